@@ -1,0 +1,3 @@
+//! Ringfence: may we call or text this number now?
+
+pub mod time;
