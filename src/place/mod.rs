@@ -4,15 +4,8 @@
 //! plan does not settle stays a set. Guarded by `tests/place.rs` and the unit tests here.
 
 mod jurisdiction;
-pub mod number;
-mod plan;
-mod postal;
-mod region;
-mod resolve;
 
 pub use jurisdiction::Jurisdiction;
-pub use number::{Number, NumberError};
-pub use resolve::{Location, LocationError, Plausible, Resolution, resolve};
 
 use smallvec::SmallVec;
 

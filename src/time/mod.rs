@@ -7,6 +7,7 @@
 mod zone;
 
 pub use zone::{Civil, Regime, ZoneId, tzdata_version};
+pub(crate) use zone::{date_of, day_of};
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z, leap seconds ignored.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]

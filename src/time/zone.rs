@@ -36,7 +36,7 @@ impl ZoneId {
         let zones = zones();
         let id = match zones.by_name.get(name) {
             Some(id) => Some(*id),
-            None => zones.by_name.get(&zones.folded.get(&name.to_ascii_lowercase())?.clone()).copied(),
+            None => zones.by_name.get(*zones.folded.get(&name.to_ascii_lowercase())?).copied(),
         };
         id.map(Self)
     }

@@ -1,0 +1,315 @@
+//! Facts about a person: what a caller may assert with a check, and what a contact record keeps.
+
+use crate::place::{Jurisdiction, LineType};
+use crate::time::Instant;
+
+use super::terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology};
+use super::{Method, OptOutSource, Outcome, TransferMechanism};
+
+/// Names of one kind, so that a seller is never compared with a subject.
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// From text; `None` where it is empty.
+            #[must_use]
+            pub fn new(text: &str) -> Option<Self> {
+                (!text.is_empty()).then(|| Self(text.into()))
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name_type! {
+    /// The brand or legal entity on whose behalf the contact is made.
+    Seller
+}
+name_type! {
+    /// The matter the contact is about: product line, programme, debt.
+    Subject
+}
+name_type! {
+    /// A tenant's campaign.
+    Campaign
+}
+name_type! {
+    /// The idempotency key of an attempt, per tenant and number.
+    AttemptId
+}
+
+/// A consent, as given. Empty sets and lists mean any.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Consent {
+    /// Its strength; `None` covers nothing.
+    pub grade: Option<Grade>,
+    /// What it says beyond its grade.
+    pub flags: Set<Flag>,
+    /// Channels it covers.
+    pub channels: Set<Channel>,
+    /// Technologies it covers; some places want recorded voices named.
+    pub technologies: Set<Technology>,
+    /// Purposes it covers.
+    pub purposes: Set<Purpose>,
+    /// Sellers it covers.
+    pub sellers: Vec<Seller>,
+    /// Subjects (product lines) it covers.
+    pub products: Vec<Subject>,
+    /// When it was given; `None` covers nothing.
+    pub given_at: Option<Instant>,
+    /// From when on it no longer covers.
+    pub expires_at: Option<Instant>,
+    /// From when on it was withdrawn.
+    pub withdrawn_at: Option<Instant>,
+    /// When it was last relied on.
+    pub last_used_at: Option<Instant>,
+    /// The precise slot agreed to, from its start until just before its end.
+    pub preferred_slot: Option<Slot>,
+    /// The privacy policy version the form linked to.
+    pub policy_version: Option<Box<str>>,
+    /// `person`, `third_party`, `directory` …; `None` is unknown.
+    pub obtained_from: Option<Box<str>>,
+    /// A frequency promised on the form.
+    pub frequency_cap: Option<FrequencyCap>,
+    /// How it was captured.
+    pub method: Option<Method>,
+    /// The wording shown, or its digest.
+    pub wording: Option<Box<str>>,
+    /// Whether the notice came first; `None` is unknown.
+    pub notice_given: Option<bool>,
+    /// Whether a deal was made to depend on it; `None` is unknown.
+    pub forced: Option<bool>,
+    /// Where the proof lies; `None` is none.
+    pub evidence_ref: Option<Box<str>>,
+    /// When the service recorded it; `None` for an asserted consent.
+    pub recorded_at: Option<Instant>,
+}
+
+/// From `starts_at` until just before `ends_at`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot {
+    /// First instant inside.
+    pub starts_at: Instant,
+    /// First instant after it.
+    pub ends_at: Instant,
+}
+
+/// "At most `count` contacts a `period`", as promised.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrequencyCap {
+    /// How many.
+    pub count: u32,
+    /// In each of which calendar period.
+    pub period: Period,
+}
+
+/// A calendar period in local time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Period {
+    /// A local day.
+    Day,
+    /// Monday to Sunday.
+    Week,
+    /// A calendar month.
+    Month,
+}
+
+/// What an opt-out reaches. Lists are ANDed; an empty list means any.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Scope {
+    /// Channels.
+    pub channels: Set<Channel>,
+    /// Purposes.
+    pub purposes: Set<Purpose>,
+    /// Sellers.
+    pub sellers: Vec<Seller>,
+    /// Subjects.
+    pub subjects: Vec<Subject>,
+    /// Every purpose but emergencies and notices the law requires.
+    pub everything: bool,
+}
+
+/// A person's word that contact must stop.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OptOut {
+    /// What it reaches.
+    pub scope: Scope,
+    /// When it was said; `None` makes it the newest fact of all.
+    pub at: Option<Instant>,
+    /// How it came in.
+    pub source: Option<OptOutSource>,
+    /// When the service recorded it; `None` for an asserted opt-out.
+    pub recorded_at: Option<Instant>,
+}
+
+/// What binds person and seller. `None` is unknown, not "no".
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Relationship {
+    /// The last purchase or transaction.
+    pub last_purchase_at: Option<Instant>,
+    /// The last inquiry or application.
+    pub last_inquiry_at: Option<Instant>,
+    /// The last donation.
+    pub last_donation_at: Option<Instant>,
+    /// Whether a contract runs.
+    pub contract_active: Option<bool>,
+    /// When the last contract ended.
+    pub contract_ended_at: Option<Instant>,
+    /// Whether the offer belongs to that contract or its like.
+    pub offer_related: Option<bool>,
+    /// Family, friend or acquaintance of the caller.
+    pub personal: Option<bool>,
+}
+
+/// One look at a registry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RegistryCheck {
+    /// The registry's canonical id.
+    pub registry: Box<str>,
+    /// What was found; `None` is unknown.
+    pub listed: Option<bool>,
+    /// When it was looked up.
+    pub checked_at: Option<Instant>,
+    /// How old the copy was.
+    pub as_of: Option<Instant>,
+    /// When the number was entered, where known.
+    pub listed_at: Option<Instant>,
+}
+
+/// An earlier attempt, or a reservation not yet reported. A missing field counts against it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PastAttempt {
+    /// Its id, where it has one.
+    pub id: Option<AttemptId>,
+    /// The earliest instant at which it may have been made.
+    pub earliest: Instant,
+    /// The latest: later than `earliest` only for a reservation not yet reported, which ends at its `use_by`.
+    pub latest: Instant,
+    /// When a conversation ended.
+    pub ended_at: Option<Instant>,
+    /// Channel.
+    pub channel: Option<Channel>,
+    /// Technology.
+    pub technology: Option<Technology>,
+    /// Purpose.
+    pub purpose: Option<Purpose>,
+    /// How it went; `None` counts wherever any outcome would.
+    pub outcome: Option<Outcome>,
+    /// For whom.
+    pub seller: Option<Seller>,
+    /// About what.
+    pub subject: Option<Subject>,
+    /// In which campaign.
+    pub campaign: Option<Campaign>,
+}
+
+/// How old the person is, as far as known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Age {
+    /// Full years at the time of the question.
+    Years(u16),
+    /// The day of birth, as days since 1970-01-01.
+    BornOn(i32),
+}
+
+/// A weekly local window the person called inconvenient. `end` at or before `start` runs past midnight.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InconvenientTime {
+    /// Bit 0 Monday to bit 6 Sunday; never empty.
+    pub weekdays: u8,
+    /// Minutes after local midnight, 0 to 1439.
+    pub start: u16,
+    /// Minutes after local midnight, 0 to 1440.
+    pub end: u16,
+}
+
+/// The tenant's privacy policy in force.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// Its version.
+    pub current_version: Box<str>,
+    /// Whether it changed purpose, way or class of processing; `None` is unknown.
+    pub material: Option<bool>,
+    /// When it took effect; `None` is unknown.
+    pub effective_at: Option<Instant>,
+}
+
+/// Where the person's data goes for this contact.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transfer {
+    /// The country it goes to.
+    pub to: Option<Jurisdiction>,
+    /// The legal mechanism on file.
+    pub mechanism: Option<TransferMechanism>,
+    /// Persons exported since 1 January; `None` is unknown.
+    pub persons_since_january: Option<u64>,
+}
+
+/// An answer of a database of reassigned numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reassigned {
+    /// When it was asked.
+    pub checked_at: Option<Instant>,
+    /// What it said.
+    pub answer: ReassignedAnswer,
+}
+
+/// What a database of reassigned numbers answers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ReassignedAnswer {
+    /// Cannot say.
+    NoData,
+    /// Not disconnected since the date asked about.
+    No,
+    /// Permanently disconnected since the date asked about.
+    Yes,
+}
+
+/// Everything a caller may assert, or a record may hold, apart from where the person lives.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Facts {
+    /// Consents.
+    pub consents: Vec<Consent>,
+    /// Opt-outs.
+    pub opt_outs: Vec<OptOut>,
+    /// Relationship with the seller.
+    pub relationship: Option<Relationship>,
+    /// Looks at registries.
+    pub registry_checks: Vec<RegistryCheck>,
+    /// Earlier attempts.
+    pub attempts: Vec<PastAttempt>,
+    /// The last telephone conversation.
+    pub last_conversation_at: Option<Instant>,
+    /// The first notice about the debt.
+    pub first_notice_at: Option<Instant>,
+    /// Every plausible age.
+    pub ages: Vec<Age>,
+    /// Times the person called inconvenient.
+    pub inconvenient_times: Vec<InconvenientTime>,
+    /// The tenant's policy.
+    pub policy: Option<Policy>,
+    /// Where data goes.
+    pub transfer: Option<Transfer>,
+    /// Reassignment.
+    pub reassigned: Option<Reassigned>,
+    /// Plausible capacities; empty is unknown.
+    pub recipients: Set<Recipient>,
+    /// Plausible line types; empty is unknown.
+    pub line_types: Set<LineType>,
+    /// Plausible residences.
+    pub residences: Vec<Jurisdiction>,
+}

@@ -1,0 +1,15 @@
+//! What is known of a person: facts, the record that keeps them, and how each change makes the next record.
+//!
+//! Promises: evidence is only ever added or superseded (I8); every change is a function from record to record.
+//! Must never read a clock or a store. Guarded by the unit tests here and `tests/contact.rs`.
+
+mod facts;
+mod terms;
+mod vocabulary;
+
+pub use facts::{
+    Age, AttemptId, Campaign, Consent, Facts, FrequencyCap, InconvenientTime, OptOut, PastAttempt, Period, Policy,
+    Reassigned, ReassignedAnswer, RegistryCheck, Relationship, Scope, Seller, Slot, Subject, Transfer,
+};
+pub use terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology, Term};
+pub use vocabulary::{LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};

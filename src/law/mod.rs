@@ -1,0 +1,365 @@
+//! Rules as data: packs, one a jurisdiction, compiled into one immutable set.
+//!
+//! Promises: a set is only ever whole (a bad pack refuses the set that would hold it); `rules_version` names the exact
+//! texts and zone data; what applies to a place is found by index, whatever the number of packs. Must never read a
+//! file or a clock: texts are given. Guarded by `tests/law.rs`.
+
+mod calendar;
+mod compile;
+mod lint;
+mod rule;
+mod text;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use smallvec::SmallVec;
+
+use crate::contact::{Channel, Purpose, Set, Term};
+use crate::place::Jurisdiction;
+use crate::time::{Instant, ZoneId, tzdata_version};
+
+pub use calendar::{Calendar, Entry, On, Week};
+pub use lint::{Remark, lint};
+pub use rule::{
+    Applies, Band, Body, Confidence, Counts, Exemption, Family, Needs, Rule, Span, Tie, Trigger, Window,
+};
+
+/// A fault of a pack's text: where it is and what is wrong.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{file}:{line}: {message}")]
+pub struct PackFault {
+    /// The file, as given.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+/// An example beside a rule.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The rule it is about.
+    pub rule: Box<str>,
+    /// Whether that rule denies.
+    pub denies: bool,
+    /// Why.
+    pub why: Box<str>,
+    /// Postures chosen.
+    pub postures: Vec<String>,
+    /// The question, in the words of the contract; what is left out is filled in from the rule.
+    pub request: toml::Table,
+    /// The line it begins on.
+    pub line: usize,
+}
+
+/// The rules of one jurisdiction.
+#[derive(Debug)]
+pub struct Pack {
+    /// The file it was read from.
+    pub file: Box<str>,
+    head: compile::Head,
+    /// Every rule, in the order of the file.
+    pub rules: Vec<Arc<Rule>>,
+    /// Holiday calendars by name.
+    pub calendars: BTreeMap<String, Arc<Calendar>>,
+    /// Examples.
+    pub cases: Vec<Case>,
+    /// Rules that may say something about a contact of this channel and purpose: `[channel][purpose]`.
+    index: [[Vec<Arc<Rule>>; 9]; 3],
+}
+
+impl Pack {
+    fn new(
+        file: &str,
+        head: compile::Head,
+        rules: Vec<Arc<Rule>>,
+        calendars: BTreeMap<String, Arc<Calendar>>,
+        cases: Vec<Case>,
+    ) -> Self {
+        let mut index: [[Vec<Arc<Rule>>; 9]; 3] = Default::default();
+        for rule in rules.iter().filter(|rule| speaks_of_contacts(&rule.body)) {
+            for channel in all_if_empty(rule.applies.channels).iter() {
+                for purpose in purposes_of(rule.applies.purposes).iter() {
+                    let row = index.get_mut(usize::from(channel.number()));
+                    if let Some(cell) = row.and_then(|row| row.get_mut(usize::from(purpose.number()))) {
+                        cell.push(Arc::clone(rule));
+                    }
+                }
+            }
+        }
+        Self { file: file.into(), head, rules, calendars, cases, index }
+    }
+
+    /// Reads one pack from its text.
+    ///
+    /// # Errors
+    /// Every fault, with file and line.
+    pub fn read(file: &str, text: &str) -> Result<Self, Vec<PackFault>> {
+        compile::compile(file, text)
+    }
+
+    /// Whose law it is.
+    #[must_use]
+    pub fn jurisdiction(&self) -> Jurisdiction {
+        self.head.jurisdiction
+    }
+
+    /// Its title.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.head.title
+    }
+
+    /// When it was last reviewed; `None`: never, and no marketing rests on it.
+    #[must_use]
+    pub fn reviewed(&self) -> Option<Date> {
+        self.head.reviewed
+    }
+
+    /// Further places it is the law of.
+    #[must_use]
+    pub fn covers(&self) -> &[Jurisdiction] {
+        &self.head.covers
+    }
+
+    /// Wider packs whose rules apply too.
+    #[must_use]
+    pub fn inherits(&self) -> &[Jurisdiction] {
+        &self.head.inherits
+    }
+
+    /// A tenant's own rules.
+    #[must_use]
+    pub fn is_policy(&self) -> bool {
+        self.head.policy
+    }
+
+    /// The zone in which its dates begin.
+    #[must_use]
+    pub fn zone(&self) -> ZoneId {
+        self.head.zone
+    }
+
+    /// The number its cases use where they name none.
+    #[must_use]
+    pub fn example(&self) -> Option<&str> {
+        self.head.example.as_deref()
+    }
+
+    /// The rules that may say something about a contact of this channel and purpose.
+    #[must_use]
+    pub fn rules_for(&self, channel: Channel, purpose: Purpose) -> &[Arc<Rule>] {
+        let row = self.index.get(usize::from(channel.number()));
+        row.and_then(|row| row.get(usize::from(purpose.number()))).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn speaks_of_contacts(body: &Body) -> bool {
+    !matches!(body, Body::Retention { .. } | Body::Keywords { .. })
+}
+
+fn all_if_empty<T: Term>(set: Set<T>) -> Set<T> {
+    if set.is_empty() { Set::all() } else { set }
+}
+
+/// The purposes a selector means: an empty one means any but EMERGENCY, so that no rule reaches emergencies unsaid.
+pub(crate) fn purposes_of(set: Set<Purpose>) -> Set<Purpose> {
+    if set.is_empty() { Purpose::ALL.iter().copied().filter(|p| *p != Purpose::Emergency).collect() } else { set }
+}
+
+/// A state of emergency as declared: a fact fed in while serving, dated like every other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Declared {
+    /// Where.
+    pub jurisdiction: Jurisdiction,
+    /// First instant.
+    pub from: Instant,
+    /// First instant after it.
+    pub until: Instant,
+}
+
+/// What the law of a place is made of.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Chain {
+    /// Indices of packs, narrowest first.
+    pub packs: SmallVec<[u16; 4]>,
+    /// Whether the place has law of its own: without it nothing but EMERGENCY is allowed.
+    pub covered: bool,
+    /// Whether each pack was reviewed.
+    pub reviewed: bool,
+}
+
+/// One immutable set of packs.
+#[derive(Debug)]
+pub struct Law {
+    packs: Vec<Pack>,
+    by_jurisdiction: HashMap<Jurisdiction, u16>,
+    policies: HashMap<Jurisdiction, Vec<u16>>,
+    version: String,
+    /// States of emergency in force or announced.
+    pub emergencies: Vec<Declared>,
+}
+
+/// The jurisdiction code of a policy about every place (ISO 3166 leaves ZZ to users).
+const EVERYWHERE: &str = "ZZ";
+
+impl Law {
+    /// Reads a set from texts, each with the name its faults go by.
+    ///
+    /// # Errors
+    /// Every fault of every text; two packs for one jurisdiction; a rule id used twice; a wider pack that is missing.
+    pub fn read<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Vec<PackFault>> {
+        let (mut packs, mut faults, mut digest) = (Vec::new(), Vec::new(), Vec::new());
+        for (file, text) in texts {
+            match Pack::read(file, text) {
+                Ok(pack) => {
+                    digest.push((pack.jurisdiction(), pack.is_policy(), text));
+                    packs.push(pack);
+                }
+                Err(found) => faults.extend(found),
+            }
+        }
+        faults.extend(clashes(&packs));
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let index = |i: usize| u16::try_from(i).unwrap_or(u16::MAX);
+        let mut by_jurisdiction = HashMap::new();
+        let mut policies: HashMap<Jurisdiction, Vec<u16>> = HashMap::new();
+        for (i, pack) in packs.iter().enumerate() {
+            if pack.is_policy() {
+                policies.entry(pack.jurisdiction()).or_default().push(index(i));
+                continue;
+            }
+            by_jurisdiction.insert(pack.jurisdiction(), index(i));
+            for covered in pack.covers() {
+                by_jurisdiction.entry(*covered).or_insert(index(i));
+            }
+        }
+        let version = version_of(digest);
+        Ok(Self { packs, by_jurisdiction, policies, version, emergencies: Vec::new() })
+    }
+
+    /// The name of the exact set: texts and zone data.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Every pack, in the order given.
+    #[must_use]
+    pub fn packs(&self) -> &[Pack] {
+        &self.packs
+    }
+
+    /// A pack of the set.
+    #[must_use]
+    pub fn pack(&self, index: u16) -> Option<&Pack> {
+        self.packs.get(usize::from(index))
+    }
+
+    /// The pack of a jurisdiction, its own or one that covers it.
+    #[must_use]
+    pub fn pack_of(&self, jurisdiction: Jurisdiction) -> Option<&Pack> {
+        self.by_jurisdiction.get(&jurisdiction).and_then(|index| self.pack(*index))
+    }
+
+    /// A rule by its id, with its pack.
+    #[must_use]
+    pub fn rule(&self, id: &str) -> Option<(&Pack, &Arc<Rule>)> {
+        self.packs.iter().find_map(|pack| pack.rules.iter().find(|rule| &*rule.id == id).map(|rule| (pack, rule)))
+    }
+
+    /// The law of a place, its parents included: a child never loosens what a parent says, since rules only deny.
+    #[must_use]
+    pub fn chain(&self, place: Jurisdiction) -> Chain {
+        let mut chain = Chain { reviewed: true, ..Chain::default() };
+        let own = self.by_jurisdiction.get(&place).copied();
+        let country = place.country().and_then(|country| self.by_jurisdiction.get(&country).copied());
+        chain.covered = match (own.and_then(|i| self.pack(i)), country.and_then(|i| self.pack(i))) {
+            // A pack whose parts need packs of their own is not law enough for the whole.
+            (Some(pack), _) => pack.jurisdiction() != place || !pack.head.parts_need_packs,
+            (None, Some(pack)) => !pack.head.parts_need_packs,
+            (None, None) => false,
+        };
+        let mut queue: SmallVec<[u16; 4]> = own.into_iter().chain(country).collect();
+        while let Some(index) = queue.first().copied() {
+            queue.remove(0);
+            if chain.packs.contains(&index) {
+                continue;
+            }
+            chain.packs.push(index);
+            if let Some(pack) = self.pack(index) {
+                chain.reviewed &= pack.reviewed().is_some();
+                queue.extend(pack.inherits().iter().filter_map(|wider| self.by_jurisdiction.get(wider).copied()));
+            }
+        }
+        self.add_policies(place, &mut chain);
+        chain
+    }
+
+    fn add_policies(&self, place: Jurisdiction, chain: &mut Chain) {
+        if self.policies.is_empty() {
+            return;
+        }
+        let wider: SmallVec<[Jurisdiction; 4]> =
+            chain.packs.iter().filter_map(|i| self.pack(*i)).map(Pack::jurisdiction).collect();
+        let all = EVERYWHERE.parse().ok();
+        for jurisdiction in all.into_iter().chain(std::iter::once(place)).chain(wider) {
+            for index in self.policies.get(&jurisdiction).into_iter().flatten() {
+                if !chain.packs.contains(index) {
+                    chain.packs.push(*index);
+                }
+            }
+        }
+    }
+}
+
+fn clashes(packs: &[Pack]) -> Vec<PackFault> {
+    let mut faults = Vec::new();
+    let (mut seen, mut ids) = (HashMap::new(), HashMap::new());
+    for pack in packs {
+        let fault = |line, message| PackFault { file: pack.file.to_string(), line, message };
+        if !pack.is_policy()
+            && let Some(other) = seen.insert(pack.jurisdiction(), &pack.file)
+        {
+            faults.push(fault(1, format!("{} already has a pack: {other}", pack.jurisdiction())));
+        }
+        for rule in &pack.rules {
+            if let Some(other) = ids.insert(&rule.id, &pack.file) {
+                faults.push(fault(rule.line, format!("rule `{}` already stands in {other}", rule.id)));
+            }
+        }
+        for wider in pack.inherits() {
+            if !packs.iter().any(|other| other.jurisdiction() == *wider && !other.is_policy()) {
+                faults.push(fault(1, format!("it inherits from {wider}, which has no pack")));
+            }
+        }
+        let country = pack.jurisdiction().country();
+        if let Some(country) = country
+            && !pack.is_policy()
+            && !packs.iter().any(|other| other.jurisdiction() == country)
+        {
+            faults.push(fault(1, format!("it lies under {country}, which has no pack")));
+        }
+    }
+    faults
+}
+
+fn version_of(mut texts: Vec<(Jurisdiction, bool, &str)>) -> String {
+    texts.sort_unstable();
+    let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    for (jurisdiction, policy, text) in texts {
+        hash.update(format!("{jurisdiction} {policy} {}\n", text.len()).as_bytes());
+        hash.update(text.as_bytes());
+    }
+    let digest = hash.finish();
+    let hex: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{hex}+tzdata{}", tzdata_version())
+}
+
+/// The packs compiled into the binary: name and text.
+pub const BUILT_IN: &[(&str, &str)] = &[];
