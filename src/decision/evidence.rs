@@ -1,0 +1,244 @@
+//! Asserted and stored facts, seen as one.
+//!
+//! Promises: what tightens counts from every source; what loosens counts from the sources the tenant trusts; nothing is
+//! copied. How the two meet stands in this file and nowhere else.
+
+use smallvec::SmallVec;
+
+use crate::contact::{
+    Age, Consent, Facts, InconvenientTime, OptOut, PastAttempt, Policy, Reassigned, ReassignedAnswer, Recipient,
+    Relationship, Set, Transfer,
+};
+use crate::place::{Jurisdiction, LineType};
+use crate::time::{Instant, Millis};
+
+/// What a loaded list says of the number asked about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// Whether the number is on it.
+    pub listed: bool,
+    /// When it was entered, where the list says.
+    pub listed_at: Option<Instant>,
+    /// How old the copy is.
+    pub as_of: Instant,
+    /// The exact copy.
+    pub version: Box<str>,
+    /// A made-up list, for trying things out.
+    pub sample: bool,
+}
+
+/// The lists loaded here, already turned to the number asked about.
+pub trait Lists {
+    /// What the list of this id says; `None` where no such list is loaded.
+    fn look_up(&self, registry: &str) -> Option<Look>;
+}
+
+/// No list at all.
+#[derive(Clone, Copy, Debug)]
+pub struct NoLists;
+
+impl Lists for NoLists {
+    fn look_up(&self, _registry: &str) -> Option<Look> {
+        None
+    }
+}
+
+/// Every fact a decision rests on.
+#[derive(Clone, Copy)]
+pub struct Evidence<'a> {
+    /// What the caller says.
+    pub asserted: &'a Facts,
+    /// What the record holds.
+    pub stored: &'a Facts,
+    /// Loaded lists.
+    pub lists: &'a dyn Lists,
+    /// A live check: recorded opt-outs, withdrawals and attempts count whatever their date, since a wrong clock must
+    /// not hide them. Otherwise the question is about an instant, and what is dated later does not exist yet.
+    pub live: bool,
+}
+
+/// What is known of a number's entry in a registry, frozen at the instant of the question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Listing {
+    /// Some source has it, whatever that source's age.
+    Listed {
+        /// The latest entry date known; `None`: unknown, the newest of all.
+        since: Option<Instant>,
+    },
+    /// A fresh source does not have it.
+    Clear {
+        /// When that source stops being fresh.
+        stale_at: Instant,
+        /// It is a made-up list.
+        sample: bool,
+    },
+    /// No source, or none that is fresh; the age of the newest.
+    Unknown {
+        /// As of when the newest copy is.
+        newest: Option<Instant>,
+    },
+}
+
+impl<'a> Evidence<'a> {
+    /// Both sources of what tightens, stored first.
+    fn both(&self) -> [&'a Facts; 2] {
+        [self.stored, self.asserted]
+    }
+
+    /// The sources of what loosens: the record, and the caller's word unless the tenant trusts only the record.
+    fn loosening(&self, stored_only: bool) -> SmallVec<[&'a Facts; 2]> {
+        if stored_only { SmallVec::from_slice(&[self.stored]) } else { SmallVec::from_slice(&self.both()) }
+    }
+
+    /// Consents that may cover.
+    pub(crate) fn consents(&self, stored_only: bool) -> impl Iterator<Item = &'a Consent> + use<'a> {
+        self.loosening(stored_only).into_iter().flat_map(|facts| &facts.consents)
+    }
+
+    /// Opt-outs, from every source.
+    pub(crate) fn opt_outs(&self) -> impl Iterator<Item = &'a OptOut> + use<'a> {
+        self.both().into_iter().flat_map(|facts| &facts.opt_outs)
+    }
+
+    /// Attempts, from every source; an asserted one whose id is stored is the stored one.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = &'a PastAttempt> + use<'a> {
+        let stored = &self.stored.attempts;
+        let known = move |id| stored.iter().any(|other| other.id.as_ref() == Some(id));
+        let asserted = &self.asserted.attempts;
+        stored.iter().chain(asserted.iter().filter(move |a| !a.id.as_ref().is_some_and(known)))
+    }
+
+    /// Asserted if given, else stored.
+    pub(crate) fn relationship(&self, stored_only: bool) -> Option<&'a Relationship> {
+        let asserted = self.asserted.relationship.as_ref().filter(|_| !stored_only);
+        asserted.or(self.stored.relationship.as_ref())
+    }
+
+    /// Asserted if given, else stored. A policy only ever tightens.
+    pub(crate) fn policy(&self) -> Option<&'a Policy> {
+        self.asserted.policy.as_ref().or(self.stored.policy.as_ref())
+    }
+
+    /// Asserted if given, else stored.
+    pub(crate) fn transfer(&self, stored_only: bool) -> Option<&'a Transfer> {
+        self.asserted.transfer.as_ref().filter(|_| !stored_only).or(self.stored.transfer.as_ref())
+    }
+
+    /// Every destination anybody named, whoever is trusted: it can only tighten.
+    pub(crate) fn destinations(&self) -> impl Iterator<Item = Jurisdiction> + use<'a> {
+        self.both().into_iter().filter_map(|facts| facts.transfer.as_ref()?.to)
+    }
+
+    /// The later of the two.
+    pub(crate) fn last_conversation_at(&self) -> Option<Instant> {
+        self.asserted.last_conversation_at.max(self.stored.last_conversation_at)
+    }
+
+    /// Every plausible age.
+    pub(crate) fn ages(&self) -> impl Iterator<Item = Age> + use<'a> {
+        self.both().into_iter().flat_map(|facts| facts.ages.iter().copied())
+    }
+
+    /// Times called inconvenient, to anybody.
+    pub(crate) fn inconvenient_times(&self) -> impl Iterator<Item = InconvenientTime> + use<'a> {
+        self.both().into_iter().flat_map(|facts| facts.inconvenient_times.iter().copied())
+    }
+
+    /// The newest answer; yes wins ties, and an answer without an instant is the newest of all.
+    pub(crate) fn reassigned(&self, stored_only: bool) -> Option<Reassigned> {
+        let trusted = |(asserted, fact): &(bool, Reassigned)| {
+            !(stored_only && *asserted) || fact.answer != ReassignedAnswer::No
+        };
+        let asserted = self.asserted.reassigned.map(|fact| (true, fact));
+        let stored = self.stored.reassigned.map(|fact| (false, fact));
+        let all = asserted.into_iter().chain(stored).filter(trusted).map(|(_, fact)| fact);
+        all.max_by_key(|fact| (fact.checked_at.unwrap_or(Instant::FAR), fact.answer))
+    }
+
+    /// Every plausible capacity; all where nothing is known.
+    pub(crate) fn recipients(&self, stored_only: bool) -> Set<Recipient> {
+        plausible(self.asserted.recipients, self.stored.recipients, stored_only)
+    }
+
+    /// Every plausible line type: what the plan makes certain adds to what is said; all where nothing is known.
+    pub(crate) fn line_types(&self, certain: Option<LineType>, stored_only: bool) -> Set<LineType> {
+        let certain: Set<LineType> = certain.into_iter().collect();
+        plausible(self.asserted.line_types, self.stored.line_types.or(certain), stored_only)
+    }
+
+    /// Every plausible residence.
+    pub(crate) fn residences(&self) -> SmallVec<[Jurisdiction; 2]> {
+        let mut residences = SmallVec::new();
+        for residence in self.both().into_iter().flat_map(|facts| &facts.residences) {
+            if !residences.contains(residence) {
+                residences.push(*residence);
+            }
+        }
+        residences
+    }
+
+    /// What is known of the number in a registry at `now`: a hit counts from any source and at any age; "not listed"
+    /// needs one fresh source. A look dated after `now` counts as a look at `now` in a live check and not at all in a
+    /// question about another instant.
+    pub(crate) fn listing(&self, registry: &str, fresh: Millis, now: Instant, stored_only: bool) -> Listing {
+        let mut seen = Seen::default();
+        if let Some(look) = self.lists.look_up(registry) {
+            seen.add(look.listed, look.listed_at, Some(look.as_of.min(now)), look.sample);
+        }
+        for (facts, trusted) in [(self.stored, true), (self.asserted, !stored_only)] {
+            for check in facts.registry_checks.iter().filter(|check| &*check.registry == registry) {
+                let aged = check.checked_at.map(|checked| check.as_of.map_or(checked, |as_of| as_of.min(checked)));
+                let exists = self.live || check.checked_at.is_none_or(|checked| checked <= now);
+                match check.listed {
+                    Some(true) if exists => seen.add(true, check.listed_at, aged, false),
+                    Some(false) if exists && trusted => seen.add(false, None, aged.map(|a| a.min(now)), false),
+                    _ => {}
+                }
+            }
+        }
+        seen.listing(fresh, now)
+    }
+}
+
+fn plausible<T: crate::contact::Term>(asserted: Set<T>, stored: Set<T>, stored_only: bool) -> Set<T> {
+    // A bare assertion narrows "could be any", so a tenant that trusts the record alone does not take it.
+    let said = if stored_only && stored.is_empty() { Set::EMPTY } else { asserted.or(stored) };
+    if said.is_empty() { Set::all() } else { said }
+}
+
+#[derive(Default)]
+struct Seen {
+    listed: bool,
+    /// The latest known entry; `Some(None)` once one is unknown.
+    since: Option<Option<Instant>>,
+    /// The youngest clear look.
+    clear: Option<(Instant, bool)>,
+}
+
+impl Seen {
+    fn add(&mut self, listed: bool, listed_at: Option<Instant>, as_of: Option<Instant>, sample: bool) {
+        if listed {
+            self.listed = true;
+            self.since = Some(match self.since {
+                None => listed_at,
+                Some(earlier) => earlier.zip(listed_at).map(|(a, b)| a.max(b)),
+            });
+        } else if let Some(as_of) = as_of
+            && self.clear.is_none_or(|(other, _)| as_of > other)
+        {
+            self.clear = Some((as_of, sample));
+        }
+    }
+
+    fn listing(self, fresh: Millis, now: Instant) -> Listing {
+        if self.listed {
+            return Listing::Listed { since: self.since.flatten() };
+        }
+        match self.clear {
+            Some((as_of, sample)) if now <= as_of.plus(fresh) => {
+                Listing::Clear { stale_at: as_of.plus(fresh), sample }
+            }
+            newest => Listing::Unknown { newest: newest.map(|(as_of, _)| as_of) },
+        }
+    }
+}

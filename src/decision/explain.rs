@@ -1,0 +1,144 @@
+//! What a rule found, in a sentence; and what an allowed contact should know.
+
+use crate::law::{Body, Family};
+use crate::time::{Civil, Instant, Millis, ZoneId};
+
+use super::caps;
+use super::consent::Promise;
+use super::evidence::Listing;
+use super::judge;
+use super::reason::{Reason, Source, Warning};
+use super::scene::{InPlay, Scene};
+use super::{builtin, hours, timing};
+
+/// The reason a denying rule gives at the instant of the question.
+pub(crate) fn reason(scene: &Scene<'_>, play: &InPlay<'_>) -> Reason {
+    let now = scene.now;
+    let word = judge::denies(scene, play, now);
+    let clears_at = timing::first_allowed(scene, std::slice::from_ref(play), &[word], now);
+    let rule = play.rule;
+    // If only a promised frequency stands in the way, that is the reason, not the want of a consent.
+    if !judge::denies_if(scene, play, Promise::LookedPast, &|_| true, now).holds {
+        let source = Source::BuiltIn(&builtin::PROMISE, Some(rule.jurisdiction));
+        let detail = format!("It is what rule {} rests on.", rule.id);
+        return Reason { family: Family::Cap, source, detail, clears_at };
+    }
+    Reason { family: rule.family, source: Source::Rule(rule.clone()), detail: detail(scene, play), clears_at }
+}
+
+fn detail(scene: &Scene<'_>, play: &InPlay<'_>) -> String {
+    let now = scene.now;
+    match &play.rule.body {
+        Body::Hours { week, zone } => {
+            let fixed = zone.map(|zone| [zone]);
+            let zones = fixed.as_ref().map_or(&*play.zones, |zone| &zone[..]);
+            in_first(zones, |zone| hours::closed(week, &[zone], now).holds, |zone| {
+                format!("It is {} in {}.", clock(zone.civil(now)), zone.name())
+            })
+        }
+        Body::Inconvenient => in_first(&play.zones, |_| true, |zone| {
+            format!("It is {} in {}, a time the person called inconvenient.", clock(zone.civil(now)), zone.name())
+        }),
+        Body::Holidays(calendar) => in_first(&play.zones, |zone| calendar.contains(zone.civil(now).day), |zone| {
+            let civil = zone.civil(now);
+            let date = civil.date().map(|date| date.to_string()).unwrap_or_default();
+            format!("{date} in {} is {}.", zone.name(), calendar.name_of(civil.day).unwrap_or("a holiday"))
+        }),
+        Body::Registry { list, fresh } => listing(play.listing, list, *fresh),
+        Body::Consent(_) => {
+            let known = scene.evidence.consents(scene.postures.stored_facts_only).count();
+            match known {
+                0 => "No consent is known.".to_owned(),
+                1 => "The one consent known does not cover it.".to_owned(),
+                _ => format!("None of the {known} consents known covers it."),
+            }
+        }
+        Body::Cap { limit, counts, .. } => {
+            let all = scene.evidence.attempts().filter(|past| scene.counts(counts, past)).count();
+            format!("{all} earlier attempts are known that count; {limit} are allowed in each window.")
+        }
+        Body::Minor { under } => format!("A plausible age lies under {under}."),
+        Body::CallerId { .. } => "The number shown is not one this rule permits.".to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn in_first(zones: &[ZoneId], fits: impl Fn(ZoneId) -> bool, say: impl Fn(ZoneId) -> String) -> String {
+    zones.iter().copied().find(|zone| fits(*zone)).map(say).unwrap_or_default()
+}
+
+fn listing(listing: Option<Listing>, list: &str, fresh: Millis) -> String {
+    let days = fresh.0 / Millis::days(1).0;
+    match listing {
+        Some(Listing::Listed { since: Some(since) }) => format!("The number is on {list}, entered {since}."),
+        Some(Listing::Listed { since: None }) => format!("The number is on {list}."),
+        Some(Listing::Unknown { newest: Some(newest) }) => {
+            format!("There is no fresh registry copy of {list}: the newest is as of {newest}, at most {days} days are allowed.")
+        }
+        _ => format!("There is no fresh registry copy of {list}: none is loaded and no fresh check was given."),
+    }
+}
+
+/// `Wednesday 2026-11-18 21:30`.
+fn clock(civil: Civil) -> String {
+    const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    let day = DAYS.get(usize::from(civil.weekday())).copied().unwrap_or_default();
+    let date = civil.date().map(|date| date.to_string()).unwrap_or_default();
+    let (hour, minute) = (civil.millis / 3_600_000, civil.millis / 60_000 % 60);
+    format!("{day} {date} {hour:02}:{minute:02}")
+}
+
+/// What an allowed contact should know of a rule that lets it pass.
+pub(crate) fn warnings(scene: &Scene<'_>, play: &InPlay<'_>, warnings: &mut Vec<Warning>) {
+    let rule = play.rule;
+    let mut warn = |code, message| warnings.push(Warning { code, message, rule_id: Some(rule.id.clone()) });
+    // I7: what only a weak exemption lifts is said aloud.
+    let soft = rule.unless.iter().any(|exemption| !exemption.confidence.is_firm());
+    if soft {
+        let firm_only = judge::denies_if(scene, play, Promise::Kept, &|e| e.confidence.is_firm(), scene.now);
+        if firm_only.holds {
+            let notes: Vec<_> = rule
+                .unless
+                .iter()
+                .filter(|exemption| !exemption.confidence.is_firm())
+                .map(|exemption| format!("{} ({})", exemption.note, exemption.confidence.word()))
+                .collect();
+            warn("unverified_exemption", format!("Only an unverified exemption lifts this rule: {}.", notes.join("; ")));
+        }
+    }
+    match (&rule.body, play.listing) {
+        (Body::Registry { list, .. }, Some(Listing::Clear { stale_at, sample })) => {
+            if stale_at <= scene.now.plus(Millis::days(3)) {
+                warn("registry_expiring", format!("The copy of {list} this rests on is fresh only until {stale_at}."));
+            }
+            if sample {
+                warn("sample_registry", format!("{list} is a made-up sample list: load the real one before you rely on this."));
+            }
+        }
+        (Body::CrossBorder { .. }, _) => {
+            let unknown = scene.attempt.processing_regions.is_empty()
+                && scene.evidence.destinations().next().is_none();
+            if unknown {
+                let message = "No processing region is known, so sending data abroad was not judged.";
+                warn("cross_border_not_judged", message.to_owned());
+            }
+        }
+        (Body::CoolOff { resumes_after_days, counts, .. }, _) => {
+            if caps::may_hide_trigger(scene, *resumes_after_days, counts, scene.now) {
+                let message = "An earlier attempt has no reported outcome; if it was a conversation, this rule denies.";
+                warn("outcome_unreported", message.to_owned());
+            }
+        }
+        (Body::Obligation { code, warning: true }, _) if in_force(scene, play) => {
+            let _ = code;
+            warn("notice", rule.summary.to_string());
+        }
+        _ => {}
+    }
+}
+
+/// Whether a rule that denies nothing is in force, with no way out of it for some technology.
+pub(crate) fn in_force(scene: &Scene<'_>, play: &InPlay<'_>) -> bool {
+    let now: Instant = scene.now;
+    play.rule.from <= now && now < play.rule.until
+}

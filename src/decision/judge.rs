@@ -1,0 +1,209 @@
+//! One rule, one instant: does it deny, and until when is that so.
+
+use smallvec::SmallVec;
+
+use crate::contact::{Age, InconvenientTime, Relationship, Technology};
+use crate::law::{Band, Body, Exemption, Tie};
+use crate::place::Zones;
+use crate::time::{Instant, date_of, day_of};
+
+use super::consent::{self, Promise};
+use super::evidence::Listing;
+use super::scene::{InPlay, Scene, span_end};
+use super::stretch::Stretch;
+use super::{caps, hours};
+
+/// Whether the rule denies at `at`: in force, saying no to some technology, with no way out for it.
+pub(crate) fn denies(scene: &Scene<'_>, play: &InPlay<'_>, at: Instant) -> Stretch {
+    denies_if(scene, play, Promise::Kept, &|_| true, at)
+}
+
+/// [`denies`], with a say in which exemptions are honoured and whether promised frequencies bind.
+pub(crate) fn denies_if(
+    scene: &Scene<'_>,
+    play: &InPlay<'_>,
+    promise: Promise,
+    honoured: &dyn Fn(&Exemption) -> bool,
+    at: Instant,
+) -> Stretch {
+    let rule = play.rule;
+    if at < rule.from {
+        return Stretch::new(false, rule.from);
+    }
+    if at >= rule.until {
+        return Stretch::always(false);
+    }
+    let mut denied = Stretch::always(false);
+    for technology in play.technologies.iter() {
+        let mut says = says_no(scene, play, technology, promise, at);
+        if says.holds {
+            for exemption in rule.unless.iter().filter(|exemption| honoured(exemption)) {
+                says = says.and(exempts(scene, play, exemption, technology, promise, at).not());
+            }
+        }
+        denied = denied.or(says);
+        if denied.holds && denied.until == Instant::FAR {
+            break;
+        }
+    }
+    denied.no_later_than(rule.until)
+}
+
+/// What the rule says of one technology, its exemptions aside.
+fn says_no(scene: &Scene<'_>, play: &InPlay<'_>, technology: Technology, promise: Promise, at: Instant) -> Stretch {
+    let zones = &play.zones;
+    match &play.rule.body {
+        Body::Hours { week, zone: Some(zone) } => hours::closed(week, &[*zone], at),
+        Body::Hours { week, zone: None } => hours::closed(week, zones, at),
+        Body::Inconvenient => {
+            let times: SmallVec<[InconvenientTime; 4]> = scene.evidence.inconvenient_times().collect();
+            if times.is_empty() { Stretch::always(false) } else { hours::inconvenient(&times, zones, at) }
+        }
+        Body::Holidays(calendar) => hours::on_holiday(calendar, zones, at),
+        Body::Consent(needs) => consent::any(scene, play, needs, technology, promise, at).not(),
+        Body::OptOut { whatever_scope_since } => consent::opted_out(scene, *whatever_scope_since, technology, at),
+        Body::Registry { .. } => Stretch::always(!matches!(play.listing, Some(Listing::Clear { .. }))),
+        Body::Cap { limit, windows, counts } => caps::used_up(scene, *limit, windows, counts, zones, at),
+        Body::CoolOff { after, resumes_after_days, counts } => {
+            caps::cooling(scene, *after, *resumes_after_days, counts, zones, at)
+        }
+        Body::Ban => Stretch::always(true),
+        Body::Emergency => emergency(scene, play, at),
+        Body::Minor { under } => too_young(scene, *under, zones, at),
+        Body::Reassigned => {
+            let answer = scene.evidence.reassigned(scene.postures.stored_facts_only).map(|fact| fact.answer);
+            Stretch::always(answer == Some(crate::contact::ReassignedAnswer::Yes))
+        }
+        Body::CrossBorder { bands } => Stretch::always(leaves(scene, play) && !carried(scene, bands)),
+        Body::CallerId { allowed, denied } => Stretch::always(shows_wrong(scene, allowed, denied)),
+        Body::Abandonment | Body::Retention { .. } | Body::Obligation { .. } | Body::Keywords { .. } => {
+            Stretch::always(false)
+        }
+    }
+}
+
+/// Whether an exemption lifts the rule for one technology: all its conditions at once.
+fn exempts(
+    scene: &Scene<'_>,
+    play: &InPlay<'_>,
+    exemption: &Exemption,
+    technology: Technology,
+    promise: Promise,
+    at: Instant,
+) -> Stretch {
+    let attempt = scene.attempt;
+    let fits = (exemption.offers.is_empty() || attempt.offer.is_some_and(|offer| exemption.offers.contains(offer)))
+        && (exemption.legal_forms.is_empty()
+            || attempt.legal_form.is_some_and(|form| exemption.legal_forms.contains(form)))
+        && (exemption.purposes.is_empty() || exemption.purposes.contains(attempt.purpose))
+        && (!exemption.legally_required || attempt.legally_required)
+        && exemption.posture.as_ref().is_none_or(|name| scene.postures.chose(name))
+        && !(scene.postures.verified_only && !exemption.confidence.is_firm());
+    if !fits {
+        return Stretch::always(false);
+    }
+    let mut lifts = Stretch::always(true);
+    if exemption.tie.is_some() || exemption.related {
+        lifts = lifts.and(tied(scene, exemption, &play.zones, at));
+    }
+    if let Some(needs) = &exemption.consent {
+        lifts = lifts.and(consent::any(scene, play, needs, technology, promise, at));
+    }
+    lifts
+}
+
+/// Whether the relationship is what an exemption asks for. What is unknown is not.
+fn tied(scene: &Scene<'_>, exemption: &Exemption, zones: &Zones, at: Instant) -> Stretch {
+    let Some(relationship) = scene.evidence.relationship(scene.postures.stored_facts_only) else {
+        return Stretch::always(false);
+    };
+    if exemption.related && relationship.offer_related != Some(true) {
+        return Stretch::always(false);
+    }
+    let Relationship { last_purchase_at, last_inquiry_at, last_donation_at, contract_ended_at, .. } = *relationship;
+    let dated = match exemption.tie {
+        None => return Stretch::always(true),
+        Some(Tie::Personal) => return Stretch::always(relationship.personal == Some(true)),
+        Some(Tie::Contract) => return contract_runs(relationship, at),
+        Some(Tie::Purchase) => last_purchase_at,
+        Some(Tie::Inquiry) => last_inquiry_at,
+        Some(Tie::Donation) => last_donation_at,
+        Some(Tie::EndedContract) => contract_ended_at,
+    };
+    let (Some(start), Some(span)) = (dated, exemption.within) else { return Stretch::always(false) };
+    let mut young = Stretch::since(start, at);
+    for zone in zones {
+        young = young.and(Stretch::before(span_end(*zone, start, span), at));
+    }
+    young
+}
+
+/// A running contract: said to run, and not ended by its own date.
+fn contract_runs(relationship: &Relationship, at: Instant) -> Stretch {
+    match (relationship.contract_active, relationship.contract_ended_at) {
+        (Some(true), None) => Stretch::always(true),
+        (Some(true), Some(ended)) => Stretch::before(ended, at),
+        _ => Stretch::always(false),
+    }
+}
+
+fn emergency(scene: &Scene<'_>, play: &InPlay<'_>, at: Instant) -> Stretch {
+    let mut declared = Stretch::always(false);
+    let here = play.rule.jurisdiction;
+    for state in scene.law.emergencies.iter().filter(|state| state.jurisdiction == here) {
+        declared = declared.or(Stretch::since(state.from, at).and(Stretch::before(state.until, at)));
+    }
+    declared
+}
+
+/// Whether any plausible age lies under the limit. A birthday begins at local midnight; one born on 29 February is a
+/// year older on 1 March where there is no such day.
+fn too_young(scene: &Scene<'_>, under: u16, zones: &Zones, at: Instant) -> Stretch {
+    let mut young = Stretch::always(false);
+    for age in scene.evidence.ages() {
+        match age {
+            Age::Years(years) => young = young.or(Stretch::always(years < under)),
+            Age::BornOn(day) => {
+                let birthday = date_of(day).and_then(|born| {
+                    let year = born.year().checked_add(i16::try_from(under).ok()?)?;
+                    let same = jiff::civil::Date::new(year, born.month(), born.day());
+                    same.or_else(|_| jiff::civil::Date::new(year, 3, 1)).ok()
+                });
+                for zone in zones {
+                    let grown = birthday.map_or(Instant::FAR, |date| zone.day_start(day_of(date)));
+                    young = young.or(Stretch::before(grown, at));
+                }
+            }
+        }
+    }
+    young
+}
+
+/// Whether the question, or what feeds it, takes the person's data out of the rule's jurisdiction.
+fn leaves(scene: &Scene<'_>, play: &InPlay<'_>) -> bool {
+    let home = play.rule.jurisdiction.root();
+    let asked_from = scene.attempt.processing_regions.iter().copied();
+    asked_from.chain(scene.evidence.destinations()).any(|place| place.root() != home)
+}
+
+/// Whether the mechanism on file suffices for the number of persons exported. Where the number is unknown, any
+/// mechanism that some band accepts will do, but none at all will not.
+fn carried(scene: &Scene<'_>, bands: &[Band]) -> bool {
+    let transfer = scene.evidence.transfer(scene.postures.stored_facts_only);
+    let mechanism = transfer.and_then(|transfer| transfer.mechanism);
+    let has = |band: &Band| mechanism.is_some_and(|mechanism| band.mechanisms.contains(&mechanism));
+    match transfer.and_then(|transfer| transfer.persons_since_january) {
+        Some(persons) => bands
+            .iter()
+            .find(|band| band.below.is_none_or(|below| persons < below))
+            .is_some_and(|band| band.mechanisms.is_empty() || has(band)),
+        None => bands.iter().any(has),
+    }
+}
+
+fn shows_wrong(scene: &Scene<'_>, allowed: &[Box<str>], denied: &[Box<str>]) -> bool {
+    scene.attempt.caller_id.as_deref().is_some_and(|shown| {
+        let begins = |prefixes: &[Box<str>]| prefixes.iter().any(|prefix| shown.starts_with(&**prefix));
+        begins(denied) || !allowed.is_empty() && !begins(allowed)
+    })
+}

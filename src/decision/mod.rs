@@ -1,0 +1,282 @@
+//! The answer to one question: a pure function of the attempt, the evidence, the law and an instant (I4).
+//!
+//! Promises: every rule that denies is named (and nothing is allowed that some plausible place, zone or fact denies: I5);
+//! `retry_at` and `valid_until` are exact. Must never read a clock, a file or a store. Guarded by `tests/twin.rs`, which
+//! answers the same questions a second time without any of this code.
+
+mod attempt;
+mod builtin;
+mod caps;
+mod consent;
+mod evidence;
+mod explain;
+mod hours;
+mod judge;
+mod reason;
+mod scene;
+mod stretch;
+mod timing;
+mod windows;
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+pub use attempt::{Attempt, Postures};
+pub use evidence::{Evidence, Lists, Look, NoLists};
+pub use reason::{BuiltIn, Decision, ListUsed, Obligation, Reason, Source, Verdict, Warning};
+pub use windows::{Opening, openings};
+
+use crate::contact::Purpose;
+use crate::law::{Body, Family, Law, Rule};
+use crate::place::{self, Location, Number, NumberError, NumberType, Place, Plausible, Resolution, Zones};
+use crate::time::Instant;
+use scene::{InPlay, Scene};
+use stretch::Stretch;
+
+/// Everything a decision is made from.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// Whom the contact reaches.
+    pub number: Number,
+    /// What is about to happen.
+    pub attempt: &'a Attempt,
+    /// What is known.
+    pub evidence: Evidence<'a>,
+    /// The rules.
+    pub law: &'a Law,
+    /// How doubt is read.
+    pub postures: &'a Postures,
+    /// The one now of this question.
+    pub now: Instant,
+}
+
+/// Answers one question.
+#[must_use]
+pub fn decide(question: &Question<'_>) -> Decision {
+    let Question { number, attempt, evidence, law, postures, now } = *question;
+    let location = Location {
+        residences: evidence.residences(),
+        county: attempt.county.clone(),
+        postal_code: attempt.postal_code.clone(),
+        time_zone: attempt.time_zone,
+    };
+    let resolution = match place::resolve(number, &location, postures.location) {
+        Ok(resolution) => resolution,
+        Err(error) => return refused(&builtin::BAD_LOCATION, error.to_string(), None, now),
+    };
+    let scene = Scene {
+        attempt,
+        evidence,
+        law,
+        postures,
+        now,
+        recipients: evidence.recipients(postures.stored_facts_only),
+        line_types: evidence.line_types(resolution.certain_line, postures.stored_facts_only),
+    };
+    let grounds = Grounds::of(&scene, &resolution);
+    let plays = in_play(&scene, &grounds);
+    let words: SmallVec<[Stretch; 24]> = plays.iter().map(|play| judge::denies(&scene, play, now)).collect();
+
+    let mut reasons = grounds.reasons;
+    for (play, word) in plays.iter().zip(&words) {
+        if word.holds {
+            reasons.push(explain::reason(&scene, play));
+        }
+    }
+    let mut decision = Decision {
+        verdict: if reasons.is_empty() { Verdict::Allow } else { Verdict::Deny },
+        reasons: Vec::new(),
+        obligations: Vec::new(),
+        warnings: Vec::new(),
+        retry_at: None,
+        valid_until: None,
+        number_type: Some(resolution.number_type),
+        jurisdictions: grounds.jurisdictions,
+        zones: grounds.zones,
+        lists: lists_used(&scene, &plays),
+        evaluated_at: now,
+    };
+    if !resolution.assigned {
+        let message = "The number lies in a range that does not look given out; it was judged by its prefix.";
+        decision.warnings.push(Warning { code: "unassigned_number", message: message.to_owned(), rule_id: None });
+    }
+    if reasons.is_empty() {
+        decision.valid_until = timing::first_denied(&scene, &plays, &words, now);
+        for play in &plays {
+            explain::warnings(&scene, play, &mut decision.warnings);
+            decision.obligations.extend(obligation(&scene, play));
+        }
+    } else if reasons.iter().all(|reason| reason.clears_at.is_some()) {
+        decision.retry_at = timing::first_allowed(&scene, &plays, &words, now);
+    }
+    reasons.sort_by(|a, b| (a.family, a.rule_id()).cmp(&(b.family, b.rule_id())));
+    reasons.dedup_by(|a, b| a.family == b.family && a.rule_id() == b.rule_id() && a.jurisdiction() == b.jurisdiction());
+    decision.reasons = reasons;
+    decision
+}
+
+/// The answer where the string is no number at all: a DENY of family NUMBER, so that one bad row stops no batch.
+#[must_use]
+pub fn unusable(error: NumberError, now: Instant) -> Decision {
+    refused(&builtin::UNUSABLE, error.to_string(), None, now)
+}
+
+fn refused(rule: &'static BuiltIn, detail: String, number_type: Option<NumberType>, now: Instant) -> Decision {
+    Decision {
+        verdict: Verdict::Deny,
+        reasons: vec![own(rule, detail)],
+        obligations: Vec::new(),
+        warnings: Vec::new(),
+        retry_at: None,
+        valid_until: None,
+        number_type,
+        jurisdictions: SmallVec::new(),
+        zones: SmallVec::new(),
+        lists: Vec::new(),
+        evaluated_at: now,
+    }
+}
+
+fn own(rule: &'static BuiltIn, detail: String) -> Reason {
+    Reason { family: rule.family, source: Source::BuiltIn(rule, None), detail, clears_at: None }
+}
+
+/// Whose law applies in which zones, and what stands against the contact before any rule is asked.
+struct Grounds {
+    jurisdictions: SmallVec<[place::Jurisdiction; 4]>,
+    zones: SmallVec<[crate::time::ZoneId; 4]>,
+    /// Packs in play, each with the zones of all places under it.
+    packs: SmallVec<[(u16, Zones); 4]>,
+    reasons: Vec<Reason>,
+}
+
+impl Grounds {
+    fn of(scene: &Scene<'_>, resolution: &Resolution) -> Self {
+        let mut grounds =
+            Self { jurisdictions: SmallVec::new(), zones: SmallVec::new(), packs: SmallVec::new(), reasons: Vec::new() };
+        let emergency = scene.attempt.purpose == Purpose::Emergency;
+        if resolution.number_type == NumberType::Premium {
+            grounds.reasons.push(own(&builtin::PREMIUM, String::new()));
+        }
+        let places = match &resolution.plausible {
+            Plausible::Nowhere(why) => {
+                if !emergency && grounds.reasons.is_empty() {
+                    grounds.reasons.push(own(&builtin::NO_PLACE, why.to_string()));
+                }
+                return grounds;
+            }
+            places => places,
+        };
+        let mut missing: SmallVec<[place::Jurisdiction; 4]> = SmallVec::new();
+        let mut unreviewed: SmallVec<[place::Jurisdiction; 4]> = SmallVec::new();
+        for place in places.iter() {
+            let chain = scene.law.chain(place.jurisdiction);
+            if !chain.covered {
+                missing.push(place.jurisdiction);
+            } else if !chain.reviewed {
+                unreviewed.push(place.jurisdiction);
+            }
+            grounds.add(place, &chain.packs);
+        }
+        if !missing.is_empty() && !emergency {
+            grounds.reasons.push(own(&builtin::NO_PACK, format!("Without rules: {}.", listed(&missing))));
+        }
+        if !unreviewed.is_empty() && scene.attempt.purpose == Purpose::Marketing {
+            grounds.reasons.push(own(&builtin::UNREVIEWED, format!("Never reviewed: {}.", listed(&unreviewed))));
+        }
+        grounds
+    }
+
+    fn add(&mut self, place: &Place, packs: &[u16]) {
+        self.jurisdictions.push(place.jurisdiction);
+        unite(&mut self.zones, &place.zones);
+        for pack in packs {
+            match self.packs.iter_mut().find(|(index, _)| index == pack) {
+                Some((_, zones)) => unite(zones, &place.zones),
+                None => self.packs.push((*pack, place.zones.clone())),
+            }
+        }
+    }
+}
+
+fn unite(zones: &mut Zones, more: &Zones) {
+    for zone in more {
+        if !zones.contains(zone) {
+            zones.push(*zone);
+        }
+    }
+}
+
+/// At most a dozen names, and how many more.
+fn listed(places: &[place::Jurisdiction]) -> String {
+    let mut names: Vec<_> = places.iter().take(12).map(ToString::to_string).collect();
+    if places.len() > names.len() {
+        names.push(format!("and {} more", places.len() - names.len()));
+    }
+    names.join(", ")
+}
+
+/// The rules that are about this attempt, each narrowed to it.
+fn in_play<'a>(scene: &Scene<'a>, grounds: &Grounds) -> SmallVec<[InPlay<'a>; 24]> {
+    let mut plays = SmallVec::new();
+    let mut honours_opt_outs = false;
+    let law: &'a Law = scene.law;
+    for (index, zones) in &grounds.packs {
+        let Some(pack) = law.pack(*index) else { continue };
+        for rule in pack.rules_for(scene.attempt.channel, scene.attempt.purpose) {
+            if let Some(play) = narrow(scene, rule, zones) {
+                honours_opt_outs |= matches!(rule.body, Body::OptOut { whatever_scope_since: None })
+                    && play.technologies == scene.attempt.technologies
+                    && rule.from <= scene.now
+                    && scene.now < rule.until;
+                plays.push(play);
+            }
+        }
+    }
+    if !honours_opt_outs && let Some(play) = narrow(scene, builtin::opt_out(), &Zones::new()) {
+        plays.push(play);
+    }
+    plays
+}
+
+fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &Zones) -> Option<InPlay<'a>> {
+    let technologies = scene.reach(&rule.applies);
+    if technologies.is_empty() || !scene.chosen(rule) {
+        return None;
+    }
+    let listing = match &rule.body {
+        Body::Registry { list, fresh } => {
+            Some(scene.evidence.listing(list, *fresh, scene.now, scene.postures.stored_facts_only))
+        }
+        _ => None,
+    };
+    Some(InPlay { rule, zones: zones.clone(), technologies, listing })
+}
+
+fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {
+    let code: Box<str> = match &play.rule.body {
+        Body::Obligation { code, warning: false } => code.clone(),
+        Body::Abandonment => "abandonment".into(),
+        Body::CallerId { .. } if scene.attempt.caller_id.is_none() => "caller_id".into(),
+        _ => return None,
+    };
+    explain::in_force(scene, play).then(|| Obligation { code, rule: Arc::clone(play.rule) })
+}
+
+fn lists_used(scene: &Scene<'_>, plays: &[InPlay<'_>]) -> Vec<ListUsed> {
+    let lists = plays.iter().filter_map(|play| match &play.rule.body {
+        Body::Registry { list, .. } => Some(list),
+        _ => None,
+    });
+    let mut used: Vec<ListUsed> = Vec::new();
+    for registry in lists {
+        if !used.iter().any(|list| list.registry == *registry) {
+            used.push(ListUsed { registry: registry.clone(), look: scene.evidence.lists.look_up(registry) });
+        }
+    }
+    used
+}
+
+/// The families a rule set can give, for documentation and metrics.
+pub const FAMILIES: [Family; 16] = Family::ALL;

@@ -1,0 +1,123 @@
+//! One question with everything it rests on, as the rules see it.
+
+use crate::contact::{Channel, OptOut, PastAttempt, Purpose, Recipient, Set, Technology};
+use crate::law::{Applies, Counts, Law, Rule, Span};
+use crate::place::{LineType, Zones};
+use crate::time::{Instant, ZoneId, date_of, day_of};
+
+use super::attempt::{Attempt, Postures};
+use super::evidence::{Evidence, Listing};
+
+/// What every rule is judged against.
+pub(crate) struct Scene<'a> {
+    pub attempt: &'a Attempt,
+    pub evidence: Evidence<'a>,
+    pub law: &'a Law,
+    pub postures: &'a Postures,
+    /// The instant of the question; registries are frozen at it.
+    pub now: Instant,
+    pub recipients: Set<Recipient>,
+    pub line_types: Set<LineType>,
+}
+
+/// A rule in play: what narrows it to this question, worked out once.
+pub(crate) struct InPlay<'a> {
+    pub rule: &'a std::sync::Arc<Rule>,
+    /// Every plausible zone of the places whose law it is.
+    pub zones: Zones,
+    /// The technologies for which it must let the attempt pass.
+    pub technologies: Set<Technology>,
+    /// What is known of its registry, where it is about one.
+    pub listing: Option<Listing>,
+}
+
+impl<'a> Scene<'a> {
+    /// The technologies for which a rule is about this attempt; empty where it is not.
+    pub fn reach(&self, applies: &Applies) -> Set<Technology> {
+        fn meets<T: crate::contact::Term>(selector: Set<T>, plausible: Set<T>) -> bool {
+            selector.is_empty() || !selector.and(plausible).is_empty()
+        }
+        let attempt = self.attempt;
+        let reached = meets(applies.channels, Set::one(attempt.channel))
+            && crate::law::purposes_of(applies.purposes).contains(attempt.purpose)
+            && meets(applies.line_types, self.line_types)
+            && meets(applies.recipients, self.recipients)
+            && (applies.offers.is_empty() || attempt.offer.is_some_and(|offer| applies.offers.contains(offer)))
+            && (applies.legal_forms.is_empty()
+                || attempt.legal_form.is_some_and(|form| applies.legal_forms.contains(form)));
+        match reached {
+            false => Set::EMPTY,
+            true if applies.technologies.is_empty() => attempt.technologies,
+            true => applies.technologies.and(attempt.technologies),
+        }
+    }
+
+    /// Whether the tenant's postures leave a rule in force.
+    pub fn chosen(&self, rule: &Rule) -> bool {
+        rule.posture.as_ref().is_none_or(|name| self.postures.chose(name))
+            && !rule.off_posture.as_ref().is_some_and(|name| self.postures.chose(name))
+    }
+
+    /// Whether a cap or cool-off counts an attempt. A missing field counts against it.
+    pub fn counts(&self, counts: &Counts, past: &PastAttempt) -> bool {
+        fn agrees<T: crate::contact::Term>(selector: Set<T>, value: Option<T>) -> bool {
+            selector.is_empty() || value.is_none_or(|value| selector.contains(value))
+        }
+        fn same<T: PartialEq>(wanted: bool, past: Option<&T>, now: Option<&T>) -> bool {
+            // A question without a subject may be about any, so attempts on every subject count.
+            !wanted || past.zip(now).is_none_or(|(past, now)| past == now)
+        }
+        agrees(counts.channels, past.channel)
+            && agrees(counts.technologies, past.technology)
+            && agrees(counts.purposes, past.purpose)
+            && !past.outcome.is_some_and(|outcome| counts.except.contains(&outcome))
+            && same(counts.per_seller, past.seller.as_ref(), Some(&self.attempt.seller))
+            && same(counts.per_subject, past.subject.as_ref(), self.attempt.subject.as_ref())
+            && same(counts.per_campaign, past.campaign.as_ref(), self.attempt.campaign.as_ref())
+    }
+
+    /// Whether an opt-out, by its scope alone, is about this attempt.
+    pub fn blocks(&self, opt_out: &OptOut) -> bool {
+        let (scope, attempt) = (&opt_out.scope, self.attempt);
+        if attempt.purpose == Purpose::Emergency || attempt.legally_required {
+            return false;
+        }
+        let channel = scope.channels.is_empty() || scope.channels.contains(attempt.channel);
+        let seller = scope.sellers.is_empty() || scope.sellers.contains(&attempt.seller);
+        let subject = scope.subjects.is_empty()
+            || attempt.subject.as_ref().is_none_or(|subject| scope.subjects.contains(subject));
+        let purpose = if scope.everything {
+            true
+        } else if !scope.purposes.is_empty() {
+            scope.purposes.contains(attempt.purpose)
+        } else if scope.sellers.is_empty() && scope.subjects.is_empty() {
+            // Only a channel was named: it stops marketing there.
+            attempt.purpose == Purpose::Marketing
+        } else {
+            true
+        };
+        channel && seller && subject && purpose
+    }
+
+    /// Whether a dated fact of the past exists at `at`: always in a live check, from its date on otherwise.
+    pub fn exists(&self, dated: Option<Instant>) -> Option<Instant> {
+        if self.evidence.live { None } else { dated }
+    }
+
+    /// The channel asked about.
+    pub fn channel(&self) -> Channel {
+        self.attempt.channel
+    }
+}
+
+/// The instant at which something dated from `start` ends: the start of the local day this span after the local day of
+/// `start`. Months keep the day of the month, or take the last day of a shorter one.
+pub(crate) fn span_end(zone: ZoneId, start: Instant, span: Span) -> Instant {
+    let Some(date) = date_of(zone.civil(start).day) else { return Instant::NEVER };
+    let span = jiff::Span::new().try_months(span.months).and_then(|s| s.try_days(span.days));
+    match span.and_then(|span| date.checked_add(span)) {
+        Ok(end) => zone.day_start(day_of(end)),
+        // Beyond the calendar: never within reach of a question.
+        Err(_) => Instant::FAR,
+    }
+}
