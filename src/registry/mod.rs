@@ -227,8 +227,8 @@ impl Stamp {
     fn is_settled(&self) -> bool {
         const STEP: Duration = Duration::from_secs(3);
         let now = SystemTime::now();
-        self.modified
-            .is_some_and(|modified| now.duration_since(modified).map_or_else(|e| e.duration(), |age| age) > STEP)
+        let age = |modified| now.duration_since(modified).unwrap_or_else(|ahead| ahead.duration());
+        self.modified.is_some_and(|modified| age(modified) > STEP)
     }
 }
 

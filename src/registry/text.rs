@@ -25,8 +25,7 @@ use crate::time::Instant;
 
 /// No line of a list needs more bytes; a longer one is another kind of file.
 const LINE_LIMIT: usize = 1_024;
-const FIRST_LINE: &str = "begin the file with a line such as `# as_of=2026-11-20T04:00:00Z` that says when the copy was \
-                          made";
+const FIRST_LINE: &str = "begin the file with the instant of the copy, such as `# as_of=2026-11-20T04:00:00Z`";
 
 impl List {
     /// Reads a list from text. `path` is only named in faults.

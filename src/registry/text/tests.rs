@@ -142,7 +142,7 @@ fn each_bad_line_is_named_and_no_digit_of_it_shown() {
         ("uk.tps", b"+442079460000,2026-02-03T10:00", "neither YYYY-MM-DD nor"),
         ("uk.tps", b"+442079460000,2026-02-03,x", "more fields"),
         ("uk.tps", b"+44207946\xff000", "not UTF-8"),
-        ("uk.tps", b"+442079460\0000", "'\\0'"),
+        ("uk.tps", b"+442079460\x00000", "'\\0'"),
         ("uk.tps", &[b'1'; 1_500], "longer than 1024 bytes"),
         ("us.dnc.national", b"+33199000001", "does not belong to us.dnc.national (+1)"),
         ("us.dnc.national", b"1025550143", "first of them 2 to 9"),
