@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use jiff::ToSpan as _;
+use jiff::civil::{Date, DateTime, Time};
 use pbjson::private::base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::de::{Error as _, Unexpected, Visitor};
 use serde::ser::Error as _;
@@ -14,6 +16,9 @@ use serde_json::{Map, Value, json};
 
 /// The first second of year 1, and the last of year 9999: the range of `google.protobuf.Timestamp`.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+
+/// The day of second zero.
+const EPOCH: Date = Date::constant(1970, 1, 1);
 
 /// `google.protobuf.Timestamp`: an instant.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -41,19 +46,27 @@ impl Timestamp {
         let valid = SECONDS.contains(&self.seconds) && (0..1_000_000_000).contains(&self.nanos);
         valid.then(|| self.seconds * 1_000 + i64::from(self.nanos / 1_000_000))
     }
+
+    /// The wall clock of UTC. Not by way of `jiff::Timestamp`, which ends a day before the year 9999 does.
+    fn civil(self) -> Option<DateTime> {
+        self.to_millis()?;
+        let day = EPOCH.checked_add(self.seconds.div_euclid(86_400).days()).ok()?;
+        let time = self.seconds.rem_euclid(86_400).seconds().nanoseconds(i64::from(self.nanos));
+        day.to_datetime(Time::midnight()).checked_add(time).ok()
+    }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let instant = self.to_millis().and_then(|_| jiff::Timestamp::new(self.seconds, self.nanos).ok());
-        let instant = instant.ok_or_else(|| S::Error::custom("an instant outside the years 1 to 9999"))?;
+        let civil = self.civil().ok_or_else(|| S::Error::custom("an instant outside the years 1 to 9999"))?;
         // The canonical form has 0, 3, 6 or 9 digits of a second.
-        match self.nanos {
-            0 => serializer.collect_str(&format_args!("{instant:.0}")),
-            n if n % 1_000_000 == 0 => serializer.collect_str(&format_args!("{instant:.3}")),
-            n if n % 1_000 == 0 => serializer.collect_str(&format_args!("{instant:.6}")),
-            _ => serializer.collect_str(&format_args!("{instant:.9}")),
-        }
+        let digits = match self.nanos {
+            0 => 0,
+            n if n % 1_000_000 == 0 => 3,
+            n if n % 1_000 == 0 => 6,
+            _ => 9,
+        };
+        serializer.collect_str(&format_args!("{civil:.digits$}Z"))
     }
 }
 
@@ -80,34 +93,53 @@ impl<'de> Deserialize<'de> for Timestamp {
 /// Reads `YYYY-MM-DDThh:mm:ss[.f…](Z|±hh:mm)` and nothing looser.
 fn parse_rfc3339(text: &str) -> Option<Timestamp> {
     let (date_time, rest) = text.split_at_checked(19)?;
-    let shape = date_time.bytes().zip(*b"0000-00-00T00:00:00").all(|(byte, form)| match form {
-        b'0' => byte.is_ascii_digit(),
-        b'T' => byte == b'T' || byte == b't',
-        _ => byte == form,
-    });
-    let fraction = match rest.strip_prefix('.') {
-        Some(digits) => digits.len() - digits.trim_start_matches(|c: char| c.is_ascii_digit()).len() + 1,
-        None => 0,
-    };
-    let offset = rest.get(fraction..)?;
-    let is_offset = offset.eq_ignore_ascii_case("z")
-        || (offset.len() == 6
-            && offset.bytes().zip(*b"+00:00").all(|(byte, form)| match form {
-                b'0' => byte.is_ascii_digit(),
-                b'+' => byte == b'+' || byte == b'-',
-                _ => byte == form,
-            }));
-    if !shape || !is_offset || fraction == 1 || fraction > 10 {
+    if !has_shape(date_time, "0000-00-00T00:00:00") {
         return None;
     }
-    let instant: jiff::Timestamp = text.parse().ok()?;
-    // jiff counts the digits of an instant before 1970 downwards; a Timestamp always counts them upwards.
-    let nanos = instant.as_nanosecond();
-    let read = Timestamp {
-        seconds: i64::try_from(nanos.div_euclid(1_000_000_000)).ok()?,
-        nanos: i32::try_from(nanos.rem_euclid(1_000_000_000)).ok()?,
+    let civil: DateTime = date_time.parse().ok()?;
+    let (nanos, offset) = match rest.strip_prefix('.') {
+        None => (0, rest),
+        Some(rest) => {
+            let end = rest.find(|c: char| !c.is_ascii_digit())?;
+            let (digits, offset) = rest.split_at_checked(end)?;
+            let scale = 10_i32.checked_pow(9_u32.checked_sub(u32::try_from(digits.len()).ok()?)?)?;
+            (digits.parse::<i32>().ok()? * scale, offset)
+        }
     };
+    let days = i64::from(civil.date().since(EPOCH).ok()?.get_days());
+    let seconds = (days * 24 + i64::from(civil.hour())) * 3_600 + i64::from(civil.minute()) * 60;
+    let seconds = seconds + i64::from(civil.second()) - parse_offset(offset)?;
+    let read = Timestamp { seconds, nanos };
     read.to_millis().map(|_| read)
+}
+
+/// Reads `Z` or `±hh:mm` as seconds east of UTC.
+fn parse_offset(text: &str) -> Option<i64> {
+    if text.eq_ignore_ascii_case("z") {
+        return Some(0);
+    }
+    let (sign, clock) = text.split_at_checked(1)?;
+    if !has_shape(clock, "00:00") {
+        return None;
+    }
+    let (hours, minutes) = clock.split_once(':')?;
+    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let seconds = hours * 3_600 + minutes * 60;
+    match sign {
+        _ if hours > 23 || minutes > 59 => None,
+        "+" => Some(seconds),
+        "-" => Some(-seconds),
+        _ => None,
+    }
+}
+
+/// Whether the text is the form with its zeros replaced by any digits.
+fn has_shape(text: &str, form: &str) -> bool {
+    text.len() == form.len()
+        && text.bytes().zip(form.bytes()).all(|(byte, form)| match form {
+            b'0' => byte.is_ascii_digit(),
+            _ => byte.eq_ignore_ascii_case(&form),
+        })
 }
 
 /// `google.protobuf.FieldMask`: names of fields.
