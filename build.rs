@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes = all.encode_file_descriptor_set();
     fs::write(out.join("all.bin"), &bytes)?;
 
-    let masked = masked_messages(&all);
+    let masked = masked_messages(&all)?;
     tonic_prost_build::configure()
         .compile_well_known_types(true)
         .extern_path(WELL_KNOWN.0, WELL_KNOWN.1)
@@ -64,18 +64,21 @@ fn compiler(files: &[&str]) -> Result<protox::Compiler, protox::Error> {
 /// A message's full name to its fields: name, and whether to mask it.
 type Masked = BTreeMap<String, Vec<(String, bool)>>;
 
-/// The messages of ours that hold a field to mask.
-fn masked_messages(all: &protox::Compiler) -> Masked {
+/// The messages of ours that hold a field to mask. A oneof has no field of its own to write out, so the two exclude
+/// each other.
+fn masked_messages(all: &protox::Compiler) -> Result<Masked, Box<dyn Error>> {
     let mut found = Masked::new();
     for message in all.descriptor_pool().all_messages().filter(|m| m.package_name().starts_with("ringfence.")) {
-        let fields: Vec<_> =
-            message.fields().map(|field| (field.name().to_owned(), MASKED.contains(&field.name()))).collect();
-        let oneof = message.oneofs().any(|oneof| oneof.fields().len() > 1);
-        if !oneof && fields.iter().any(|(_, mask)| *mask) {
-            found.insert(message.full_name().to_owned(), fields);
+        let fields = message.fields().map(|f| (f.name().to_owned(), MASKED.contains(&f.name()))).collect::<Vec<_>>();
+        if !fields.iter().any(|(_, mask)| *mask) {
+            continue;
         }
+        if message.oneofs().any(|oneof| oneof.fields().len() > 1) {
+            return Err(format!("{}: a field to mask beside a oneof", message.full_name()).into());
+        }
+        found.insert(message.full_name().to_owned(), fields);
     }
-    found
+    Ok(found)
 }
 
 /// `Debug` for each message of the package that needs it written.
