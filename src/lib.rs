@@ -4,5 +4,6 @@ pub mod contact;
 pub mod decision;
 pub mod law;
 pub mod place;
+pub mod proto;
 pub mod registry;
 pub mod time;
