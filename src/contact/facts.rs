@@ -4,7 +4,7 @@ use crate::place::{Jurisdiction, LineType};
 use crate::time::Instant;
 
 use super::terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology};
-use super::{Method, OptOutSource, Outcome, TransferMechanism};
+use super::{LegalForm, Method, OptOutSource, Outcome, TransferMechanism};
 
 /// Names of one kind, so that a seller is never compared with a subject.
 macro_rules! name_type {
@@ -55,6 +55,8 @@ name_type! {
 /// A consent, as given. Empty sets and lists mean any.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Consent {
+    /// Its id; equal ids are one consent.
+    pub id: Option<Box<str>>,
     /// Its strength; `None` covers nothing.
     pub grade: Option<Grade>,
     /// What it says beyond its grade.
@@ -146,6 +148,8 @@ pub struct Scope {
 /// A person's word that contact must stop.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OptOut {
+    /// Its id; equal ids are one opt-out.
+    pub id: Option<Box<str>>,
     /// What it reaches.
     pub scope: Scope,
     /// When it was said; `None` makes it the newest fact of all.
@@ -157,8 +161,10 @@ pub struct OptOut {
 }
 
 /// What binds person and seller. `None` is unknown, not "no".
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Relationship {
+    /// With which seller; `None` is whichever seller the question is about.
+    pub seller: Option<Seller>,
     /// The last purchase or transaction.
     pub last_purchase_at: Option<Instant>,
     /// The last inquiry or application.
@@ -286,8 +292,8 @@ pub struct Facts {
     pub consents: Vec<Consent>,
     /// Opt-outs.
     pub opt_outs: Vec<OptOut>,
-    /// Relationship with the seller.
-    pub relationship: Option<Relationship>,
+    /// Relationships, at most one a seller.
+    pub relationships: Vec<Relationship>,
     /// Looks at registries.
     pub registry_checks: Vec<RegistryCheck>,
     /// Earlier attempts.
@@ -308,6 +314,8 @@ pub struct Facts {
     pub reassigned: Option<Reassigned>,
     /// Plausible capacities; empty is unknown.
     pub recipients: Set<Recipient>,
+    /// Plausible legal forms; empty is unknown.
+    pub legal_forms: Set<LegalForm>,
     /// Plausible line types; empty is unknown.
     pub line_types: Set<LineType>,
     /// Plausible residences.

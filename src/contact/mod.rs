@@ -6,6 +6,7 @@
 mod facts;
 mod terms;
 mod vocabulary;
+pub mod wire;
 
 pub use facts::{
     Age, AttemptId, Campaign, Consent, Facts, FrequencyCap, InconvenientTime, OptOut, PastAttempt, Period, Policy,

@@ -1,6 +1,6 @@
 //! The question: what is about to happen, already checked; and how a tenant wants doubt to be read.
 
-use crate::contact::{Campaign, Channel, LegalForm, OfferCategory, Purpose, Seller, Set, Subject, Technology};
+use crate::contact::{Campaign, Channel, OfferCategory, Purpose, Seller, Set, Subject, Technology};
 use crate::place::{Jurisdiction, LocationPosture};
 use crate::time::ZoneId;
 
@@ -21,8 +21,6 @@ pub struct Attempt {
     pub campaign: Option<Campaign>,
     /// What is offered, where a rule tells offers apart.
     pub offer: Option<OfferCategory>,
-    /// The recipient's legal form.
-    pub legal_form: Option<LegalForm>,
     /// The digits of the number shown, after the plus.
     pub caller_id: Option<Box<str>>,
     /// A notice the law itself requires.

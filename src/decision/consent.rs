@@ -91,13 +91,13 @@ fn covers_scope(scene: &Scene<'_>, consent: &Consent, technology: Technology) ->
 }
 
 /// Given, and neither expired nor withdrawn.
-fn lasts(scene: &Scene<'_>, consent: &Consent, at: Instant) -> Stretch {
+fn lasts<'a>(scene: &Scene<'a>, consent: &'a Consent, at: Instant) -> Stretch {
     let Some(given) = consent.given_at else { return Stretch::always(false) };
     let mut lasts = Stretch::since(given, at);
     if let Some(expires) = consent.expires_at {
         lasts = lasts.and(Stretch::before(expires, at));
     }
-    if let Some(withdrawn) = consent.withdrawn_at {
+    for withdrawn in scene.evidence.withdrawals(consent) {
         // In a live check a withdrawal counts whatever its date says.
         let stays = scene.exists(Some(withdrawn)).map_or(Stretch::always(false), |from| Stretch::before(from, at));
         lasts = lasts.and(stays);

@@ -6,8 +6,8 @@
 use smallvec::SmallVec;
 
 use crate::contact::{
-    Age, Consent, Facts, InconvenientTime, OptOut, PastAttempt, Policy, Reassigned, ReassignedAnswer, Recipient,
-    Relationship, Set, Transfer,
+    Age, Consent, Facts, InconvenientTime, LegalForm, OptOut, PastAttempt, Policy, Reassigned, ReassignedAnswer,
+    Recipient, Relationship, Seller, Set, Transfer,
 };
 use crate::place::{Jurisdiction, LineType};
 use crate::time::{Instant, Millis};
@@ -85,17 +85,22 @@ impl<'a> Evidence<'a> {
         [self.stored, self.asserted]
     }
 
-    /// The sources of what loosens: the record, and the caller's word unless the tenant trusts only the record.
-    fn loosening(&self, stored_only: bool) -> SmallVec<[&'a Facts; 2]> {
-        if stored_only { SmallVec::from_slice(&[self.stored]) } else { SmallVec::from_slice(&self.both()) }
-    }
-
-    /// Consents that may cover.
+    /// Consents that may cover; an asserted one whose id is stored is the stored one.
     pub(crate) fn consents(&self, stored_only: bool) -> impl Iterator<Item = &'a Consent> + use<'a> {
-        self.loosening(stored_only).into_iter().flat_map(|facts| &facts.consents)
+        let stored = &self.stored.consents;
+        let asserted = if stored_only { &[][..] } else { &self.asserted.consents };
+        let known = move |c: &Consent| c.id.is_some() && stored.iter().any(|other| other.id == c.id);
+        stored.iter().chain(asserted.iter().filter(move |consent| !known(consent)))
     }
 
-    /// Opt-outs, from every source.
+    /// Every withdrawal told of a consent: its own, and one asserted under the same id.
+    pub(crate) fn withdrawals(&self, consent: &'a Consent) -> impl Iterator<Item = Instant> + use<'a> {
+        let told = self.asserted.consents.iter();
+        let told = told.filter(move |other| consent.id.is_some() && other.id == consent.id);
+        consent.withdrawn_at.into_iter().chain(told.filter_map(|other| other.withdrawn_at))
+    }
+
+    /// Opt-outs, from every source. One told twice is one that stands if either does, so no id needs comparing.
     pub(crate) fn opt_outs(&self) -> impl Iterator<Item = &'a OptOut> + use<'a> {
         self.both().into_iter().flat_map(|facts| &facts.opt_outs)
     }
@@ -108,10 +113,13 @@ impl<'a> Evidence<'a> {
         stored.iter().chain(asserted.iter().filter(move |a| !a.id.as_ref().is_some_and(known)))
     }
 
-    /// Asserted if given, else stored.
-    pub(crate) fn relationship(&self, stored_only: bool) -> Option<&'a Relationship> {
-        let asserted = self.asserted.relationship.as_ref().filter(|_| !stored_only);
-        asserted.or(self.stored.relationship.as_ref())
+    /// What ties the person to this seller: asserted if given, else stored.
+    pub(crate) fn relationship(&self, seller: &Seller, stored_only: bool) -> Option<&'a Relationship> {
+        let with = |facts: &'a Facts| {
+            facts.relationships.iter().find(|tie| tie.seller.as_ref().is_none_or(|other| other == seller))
+        };
+        let asserted = if stored_only { None } else { with(self.asserted) };
+        asserted.or_else(|| with(self.stored))
     }
 
     /// Asserted if given, else stored. A policy only ever tightens.
@@ -158,6 +166,11 @@ impl<'a> Evidence<'a> {
     /// Every plausible capacity; all where nothing is known.
     pub(crate) fn recipients(&self, stored_only: bool) -> Set<Recipient> {
         plausible(self.asserted.recipients, self.stored.recipients, stored_only)
+    }
+
+    /// Every legal form said.
+    pub(crate) fn legal_forms(&self) -> Set<LegalForm> {
+        self.asserted.legal_forms.or(self.stored.legal_forms)
     }
 
     /// Every plausible line type: what the plan makes certain adds to what is said; all where nothing is known.

@@ -94,7 +94,7 @@ fn exempts(
     let attempt = scene.attempt;
     let fits = (exemption.offers.is_empty() || attempt.offer.is_some_and(|offer| exemption.offers.contains(offer)))
         && (exemption.legal_forms.is_empty()
-            || attempt.legal_form.is_some_and(|form| exemption.legal_forms.contains(form)))
+            || !scene.legal_forms.is_empty() && scene.legal_forms.within(exemption.legal_forms))
         && (exemption.purposes.is_empty() || exemption.purposes.contains(attempt.purpose))
         && (!exemption.legally_required || attempt.legally_required)
         && exemption.posture.as_ref().is_none_or(|name| scene.postures.chose(name))
@@ -114,7 +114,8 @@ fn exempts(
 
 /// Whether the relationship is what an exemption asks for. What is unknown is not.
 fn tied(scene: &Scene<'_>, exemption: &Exemption, zones: &Zones, at: Instant) -> Stretch {
-    let Some(relationship) = scene.evidence.relationship(scene.postures.stored_facts_only) else {
+    let Some(relationship) = scene.evidence.relationship(&scene.attempt.seller, scene.postures.stored_facts_only)
+    else {
         return Stretch::always(false);
     };
     if exemption.related && relationship.offer_related != Some(true) {

@@ -73,6 +73,7 @@ pub fn decide(question: &Question<'_>) -> Decision {
         now,
         recipients: evidence.recipients(postures.stored_facts_only),
         line_types: evidence.line_types(resolution.certain_line, postures.stored_facts_only),
+        legal_forms: evidence.legal_forms(),
     };
     let grounds = Grounds::of(&scene, &resolution);
     let plays = in_play(&scene, &grounds);

@@ -1,6 +1,6 @@
 //! One question with everything it rests on, as the rules see it.
 
-use crate::contact::{Channel, OptOut, PastAttempt, Purpose, Recipient, Set, Technology};
+use crate::contact::{LegalForm, OptOut, PastAttempt, Purpose, Recipient, Set, Technology};
 use crate::law::{Applies, Counts, Law, Rule, Span};
 use crate::place::{LineType, Zones};
 use crate::time::{Instant, ZoneId, date_of, day_of};
@@ -18,6 +18,7 @@ pub(crate) struct Scene<'a> {
     pub now: Instant,
     pub recipients: Set<Recipient>,
     pub line_types: Set<LineType>,
+    pub legal_forms: Set<LegalForm>,
 }
 
 /// A rule in play: what narrows it to this question, worked out once.
@@ -43,8 +44,8 @@ impl<'a> Scene<'a> {
             && meets(applies.line_types, self.line_types)
             && meets(applies.recipients, self.recipients)
             && (applies.offers.is_empty() || attempt.offer.is_some_and(|offer| applies.offers.contains(offer)))
-            && (applies.legal_forms.is_empty()
-                || attempt.legal_form.is_some_and(|form| applies.legal_forms.contains(form)));
+            // A form nobody named is not the form a rule singles out.
+            && (applies.legal_forms.is_empty() || !applies.legal_forms.and(self.legal_forms).is_empty());
         match reached {
             false => Set::EMPTY,
             true if applies.technologies.is_empty() => attempt.technologies,
@@ -102,11 +103,6 @@ impl<'a> Scene<'a> {
     /// Whether a dated fact of the past exists at `at`: always in a live check, from its date on otherwise.
     pub fn exists(&self, dated: Option<Instant>) -> Option<Instant> {
         if self.evidence.live { None } else { dated }
-    }
-
-    /// The channel asked about.
-    pub fn channel(&self) -> Channel {
-        self.attempt.channel
     }
 }
 

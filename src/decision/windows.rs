@@ -40,6 +40,7 @@ pub fn openings(
         now: from,
         recipients: evidence.recipients(postures.stored_facts_only),
         line_types: evidence.line_types(None, postures.stored_facts_only),
+        legal_forms: evidence.legal_forms(),
     };
     let plays = clock_rules(&scene, places);
     let mut found: Vec<Opening> = Vec::new();
