@@ -54,6 +54,54 @@ fn the_services_are_those_of_the_design() {
     assert_eq!(found.concat(), promised);
 }
 
+/// One consent, one opt-out and three reported attempts leave room for seal and key within 500 bytes of Redis.
+#[test]
+fn a_usual_record_is_small() {
+    use ringfence::proto::{store, v1};
+    let at = 1_794_974_400_000;
+    let write = |n: u8| {
+        let (request_hash, content_hash) = (u64::MAX, u32::MAX);
+        Some(store::StoredWrite { request_hash, content_hash, recorded_at: at, receipt_id: vec![n; 16] })
+    };
+    let consent = v1::Consent {
+        grade: v1::ConsentGrade::ExpressWritten.into(),
+        channels: vec![v1::Channel::Call.into(), v1::Channel::Text.into()],
+        purposes: vec![v1::Purpose::Marketing.into()],
+        sellers: vec!["acme".into()],
+        given_at: Some(ringfence::proto::well_known::Timestamp::from_millis(at)),
+        method: v1::ConsentMethod::WebForm.into(),
+        evidence_ref: "form-1".into(),
+        ..Default::default()
+    };
+    let scope = v1::OptOutScope { purposes: vec![v1::Purpose::Marketing.into()], ..Default::default() };
+    let opt_out = v1::OptOut { scope: Some(scope), source: v1::OptOutSource::Phone.into(), ..Default::default() };
+    let attempt = |n: u8| store::StoredAttempt {
+        attempt_id: Some(store::stored_attempt::AttemptId::Uuid(vec![n; 16])),
+        granted_at: at,
+        reported_after: Some(95_000),
+        started_after: Some(2_000),
+        lasted: Some(90_000),
+        channel: v1::Channel::Call.into(),
+        technology: v1::Technology::Manual.into(),
+        purpose: v1::Purpose::Marketing.into(),
+        outcome: v1::Outcome::Conversation.into(),
+        seller: 1,
+        subject: 2,
+        ..Default::default()
+    };
+    let record = store::ContactRecord {
+        format: 1,
+        number: 12_025_550_143,
+        created_at: at,
+        words: vec!["acme".into(), "renewal".into()],
+        consents: vec![store::StoredConsent { consent: Some(consent), write: write(1), ..Default::default() }],
+        opt_outs: vec![store::StoredOptOut { opt_out: Some(opt_out), write: write(2), ..Default::default() }],
+        attempts: vec![attempt(3), attempt(4), attempt(5)],
+        ..Default::default()
+    };
+    assert!(record.encoded_len() <= 320, "{} bytes", record.encoded_len());
+}
+
 pub fn decode(set: &[u8]) -> FileDescriptorSet {
     FileDescriptorSet::decode(set).unwrap()
 }

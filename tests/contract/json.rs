@@ -1,6 +1,7 @@
 //! The JSON of the contract: what dialers write is read, what is misspelt is refused, what is answered is canonical.
 
 use prost::Message as _;
+use ringfence::proto::json;
 use ringfence::proto::v1::{self, CheckRequest, Decision};
 use ringfence::proto::well_known::Timestamp;
 use serde_json::{Value, json};
@@ -56,7 +57,7 @@ fn full_request() -> Value {
 }
 
 fn read(request: Value) -> Result<CheckRequest, String> {
-    serde_json::from_value(request).map_err(|e| e.to_string())
+    json::read(request.to_string().as_bytes()).map_err(|e| e.to_string())
 }
 
 #[test]
