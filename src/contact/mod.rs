@@ -4,6 +4,7 @@
 //! Must never read a clock or a store. Guarded by the unit tests here and `tests/contact.rs`.
 
 mod facts;
+mod record;
 mod terms;
 mod vocabulary;
 pub mod wire;
@@ -12,5 +13,6 @@ pub use facts::{
     Age, AttemptId, Campaign, Consent, Facts, FrequencyCap, InconvenientTime, OptOut, PastAttempt, Period, Policy,
     Reassigned, ReassignedAnswer, RegistryCheck, Relationship, Scope, Seller, Slot, Subject, Transfer,
 };
+pub use record::{Contact, Known, NoReport, RecordError, Report, Reservation, Seen, WriteId};
 pub use terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology, Term};
 pub use vocabulary::{LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};

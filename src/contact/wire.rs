@@ -6,7 +6,7 @@
 use crate::place::Jurisdiction;
 use crate::proto::v1;
 use crate::proto::well_known::Timestamp;
-use crate::time::{Instant, day_of};
+use crate::time::{Instant, Millis, day_of};
 
 use super::{
     Age, AttemptId, Campaign, Consent, Facts, FrequencyCap, InconvenientTime, OptOut, PastAttempt, Period, Policy,
@@ -232,10 +232,11 @@ pub fn consent(reader: &mut Reader, message: &v1::Consent) -> Consent {
     let preferred_slot = message.preferred_slot.as_ref().and_then(|slot| {
         reader.within("preferred_slot", |reader| {
             let starts_at = reader.instant("starts_at", slot.starts_at.as_ref());
-            let ends_at = reader.instant("ends_at", slot.ends_at.as_ref());
+            let told = reader.instant("ends_at", slot.ends_at.as_ref());
+            let ends_at = told.or_else(|| starts_at.map(|start| start.plus(Millis::seconds(60))));
             let slot = starts_at.zip(ends_at).map(|(starts_at, ends_at)| Slot { starts_at, ends_at });
             if slot.is_none_or(|slot| slot.ends_at <= slot.starts_at) {
-                reader.fault("", "needs starts_at and a later ends_at");
+                reader.fault("", "needs starts_at, and ends_at later than it");
             }
             slot
         })

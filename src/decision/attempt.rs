@@ -26,9 +26,9 @@ pub struct Attempt {
     /// A notice the law itself requires.
     pub legally_required: bool,
     /// A postal code of the person.
-    pub postal_code: Option<Box<str>>,
+    pub postal_code: Option<String>,
     /// A county of the person.
-    pub county: Option<Box<str>>,
+    pub county: Option<String>,
     /// A zone that settles the clock.
     pub time_zone: Option<ZoneId>,
     /// Where the asking system runs, and where this server does.
