@@ -188,8 +188,31 @@ impl Contact {
 
     /// The stored form itself, for the audit entry.
     #[must_use]
-    pub fn stored(&self) -> &store::ContactRecord {
-        &self.record
+    pub fn into_stored(self) -> store::ContactRecord {
+        self.record
+    }
+
+    /// What a record of the log holds of stored facts, in the words of the contract.
+    #[must_use]
+    pub fn evidence_of(record: &store::ContactRecord) -> v1::Evidence {
+        let contact = Self { record: record.clone() };
+        let attempts = record.attempts.iter().map(|stored| contact.recorded_attempt(stored).attempt.unwrap_or_default());
+        let stamp = |at: Instant| crate::proto::well_known::Timestamp::from_millis(at.millis());
+        v1::Evidence {
+            consents: record.consents.iter().filter_map(|stored| recorded_consent(stored).consent).collect(),
+            opt_outs: record.opt_outs.iter().filter_map(|stored| recorded_opt_out(stored).opt_out).collect(),
+            relationship: record.relationships.first().cloned(),
+            registry_checks: record.registry_checks.clone(),
+            attempts: attempts.collect(),
+            last_conversation_at: instant(record.last_conversation_at).map(stamp),
+            first_notice_at: instant(record.first_notice_at).map(stamp),
+            age: None,
+            birth_date: String::new(),
+            inconvenient_times: record.inconvenient_times.clone(),
+            policy: record.policy.clone(),
+            transfer: record.transfer.clone(),
+            reassigned: record.reassigned,
+        }
     }
 
     /// Everything it holds, as evidence. An attempt of the given id is left out: what is asked again does not stand in
@@ -473,14 +496,14 @@ impl Contact {
 
     /// The record in the words of the contract.
     #[must_use]
-    pub fn message(&self, number: Number, version: u64, updated_at: Instant) -> v1::Contact {
+    pub fn message(&self, number: Number, version: u64) -> v1::Contact {
         let record = &self.record;
         let stamp = crate::proto::well_known::Timestamp::from_millis;
         v1::Contact {
             number: number.reveal_e164().as_str().to_owned(),
             version,
             created_at: Some(stamp(record.created_at)),
-            updated_at: Some(stamp(updated_at.millis())),
+            updated_at: Some(stamp(self.updated_at())),
             consents: record.consents.iter().map(recorded_consent).collect(),
             opt_outs: record.opt_outs.iter().map(recorded_opt_out).collect(),
             attempts: record.attempts.iter().map(|stored| self.recorded_attempt(stored)).collect(),
@@ -496,6 +519,16 @@ impl Contact {
             no_sharing: record.no_sharing,
             erased_at: instant(record.erased_at).map(|at| stamp(at.millis())),
         }
+    }
+
+    /// When the latest thing in it was recorded, in milliseconds.
+    fn updated_at(&self) -> i64 {
+        let record = &self.record;
+        let consents = record.consents.iter().filter_map(|stored| stored.write.as_ref());
+        let opt_outs = record.opt_outs.iter().filter_map(|stored| stored.write.as_ref());
+        let writes = consents.chain(opt_outs).chain(&record.writes).map(|write| write.recorded_at);
+        let attempts = record.attempts.iter().map(|a| a.granted_at.saturating_add(a.reported_after.unwrap_or(0)));
+        writes.chain(attempts).fold(record.created_at, i64::max)
     }
 
     fn recorded_attempt(&self, stored: &store::StoredAttempt) -> v1::RecordedAttempt {

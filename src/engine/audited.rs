@@ -1,0 +1,222 @@
+//! What the audit log gets: an envelope in the clear, and a body sealed under the contact's own key, or a key of the day
+//! where there is no record.
+
+use prost::Message;
+
+use super::{Clock, Engine, Failure};
+use crate::access::Permit;
+use crate::audit::{BodyKey, DecisionId, Encoded, Entry};
+use crate::contact::Contact;
+use crate::decision::Decision;
+use crate::law::Law;
+use crate::proto::{store, v1};
+use crate::store::{DataKey, DayKeys, Key, Purpose};
+use crate::time::{Instant, tzdata_version};
+
+/// What an entry is about, in its envelope.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// A check that reserved an attempt.
+    Reservation = 1,
+    /// A check that counted nothing.
+    Answer = 2,
+    /// A write.
+    Write = 3,
+    /// Many rows as one.
+    Batch = 4,
+}
+
+impl Engine {
+    /// The id of a decision or write made now. It names the writer of the log, where there is one.
+    pub(super) fn next_id(&self, now: Instant) -> [u8; 16] {
+        match &self.log {
+            Some(log) => *log.next_id(now).as_bytes(),
+            None => *uuid::Uuid::now_v7().as_bytes(),
+        }
+    }
+
+    /// The body of a decision.
+    pub(super) fn decision_body(
+        &self,
+        request: v1::CheckRequest,
+        contact: Option<Contact>,
+        law: &Law,
+        decision: &Decision,
+        answer: &v1::Decision,
+    ) -> Vec<u8> {
+        let readings = decision.lists.iter().map(|list| store::RegistryReading {
+            registry: list.registry.to_string(),
+            version: list.look.as_ref().map(|look| look.version.to_string()).unwrap_or_default(),
+            as_of: list.look.as_ref().map_or(0, |look| look.as_of.millis()),
+            listed: list.look.as_ref().map(|look| look.listed),
+            listed_at: list.look.as_ref().and_then(|look| look.listed_at).map_or(0, Instant::millis),
+            sample: list.look.as_ref().is_some_and(|look| look.sample),
+        });
+        let settings = &self.settings;
+        let chosen = answer.postures.iter().map(|posture| store::ChosenPosture {
+            name: posture.name.clone(),
+            value: posture.value.clone(),
+            jurisdiction: posture.jurisdiction.clone(),
+        });
+        let body = store::AuditedDecision {
+            request: Some(request),
+            contact: contact.map(Contact::into_stored),
+            registry_readings: readings.collect(),
+            evaluated_at: decision.evaluated_at.millis(),
+            rules_version: law.version().to_owned(),
+            tzdata_version: tzdata_version().to_owned(),
+            numbering_version: crate::place::numbering_version().to_owned(),
+            server_region: settings.server_region.map(|place| place.to_string()).unwrap_or_default(),
+            stored_facts_only: settings.postures.stored_facts_only,
+            postures: chosen.collect(),
+            feed_version: String::new(),
+            reserve_for: u32::try_from(settings.reserve_for.0).unwrap_or(u32::MAX),
+            decision: answer.encode_to_vec(),
+        };
+        store::AuditBody { body: Some(store::audit_body::Body::Decision(body)) }.encode_to_vec()
+    }
+
+    /// The body of a write.
+    pub(super) fn write_body(
+        permit: &Permit,
+        request: store::audited_write::Request,
+        version: u64,
+        now: Instant,
+    ) -> Vec<u8> {
+        let body = store::AuditedWrite {
+            request: Some(request),
+            recorded_at: now.millis(),
+            version,
+            caller: permit.name().to_owned(),
+        };
+        store::AuditBody { body: Some(store::audit_body::Body::Write(body)) }.encode_to_vec()
+    }
+
+    /// Seals a body under the contact's own key.
+    pub(super) fn contact_entry(
+        &self,
+        kind: Kind,
+        id: [u8; 16],
+        now: Instant,
+        key: &Key,
+        own: &DataKey,
+        body: &[u8],
+    ) -> Result<Encoded, Failure> {
+        let body = own.seal(Purpose::AuditBody, &id, body)?;
+        self.entry(kind, id, now, Some(*key.tag()), BodyKey::Contact, body)
+    }
+
+    /// Seals a body under the key of the day.
+    pub(super) async fn day_entry(
+        &self,
+        kind: Kind,
+        id: [u8; 16],
+        now: Instant,
+        tag: Option<[u8; 32]>,
+        body: &[u8],
+    ) -> Result<Encoded, Failure> {
+        let day = DayKeys::day(now);
+        let key = match self.days.remembered(day) {
+            Some(key) => key,
+            None => self.days.make(&*self.store, &self.keys, day).await?,
+        };
+        let body = key.seal(Purpose::AuditBody, &id, body)?;
+        self.entry(kind, id, now, tag, BodyKey::Day(day), body)
+    }
+
+    fn entry(
+        &self,
+        kind: Kind,
+        id: [u8; 16],
+        at: Instant,
+        tag: Option<[u8; 32]>,
+        key: BodyKey,
+        body: Vec<u8>,
+    ) -> Result<Encoded, Failure> {
+        let id = DecisionId::from_bytes(id).ok_or_else(|| Failure::Internal("an id is no UUIDv7".to_owned()))?;
+        let tenant = self.tenant.name().to_owned();
+        Ok(Entry { kind: kind as u8, at, id, tenant, tag, key, body }.encode())
+    }
+
+    /// Writes an entry that nobody waits for: safe within a second, or an error now.
+    pub(super) async fn log_soon(&self, entry: Encoded) -> Result<(), Failure> {
+        match &self.log {
+            Some(log) => Ok(log.append_soon(entry).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// One decision of the log.
+    ///
+    /// # Errors
+    /// No such decision for this tenant; the log or its keys cannot be read.
+    pub async fn decision(&self, permit: &Permit, id: &str, _clock: Clock) -> Result<v1::DecisionRecord, Failure> {
+        const NONE: Failure = Failure::NotFound("no decision of this id is known here");
+        let (Some(id), Some(log)) = (DecisionId::parse(id), &self.log) else { return Err(NONE) };
+        let found = log.find(id).await?.ok_or(NONE)?;
+        let entry = found.entry;
+        if entry.tenant != permit.tenant() {
+            return Err(NONE);
+        }
+        let position = Some(v1::LogPosition {
+            writer: log.writer().to_string(),
+            sequence: found.seq,
+            digest: found.hash.to_vec(),
+            recorded_at: Some(super::answer::stamp(entry.at)),
+        });
+        let opened = self.open_body(&entry).await?;
+        let Some(plain) = opened else {
+            return Ok(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() });
+        };
+        let body = store::AuditBody::decode(plain.as_slice()).map_err(|e| Failure::Internal(e.to_string()))?;
+        let Some(store::audit_body::Body::Decision(body)) = body.body else { return Err(NONE) };
+        let decision = v1::Decision::decode(body.decision.as_slice()).map_err(|e| Failure::Internal(e.to_string()))?;
+        Ok(record(body, decision, position))
+    }
+
+    /// Opens a body; `None` where its key was destroyed.
+    async fn open_body(&self, entry: &Entry) -> Result<Option<Vec<u8>>, Failure> {
+        let context = *entry.id.as_bytes();
+        let key = match (entry.key, entry.tag) {
+            (BodyKey::Clear, _) => return Ok(Some(entry.body.clone())),
+            (BodyKey::Contact, Some(tag)) => {
+                let key = self.keys.key_of(&self.tenant, tag);
+                match self.load(&key).await? {
+                    Some(loaded) => loaded.own.open(Purpose::AuditBody, &context, &entry.body)?,
+                    None => return Ok(None),
+                }
+            }
+            (BodyKey::Day(day), _) => match self.days.find(&*self.store, &self.keys, day).await? {
+                Some(key) => key.open(Purpose::AuditBody, &context, &entry.body)?,
+                None => return Ok(None),
+            },
+            (BodyKey::Contact | BodyKey::Sealing(_), _) => {
+                return Err(Failure::Internal("an audit body names a key that no decision has".to_owned()));
+            }
+        };
+        Ok(Some(key))
+    }
+}
+
+fn record(
+    body: store::AuditedDecision,
+    decision: v1::Decision,
+    position: Option<v1::LogPosition>,
+) -> v1::DecisionRecord {
+    let stored = body.contact.as_ref().map(Contact::evidence_of);
+    let postures = body.postures.into_iter().map(|posture| v1::Posture {
+        name: posture.name,
+        value: posture.value,
+        jurisdiction: posture.jurisdiction,
+    });
+    let inputs = v1::Inputs {
+        rules_version: body.rules_version,
+        tzdata_version: body.tzdata_version,
+        numbering_version: body.numbering_version,
+        server_region: body.server_region,
+        stored_facts_only: body.stored_facts_only,
+        contact_version: 0,
+        postures: postures.collect(),
+    };
+    v1::DecisionRecord { decision: Some(decision), request: body.request, stored, inputs: Some(inputs), position, erased: false }
+}

@@ -1,0 +1,302 @@
+//! One check: read, resolve, load, decide, swap, append. A lost race decides again on the record that won.
+
+use super::answer::{self, Granted};
+use super::audited::Kind;
+use super::question::{self, Checked};
+use super::{Clock, Engine, Failure, Loaded};
+use crate::access::Permit;
+use crate::contact::wire::Violation;
+use crate::contact::{AttemptId, Contact, Facts, Known, Purpose, Reservation};
+use crate::decision::{self, Decision, Evidence, Lists, Look, Question};
+use crate::law::Law;
+use crate::place::{Number, NumberError};
+use crate::proto::v1;
+use crate::registry::{Answer, Snapshot};
+use crate::store::{DataKey, Key, Swapped, Version, Write};
+use crate::time::Instant;
+
+/// The lists of one snapshot, turned to one number.
+struct Turned<'a> {
+    lists: &'a Snapshot,
+    digits: u64,
+}
+
+impl Lists for Turned<'_> {
+    fn look_up(&self, registry: &str) -> Option<Look> {
+        let list = self.lists.get(registry)?;
+        let (listed, listed_at) = match list.look_up(self.digits) {
+            Answer::Listed { since } => (true, since),
+            Answer::NotListed => (false, None),
+        };
+        Some(Look { listed, listed_at, as_of: list.as_of, version: list.version.as_str().into(), sample: list.sample })
+    }
+}
+
+/// A check on its way: what does not change from one race to the next.
+struct Asked<'a> {
+    checked: &'a Checked,
+    number: Number,
+    key: Key,
+    law: &'a Law,
+    lists: Turned<'a>,
+    now: Instant,
+}
+
+impl Engine {
+    /// Answers one check. An ALLOW that is not a dry run is a reservation, counted and logged before it is answered.
+    ///
+    /// # Errors
+    /// A faulty request; an attempt id used for another attempt; store or log unavailable; races or the caller's
+    /// patience outlasted.
+    pub async fn check(
+        &self,
+        permit: &Permit,
+        request: v1::CheckRequest,
+        clock: Clock,
+    ) -> Result<v1::Decision, Failure> {
+        let checked = question::read(&request, self.settings.server_region).map_err(Failure::Invalid)?;
+        let exceptional = answer::is_exceptional(checked.attempt.purpose, checked.attempt.legally_required);
+        if exceptional {
+            if !permit.may_assert_exceptional() {
+                return Err(crate::access::Refused { role: crate::access::Role::AssertExceptional }.into());
+            }
+            self.metrics.exceptional(checked.attempt.purpose);
+        }
+        if clock.passed() {
+            return Err(Failure::TooLate);
+        }
+        let law = self.law.load();
+        let now = checked.at.unwrap_or(clock.now);
+        let decided = match checked.number {
+            Err(error) => self.answer_unusable(&law, request, error, now, clock).await,
+            Ok(number) => {
+                let snapshot = self.registries.snapshot();
+                let lists = Turned { lists: &snapshot, digits: number.reveal_digits() };
+                let key = self.key(permit, number);
+                let asked = Asked { checked: &checked, number, key, law: &law, lists, now };
+                self.answer(&asked, request, clock).await
+            }
+        }?;
+        self.metrics.decided(&decided, checked.attempt.channel);
+        Ok(decided)
+    }
+
+    /// A string that is no number is a DENY of family NUMBER.
+    async fn answer_unusable(
+        &self,
+        law: &Law,
+        request: v1::CheckRequest,
+        error: NumberError,
+        now: Instant,
+        clock: Clock,
+    ) -> Result<v1::Decision, Failure> {
+        let decision = decision::unusable(error, now);
+        let id = self.next_id(clock.now);
+        let mut answer = self.message(&decision, None, law, id, &request.attempt_id, None);
+        answer.number_type = match error {
+            NumberError::Emergency => v1::NumberType::Emergency,
+            NumberError::ShortCode => v1::NumberType::Short,
+            _ => v1::NumberType::Unspecified,
+        }
+        .into();
+        // What was no number may be long, and is of no use to anybody later: the log keeps its beginning.
+        let mut request = request;
+        request.number = request.number.chars().take(64).collect();
+        let body = self.decision_body(request, None, law, &decision, &answer);
+        let entry = self.day_entry(Kind::Answer, id, clock.now, None, &body).await?;
+        self.log_soon(entry).await?;
+        Ok(answer)
+    }
+
+    async fn answer(
+        &self,
+        asked: &Asked<'_>,
+        request: v1::CheckRequest,
+        clock: Clock,
+    ) -> Result<v1::Decision, Failure> {
+        let mut loaded = match self.load(&asked.key).await {
+            Ok(loaded) => loaded,
+            Err(Failure::Store(error)) => return self.answer_degraded(asked, request, clock, error.into()),
+            Err(other) => return Err(other),
+        };
+        loop {
+            if let (Some(id), Some(loaded), false) = (&asked.checked.attempt_id, &loaded, asked.checked.dry_run) {
+                known(&loaded.contact, id, &request)?;
+            }
+            let decision = decide(self, asked, loaded.as_ref().map(|loaded| &loaded.contact));
+            if asked.checked.dry_run || !decision.allows() {
+                return self.answer_only(asked, request, loaded, &decision, clock).await;
+            }
+            if clock.passed() {
+                return Err(Failure::Aborted);
+            }
+            match self.reserve(asked, &request, loaded, &decision, clock).await? {
+                Reserved::Done(answer) => return Ok(*answer),
+                // A lost race costs no further read: the store hands back the record that won.
+                Reserved::Lost(winner) => {
+                    self.metrics.lost_race();
+                    loaded = winner;
+                }
+            }
+        }
+    }
+
+    /// Only what needs no stored fact is answered without a store: an EMERGENCY, and it counts nothing.
+    fn answer_degraded(
+        &self,
+        asked: &Asked<'_>,
+        request: v1::CheckRequest,
+        clock: Clock,
+        failure: Failure,
+    ) -> Result<v1::Decision, Failure> {
+        if asked.checked.attempt.purpose != Purpose::Emergency {
+            return Err(failure);
+        }
+        let decision = decide(self, asked, None);
+        let id = self.next_id(clock.now);
+        let mut answer = self.message(&decision, Some(asked.number), asked.law, id, &request.attempt_id, None);
+        answer.degraded = true;
+        tracing::error!(number = %asked.number, decision = %answer.decision_id, "emergency answered without a store or a log entry");
+        Ok(answer)
+    }
+
+    /// An answer that counts nothing.
+    async fn answer_only(
+        &self,
+        asked: &Asked<'_>,
+        request: v1::CheckRequest,
+        loaded: Option<Loaded>,
+        decision: &Decision,
+        clock: Clock,
+    ) -> Result<v1::Decision, Failure> {
+        let id = self.next_id(clock.now);
+        let answer = self.message(decision, Some(asked.number), asked.law, id, &request.attempt_id, None);
+        if self.log.is_none() {
+            return Ok(answer);
+        }
+        let entry = match loaded {
+            Some(Loaded { contact, own, .. }) => {
+                let body = self.decision_body(request, Some(contact), asked.law, decision, &answer);
+                self.contact_entry(Kind::Answer, id, clock.now, &asked.key, &own, &body)?
+            }
+            None => {
+                let body = self.decision_body(request, None, asked.law, decision, &answer);
+                self.day_entry(Kind::Answer, id, clock.now, Some(*asked.key.tag()), &body).await?
+            }
+        };
+        self.log_soon(entry).await?;
+        Ok(answer)
+    }
+
+    /// Counts the attempt: record and outbox in one step, then the log, then the answer.
+    async fn reserve(
+        &self,
+        asked: &Asked<'_>,
+        request: &v1::CheckRequest,
+        loaded: Option<Loaded>,
+        decision: &Decision,
+        clock: Clock,
+    ) -> Result<Reserved, Failure> {
+        if let Some(log) = &self.log {
+            log.ready()?;
+        }
+        let id = self.next_id(clock.now);
+        let attempt_id = match &asked.checked.attempt_id {
+            Some(given) => given.clone(),
+            None => AttemptId::new(&uuid::Uuid::from_bytes(id).hyphenated().to_string())
+                .ok_or_else(|| Failure::Internal("an empty id".to_owned()))?,
+        };
+        let use_by = decision.valid_until.unwrap_or(Instant::FAR).min(asked.now.plus(self.settings.reserve_for));
+        let answer =
+            self.message(decision, Some(asked.number), asked.law, id, attempt_id.as_str(), Some(use_by));
+        let (expected, before, own) = match loaded {
+            Some(Loaded { version, contact, own }) => (version, Some(contact), own),
+            None => (Version::ABSENT, None, DataKey::random()?),
+        };
+        let mut after = before.clone().unwrap_or_else(|| Contact::new(asked.number, asked.now));
+        after.reserve(&Reservation { id: &attempt_id, request, decision: id, use_by }, asked.now);
+        let body = self.decision_body(request.clone(), before, asked.law, decision, &answer);
+        let entry = self.contact_entry(Kind::Reservation, id, clock.now, &asked.key, &own, &body)?;
+        let write = Write {
+            key: asked.key,
+            expected,
+            bytes: self.keys.seal_record(&asked.key, &own, &after.to_bytes())?,
+            expires: None,
+            event: entry.event(0, clock.now, Vec::new()),
+        };
+        match self.store.swap(write).await? {
+            Swapped::Won { event, .. } => {
+                if let Some(log) = &self.log {
+                    let _ = log.append(entry, Some(event)).await?;
+                }
+                Ok(Reserved::Done(Box::new(answer)))
+            }
+            Swapped::Lost(winner) => {
+                let winner = winner.map(|stored| self.open(&asked.key, &stored)).transpose()?;
+                Ok(Reserved::Lost(winner))
+            }
+        }
+    }
+
+    fn message(
+        &self,
+        decision: &Decision,
+        number: Option<Number>,
+        law: &Law,
+        id: [u8; 16],
+        attempt_id: &str,
+        use_by: Option<Instant>,
+    ) -> v1::Decision {
+        let granted = Granted {
+            decision_id: uuid::Uuid::from_bytes(id),
+            attempt_id: attempt_id.to_owned(),
+            use_by,
+            degraded: false,
+        };
+        answer::message(decision, number, law, &self.settings.postures, granted)
+    }
+}
+
+enum Reserved {
+    Done(Box<v1::Decision>),
+    Lost(Option<Loaded>),
+}
+
+fn decide(engine: &Engine, asked: &Asked<'_>, contact: Option<&Contact>) -> Decision {
+    let checked = asked.checked;
+    let stored = contact.map_or_else(Facts::default, |contact| contact.facts(checked.attempt_id.as_ref()));
+    decision::decide(&Question {
+        number: asked.number,
+        attempt: &checked.attempt,
+        evidence: Evidence {
+            asserted: &checked.facts,
+            stored: &stored,
+            lists: &asked.lists,
+            live: checked.at.is_none(),
+        },
+        law: asked.law,
+        postures: &engine.settings.postures,
+        now: asked.now,
+    })
+}
+
+/// An id that was used up, or for something else, is not asked again.
+fn known(contact: &Contact, id: &AttemptId, request: &v1::CheckRequest) -> Result<(), Failure> {
+    match contact.knows(id, request) {
+        Known::New | Known::Open => Ok(()),
+        Known::Made => Err(Failure::AlreadyExists("the attempt of this attempt_id was already made and reported")),
+        Known::Different => Err(Failure::AlreadyExists(
+            "this attempt_id was used for an attempt of another channel, purpose, technology, seller or subject",
+        )),
+    }
+}
+
+/// The most checks of one batch.
+pub const BATCH: usize = 1_000;
+
+/// The fault of a batch that is too long.
+#[must_use]
+pub fn batch_too_long(length: usize) -> Failure {
+    let message = format!("has {length} checks; at most {BATCH} are accepted");
+    Failure::Invalid(vec![Violation { field: "checks".to_owned(), message }])
+}

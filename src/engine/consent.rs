@@ -1,0 +1,388 @@
+//! Consents, opt-outs and facts: recorded, read, changed. Each write is safe before it is answered.
+
+use prost::Message;
+
+use super::answer::stamp;
+use super::audited::Kind;
+use super::{Clock, Engine, Failure, Loaded, question};
+use crate::access::Permit;
+use crate::contact::wire::{self, Reader, Violation};
+use crate::contact::{Contact, Outcome, Seen, WriteId};
+use crate::place::Number;
+use crate::proto::store::{ContactEvent, audited_write};
+use crate::proto::v1;
+use crate::store::{DataKey, Key, Purpose, Swapped, Version, Write};
+use crate::time::Instant;
+
+/// The facts that `UpdateContact` may change.
+const FACTS: [&str; 15] = [
+    "residence",
+    "recipient",
+    "legal_form",
+    "line_type",
+    "age",
+    "birth_date",
+    "relationship",
+    "inconvenient_times",
+    "policy",
+    "transfer",
+    "reassigned",
+    "registry_checks",
+    "last_conversation_at",
+    "first_notice_at",
+    "no_sharing",
+];
+
+/// What a write came to.
+pub(super) struct Written {
+    pub receipt: [u8; 16],
+    pub recorded_at: Instant,
+    pub version: u64,
+}
+
+/// What a change makes of a record: a changed one, or an earlier write that stands.
+pub(super) enum Change {
+    Changed,
+    Stands { receipt: [u8; 16], recorded_at: Instant },
+}
+
+/// How a write is described to the log and to those who follow the events.
+pub(super) struct Described {
+    pub request: audited_write::Request,
+    pub event: Option<ContactEvent>,
+}
+
+impl Engine {
+    /// Records a consent.
+    ///
+    /// # Errors
+    /// A faulty request, a `request_id` used for something else, store or log unavailable, races outlasted.
+    pub async fn record_consent(
+        &self,
+        permit: &Permit,
+        request: v1::RecordConsentRequest,
+        clock: Clock,
+    ) -> Result<v1::RecordConsentResponse, Failure> {
+        let mut reader = Reader::new();
+        let number = number(&mut reader, &request.number, &request.default_region);
+        request_id(&mut reader, &request.request_id);
+        check_consent(&mut reader, request.consent.as_ref(), clock.now);
+        reader.name("person", &request.person, |text| Some(text.len()));
+        let number = finish(reader, number)?;
+        let id = WriteId::new(&request.request_id, &request.encode_to_vec());
+        let consent = request.consent.clone().unwrap_or_default();
+        let described = Described { request: audited_write::Request::RecordConsent(request.clone()), event: None };
+        let written = self
+            .change(permit, number, clock, described, &mut |contact, receipt| {
+                already(contact, id)?.map_or_else(
+                    || {
+                        contact.add_consent(&consent, &request.person, id, receipt, clock.now);
+                        Ok(Change::Changed)
+                    },
+                    Ok,
+                )
+            })
+            .await?;
+        let receipt_id = receipt_text(written.receipt);
+        let consent_id = Some(consent.consent_id).filter(|id| !id.is_empty()).unwrap_or_else(|| receipt_id.clone());
+        Ok(v1::RecordConsentResponse {
+            receipt_id,
+            recorded_at: Some(stamp(written.recorded_at)),
+            number: number.reveal_e164().as_str().to_owned(),
+            consent_id,
+        })
+    }
+
+    /// Records an opt-out. Once this has returned, every check sees it (I1).
+    ///
+    /// # Errors
+    /// As [`Engine::record_consent`].
+    pub async fn record_opt_out(
+        &self,
+        permit: &Permit,
+        request: v1::RecordOptOutRequest,
+        clock: Clock,
+    ) -> Result<v1::RecordOptOutResponse, Failure> {
+        let mut reader = Reader::new();
+        let number = number(&mut reader, &request.number, &request.default_region);
+        request_id(&mut reader, &request.request_id);
+        let scope = reader.within("scope", |reader| wire::scope(reader, request.scope.as_ref()));
+        reader.instant("at", request.at.as_ref());
+        reader.term::<crate::contact::OptOutSource>("source", request.source);
+        reader.text("wording", &request.wording);
+        reader.name("opt_out_id", &request.opt_out_id, |text| Some(text.len()));
+        let number = finish(reader, number)?;
+        let id = WriteId::new(&request.request_id, &request.encode_to_vec());
+        let event = ContactEvent {
+            format: 1,
+            entry_id: Vec::new(),
+            entry_digest: Vec::new(),
+            recorded_at: clock.now.millis(),
+            kind: v1::OptOutEventKind::Closed.into(),
+            number: number.reveal_digits(),
+            opt_out: Some(v1::OptOut {
+                opt_out_id: request.opt_out_id.clone(),
+                scope: request.scope.clone(),
+                at: request.at,
+                source: request.source,
+            }),
+            sellers: scope.sellers.iter().map(ToString::to_string).collect(),
+        };
+        let described =
+            Described { request: audited_write::Request::RecordOptOut(request.clone()), event: Some(event) };
+        let written = self
+            .change(permit, number, clock, described, &mut |contact, receipt| {
+                already(contact, id)?.map_or_else(
+                    || {
+                        contact.add_opt_out(&request, id, receipt, clock.now);
+                        Ok(Change::Changed)
+                    },
+                    Ok,
+                )
+            })
+            .await?;
+        let receipt_id = receipt_text(written.receipt);
+        let opt_out_id = Some(request.opt_out_id).filter(|id| !id.is_empty()).unwrap_or_else(|| receipt_id.clone());
+        Ok(v1::RecordOptOutResponse {
+            receipt_id,
+            recorded_at: Some(stamp(written.recorded_at)),
+            number: number.reveal_e164().as_str().to_owned(),
+            opt_out_id,
+        })
+    }
+
+    /// All that is stored of a number.
+    ///
+    /// # Errors
+    /// A faulty request, nothing stored, store unavailable.
+    pub async fn contact(&self, permit: &Permit, request: &v1::GetContactRequest) -> Result<v1::Contact, Failure> {
+        let mut reader = Reader::new();
+        let number = number(&mut reader, &request.number, &request.default_region);
+        let number = finish(reader, number)?;
+        let loaded = self.load(&self.key(permit, number)).await?;
+        let loaded = loaded.ok_or(Failure::NotFound("nothing is stored about this number"))?;
+        Ok(loaded.contact.message(number, loaded.version.0))
+    }
+
+    /// Changes the facts that the mask names.
+    ///
+    /// # Errors
+    /// As [`Engine::record_consent`].
+    pub async fn update_contact(
+        &self,
+        permit: &Permit,
+        request: v1::UpdateContactRequest,
+        clock: Clock,
+    ) -> Result<v1::UpdateContactResponse, Failure> {
+        let mut reader = Reader::new();
+        let number = number(&mut reader, &request.number, &request.default_region);
+        request_id(&mut reader, &request.request_id);
+        let facts = request.facts.clone().unwrap_or_default();
+        let mask = mask(&mut reader, request.update_mask.as_ref());
+        reader.within("facts", |reader| check_facts(reader, &facts, &mask));
+        let number = finish(reader, number)?;
+        let id = WriteId::new(&request.request_id, &request.encode_to_vec());
+        let described = Described { request: audited_write::Request::UpdateContact(request), event: None };
+        let written = self
+            .change(permit, number, clock, described, &mut |contact, receipt| {
+                already(contact, id)?.map_or_else(
+                    || {
+                        contact.update(&facts, &mask, id, receipt, clock.now);
+                        Ok(Change::Changed)
+                    },
+                    Ok,
+                )
+            })
+            .await?;
+        Ok(v1::UpdateContactResponse {
+            receipt_id: receipt_text(written.receipt),
+            recorded_at: Some(stamp(written.recorded_at)),
+            number: number.reveal_e164().as_str().to_owned(),
+            version: written.version,
+        })
+    }
+
+    /// Makes the next record and writes it with its event, again and again until it wins or nobody waits any more.
+    pub(super) async fn change(
+        &self,
+        permit: &Permit,
+        number: Number,
+        clock: Clock,
+        described: Described,
+        make: &mut (dyn FnMut(&mut Contact, [u8; 16]) -> Result<Change, Failure> + Send),
+    ) -> Result<Written, Failure> {
+        let key = self.key(permit, number);
+        let mut loaded = self.load(&key).await?;
+        if let Some(log) = &self.log {
+            log.ready()?;
+        }
+        let receipt = self.next_id(clock.now);
+        loop {
+            if clock.passed() {
+                return Err(Failure::Aborted);
+            }
+            let (expected, mut contact, own) = match loaded {
+                Some(Loaded { version, contact, own }) => (version, contact, own),
+                None => (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?),
+            };
+            if let Change::Stands { receipt, recorded_at } = make(&mut contact, receipt)? {
+                return Ok(Written { receipt, recorded_at, version: expected.0 });
+            }
+            let next = expected.next();
+            let body = Self::write_body(permit, described.request.clone(), next.0, clock.now);
+            let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
+            let (kind, payload) = self.event_payload(&described, &key, &own, receipt, entry.digest())?;
+            let write = Write {
+                key,
+                expected,
+                bytes: self.keys.seal_record(&key, &own, &contact.to_bytes())?,
+                expires: None,
+                event: entry.event(kind, clock.now, payload),
+            };
+            match self.store.swap(write).await? {
+                Swapped::Won { event, .. } => {
+                    if let Some(log) = &self.log {
+                        let _ = log.append(entry, Some(event)).await?;
+                    }
+                    return Ok(Written { receipt, recorded_at: clock.now, version: next.0 });
+                }
+                Swapped::Lost(winner) => {
+                    self.metrics.lost_race();
+                    loaded = winner.map(|stored| self.open(&key, &stored)).transpose()?;
+                }
+            }
+        }
+    }
+
+    fn event_payload(
+        &self,
+        described: &Described,
+        key: &Key,
+        own: &DataKey,
+        receipt: [u8; 16],
+        digest: [u8; 32],
+    ) -> Result<(u8, Vec<u8>), Failure> {
+        let Some(event) = &described.event else { return Ok((0, Vec::new())) };
+        let event =
+            ContactEvent { entry_id: receipt.to_vec(), entry_digest: digest.to_vec(), ..event.clone() };
+        let kind = u8::try_from(event.kind).unwrap_or(0);
+        Ok((kind, own.seal(Purpose::Payload, &key.to_bytes(), &event.encode_to_vec())?))
+    }
+}
+
+/// The number of a request about a record: here, what is no number is a fault.
+pub(super) fn number(reader: &mut Reader, text: &str, default_region: &str) -> Option<Number> {
+    match question::number(reader, text, default_region) {
+        Ok(number) => Some(number),
+        Err(crate::place::NumberError::BadRegion) => None,
+        Err(error) => {
+            reader.fault("number", error.to_string());
+            None
+        }
+    }
+}
+
+pub(super) fn finish(reader: Reader, number: Option<Number>) -> Result<Number, Failure> {
+    let violations: Vec<Violation> = reader.violations();
+    number.filter(|_| violations.is_empty()).ok_or(Failure::Invalid(violations))
+}
+
+pub(super) fn receipt_text(receipt: [u8; 16]) -> String {
+    uuid::Uuid::from_bytes(receipt).hyphenated().to_string()
+}
+
+fn request_id(reader: &mut Reader, id: &str) {
+    if id.is_empty() {
+        reader.fault("request_id", "is required: it makes the same request asked again harmless");
+    }
+    reader.name("request_id", id, |text| Some(text.len()));
+}
+
+fn already(contact: &Contact, id: Option<WriteId>) -> Result<Option<Change>, Failure> {
+    match contact.seen(id) {
+        None => Ok(None),
+        Some(Seen::Same { receipt, recorded_at }) => Ok(Some(Change::Stands { receipt, recorded_at })),
+        Some(Seen::Other) => Err(Failure::AlreadyExists("this request_id was used for another request")),
+    }
+}
+
+/// A consent fit to be recorded: one that could never cover anything is refused rather than kept.
+fn check_consent(reader: &mut Reader, consent: Option<&v1::Consent>, now: Instant) {
+    let Some(message) = consent else {
+        reader.fault("consent", "is required");
+        return;
+    };
+    reader.within("consent", |reader| {
+        let consent = wire::consent(reader, message);
+        if consent.grade.is_none() && message.grade == 0 {
+            reader.fault("grade", "is required: how strong it is");
+        }
+        match consent.given_at {
+            None if message.given_at.is_none() => {
+                reader.fault("given_at", "is required: a consent without its instant covers nothing");
+            }
+            Some(given) if given > now => reader.fault("given_at", "lies in the future"),
+            _ => {}
+        }
+        if consent.forced == Some(true) {
+            reader.fault("forced", "a forced consent is none and is not recorded");
+        }
+        if consent.method.is_some_and(|method| !method.can_consent()) {
+            reader.fault("method", "a pre-ticked box, silence or mere use is no consent and is not recorded");
+        }
+    });
+}
+
+fn mask(reader: &mut Reader, mask: Option<&crate::proto::well_known::FieldMask>) -> Vec<String> {
+    let paths = mask.map(|mask| mask.paths.clone()).unwrap_or_default();
+    if paths.is_empty() {
+        reader.fault("update_mask", format!("is required: name the facts to change, of {}", FACTS.join(", ")));
+    }
+    for path in paths.iter().filter(|path| !FACTS.contains(&path.as_str())) {
+        let shown: String = path.chars().take(64).collect();
+        reader.fault("update_mask", format!("`{}` is not one of {}", shown.escape_debug(), FACTS.join(", ")));
+    }
+    paths
+}
+
+fn check_facts(reader: &mut Reader, facts: &v1::ContactFacts, mask: &[String]) {
+    let named = |field: &str| mask.iter().any(|path| path == field);
+    if !facts.residence.is_empty() {
+        question::residence(reader, &facts.residence);
+    }
+    reader.term::<crate::contact::Recipient>("recipient", facts.recipient);
+    reader.term::<crate::contact::LegalForm>("legal_form", facts.legal_form);
+    reader.term::<crate::place::LineType>("line_type", facts.line_type);
+    if let Some(years) = facts.age {
+        wire::age(reader, years);
+    }
+    wire::birth_date(reader, &facts.birth_date);
+    if let Some(tie) = &facts.relationship {
+        reader.within("relationship", |reader| {
+            wire::relationship(reader, tie);
+            if tie.seller.is_empty() {
+                reader.fault("seller", "is required: with whom");
+            }
+        });
+    } else if named("relationship") {
+        reader.fault("relationship", "is named in update_mask but not given");
+    }
+    reader.each("inconvenient_times", &facts.inconvenient_times, wire::weekly_window);
+    if let Some(policy) = &facts.policy {
+        reader.within("policy", |reader| wire::policy(reader, policy));
+    }
+    if let Some(transfer) = &facts.transfer {
+        reader.within("transfer", |reader| wire::transfer(reader, transfer));
+    }
+    if let Some(reassigned) = &facts.reassigned {
+        reader.within("reassigned", |reader| wire::reassigned(reader, reassigned));
+    }
+    reader.each("registry_checks", &facts.registry_checks, wire::registry_check);
+    reader.instant("last_conversation_at", facts.last_conversation_at.as_ref());
+    reader.instant("first_notice_at", facts.first_notice_at.as_ref());
+}
+
+/// An outcome that says the attempt was made, or released.
+pub(super) const fn releases(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::NotAttempted)
+}

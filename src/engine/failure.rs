@@ -1,0 +1,56 @@
+//! Why a use case gave no answer. A refusal to contact is no failure: it travels as a decision.
+
+use crate::access::Refused;
+use crate::contact::wire::Violation;
+use crate::contact::RecordError;
+use crate::store::{DayKeyError, SealError, StoreError};
+
+/// What kept a use case from answering. Only [`crate::service::status`] turns one into a status.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The request is wrong; every fault of it.
+    #[error("the request has {} faults", .0.len())]
+    Invalid(Vec<Violation>),
+    /// What it names is not there.
+    #[error("{0}")]
+    NotFound(&'static str),
+    /// The id was used for something else.
+    #[error("{0}")]
+    AlreadyExists(&'static str),
+    /// The caller lacks a role.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Races for the record outlasted the deadline.
+    #[error("others kept changing the record until the deadline")]
+    Aborted,
+    /// The deadline passed before an answer.
+    #[error("the deadline passed")]
+    TooLate,
+    /// Store or audit log cannot do it now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something that should not be.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<SealError> for Failure {
+    fn from(error: SealError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<DayKeyError> for Failure {
+    fn from(error: DayKeyError) -> Self {
+        match error {
+            DayKeyError::Store(error) => Self::Store(error),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}

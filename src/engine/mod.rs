@@ -1,0 +1,195 @@
+//! The use cases, and the order of things within each: nowhere else is store, law, registries and audit brought
+//! together.
+//!
+//! Promises: an ALLOW with reservation and every write are answered only once record and audit entry are safe; a lost
+//! race is decided again on the record that won (I1, I2); whatever fails is not an ALLOW (I3). The instant of a question
+//! is given by its caller, once. Guarded by `tests/service.rs` and `tests/faults.rs`.
+
+pub mod answer;
+mod audited;
+pub mod cases;
+mod check;
+mod consent;
+mod failure;
+mod law;
+mod outcome;
+pub mod question;
+
+use std::sync::Arc;
+use std::time::Instant as Monotonic;
+
+use arc_swap::ArcSwap;
+
+pub use failure::Failure;
+
+use crate::access::Permit;
+use crate::audit::Log;
+use crate::contact::Contact;
+use crate::decision::Postures;
+use crate::law::Law;
+use crate::place::{Jurisdiction, Number};
+use crate::registry::Registries;
+use crate::store::{DataKey, DayKeys, Key, Keys, Store, Tenant, Version, Versioned};
+use crate::telemetry::Metrics;
+use crate::time::{Instant, Millis};
+
+/// How the engine reads doubt and time.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where this server runs, for cross-border rules.
+    pub server_region: Option<Jurisdiction>,
+    /// How doubt is read.
+    pub postures: Postures,
+    /// How long a reservation may be used.
+    pub reserve_for: Millis,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { server_region: None, postures: Postures::default(), reserve_for: Millis::seconds(300) }
+    }
+}
+
+/// When a request came, and until when an answer is of use.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// The one now of the request.
+    pub now: Instant,
+    /// After this nobody waits any more.
+    pub deadline: Option<Monotonic>,
+}
+
+impl Clock {
+    /// Now, without a deadline.
+    #[must_use]
+    pub const fn at(now: Instant) -> Self {
+        Self { now, deadline: None }
+    }
+
+    fn passed(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Monotonic::now() >= deadline)
+    }
+}
+
+/// Everything a use case needs.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    keys: Keys,
+    days: DayKeys,
+    /// `None` where nothing is kept: a question asked without a data folder.
+    log: Option<Arc<Log>>,
+    registries: Arc<Registries>,
+    law: ArcSwap<Law>,
+    settings: Settings,
+    tenant: Tenant,
+    metrics: Arc<Metrics>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("law", &self.law.load().version()).finish_non_exhaustive()
+    }
+}
+
+/// What an engine is made of.
+pub struct Parts {
+    /// Where records are.
+    pub store: Arc<dyn Store>,
+    /// The keys of the store.
+    pub keys: Keys,
+    /// The audit log; `None` keeps nothing.
+    pub log: Option<Arc<Log>>,
+    /// Loaded lists.
+    pub registries: Arc<Registries>,
+    /// The law.
+    pub law: Arc<Law>,
+    /// Settings.
+    pub settings: Settings,
+    /// Where it counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A record as loaded and opened.
+struct Loaded {
+    version: Version,
+    contact: Contact,
+    own: DataKey,
+}
+
+impl Engine {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let tenant = parts.keys.tenant(crate::access::DEFAULT_TENANT, 1);
+        Self {
+            store: parts.store,
+            keys: parts.keys,
+            days: DayKeys::default(),
+            log: parts.log,
+            registries: parts.registries,
+            law: ArcSwap::new(parts.law),
+            settings: parts.settings,
+            tenant,
+            metrics: parts.metrics,
+        }
+    }
+
+    /// The law in force.
+    #[must_use]
+    pub fn law(&self) -> Arc<Law> {
+        self.law.load_full()
+    }
+
+    /// Puts another set of packs in force, for every question from now on.
+    pub fn change_law(&self, law: Arc<Law>) {
+        self.law.store(law);
+    }
+
+    /// Loaded lists.
+    #[must_use]
+    pub fn registries(&self) -> &Registries {
+        &self.registries
+    }
+
+    /// Settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Where it counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// What is not ready, each with the reason; empty when all is.
+    pub async fn not_ready(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        if let Err(error) = self.store.ready().await {
+            faults.push(("store", error.for_clients().to_owned()));
+        }
+        if let Some(Err(error)) = self.log.as_ref().map(|log| log.ready()) {
+            faults.push(("audit", error.for_clients().to_owned()));
+        }
+        faults
+    }
+
+    fn key(&self, permit: &Permit, number: Number) -> Key {
+        // One tenant until authentication tells them apart; the permit already names it.
+        debug_assert_eq!(permit.tenant(), self.tenant.name());
+        self.keys.tag(&self.tenant, number.reveal_e164().as_str())
+    }
+
+    fn open(&self, key: &Key, stored: &Versioned) -> Result<Loaded, Failure> {
+        let (own, plain) = self.keys.open_record(key, &stored.bytes)?;
+        Ok(Loaded { version: stored.version, contact: Contact::from_bytes(&plain)?, own })
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Loaded>, Failure> {
+        match self.store.load(key).await? {
+            None => Ok(None),
+            Some(stored) => self.open(key, &stored).map(Some),
+        }
+    }
+}
