@@ -1,4 +1,5 @@
 //! Ringfence: may we call or text this number now?
 
+pub mod audit;
 pub mod store;
 pub mod time;

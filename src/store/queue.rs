@@ -24,8 +24,11 @@ struct State<J> {
 /// A job and its place in the queue, which is free again when this is dropped.
 pub(crate) struct Queued<J> {
     pub(crate) job: J,
-    _room: OwnedSemaphorePermit,
+    _room: Room,
 }
+
+/// A place in the queue.
+pub(crate) struct Room(#[allow(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
 
 /// The queue was closed: its writer is gone or going.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +52,14 @@ impl<J> Queue<J> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits for a place in the queue.
+    pub(crate) async fn room(&self) -> Result<Room, Closed> {
+        Arc::clone(&self.room).acquire_owned().await.map(Room).map_err(|_| Closed)
+    }
+
     /// Queues a job. Only an urgent one wakes the writer; the others wait for it to wake, or until the queue is half
     /// full.
-    pub(crate) async fn push(&self, job: J, urgent: bool) -> Result<(), Closed> {
-        let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| Closed)?;
+    pub(crate) fn put(&self, job: J, room: Room, urgent: bool) -> Result<(), Closed> {
         let crowded = self.room.available_permits() < self.size / 2;
         let mut state = self.lock();
         if state.closed {

@@ -179,7 +179,8 @@ impl EmbeddedStore {
     }
 
     async fn write<T>(&self, job: Job, reply: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
-        self.shared.queue.push(job, true).await.map_err(|_| self.shared.closed())?;
+        let room = self.shared.queue.room().await.map_err(|_| self.shared.closed())?;
+        self.shared.queue.put(job, room, true).map_err(|_| self.shared.closed())?;
         reply.await.unwrap_or_else(|_| Err(self.shared.closed()))
     }
 
