@@ -1,9 +1,14 @@
 //! Ringfence: may we call or text this number now?
 
+pub mod access;
+pub mod audit;
 pub mod contact;
 pub mod decision;
+pub mod engine;
 pub mod law;
 pub mod place;
 pub mod proto;
 pub mod registry;
+pub mod store;
+pub mod telemetry;
 pub mod time;

@@ -1,0 +1,299 @@
+//! Walking the chain over a folder, without any key: is everything there, in order, unaltered? If not: what is the first
+//! bad entry?
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::frame::{self, BadHeader, Frame, HEADER_LEN, Header, NoFrame};
+use super::{Anchor, Entry, Head, LogError, segment};
+use crate::store::{Digest, Held, WriterId};
+
+/// What is known of the log from elsewhere: from the store beside it. Without it, a log cut at its end is as good as
+/// a whole one.
+#[derive(Clone, Default, Debug)]
+pub struct Expect {
+    /// The anchors that the store keeps ([`super::anchors`]).
+    pub anchors: Vec<Anchor>,
+    /// Digests of entries that must be in the log, such as those of the store's events.
+    pub digests: Vec<Digest>,
+}
+
+/// What is wrong with an entry.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Fault {
+    /// A file that is no segment stands among the segments.
+    #[error("not a segment of an audit log")]
+    Foreign,
+    /// Written by a later release.
+    #[error("written in format {0}, which this release does not know")]
+    Newer(u32),
+    /// The segment's header was altered.
+    #[error("the segment's header was altered")]
+    HeaderChanged,
+    /// A whole segment is not there.
+    #[error("the segment is missing")]
+    SegmentMissing,
+    /// The file holds another segment than its name says, or one of another log.
+    #[error("the file holds segment {number} of the log of writer {writer}")]
+    SegmentMoved {
+        /// What its header says.
+        number: u64,
+        /// What its header says.
+        writer: WriterId,
+    },
+    /// The entry's bytes do not match its hash.
+    #[error("the entry was altered")]
+    Changed,
+    /// Later entries follow where this one should be.
+    #[error("the entry was removed or moved: entry {found} stands in its place")]
+    Removed {
+        /// The one that stands there.
+        found: u64,
+    },
+    /// An earlier entry stands where this one should be.
+    #[error("entry {found} stands in its place, for the second time or moved from elsewhere")]
+    Repeated {
+        /// The one that stands there.
+        found: u64,
+    },
+    /// Its own hash is right, but it does not follow on the entry before.
+    #[error("the entry was replaced or inserted: it does not follow on the one before")]
+    Replaced,
+    /// It is whole and in place, but not the one that the store remembers.
+    #[error("the log was rewritten: this is not the entry that the store remembers")]
+    NotTheAnchored,
+    /// Its hash is right, but its content does not read as an entry.
+    #[error("the content does not read as an entry")]
+    Unreadable,
+    /// The bytes end within the entry.
+    #[error(
+        "the entry is cut short; at the end of the newest segment a crash does this too, and the next start cuts it off"
+    )]
+    Torn,
+    /// The log ends, but the store remembers later entries.
+    #[error("the end of the log was cut off: the store remembers entry {anchored}")]
+    Cut {
+        /// The newest entry that the store remembers.
+        anchored: u64,
+    },
+}
+
+/// The first bad place of a log.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{segment}, byte {offset}, entry {seq}: {fault}")]
+pub struct Bad {
+    /// The file.
+    pub segment: String,
+    /// Where in it.
+    pub offset: u64,
+    /// The place of the entry that should be there: all before it are whole.
+    pub seq: u64,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// What [`verify`] found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// Whose log; `None` if there is none.
+    pub writer: Option<WriterId>,
+    /// Segments walked.
+    pub segments: u64,
+    /// The newest entry that is whole, as all before it are.
+    pub head: Head,
+    /// The first bad place, if there is one. What is behind it was not looked at.
+    pub bad: Option<Bad>,
+    /// Of the expected digests, those without an entry. After a crash these may be entries that the next start appends
+    /// from the store's outbox; otherwise they were removed.
+    pub missing: Vec<Digest>,
+    /// Bytes at the end that a running service is just writing.
+    pub unfinished: u64,
+    /// Anchors of logs that are not in this folder.
+    pub elsewhere: Vec<WriterId>,
+}
+
+impl Report {
+    /// Whether nothing is wrong and nothing missing.
+    #[must_use]
+    pub fn sound(&self) -> bool {
+        self.bad.is_none() && self.missing.is_empty()
+    }
+}
+
+/// Walks the log in this folder.
+///
+/// # Errors
+/// When the folder or a file cannot be read. A bad log is no error but a [`Report`].
+pub fn verify(folder: &Path, expect: &Expect) -> Result<Report, LogError> {
+    let listing = segment::list(folder)?;
+    let mut walk = Walk {
+        report: Report::default(),
+        link: [0; 32],
+        anchor: None,
+        expected: expect.digests.iter().copied().collect(),
+        live: Held::is_taken(folder),
+    };
+    let outcome = match listing.strangers.first() {
+        Some(stranger) => Err(bad(stranger, 0, 1, Fault::Foreign).into()),
+        None => walk_all(&mut walk, folder, &listing.numbers, expect),
+    };
+    match outcome {
+        Err(Stop::Bad(bad)) => walk.report.bad = Some(bad),
+        Err(Stop::Error(error)) => return Err(error),
+        Ok(()) => {}
+    }
+    let mut report = walk.report;
+    report.elsewhere =
+        expect.anchors.iter().map(|anchor| anchor.writer).filter(|writer| report.writer != Some(*writer)).collect();
+    if report.writer.is_none()
+        && report.bad.is_none()
+        && let Some(anchor) = expect.anchors.iter().find(|anchor| anchor.head.seq > 0)
+    {
+        let fault = Fault::Cut { anchored: anchor.head.seq };
+        report.bad = Some(Bad { segment: name(&segment::path(folder, 1)), offset: 0, seq: 1, fault });
+    }
+    report.missing = expect.digests.iter().copied().filter(|digest| walk.expected.contains(digest)).collect();
+    Ok(report)
+}
+
+/// Why a walk ends before the log does.
+enum Stop {
+    Bad(Bad),
+    Error(LogError),
+}
+
+impl From<Bad> for Stop {
+    fn from(bad: Bad) -> Self {
+        Self::Bad(bad)
+    }
+}
+
+impl From<LogError> for Stop {
+    fn from(error: LogError) -> Self {
+        Self::Error(error)
+    }
+}
+
+struct Walk {
+    report: Report,
+    /// The hash that comes next must name.
+    link: Digest,
+    anchor: Option<Head>,
+    /// Expected digests not met yet.
+    expected: HashSet<Digest>,
+    /// A service is writing to the log at this moment.
+    live: bool,
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn bad(path: &Path, offset: u64, seq: u64, fault: Fault) -> Bad {
+    Bad { segment: name(path), offset, seq, fault }
+}
+
+fn walk_all(walk: &mut Walk, folder: &Path, numbers: &[u64], expect: &Expect) -> Result<(), Stop> {
+    for (number, expected) in numbers.iter().zip(1..) {
+        if *number != expected {
+            let path = segment::path(folder, expected);
+            return Err(bad(&path, 0, walk.report.head.seq + 1, Fault::SegmentMissing).into());
+        }
+        let path = segment::path(folder, *number);
+        let bytes = segment::read(&path)?;
+        let newest = numbers.last() == Some(number);
+        walk.header(&path, &bytes, *number, newest, expect)?;
+        walk.frames(&path, &bytes, newest)?;
+        walk.report.segments += 1;
+    }
+    let seq = walk.report.head.seq;
+    if let (Some(anchor), Some(newest)) = (walk.anchor, numbers.last())
+        && anchor.seq > seq
+    {
+        let path = segment::path(folder, *newest);
+        let offset = path.metadata().map_or(0, |about| about.len());
+        return Err(bad(&path, offset, seq + 1, Fault::Cut { anchored: anchor.seq }).into());
+    }
+    Ok(())
+}
+
+impl Walk {
+    fn header(&mut self, path: &Path, bytes: &[u8], number: u64, newest: bool, expect: &Expect) -> Result<(), Stop> {
+        let seq = self.report.head.seq + 1;
+        let here = |fault| Stop::from(bad(path, 0, seq, fault));
+        let (header, hash) = match Header::decode(bytes) {
+            Ok(decoded) => decoded,
+            Err(_) if newest && bytes.len() < HEADER_LEN => return Err(here(Fault::Torn)),
+            Err(BadHeader::Foreign) => return Err(here(Fault::Foreign)),
+            Err(BadHeader::Newer(format)) => return Err(here(Fault::Newer(format))),
+            Err(BadHeader::Damaged) => return Err(here(Fault::HeaderChanged)),
+        };
+        let writer = *self.report.writer.get_or_insert(header.writer);
+        if number == 1 {
+            self.anchor = expect.anchors.iter().find(|anchor| anchor.writer == writer).map(|anchor| anchor.head);
+        }
+        if header.number != number || header.writer != writer {
+            return Err(here(Fault::SegmentMoved { number: header.number, writer: header.writer }));
+        }
+        if header.first_seq != seq || header.before != self.report.head.hash {
+            return Err(here(if header.first_seq > seq {
+                Fault::Removed { found: header.first_seq }
+            } else if header.first_seq < seq {
+                Fault::Repeated { found: header.first_seq }
+            } else {
+                Fault::Replaced
+            }));
+        }
+        self.link = hash;
+        Ok(())
+    }
+
+    fn frames(&mut self, path: &Path, bytes: &[u8], newest: bool) -> Result<(), Stop> {
+        let mut offset = HEADER_LEN;
+        loop {
+            let rest = bytes.get(offset..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(());
+            }
+            let seq = self.report.head.seq + 1;
+            let here = |fault| Stop::from(bad(path, offset as u64, seq, fault));
+            match frame::at(rest) {
+                Ok(frame) => {
+                    self.frame(&frame, seq).map_err(here)?;
+                    offset += frame.length;
+                }
+                // Nothing later can stand behind an unfinished write.
+                Err(NoFrame::Short) if newest && self.live => {
+                    self.report.unfinished = rest.len() as u64;
+                    return Ok(());
+                }
+                Err(NoFrame::Short) if newest && frame::proof_of_safety(rest, seq).is_none() => {
+                    return Err(here(Fault::Torn));
+                }
+                Err(_) => return Err(here(Fault::Changed)),
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame<'_>, seq: u64) -> Result<(), Fault> {
+        if frame.seq > seq {
+            return Err(Fault::Removed { found: frame.seq });
+        }
+        if frame.seq < seq {
+            return Err(Fault::Repeated { found: frame.seq });
+        }
+        if frame.before != self.link {
+            return Err(Fault::Replaced);
+        }
+        if Entry::decode(frame.content).is_none() {
+            return Err(Fault::Unreadable);
+        }
+        if self.anchor.is_some_and(|anchor| anchor.seq == seq && anchor.hash != frame.hash) {
+            return Err(Fault::NotTheAnchored);
+        }
+        self.link = frame.hash;
+        self.expected.remove(&frame.digest);
+        self.report.head = Head { seq, hash: frame.hash };
+        Ok(())
+    }
+}

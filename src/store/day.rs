@@ -1,0 +1,93 @@
+//! Keys of the day: what seals the audit bodies of decisions about which there is no record to hold a key.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{DataKey, Keys, MetaSwapped, SealError, Store, StoreError, Version};
+use crate::time::Instant;
+
+const MILLIS_PER_DAY: i64 = 86_400_000;
+/// Days whose keys stay in memory: today's is all that traffic needs; a look back reads the store again.
+const REMEMBERED: usize = 8;
+
+/// Why there is no key of a day.
+#[derive(Debug, thiserror::Error)]
+pub enum DayKeyError {
+    /// The store could not be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is there but does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+/// The keys of the days, random, sealed in the store's named values. To erase a day's bodies, its value is swapped for
+/// an empty one.
+#[derive(Default, Debug)]
+pub struct DayKeys {
+    remembered: Mutex<BTreeMap<i32, Arc<DataKey>>>,
+}
+
+impl DayKeys {
+    /// The day of an instant: days since 1970-01-01, UTC.
+    #[must_use]
+    pub fn day(at: Instant) -> i32 {
+        i32::try_from(at.millis().div_euclid(MILLIS_PER_DAY)).unwrap_or_default()
+    }
+
+    /// The key of this day if it is in memory: what a check asks first, without waiting.
+    #[must_use]
+    pub fn remembered(&self, day: i32) -> Option<Arc<DataKey>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).get(&day).cloned()
+    }
+
+    /// The key of this day, made if there is none yet.
+    ///
+    /// # Errors
+    /// When the store cannot be asked, or its value does not open.
+    pub async fn make(&self, store: &dyn Store, keys: &Keys, day: i32) -> Result<Arc<DataKey>, DayKeyError> {
+        if let Some(key) = self.find(store, keys, day).await? {
+            return Ok(key);
+        }
+        let name = name(day);
+        let key = DataKey::random()?;
+        let sealed = keys.wrap(name.as_bytes(), &key)?;
+        match store.meta_swap(&name, Version::ABSENT, sealed).await? {
+            MetaSwapped::Won(_) => Ok(self.remember(day, key)),
+            // Another instance made it meanwhile.
+            MetaSwapped::Lost(_) => Ok(self.find(store, keys, day).await?.ok_or(SealError::Damaged)?),
+        }
+    }
+
+    /// The key of this day; `None` if none was made, or it was destroyed.
+    ///
+    /// # Errors
+    /// When the store cannot be asked, or its value does not open.
+    pub async fn find(&self, store: &dyn Store, keys: &Keys, day: i32) -> Result<Option<Arc<DataKey>>, DayKeyError> {
+        if let Some(key) = self.remembered(day) {
+            return Ok(Some(key));
+        }
+        let name = name(day);
+        match store.meta_get(&name).await? {
+            Some(value) if !value.bytes.is_empty() => {
+                let key = keys.unwrap(name.as_bytes(), &value.bytes)?;
+                Ok(Some(self.remember(day, key)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn remember(&self, day: i32, key: DataKey) -> Arc<DataKey> {
+        let key = Arc::new(key);
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.insert(day, Arc::clone(&key));
+        while remembered.len() > REMEMBERED {
+            remembered.pop_first();
+        }
+        key
+    }
+}
+
+fn name(day: i32) -> String {
+    format!("audit/day/{day}")
+}

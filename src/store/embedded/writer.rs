@@ -1,0 +1,226 @@
+//! The one thread that writes: it takes all that wait, commits once, and answers them all.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, StorageError, Table};
+use tokio::sync::oneshot;
+
+use super::tables::{self, Bytes, EVENTS, META, OUTBOX, RECORDS, SHARDS, Snapshot};
+use super::{Shared, trouble};
+use crate::store::queue::Queued;
+use crate::store::{EventId, Key, MetaSwapped, Shard, StoreError, Swapped, Version, Write, WriterId};
+
+/// Writes that share a commit, at most: more only makes the first of them wait longer.
+const MOST: usize = 1_024;
+/// How long a store that failed waits before it tries to open its file again.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What callers queue.
+pub(super) enum Job {
+    Swap(Box<Write>, Reply<Swapped>),
+    Meta { name: String, expected: Version, bytes: Vec<u8>, reply: Reply<MetaSwapped> },
+    Settle(WriterId, Vec<EventId>, Reply<()>),
+}
+
+impl Job {
+    fn refuse(self, error: StoreError) {
+        // Whoever asked may have gone away; the answer is then for nobody.
+        match self {
+            Self::Swap(_, reply) => drop(reply.send(Err(error))),
+            Self::Meta { reply, .. } => drop(reply.send(Err(error))),
+            Self::Settle(.., reply) => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+/// What a job came to, to be told once it is durable.
+enum Outcome {
+    Swap(Swapped),
+    Meta(MetaSwapped),
+    Settled,
+}
+
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    /// `None` after a failure, until the file could be opened again.
+    pub(super) database: Option<Database>,
+    pub(super) newest: HashMap<Shard, u64>,
+}
+
+impl Writer {
+    /// Runs until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        loop {
+            let taken = self.shared.queue.take(MOST, PATIENCE);
+            if self.database.is_none() {
+                self.reopen();
+            }
+            if !taken.jobs.is_empty() {
+                self.serve(taken.jobs);
+            }
+            if taken.closed {
+                break;
+            }
+        }
+        self.shared.close();
+    }
+
+    fn serve(&mut self, jobs: Vec<Queued<Job>>) {
+        // A damaged file can make redb panic; one answer then goes to all, and the thread lives on.
+        let done = match &self.database {
+            None => Err(self.shared.trouble_now()),
+            Some(database) => catch_unwind(AssertUnwindSafe(|| {
+                let outcomes = commit(database, &mut self.newest, &jobs)?;
+                Ok((outcomes, snapshot(database)?))
+            }))
+            .unwrap_or_else(|_| Err(StorageError::Corrupted("redb panicked".into()).into()))
+            .map_err(|error| trouble(&self.shared.path, "writing", &error)),
+        };
+        match done {
+            Ok((outcomes, snapshot)) => {
+                // Before the answers: who was told of a write must read it.
+                self.shared.publish(snapshot);
+                jobs.into_iter().zip(outcomes).for_each(|(queued, outcome)| answer(queued.job, outcome));
+            }
+            Err(error) => {
+                jobs.into_iter().for_each(|queued| queued.job.refuse(error.clone()));
+                if self.database.is_some() {
+                    tracing::error!(%error, "the store cannot write");
+                    self.fail(error);
+                }
+            }
+        }
+    }
+
+    /// After an I/O error redb refuses everything until the file is opened anew, and so do we.
+    fn fail(&mut self, error: StoreError) {
+        self.shared.fail(error);
+        self.database = None;
+        self.newest.clear();
+        self.reopen();
+    }
+
+    fn reopen(&mut self) {
+        let opened = self.shared.open_database().and_then(|database| {
+            let snapshot = snapshot(&database).map_err(|error| trouble(&self.shared.path, "reading", &error))?;
+            Ok((database, snapshot))
+        });
+        match opened {
+            Ok((database, snapshot)) => {
+                tracing::info!(path = %self.shared.path.display(), "the store was opened again");
+                self.database = Some(database);
+                self.shared.publish(snapshot);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the store cannot be opened again yet");
+                self.shared.fail(error);
+            }
+        }
+    }
+}
+
+fn answer(job: Job, outcome: Outcome) {
+    match (job, outcome) {
+        (Job::Swap(_, reply), Outcome::Swap(swapped)) => drop(reply.send(Ok(swapped))),
+        (Job::Meta { reply, .. }, Outcome::Meta(swapped)) => drop(reply.send(Ok(swapped))),
+        (Job::Settle(.., reply), Outcome::Settled) => drop(reply.send(Ok(()))),
+        // Outcomes are made from the jobs, in order. Dropping the reply tells the caller that nothing is known.
+        _ => {}
+    }
+}
+
+pub(super) fn snapshot(database: &Database) -> Result<Snapshot, redb::Error> {
+    Ok(Snapshot::of(&database.begin_read()?)?)
+}
+
+type RecordTable<'t> = Table<'t, &'static [u8; Key::LEN], Bytes>;
+
+/// All jobs in one transaction: on disk when this returns, or not at all.
+fn commit(
+    database: &Database,
+    newest: &mut HashMap<Shard, u64>,
+    jobs: &[Queued<Job>],
+) -> Result<Vec<Outcome>, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_quick_repair(true);
+    let mut changed = false;
+    let mut touched: HashMap<Shard, u64> = HashMap::new();
+    let mut outcomes = Vec::with_capacity(jobs.len());
+    {
+        let mut records = transaction.open_table(RECORDS)?;
+        let mut events = transaction.open_table(EVENTS)?;
+        let mut outbox = transaction.open_table(OUTBOX)?;
+        let mut shards = transaction.open_table(SHARDS)?;
+        let mut meta = transaction.open_table(META)?;
+        for queued in jobs {
+            outcomes.push(match &queued.job {
+                Job::Swap(write, _) => match compare(&mut records, write)? {
+                    Err(lost) => Outcome::Swap(lost),
+                    Ok(version) => {
+                        let shard = write.key.shard();
+                        let before = match touched.get(&shard).or(newest.get(&shard)) {
+                            Some(seq) => *seq,
+                            None => shards.get(&shard.to_bytes())?.map_or(0, |seq| seq.value()),
+                        };
+                        let id = EventId { shard, seq: before + 1 };
+                        touched.insert(shard, id.seq);
+                        events.insert(&tables::event_key(id), tables::event_value(write, version).as_slice())?;
+                        let entry = write.event.entry.as_slice();
+                        outbox.insert(&tables::outbox_key(write.event.writer, id), entry)?;
+                        changed = true;
+                        Outcome::Swap(Swapped::Won { version, event: id })
+                    }
+                },
+                Job::Meta { name, expected, bytes, .. } => {
+                    let current = tables::read(meta.get(name.as_str())?, tables::record)?;
+                    if current.as_ref().map_or(Version::ABSENT, |value| value.version) == *expected {
+                        let value = tables::record_value(expected.next(), None, bytes);
+                        meta.insert(name.as_str(), value.as_slice())?;
+                        changed = true;
+                        Outcome::Meta(MetaSwapped::Won(expected.next()))
+                    } else {
+                        Outcome::Meta(MetaSwapped::Lost(current))
+                    }
+                }
+                Job::Settle(writer, ids, _) => {
+                    for id in ids {
+                        changed |= outbox.remove(&tables::outbox_key(*writer, *id))?.is_some();
+                    }
+                    Outcome::Settled
+                }
+            });
+        }
+        for (shard, seq) in &touched {
+            shards.insert(&shard.to_bytes(), seq)?;
+        }
+    }
+    if changed {
+        transaction.commit()?;
+        newest.extend(touched);
+    } else {
+        // Only lost races: nothing to make durable.
+        transaction.abort()?;
+    }
+    Ok(outcomes)
+}
+
+/// Writes the record if it has the expected version: its new version, or what was there.
+fn compare(records: &mut RecordTable<'_>, write: &Write) -> Result<Result<Version, Swapped>, redb::Error> {
+    let key = write.key.to_bytes();
+    {
+        let current = records.get(&key)?;
+        let version = tables::read(current, tables::version)?.unwrap_or(Version::ABSENT);
+        if version != write.expected {
+            return Ok(Err(Swapped::Lost(tables::read(records.get(&key)?, tables::record)?)));
+        }
+    }
+    let version = write.expected.next();
+    records.insert(&key, tables::record_value(version, write.expires, &write.bytes).as_slice())?;
+    Ok(Ok(version))
+}

@@ -1,0 +1,303 @@
+//! The list of promises. Each is a function over a backend; `tests/store.rs` says who runs which.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ringfence::store::{
+    Event, EventId, Key, MAX_BYTES, MetaSwapped, Shard, Store, StoreError, Swapped, Version, Versioned, Write, WriterId,
+};
+use ringfence::time::Instant;
+
+use super::Backend;
+
+pub const WRITER: WriterId = WriterId(7);
+
+pub fn shard(n: u8) -> Shard {
+    Shard::new([n; 8], 0)
+}
+
+pub fn key(n: u16) -> Key {
+    let mut tag = [0; 32];
+    tag[..2].copy_from_slice(&n.to_be_bytes());
+    Key::new(shard(1), tag)
+}
+
+pub fn event(n: u64) -> Event {
+    let entry = format!("entry {n}").into_bytes();
+    let mut digest = [0; 32];
+    digest[..8].copy_from_slice(&n.to_le_bytes());
+    Event { writer: WRITER, kind: 3, at: Instant::from_millis(1_000), digest, entry, payload: b"payload".to_vec() }
+}
+
+pub fn write(key: Key, expected: u64, text: &str) -> Write {
+    let event = event(expected);
+    Write { key, expected: Version(expected), bytes: text.as_bytes().to_vec(), expires: None, event }
+}
+
+pub async fn won(store: &dyn Store, write: Write) -> (Version, EventId) {
+    match store.swap(write).await.unwrap() {
+        Swapped::Won { version, event } => (version, event),
+        Swapped::Lost(winner) => panic!("lost to {winner:?}"),
+    }
+}
+
+pub async fn nothing_is_there_at_first(backend: &impl Backend) {
+    let store = backend.open();
+    store.ready().await.unwrap();
+    assert_eq!(store.load(&key(1)).await.unwrap(), None);
+    assert_eq!(store.last_event(shard(1)).await.unwrap(), 0);
+    assert_eq!(store.events(shard(1), 0, 10).await.unwrap(), []);
+    assert_eq!(store.events(shard(1), u64::MAX, 10).await.unwrap(), []);
+    assert_eq!(store.unsettled(WRITER, None, 10).await.unwrap(), []);
+    assert!(store.shards().await.unwrap().is_empty());
+    assert!(store.scan(None, 10).await.unwrap().is_empty());
+    assert_eq!(store.meta_get("no such name").await.unwrap(), None);
+}
+
+pub async fn a_first_write_is_read_back(backend: &impl Backend) {
+    let store = backend.open();
+    let expires = Some(Instant::from_millis(99));
+    let (version, event) = won(&*store, Write { expires, ..write(key(1), 0, "one") }).await;
+    assert_eq!((version, event), (Version(1), EventId { shard: shard(1), seq: 1 }));
+    let expected = Versioned { version: Version(1), bytes: b"one".to_vec(), expires };
+    assert_eq!(store.load(&key(1)).await.unwrap(), Some(expected));
+    assert_eq!(store.load(&key(2)).await.unwrap(), None);
+    let empty = won(&*store, Write { bytes: Vec::new(), ..write(key(3), 0, "") }).await;
+    assert_eq!(empty.0, Version(1));
+    assert_eq!(store.load(&key(3)).await.unwrap().unwrap().bytes, b"");
+}
+
+pub async fn a_lost_swap_changes_nothing_and_names_the_winner(backend: &impl Backend) {
+    let store = backend.open();
+    assert_eq!(store.swap(write(key(1), 4, "from nowhere")).await.unwrap(), Swapped::Lost(None));
+    won(&*store, write(key(1), 0, "one")).await;
+    won(&*store, write(key(1), 1, "two")).await;
+    for stale in [0, 1, 3, u64::MAX] {
+        match store.swap(write(key(1), stale, "stale")).await.unwrap() {
+            Swapped::Lost(Some(winner)) => assert_eq!((winner.version, winner.bytes), (Version(2), b"two".to_vec())),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(store.load(&key(1)).await.unwrap().unwrap().bytes, b"two");
+    assert_eq!(store.events(shard(1), 0, 10).await.unwrap().len(), 2, "a lost swap leaves no event");
+    assert_eq!(store.unsettled(WRITER, None, 10).await.unwrap().len(), 2, "a lost swap leaves no entry");
+}
+
+/// I2 rests on this one.
+pub async fn racing_swaps_lose_nothing_and_versions_are_consecutive(backend: &impl Backend) {
+    const RACERS: u64 = 64;
+    const EACH: u64 = 5;
+    let store = backend.open();
+    let racers = (0..RACERS).map(|racer| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let mut versions = Vec::new();
+            let mut current = store.load(&key(1)).await.unwrap();
+            while (versions.len() as u64) < EACH {
+                let (expected, before) = current
+                    .clone()
+                    .map_or((0, String::new()), |record| (record.version.0, String::from_utf8(record.bytes).unwrap()));
+                let mine = format!("{racer}.{} ", versions.len());
+                match store.swap(write(key(1), expected, &(before.clone() + &mine))).await.unwrap() {
+                    Swapped::Won { version, .. } => {
+                        versions.push(version.0);
+                        let bytes = (before + &mine).into_bytes();
+                        current = Some(Versioned { version, bytes, expires: None });
+                    }
+                    Swapped::Lost(winner) => {
+                        assert!(winner.as_ref().map_or(0, |winner| winner.version.0) > expected);
+                        current = winner;
+                    }
+                }
+            }
+            versions
+        })
+    });
+    let mut versions = BTreeSet::new();
+    for racer in racers.collect::<Vec<_>>() {
+        for version in racer.await.unwrap() {
+            assert!(versions.insert(version), "version {version} was won twice");
+        }
+    }
+    assert!(versions.into_iter().eq(1..=RACERS * EACH));
+    let last = String::from_utf8(store.load(&key(1)).await.unwrap().unwrap().bytes).unwrap();
+    let marks: BTreeSet<_> = last.split_whitespace().collect();
+    assert_eq!(marks.len() as u64, RACERS * EACH, "every won write is still there");
+    let events = store.events(shard(1), 0, 10_000).await.unwrap();
+    assert!(events.iter().map(|event| event.version.0).eq(1..=RACERS * EACH), "events stand in the order of versions");
+}
+
+pub async fn every_write_leaves_its_event_in_order(backend: &impl Backend) {
+    let store = backend.open();
+    for n in 0..30 {
+        won(&*store, Write { event: event(n), ..write(key(n as u16 % 3), n / 3, "x") }).await;
+    }
+    assert_eq!(store.last_event(shard(1)).await.unwrap(), 30);
+    assert_eq!(store.shards().await.unwrap(), [shard(1)]);
+    let events = store.events(shard(1), 0, 1_000).await.unwrap();
+    for (n, stored) in (0_u64..).zip(&events) {
+        assert_eq!(stored.id, EventId { shard: shard(1), seq: n + 1 });
+        assert_eq!((stored.key, stored.version), (key(n as u16 % 3), Version(n / 3 + 1)));
+        let made = event(n);
+        assert_eq!((stored.kind, stored.at, stored.writer), (made.kind, made.at, made.writer));
+        assert_eq!((stored.digest, &stored.payload), (made.digest, &made.payload));
+    }
+    assert_eq!(events.len(), 30);
+    assert_eq!(store.events(shard(1), 10, 5).await.unwrap(), events[10..15]);
+    assert_eq!(store.events(shard(1), 30, 5).await.unwrap(), []);
+}
+
+pub async fn streams_of_shards_are_apart(backend: &impl Backend) {
+    let store = backend.open();
+    let shards = [Shard::new([1; 8], 0), Shard::new([1; 8], 1), Shard::new([2; 8], 0)];
+    for round in 0..3 {
+        for (n, shard) in shards.into_iter().enumerate() {
+            let (_, id) = won(&*store, write(Key::new(shard, [n as u8; 32]), round, "x")).await;
+            assert_eq!(id, EventId { shard, seq: round + 1 });
+        }
+    }
+    for (n, shard) in shards.into_iter().enumerate() {
+        let events = store.events(shard, 0, 100).await.unwrap();
+        assert_eq!(events.len(), 3);
+        assert!(events.iter().all(|event| event.id.shard == shard && event.key.tag() == &[n as u8; 32]));
+    }
+    assert_eq!(store.shards().await.unwrap(), shards);
+    assert_eq!(store.load(&Key::new(shards[0], [1; 32])).await.unwrap(), None, "a tag is found in its shard only");
+}
+
+pub async fn many_records_load_in_the_order_asked(backend: &impl Backend) {
+    let store = backend.open();
+    for n in 0..10 {
+        won(&*store, write(key(n), 0, &n.to_string())).await;
+    }
+    let keys = [key(7), key(99), key(0), key(7)];
+    let loaded = store.load_many(&keys).await.unwrap();
+    let texts: Vec<_> = loaded.into_iter().map(|found| found.map(|record| record.bytes)).collect();
+    assert_eq!(texts, [Some(b"7".to_vec()), None, Some(b"0".to_vec()), Some(b"7".to_vec())]);
+    assert!(store.load_many(&[]).await.unwrap().is_empty());
+}
+
+pub async fn a_walk_meets_every_record_once(backend: &impl Backend) {
+    let store = backend.open();
+    let keys: Vec<_> = (0..25).map(|n| Key::new(shard((n % 3) as u8), [n as u8 * 7; 32])).collect();
+    for key in &keys {
+        won(&*store, write(*key, 0, "x")).await;
+    }
+    let mut met = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.scan(after, 4).await.unwrap();
+        assert!(page.len() <= 4);
+        let Some((last, _)) = page.last() else { break };
+        after = Some(*last);
+        met.extend(page.into_iter().map(|(key, _)| key));
+    }
+    let mut sorted = keys.clone();
+    sorted.sort_unstable();
+    assert_eq!(met, sorted);
+}
+
+pub async fn named_values_are_compared_and_set(backend: &impl Backend) {
+    let store = backend.open();
+    let swap = |expected: u64, text: &'static str| store.meta_swap("name", Version(expected), text.into());
+    assert_eq!(swap(3, "early").await.unwrap(), MetaSwapped::Lost(None));
+    assert_eq!(swap(0, "one").await.unwrap(), MetaSwapped::Won(Version(1)));
+    let one = Versioned { version: Version(1), bytes: b"one".to_vec(), expires: None };
+    assert_eq!(swap(0, "again").await.unwrap(), MetaSwapped::Lost(Some(one.clone())));
+    assert_eq!(store.meta_get("name").await.unwrap(), Some(one));
+    assert_eq!(swap(1, "").await.unwrap(), MetaSwapped::Won(Version(2)));
+    assert_eq!(store.meta_get("name").await.unwrap().unwrap().bytes, b"");
+}
+
+pub async fn named_values_are_listed_by_prefix(backend: &impl Backend) {
+    let store = backend.open();
+    for name in ["walk/b", "walk/a", "wal", "walk", "walz", "x"] {
+        store.meta_swap(name, Version::ABSENT, name.into()).await.unwrap();
+    }
+    let names = |found: Vec<(String, Versioned)>| found.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(names(store.meta_list("walk/").await.unwrap()), ["walk/a", "walk/b"]);
+    assert_eq!(names(store.meta_list("walk").await.unwrap()), ["walk", "walk/a", "walk/b"]);
+    assert!(store.meta_list("none").await.unwrap().is_empty());
+}
+
+pub async fn settling_empties_the_outbox_and_keeps_the_event(backend: &impl Backend) {
+    let store = backend.open();
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        ids.push(won(&*store, Write { event: event(n), ..write(key(n as u16), 0, "x") }).await.1);
+    }
+    let open = store.unsettled(WRITER, None, 100).await.unwrap();
+    assert!(open.iter().map(|one| one.id).eq(ids.iter().copied()));
+    assert_eq!(open[4].entry, event(4).entry);
+    assert_eq!(store.unsettled(WRITER, Some(ids[1]), 2).await.unwrap(), open[2..4]);
+    store.settle(WRITER, vec![ids[0], ids[3]]).await.unwrap();
+    store.settle(WRITER, vec![ids[3]]).await.unwrap();
+    let left: Vec<_> = store.unsettled(WRITER, None, 100).await.unwrap().into_iter().map(|one| one.id).collect();
+    assert_eq!(left, [ids[1], ids[2], ids[4], ids[5]]);
+    let events = store.events(shard(1), 0, 100).await.unwrap();
+    assert_eq!(events.len(), 6);
+    assert_eq!((events[3].digest, &events[3].payload), (event(3).digest, &event(3).payload));
+    assert_eq!(store.last_event(shard(1)).await.unwrap(), 6);
+}
+
+pub async fn outboxes_of_writers_are_apart(backend: &impl Backend) {
+    let store = backend.open();
+    let other = WriterId(WRITER.0 + 1);
+    let (_, mine) = won(&*store, write(key(1), 0, "x")).await;
+    let theirs = Write { event: Event { writer: other, ..event(9) }, ..write(key(1), 1, "y") };
+    let (_, theirs) = won(&*store, theirs).await;
+    store.settle(other, vec![mine]).await.unwrap();
+    let open = |writer| store.unsettled(writer, None, 10);
+    assert!(open(WRITER).await.unwrap().iter().map(|one| one.id).eq([mine]));
+    assert!(open(other).await.unwrap().iter().map(|one| one.id).eq([theirs]));
+}
+
+pub async fn what_is_too_large_is_refused(backend: &impl Backend) {
+    let store = backend.open();
+    let large = Write { bytes: vec![0; MAX_BYTES + 1], ..write(key(1), 0, "") };
+    let refused = store.swap(large).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooLarge { .. }), "{refused}");
+    assert!(!refused.retry());
+    assert_eq!(store.load(&key(1)).await.unwrap(), None);
+    won(&*store, Write { bytes: vec![1; 1 << 20], ..write(key(1), 0, "") }).await;
+    assert_eq!(store.load(&key(1)).await.unwrap().unwrap().bytes.len(), 1 << 20);
+}
+
+pub async fn a_caller_that_goes_away_breaks_nothing(backend: &impl Backend) {
+    let store = backend.open();
+    for n in 0..20 {
+        let mut swap = store.swap(write(key(n), 0, "gone"));
+        // Asked once and dropped: the write may happen or not.
+        let _ =
+            std::future::poll_fn(|context| std::task::Poll::Ready(std::pin::Pin::new(&mut swap).poll(context))).await;
+    }
+    won(&*store, write(key(100), 0, "stayed")).await;
+    let events = store.events(shard(1), 0, 100).await.unwrap();
+    assert!(events.iter().map(|event| event.id.seq).eq(1..=events.len() as u64));
+    for event in events {
+        assert_eq!(store.load(&event.key).await.unwrap().unwrap().version, event.version);
+    }
+}
+
+pub async fn a_restart_keeps_everything(backend: &impl Backend) {
+    let store = backend.open();
+    for n in 0..50 {
+        won(&*store, Write { event: event(n), ..write(key(n as u16 % 10), n / 10, &n.to_string()) }).await;
+    }
+    store.settle(WRITER, vec![EventId { shard: shard(1), seq: 1 }]).await.unwrap();
+    store.meta_swap("name", Version::ABSENT, b"value".to_vec()).await.unwrap();
+    let all = async |store: &dyn Store| {
+        (
+            store.scan(None, 1_000).await.unwrap(),
+            store.events(shard(1), 0, 1_000).await.unwrap(),
+            store.unsettled(WRITER, None, 1_000).await.unwrap(),
+            store.meta_list("").await.unwrap(),
+            store.shards().await.unwrap(),
+        )
+    };
+    let before = all(&*store).await;
+    drop(store);
+    let store = backend.open();
+    assert_eq!(all(&*store).await, before);
+    assert_eq!(won(&*store, write(key(1), 5, "on")).await.1.seq, 51, "the stream goes on where it ended");
+}
