@@ -1,7 +1,7 @@
 //! What a rule found, in a sentence; and what an allowed contact should know.
 
 use crate::law::{Body, Family};
-use crate::time::{Civil, Instant, Millis, ZoneId};
+use crate::time::{Civil, Millis, ZoneId};
 
 use super::caps;
 use super::consent::Promise;
@@ -129,16 +129,9 @@ pub(crate) fn warnings(scene: &Scene<'_>, play: &InPlay<'_>, warnings: &mut Vec<
                 warn("outcome_unreported", message.to_owned());
             }
         }
-        (Body::Obligation { code, warning: true }, _) if in_force(scene, play) => {
-            let _ = code;
+        (Body::Obligation { warning: true, .. }, _) if judge::asks(scene, play, scene.now) => {
             warn("notice", rule.summary.to_string());
         }
         _ => {}
     }
-}
-
-/// Whether a rule that denies nothing is in force, with no way out of it for some technology.
-pub(crate) fn in_force(scene: &Scene<'_>, play: &InPlay<'_>) -> bool {
-    let now: Instant = scene.now;
-    play.rule.from <= now && now < play.rule.until
 }

@@ -49,6 +49,15 @@ pub(crate) fn denies_if(
     denied.no_later_than(rule.until)
 }
 
+/// Whether a rule that asks for something rather than denying is in force, and not lifted for every technology.
+pub(crate) fn asks(scene: &Scene<'_>, play: &InPlay<'_>, at: Instant) -> bool {
+    let rule = play.rule;
+    let lifted = |technology| {
+        rule.unless.iter().any(|exemption| exempts(scene, play, exemption, technology, Promise::Kept, at).holds)
+    };
+    rule.from <= at && at < rule.until && play.technologies.iter().any(|technology| !lifted(technology))
+}
+
 /// What the rule says of one technology, its exemptions aside.
 fn says_no(scene: &Scene<'_>, play: &InPlay<'_>, technology: Technology, promise: Promise, at: Instant) -> Stretch {
     let zones = &play.zones;

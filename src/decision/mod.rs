@@ -139,6 +139,28 @@ fn refused(rule: &'static BuiltIn, detail: String, number_type: Option<NumberTyp
     }
 }
 
+const fn no_place(why: place::NoPlaceReason) -> &'static str {
+    match why {
+        place::NoPlaceReason::TollFree => "It is toll-free.",
+        place::NoPlaceReason::Personal => "It is a personal number, which follows its user.",
+        place::NoPlaceReason::Global => "It is of a satellite or other network without a country.",
+        place::NoPlaceReason::Premium => "It is a premium-rate number.",
+        place::NoPlaceReason::Service => "It is of government or carriers among themselves.",
+    }
+}
+
+/// The reason that stands where a place has no law.
+#[must_use]
+pub fn no_pack(place: place::Jurisdiction) -> Reason {
+    let detail = format!("Without rules: {place}.");
+    Reason {
+        family: Family::Jurisdiction,
+        source: Source::BuiltIn(&builtin::NO_PACK, Some(place)),
+        detail,
+        clears_at: None,
+    }
+}
+
 fn own(rule: &'static BuiltIn, detail: String) -> Reason {
     Reason { family: rule.family, source: Source::BuiltIn(rule, None), detail, clears_at: None }
 }
@@ -163,7 +185,7 @@ impl Grounds {
         let places = match &resolution.plausible {
             Plausible::Nowhere(why) => {
                 if !emergency && grounds.reasons.is_empty() {
-                    grounds.reasons.push(own(&builtin::NO_PLACE, why.to_string()));
+                    grounds.reasons.push(own(&builtin::NO_PLACE, no_place(*why).to_owned()));
                 }
                 return grounds;
             }
@@ -262,7 +284,7 @@ fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {
         Body::CallerId { .. } if scene.attempt.caller_id.is_none() => "caller_id".into(),
         _ => return None,
     };
-    explain::in_force(scene, play).then(|| Obligation { code, rule: Arc::clone(play.rule) })
+    judge::asks(scene, play, scene.now).then(|| Obligation { code, rule: Arc::clone(play.rule) })
 }
 
 fn lists_used(scene: &Scene<'_>, plays: &[InPlay<'_>]) -> Vec<ListUsed> {

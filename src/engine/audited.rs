@@ -10,7 +10,7 @@ use crate::contact::Contact;
 use crate::decision::Decision;
 use crate::law::Law;
 use crate::proto::{store, v1};
-use crate::store::{DataKey, DayKeys, Key, Purpose};
+use crate::store::{DataKey, DayKeys, Key, Purpose, Version};
 use crate::time::{Instant, tzdata_version};
 
 /// What an entry is about, in its envelope.
@@ -30,7 +30,7 @@ impl Engine {
     /// The id of a decision or write made now. It names the writer of the log, where there is one.
     pub(super) fn next_id(&self, now: Instant) -> [u8; 16] {
         match &self.log {
-            Some(log) => *log.next_id(now).as_bytes(),
+            Some(log) => log.next_id(now).bytes(),
             None => *uuid::Uuid::now_v7().as_bytes(),
         }
     }
@@ -39,7 +39,7 @@ impl Engine {
     pub(super) fn decision_body(
         &self,
         request: v1::CheckRequest,
-        contact: Option<Contact>,
+        before: Option<(Contact, Version)>,
         law: &Law,
         decision: &Decision,
         answer: &v1::Decision,
@@ -60,7 +60,8 @@ impl Engine {
         });
         let body = store::AuditedDecision {
             request: Some(request),
-            contact: contact.map(Contact::into_stored),
+            contact_version: before.as_ref().map_or(0, |(_, version)| version.0),
+            contact: before.map(|(contact, _)| contact.into_stored()),
             registry_readings: readings.collect(),
             evaluated_at: decision.evaluated_at.millis(),
             rules_version: law.version().to_owned(),
@@ -161,7 +162,7 @@ impl Engine {
         let position = Some(v1::LogPosition {
             writer: log.writer().to_string(),
             sequence: found.seq,
-            digest: found.hash.to_vec(),
+            digest: entry.encode().digest().to_vec(),
             recorded_at: Some(super::answer::stamp(entry.at)),
         });
         let opened = self.open_body(&entry).await?;
@@ -176,7 +177,7 @@ impl Engine {
 
     /// Opens a body; `None` where its key was destroyed.
     async fn open_body(&self, entry: &Entry) -> Result<Option<Vec<u8>>, Failure> {
-        let context = *entry.id.as_bytes();
+        let context = entry.id.bytes();
         let key = match (entry.key, entry.tag) {
             (BodyKey::Clear, _) => return Ok(Some(entry.body.clone())),
             (BodyKey::Contact, Some(tag)) => {
@@ -215,7 +216,7 @@ fn record(
         numbering_version: body.numbering_version,
         server_region: body.server_region,
         stored_facts_only: body.stored_facts_only,
-        contact_version: 0,
+        contact_version: body.contact_version,
         postures: postures.collect(),
     };
     v1::DecisionRecord { decision: Some(decision), request: body.request, stored, inputs: Some(inputs), position, erased: false }

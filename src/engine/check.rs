@@ -175,8 +175,8 @@ impl Engine {
             return Ok(answer);
         }
         let entry = match loaded {
-            Some(Loaded { contact, own, .. }) => {
-                let body = self.decision_body(request, Some(contact), asked.law, decision, &answer);
+            Some(Loaded { contact, own, version }) => {
+                let body = self.decision_body(request, Some((contact, version)), asked.law, decision, &answer);
                 self.contact_entry(Kind::Answer, id, clock.now, &asked.key, &own, &body)?
             }
             None => {
@@ -215,6 +215,7 @@ impl Engine {
         };
         let mut after = before.clone().unwrap_or_else(|| Contact::new(asked.number, asked.now));
         after.reserve(&Reservation { id: &attempt_id, request, decision: id, use_by }, asked.now);
+        let before = before.map(|contact| (contact, expected));
         let body = self.decision_body(request.clone(), before, asked.law, decision, &answer);
         let entry = self.contact_entry(Kind::Reservation, id, clock.now, &asked.key, &own, &body)?;
         let write = Write {

@@ -1,7 +1,7 @@
 //! What became of an attempt.
 
 use super::answer::stamp;
-use super::consent::{Change, Described, finish, number, receipt_text, releases};
+use super::consent::{Change, Described, finish, number, releases};
 use super::{Clock, Engine, Failure};
 use crate::access::Permit;
 use crate::contact::wire::Reader;
@@ -54,7 +54,6 @@ impl Engine {
             })
             .await?;
         Ok(v1::ReportOutcomeResponse {
-            receipt_id: receipt_text(written.receipt),
             recorded_at: Some(stamp(written.recorded_at)),
             number: number.reveal_e164().as_str().to_owned(),
             released: releases(outcome),

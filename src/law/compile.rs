@@ -57,7 +57,7 @@ pub(super) fn compile(file: &str, text: &str) -> Result<Pack, Vec<PackFault>> {
             Err(message) => faults.push(fault(line, format!("rule `{}`: {message}", spanned.as_ref().id))),
         }
     }
-    if faults.is_empty() { Ok(Pack::new(file, head, rules, calendars, cases)) } else { Err(faults) }
+    if faults.is_empty() { Ok(Pack::new(file, text, head, rules, calendars, cases)) } else { Err(faults) }
 }
 
 /// What stands in `[pack]`, read.

@@ -67,6 +67,8 @@ pub struct Pack {
     pub calendars: BTreeMap<String, Arc<Calendar>>,
     /// Examples.
     pub cases: Vec<Case>,
+    text: Box<str>,
+    digest: Box<str>,
     /// Rules that may say something about a contact of this channel and purpose: `[channel][purpose]`.
     index: [[Vec<Arc<Rule>>; 9]; 3],
 }
@@ -74,6 +76,7 @@ pub struct Pack {
 impl Pack {
     fn new(
         file: &str,
+        text: &str,
         head: compile::Head,
         rules: Vec<Arc<Rule>>,
         calendars: BTreeMap<String, Arc<Calendar>>,
@@ -90,7 +93,8 @@ impl Pack {
                 }
             }
         }
-        Self { file: file.into(), head, rules, calendars, cases, index }
+        let digest = hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref()).into();
+        Self { file: file.into(), head, rules, calendars, cases, text: text.into(), digest, index }
     }
 
     /// Reads one pack from its text.
@@ -147,6 +151,22 @@ impl Pack {
     #[must_use]
     pub fn example(&self) -> Option<&str> {
         self.head.example.as_deref()
+    }
+
+    /// SHA-256 of its text, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// A rule of this pack as its text spells it.
+    #[must_use]
+    pub fn text_of(&self, rule: &Rule) -> &str {
+        let line = |n: usize| self.text.split_inclusive('\n').take(n).map(str::len).sum::<usize>();
+        let start = line(rule.line.saturating_sub(1));
+        let rest = self.text.get(start..).unwrap_or("");
+        let after = rest.get(2..).and_then(|rest| rest.find("\n[[rule]]\n")).map_or(rest.len(), |at| at + 3);
+        rest.get(..after).unwrap_or(rest).trim_end()
     }
 
     /// The rules that may say something about a contact of this channel and purpose.
@@ -357,9 +377,24 @@ fn version_of(mut texts: Vec<(Jurisdiction, bool, &str)>) -> String {
         hash.update(text.as_bytes());
     }
     let digest = hash.finish();
-    let hex: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{hex}+tzdata{}", tzdata_version())
+    format!("{}+tzdata{}", hex(digest.as_ref().get(..8).unwrap_or_default()), tzdata_version())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The packs compiled into the binary: name and text.
-pub const BUILT_IN: &[(&str, &str)] = &[];
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("cn.toml", include_str!("packs/cn.toml")),
+    ("de.toml", include_str!("packs/de.toml")),
+    ("eu.toml", include_str!("packs/eu.toml")),
+    ("fr.toml", include_str!("packs/fr.toml")),
+    ("gb.toml", include_str!("packs/gb.toml")),
+    ("us.toml", include_str!("packs/us.toml")),
+    ("us-ca.toml", include_str!("packs/us-ca.toml")),
+    ("us-fl.toml", include_str!("packs/us-fl.toml")),
+    ("us-ny.toml", include_str!("packs/us-ny.toml")),
+    ("us-oh.toml", include_str!("packs/us-oh.toml")),
+    ("us-tx.toml", include_str!("packs/us-tx.toml")),
+];

@@ -4,8 +4,19 @@
 //! plan does not settle stays a set. Guarded by `tests/place.rs` and the unit tests here.
 
 mod jurisdiction;
+mod number;
+mod plan;
+mod postal;
+mod region;
+mod resolve;
 
-pub use jurisdiction::Jurisdiction;
+pub use jurisdiction::{BadJurisdiction, Jurisdiction};
+pub use number::{E164, Number, NumberError};
+pub use plan::TABLES;
+pub use region::country_group;
+pub use resolve::{
+    Location, LocationError, LocationPosture, NoPlaceReason, Places, Plausible, Resolution, resolve,
+};
 
 use smallvec::SmallVec;
 
@@ -64,3 +75,31 @@ pub struct Place {
 
 /// A small set of zones.
 pub type Zones = SmallVec<[ZoneId; 4]>;
+
+/// Names the exact numbering tables: the first half of the SHA-256 over all of them, in hexadecimal.
+#[must_use]
+pub fn numbering_version() -> &'static str {
+    static VERSION: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    VERSION.get_or_init(|| {
+        let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        for (name, text) in TABLES {
+            hash.update(format!("{name} {}\n", text.len()).as_bytes());
+            hash.update(text.as_bytes());
+        }
+        hash.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    })
+}
+
+/// The zones people keep in a country or a part of one; `None` for a code of no known country.
+#[must_use]
+pub fn zones_of(place: Jurisdiction) -> Option<Zones> {
+    let of_country = region::places(place);
+    match region::place(place) {
+        _ if !of_country.is_empty() => {
+            let mut zones = Zones::new();
+            of_country.iter().for_each(|part| region::unite(&mut zones, &part.zones));
+            Some(zones)
+        }
+        found => found.ok().map(|place| place.zones),
+    }
+}

@@ -1,0 +1,150 @@
+//! What an operator sees: the metrics, all named here with their help, and the log.
+//!
+//! Promises: no label, log line or error carries a whole number. Guarded by `tests/contract.rs`.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::contact::{Channel, Purpose, Term};
+use crate::proto::v1;
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct VerdictLabels {
+    verdict: &'static str,
+    channel: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ReasonLabels {
+    family: &'static str,
+    jurisdiction: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct PurposeLabels {
+    purpose: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct MethodLabels {
+    method: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ListLabels {
+    registry: String,
+}
+
+/// Everything counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    decisions: Family<VerdictLabels, Counter>,
+    reasons: Family<ReasonLabels, Counter>,
+    exceptional: Family<PurposeLabels, Counter>,
+    lost_races: Counter,
+    requests: Family<MethodLabels, Counter>,
+    seconds: Histogram,
+    list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
+    audit_head: Gauge<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        // Powers of two from 62.5 microseconds to 2 seconds: the bars are about microseconds, the alarms about seconds.
+        let buckets = (0..16).map(|i| 0.000_062_5 * f64::from(1u32 << i));
+        let mut metrics = Self {
+            registry: Registry::with_prefix("ringfence"),
+            decisions: Family::default(),
+            reasons: Family::default(),
+            exceptional: Family::default(),
+            lost_races: Counter::default(),
+            requests: Family::default(),
+            seconds: Histogram::new(buckets),
+            list_age: Family::default(),
+            audit_head: Gauge::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
+        registry.register("reasons", "Reasons of denials by family and jurisdiction", metrics.reasons.clone());
+        registry.register(
+            "exceptional_checks",
+            "Checks that asserted an emergency or a notice required by law, by purpose",
+            metrics.exceptional.clone(),
+        );
+        registry.register("lost_races", "Writes that lost a race and were decided again", metrics.lost_races.clone());
+        registry.register("requests", "Requests by method and gRPC status code", metrics.requests.clone());
+        registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
+        registry.register("registry_age_seconds", "Age of each loaded list, in seconds", metrics.list_age.clone());
+        registry.register("audit_head", "Number of the newest safe entry of the audit log", metrics.audit_head.clone());
+        metrics
+    }
+}
+
+impl Metrics {
+    /// A decision was made.
+    pub fn decided(&self, decision: &v1::Decision, channel: Channel) {
+        let verdict = if decision.verdict() == v1::Verdict::Allow { "allow" } else { "deny" };
+        self.decisions.get_or_create(&VerdictLabels { verdict, channel: channel.word() }).inc();
+        for reason in &decision.reasons {
+            let family = reason.family().as_str_name();
+            let family = family.strip_prefix("RULE_FAMILY_").unwrap_or(family);
+            self.reasons.get_or_create(&ReasonLabels { family, jurisdiction: reason.jurisdiction.clone() }).inc();
+        }
+    }
+
+    /// An emergency or a notice required by law was asserted.
+    pub fn exceptional(&self, purpose: Purpose) {
+        self.exceptional.get_or_create(&PurposeLabels { purpose: purpose.word() }).inc();
+    }
+
+    /// A write lost a race.
+    pub fn lost_race(&self) {
+        self.lost_races.inc();
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, method: &'static str, code: &'static str, took: Option<Duration>) {
+        self.requests.get_or_create(&MethodLabels { method, code }).inc();
+        if let Some(took) = took {
+            self.seconds.observe(took.as_secs_f64());
+        }
+    }
+
+    /// How old a loaded list is.
+    pub fn list_age(&self, registry: &str, seconds: f64) {
+        self.list_age.get_or_create(&ListLabels { registry: registry.to_owned() }).set(seconds);
+    }
+
+    /// The newest safe entry of the audit log.
+    pub fn audit_head(&self, sequence: u64) {
+        self.audit_head.set(sequence);
+    }
+
+    /// The text a scraper reads.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into a String cannot fail; an empty page would show at once.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// Sends the log to standard error: text on a terminal, JSON for machines. `RINGFENCE_LOG` filters it.
+pub fn start_log(json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RINGFENCE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("ringfence=info,warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Tests start more than one log in a process; the first stays.
+    let _ = if json { builder.json().try_init() } else { builder.try_init() };
+}

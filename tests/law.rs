@@ -1,0 +1,40 @@
+//! The packs: every one loads and lints clean, every rule's own cases hold, and whole questions come out as they must.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+use ringfence::engine::cases;
+use ringfence::law::{BUILT_IN, Law, lint};
+
+fn built_in() -> Law {
+    Law::read(BUILT_IN.iter().copied()).unwrap_or_else(|faults| {
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        panic!("the built-in packs do not load:\n{}", faults.join("\n"))
+    })
+}
+
+#[test]
+fn the_packs_lint_clean() {
+    let remarks: Vec<_> = lint(&built_in()).iter().map(|r| format!("{}:{}: {}", r.file, r.line, r.message)).collect();
+    assert!(remarks.is_empty(), "{}", remarks.join("\n"));
+}
+
+#[test]
+fn every_rule_says_what_its_cases_say() {
+    let law = built_in();
+    let outcomes: Vec<_> = law.packs().iter().flat_map(|pack| cases::of_pack(&law, pack)).collect();
+    let failed: Vec<_> =
+        outcomes.iter().filter_map(|o| Some(format!("{} ({}): {}", o.name, o.why, o.failure.as_ref()?))).collect();
+    eprintln!("{} cases", outcomes.len());
+    assert!(outcomes.len() > 400, "only {} cases ran", outcomes.len());
+    assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+#[test]
+fn whole_questions_come_out_as_they_must() {
+    let law = built_in();
+    let text = std::fs::read_to_string("tests/law/acceptance.jsonl").unwrap();
+    let outcomes: Vec<_> = text.lines().enumerate().map(|(i, line)| cases::acceptance(&law, line, i + 1)).collect();
+    let failed: Vec<_> =
+        outcomes.iter().filter_map(|o| Some(format!("{} ({}): {}", o.name, o.why, o.failure.as_ref()?))).collect();
+    assert!(outcomes.len() >= 30, "only {} cases ran", outcomes.len());
+    assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
+}
