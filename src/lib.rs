@@ -9,6 +9,7 @@ pub mod law;
 pub mod place;
 pub mod proto;
 pub mod registry;
+pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod time;

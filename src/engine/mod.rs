@@ -20,6 +20,7 @@ use std::time::Instant as Monotonic;
 
 use arc_swap::ArcSwap;
 
+pub use check::{BATCH, batch_too_long};
 pub use failure::Failure;
 
 use crate::access::Permit;
