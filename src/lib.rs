@@ -5,6 +5,7 @@ pub mod audit;
 pub mod contact;
 pub mod decision;
 pub mod engine;
+pub mod http;
 pub mod law;
 pub mod place;
 pub mod proto;
