@@ -13,6 +13,9 @@ impl Jurisdiction {
     /// The United States, whose pack alone covers its territories.
     pub const US: Self = Self(*b"US\0\0\0\0\0\0");
 
+    /// Canada, whose provinces have laws of their own.
+    pub const CANADA: Self = Self(*b"CA\0\0\0\0\0\0");
+
     /// The code as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

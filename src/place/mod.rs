@@ -4,15 +4,19 @@
 //! plan does not settle stays a set. Guarded by `tests/place.rs` and the unit tests here.
 
 mod jurisdiction;
-pub mod number;
+mod number;
 mod plan;
 mod postal;
 mod region;
 mod resolve;
 
-pub use jurisdiction::Jurisdiction;
-pub use number::{Number, NumberError};
-pub use resolve::{Location, LocationError, Plausible, Resolution, resolve};
+pub use jurisdiction::{BadJurisdiction, Jurisdiction};
+pub use number::{E164, Number, NumberError};
+pub use plan::TABLES;
+pub use region::country_group;
+pub use resolve::{
+    Location, LocationError, LocationPosture, NoPlaceReason, Places, Plausible, Resolution, resolve,
+};
 
 use smallvec::SmallVec;
 

@@ -1,0 +1,331 @@
+//! A phone number, read from text.
+//!
+//! Promises: one number has one value however it was written; whole digits come out only of [`Number::reveal_e164`] and
+//! [`Number::reveal_digits`]; errors and printed forms never carry them. Must never panic, whatever the text. Guarded by
+//! the unit tests here and the generated ones in `tests/place.rs`.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use rlibphonenumber::{ParseError, PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
+
+use super::plan::{self, Fit};
+use super::Jurisdiction;
+
+/// Longer texts are no phone numbers (the limit of libphonenumber), and are not looked at.
+const LONGEST_TEXT: usize = 250;
+/// The longest number of any plan, calling code included: fits 64 bits.
+const MOST_DIGITS: usize = 19;
+/// Longer than this, digits without a country are not a short code.
+const LONGEST_SHORT_CODE: usize = 6;
+
+/// A possible phone number, in E.164 digits. Prints masked: `+1202555••43`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Number(u64);
+
+/// Why a text is not a possible phone number. Never carries the digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
+pub enum NumberError {
+    /// Nothing was given.
+    #[error("the number is empty")]
+    Empty,
+    /// Letters, or no digits at all.
+    #[error("this is not a phone number: it has letters, or no digits")]
+    NotANumber,
+    /// Fewer digits than any number of its country has.
+    #[error("too few digits for a number of its country")]
+    TooShort,
+    /// More digits than any number of its country has.
+    #[error("too many digits for a number of its country")]
+    TooLong,
+    /// A number of digits that no number of its country has, though shorter and longer ones do.
+    #[error("no number of its country has this many digits")]
+    WrongLength,
+    /// The digits after `+` begin with no country's calling code.
+    #[error("no country has this calling code")]
+    UnknownCallingCode,
+    /// A national number without a region to read it in.
+    #[error("a number without + and calling code needs a default region")]
+    MissingRegion,
+    /// `default_region` is no region with phone numbers: the request is wrong, not the number.
+    #[error("the default region is not a known ISO 3166 country code")]
+    BadRegion,
+    /// A number of an emergency service.
+    #[error("this is the number of an emergency service")]
+    Emergency,
+    /// A short code, which reaches a service and not a person.
+    #[error("this is a short code, not the number of a person")]
+    ShortCode,
+}
+
+impl Number {
+    /// Reads a number: E.164 (`+12025550143`), or in any usual writing; national numbers in the given region (ISO 3166,
+    /// any case; empty counts as none).
+    ///
+    /// # Errors
+    /// Where the text is not a possible number. Possible, but in a range not given out, is no error.
+    pub fn parse(text: &str, default_region: Option<&str>) -> Result<Self, NumberError> {
+        let region = default_region.filter(|code| !code.is_empty()).map(region).transpose()?;
+        if text.len() > LONGEST_TEXT {
+            return Err(NumberError::TooLong);
+        }
+        match text.strip_prefix('+') {
+            Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Self::international(digits)
+            }
+            _ => Self::written(text, region),
+        }
+    }
+
+    /// The whole number in E.164. Not for logs, errors or labels.
+    #[must_use]
+    pub fn reveal_e164(self) -> E164 {
+        let mut text = E164 { bytes: [0; MOST_DIGITS + 1], len: 0 };
+        let (digits, len) = self.digits();
+        let digits = digits.get(..len).unwrap_or(&[]);
+        for (slot, byte) in text.bytes.iter_mut().zip(std::iter::once(&b'+').chain(digits)) {
+            *slot = *byte;
+            text.len += 1;
+        }
+        text
+    }
+
+    /// The whole number as an integer: the E.164 digits without `+`. Not for logs, errors or labels.
+    #[must_use]
+    pub const fn reveal_digits(self) -> u64 {
+        self.0
+    }
+
+    /// The number of these E.164 digits, as once taken from [`Number::reveal_digits`]: what was read from text is not
+    /// read again, so a national prefix after the calling code stays. `None` unless they are a possible number.
+    #[must_use]
+    pub fn from_digits(digits: u64) -> Option<Self> {
+        let number = Self(digits);
+        let (text, len) = number.digits();
+        let (code, national) = plan::split(text.get(..len)?)?;
+        (code.is_assigned(national) || code.fits(national.len()) == Fit::Possible).then_some(number)
+    }
+
+    /// ASCII digits and how many.
+    pub(super) fn digits(self) -> ([u8; MOST_DIGITS], usize) {
+        let mut reversed = [0; MOST_DIGITS];
+        let mut len = 0;
+        let mut rest = self.0;
+        for slot in &mut reversed {
+            if rest == 0 {
+                break;
+            }
+            *slot = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+            rest /= 10;
+            len += 1;
+        }
+        if let Some(used) = reversed.get_mut(..len) {
+            used.reverse();
+        }
+        (reversed, len)
+    }
+
+    /// `+` and digits, the form nearly all numbers come in.
+    fn international(digits: &str) -> Result<Self, NumberError> {
+        let bytes = digits.as_bytes();
+        if let Some(number) = Self::canonical(bytes) {
+            return Ok(number);
+        }
+        if is_emergency(None, digits) {
+            return Err(NumberError::Emergency);
+        }
+        // Perhaps a national prefix stands after the calling code: +44 (0)20 ….
+        let text = format!("+{digits}");
+        let number = from_library(PHONE_NUMBER_UTIL.parse(&text, None)).map_err(|error| match error {
+            // The library's word for one or two digits.
+            NumberError::NotANumber => NumberError::TooShort,
+            other => other,
+        })?;
+        Self::possible(&number)
+    }
+
+    /// The number of these digits if they are possible as they stand and no other reading is likelier.
+    fn canonical(digits: &[u8]) -> Option<Self> {
+        let (code, national) = plan::split(digits).filter(|_| digits.len() <= MOST_DIGITS)?;
+        let fits = code.fits(national.len()) == Fit::Possible;
+        let sure = || code.is_nanp() && national.first().is_some_and(|digit| *digit > b'1');
+        (code.is_assigned(national) || fits && sure()).then(|| Self::pack(digits))
+    }
+
+    /// Anything else than `+` and digits.
+    fn written(text: &str, region: Option<Region>) -> Result<Self, NumberError> {
+        let text = number_part(text)?;
+        let digits = ascii_digits(text);
+        let plus = text.trim_start_matches(|c: char| !is_digit(c) && !is_plus(c)).starts_with(is_plus);
+        if !plus && !text.contains("phone-context") {
+            if is_emergency(region, &digits) {
+                return Err(NumberError::Emergency);
+            }
+            let Some(region) = region else { return Self::without_region(&digits) };
+            let number = from_library(PHONE_NUMBER_UTIL.parse(text, Some(region))).and_then(|n| Self::possible(&n));
+            return match number {
+                Ok(number) => Ok(number),
+                Err(_) if digits.len() <= LONGEST_SHORT_CODE => Err(short(&digits)),
+                // 00 is dialled for + in most of the world, though not from every region.
+                Err(error) => match digits.strip_prefix("00") {
+                    Some(rest) => Self::international(rest),
+                    None => Err(error),
+                },
+            };
+        }
+        let number = from_library(PHONE_NUMBER_UTIL.parse(text, region))?;
+        Self::possible(&number)
+    }
+
+    fn without_region(digits: &str) -> Result<Self, NumberError> {
+        match digits.strip_prefix("00") {
+            Some(rest) if digits.len() > LONGEST_SHORT_CODE => Self::international(rest),
+            _ if digits.len() <= LONGEST_SHORT_CODE => Err(short(digits)),
+            _ => Err(NumberError::MissingRegion),
+        }
+    }
+
+    /// What the library read, if it is a possible number.
+    fn possible(e164: &str) -> Result<Self, NumberError> {
+        let digits = e164.trim_start_matches('+').as_bytes();
+        let (code, national) = plan::split(digits).ok_or(NumberError::UnknownCallingCode)?;
+        if digits.len() > MOST_DIGITS {
+            return Err(NumberError::TooLong);
+        }
+        match code.fits(national.len()) {
+            _ if code.is_assigned(national) => Ok(Self::pack(digits)),
+            Fit::Possible => Ok(Self::pack(digits)),
+            Fit::TooShort => Err(NumberError::TooShort),
+            Fit::TooLong => Err(NumberError::TooLong),
+            Fit::Between => Err(NumberError::WrongLength),
+        }
+    }
+
+    fn pack(digits: &[u8]) -> Self {
+        Self(digits.iter().fold(0, |value: u64, digit| {
+            value.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0')))
+        }))
+    }
+}
+
+/// A whole number as text. Lives on the stack; has no `Debug`, so that it is not printed by accident.
+#[derive(Clone, Copy)]
+pub struct E164 {
+    bytes: [u8; MOST_DIGITS + 1],
+    len: usize,
+}
+
+impl E164 {
+    /// The text, such as `+12025550143`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.bytes.get(..self.len).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("")
+    }
+}
+
+/// Masked: two digits before the last two, or more of a short number.
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (digits, len) = self.digits();
+        let (shown, tail) = match len {
+            10.. => (len - 4, 2),
+            7..10 => (3, 1),
+            _ => (1, 0),
+        };
+        f.write_str("+")?;
+        for (i, digit) in digits.iter().take(len).enumerate() {
+            let hidden = i >= shown && i < len.saturating_sub(tail);
+            fmt::Write::write_char(f, if hidden { '•' } else { char::from(*digit) })?;
+        }
+        Ok(())
+    }
+}
+
+/// Masked, as printed.
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn region(code: &str) -> Result<Region, NumberError> {
+    let known = code.len() == 2 && plan::is_region(&code.to_ascii_uppercase());
+    known.then(|| Region::from_code(code).ok()).flatten().ok_or(NumberError::BadRegion)
+}
+
+fn from_library(parsed: Result<rlibphonenumber::PhoneNumber, ParseError>) -> Result<String, NumberError> {
+    match parsed {
+        Ok(number) => Ok(number.format_as(PhoneNumberFormat::E164).into_owned()),
+        Err(ParseError::InvalidCountryCode) => Err(NumberError::UnknownCallingCode),
+        Err(ParseError::NotANumber(_)) => Err(NumberError::NotANumber),
+        Err(ParseError::TooLongNsn) => Err(NumberError::TooLong),
+        Err(_) => Err(NumberError::TooShort),
+    }
+}
+
+/// The part of a text that holds the number: without `tel:`, its parameters, and an extension (which a switchboard
+/// hears, not the network).
+fn number_part(text: &str) -> Result<&str, NumberError> {
+    let mut text = text.trim();
+    if text.is_empty() {
+        return Err(NumberError::Empty);
+    }
+    if let Some(rest) = text.get(..4).filter(|head| head.eq_ignore_ascii_case("tel:")).and(text.get(4..)) {
+        if rest.contains(";phone-context=") {
+            return Ok(rest);
+        }
+        text = rest;
+    }
+    let text = text.split(';').next().unwrap_or("");
+    let end = ["ext", "x", "#"].iter().filter_map(|mark| find_ignoring_case(text, mark)).min();
+    let text = text.get(..end.unwrap_or(text.len())).unwrap_or("");
+    let letters = text.chars().any(char::is_alphabetic);
+    if letters || !text.chars().any(is_digit) { Err(NumberError::NotANumber) } else { Ok(text) }
+}
+
+fn find_ignoring_case(text: &str, mark: &str) -> Option<usize> {
+    text.as_bytes().windows(mark.len()).position(|part| part.eq_ignore_ascii_case(mark.as_bytes()))
+}
+
+fn is_plus(c: char) -> bool {
+    matches!(c, '+' | '＋')
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_numeric()
+}
+
+/// The ASCII and full-width digits of a text, as ASCII.
+fn ascii_digits(text: &str) -> String {
+    let digit = |c: char| match c {
+        '０'..='９' => u32::from(c).checked_sub(u32::from('０')).and_then(|n| char::from_digit(n, 10)),
+        _ => Some(c).filter(char::is_ascii_digit),
+    };
+    text.chars().filter_map(digit).collect()
+}
+
+fn short(digits: &str) -> NumberError {
+    if digits.len() < 3 { NumberError::TooShort } else { NumberError::ShortCode }
+}
+
+/// Whether the digits, dialled as they stand, reach an emergency service in the region, or in any where none is given.
+fn is_emergency(region: Option<Region>, digits: &str) -> bool {
+    static SERVICES: OnceLock<Vec<(Jurisdiction, Vec<&'static str>)>> = OnceLock::new();
+    if digits.len() > LONGEST_SHORT_CODE {
+        return false;
+    }
+    let services = SERVICES.get_or_init(|| {
+        let row = |mut row: std::str::Split<'static, char>| {
+            Some((row.next()?.parse().ok()?, row.next()?.split(',').collect()))
+        };
+        plan::rows("short.tsv").filter_map(row).collect()
+    });
+    let region = region.map(|region| region.as_region_str());
+    services.iter().any(|(place, numbers)| {
+        region.as_ref().is_none_or(|region| region.as_str() == place.as_str()) && numbers.contains(&digits)
+    })
+}
+
+#[cfg(test)]
+#[path = "number_tests.rs"]
+mod tests;

@@ -1,0 +1,120 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use super::*;
+
+fn parse(text: &str) -> Result<String, NumberError> {
+    Number::parse(text, None).map(|number| number.reveal_e164().as_str().to_owned())
+}
+
+fn national(text: &str, region: &str) -> Result<String, NumberError> {
+    Number::parse(text, Some(region)).map(|number| number.reveal_e164().as_str().to_owned())
+}
+
+#[test]
+fn numbers_of_every_usual_country_are_read() {
+    for text in [
+        "+16145550101", "+16715550110", "+16845550113", "+19285550131", "+18505550140", "+16055550148", "+33612345678",
+        "+442079460123", "+447400123456", "+447700900123", "+33639980123", "+491713920012", "+8613800138006",
+        "+43664123456", "+4534412345", "+61491570156", "+14165550123", "+17095550133", "+17805550177", "+919876543210",
+        "+5511912345678", "+36201234567", "+48123456789", "+32450001234", "+34612345678", "+393123456789",
+        "+41781234567", "+819012345678", "+972502345678", "+390612345678", "+12025550143", "+16795550100",
+    ] {
+        assert_eq!(parse(text).as_deref(), Ok(text));
+        let number = Number::parse(text, None).unwrap();
+        assert_eq!(Number::from_digits(number.reveal_digits()), Some(number));
+    }
+}
+
+#[test]
+fn one_number_has_one_value_however_it_is_written() {
+    for text in [
+        "+44 20 7946 0123", "+44 (0)20 7946 0123", "+4402079460123", "00442079460123", "0044 20 7946-0123",
+        "tel:+44-20-7946-0123", "TEL:+442079460123;ext=5", "+442079460123 ext. 99", "+44.20.7946.0123",
+        "＋４４２０７９４６０１２３", " +442079460123 ", "(+44) 20 7946 0123",
+    ] {
+        assert_eq!(parse(text).as_deref(), Ok("+442079460123"), "{text}");
+    }
+    for (text, region) in [("020 7946 0123", "GB"), ("020 7946 0123", "gb"), ("+442079460123", "US"), ("00442079460123", "US"),
+        ("011442079460123", "US"), ("0011 44 20 7946 0123", "AU")]
+    {
+        assert_eq!(national(text, region).as_deref(), Ok("+442079460123"), "{text} {region}");
+    }
+    assert_eq!(national("(202) 555-0143", "US").as_deref(), Ok("+12025550143"));
+    assert_eq!(national("1 202 555 0143", "US").as_deref(), Ok("+12025550143"));
+    assert_eq!(parse("tel:2025550143;phone-context=+1").as_deref(), Ok("+12025550143"));
+    assert_eq!(national("06 12345678", "IT").as_deref(), Ok("+390612345678"));
+    assert_eq!(national("06 12 34 56 78", "FR").as_deref(), Ok("+33612345678"));
+}
+
+#[test]
+fn what_is_no_possible_number_is_named() {
+    for (text, error) in [
+        ("", NumberError::Empty),
+        ("  ", NumberError::Empty),
+        ("+", NumberError::NotANumber),
+        ("+ ", NumberError::NotANumber),
+        ("call me", NumberError::NotANumber),
+        ("1-800-FLOWERS", NumberError::NotANumber),
+        ("+1202555O143", NumberError::NotANumber),
+        ("+0123456789", NumberError::UnknownCallingCode),
+        ("+999123456789", NumberError::UnknownCallingCode),
+        ("+2101234567", NumberError::UnknownCallingCode),
+        ("+1202555014", NumberError::TooShort),
+        ("+120255501433", NumberError::TooLong),
+        ("+12", NumberError::TooShort),
+        ("+1234567890123456789012345678901234567890", NumberError::TooLong),
+        ("1234567890123456789012345678901234567890", NumberError::MissingRegion),
+        ("2025550143", NumberError::MissingRegion),
+        ("911", NumberError::Emergency),
+        ("112", NumberError::Emergency),
+        ("999", NumberError::Emergency),
+        ("+911", NumberError::Emergency),
+        ("12345", NumberError::ShortCode),
+        ("7", NumberError::TooShort),
+    ] {
+        assert_eq!(parse(text), Err(error), "{text}");
+    }
+    assert_eq!(national("911", "US"), Err(NumberError::Emergency));
+    assert_eq!(national("118", "IT"), Err(NumberError::Emergency));
+    assert_eq!(national("72345", "US"), Err(NumberError::ShortCode));
+    assert_eq!(national("1234567890123456789012345678901234567890", "US"), Err(NumberError::TooLong));
+    assert_eq!(parse(&"1".repeat(10_000_000)), Err(NumberError::TooLong));
+    assert_eq!(parse(&" ".repeat(10_000_000)), Err(NumberError::TooLong));
+}
+
+#[test]
+fn an_unknown_region_is_told_apart_from_a_bad_number() {
+    for region in ["XX", "USA", "U", "001", "ÄÖ", "EU", "United States", "U\0"] {
+        assert_eq!(national("+12025550143", region), Err(NumberError::BadRegion), "{region}");
+    }
+    assert_eq!(national("+12025550143", "").as_deref(), Ok("+12025550143"));
+}
+
+#[test]
+fn numbers_that_look_unassigned_are_accepted() {
+    for text in ["+447700900123", "+33639980123", "+16795550100", "+12115550100", "+19115550100", "+12025550199", "+18001234567"] {
+        assert_eq!(parse(text).as_deref(), Ok(text));
+    }
+}
+
+#[test]
+fn a_printed_number_is_masked() {
+    let shown = |text: &str| Number::parse(text, None).unwrap().to_string();
+    assert_eq!(shown("+12025550143"), "+1202555••43");
+    assert_eq!(shown("+2902345"), "+290•••5");
+    for text in ["+12025550143", "+2902345", "+390612345678", "+6833999", "+4916012345678"] {
+        let number = Number::parse(text, None).unwrap();
+        assert_ne!(number.to_string(), text);
+        assert_eq!(format!("{number:?}"), number.to_string());
+        assert!(number.to_string().contains("••"));
+        assert_eq!(number.to_string().chars().count(), text.len());
+    }
+}
+
+#[test]
+fn no_error_carries_digits() {
+    for text in ["+1202555014", "+999123456789", "12345", "1-800-FLOWERS"] {
+        let error = Number::parse(text, None).unwrap_err();
+        assert!(!format!("{error} {error:?}").chars().any(|c| c.is_ascii_digit()), "{error}");
+    }
+}
