@@ -187,10 +187,13 @@ impl EmbeddedStore {
     async fn swap_queued(&self, write: Write) -> Result<Swapped, StoreError> {
         check_write(&write)?;
         // Versions only rise, so a newer one already there has won whatever is queued: no need to wait for a commit.
-        if let Some(current) = self.read(|now| tables::read(now.records.get(&write.key.to_bytes())?, tables::record))?
-            && current.version > write.expected
-        {
-            return Ok(Swapped::Lost(Some(current)));
+        let winner = self.read(|now| {
+            let current = now.records.get(&write.key.to_bytes())?;
+            let newer = current.filter(|value| tables::version(value.value()) > Some(write.expected));
+            tables::read(newer, tables::record)
+        })?;
+        if winner.is_some() {
+            return Ok(Swapped::Lost(winner));
         }
         let (reply, answer) = oneshot::channel();
         self.write(Job::Swap(Box::new(write), reply), answer).await
