@@ -16,6 +16,8 @@ mod crash;
 mod disk;
 #[path = "store/keys.rs"]
 mod keys;
+#[path = "store/model.rs"]
+mod model;
 #[path = "store/suite.rs"]
 mod suite;
 

@@ -107,6 +107,17 @@ impl Keys {
         Self::open(path)
     }
 
+    /// New random keys that are never written down: for a store that forgets too.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn ephemeral() -> Result<Self, KeysError> {
+        let (hash, seal) = (Zeroizing::new(random::<32>()?), Zeroizing::new(random::<32>()?));
+        let hash = hmac::Key::new(hmac::HMAC_SHA256, &*hash);
+        let seals = vec![SealingKey { id: 1, cipher: Cipher::new(&seal)? }];
+        Ok(Self { path: "(in memory)".into(), hash, seals })
+    }
+
     /// Reads a keys file.
     ///
     /// A file that everybody may read, or that others may write, is refused; reading by its group is left to the
