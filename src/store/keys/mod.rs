@@ -72,6 +72,13 @@ impl Keys {
         let mac = self.mac(&[b"number", tenant.name.as_bytes(), number.as_bytes()]);
         let mut tag = [0; 32];
         tag.copy_from_slice(mac.as_ref());
+        self.key_of(tenant, tag)
+    }
+
+    /// The key of the record with this tag.
+    #[must_use]
+    #[allow(clippy::unused_self, reason = "a key is only made by who holds the keys")]
+    pub fn key_of(&self, tenant: &Tenant, tag: [u8; 32]) -> Key {
         let [.., a, b] = tag;
         Key::new(tenant.shard(u16::from_be_bytes([a, b]) % tenant.shards), tag)
     }
