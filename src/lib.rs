@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod config;
 pub mod contact;
 pub mod decision;
 pub mod engine;
