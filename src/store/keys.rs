@@ -149,6 +149,16 @@ impl Keys {
         Self::open(path)
     }
 
+    /// New random keys that no file holds: for a store in memory, which ends with them.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn fleeting() -> Result<Self, KeysError> {
+        let (hash, seal) = (Zeroizing::new(random::<32>()?), Zeroizing::new(random::<32>()?));
+        let seals = vec![SealingKey { id: 1, cipher: Cipher::new(&seal)? }];
+        Ok(Self { path: PathBuf::from("(in memory)"), hash: hmac::Key::new(hmac::HMAC_SHA256, &*hash), seals })
+    }
+
     /// Reads a keys file.
     ///
     /// A file that everybody may read, or that others may write, is refused; reading by its group is left to the
