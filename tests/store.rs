@@ -16,6 +16,8 @@ mod crash;
 mod disk;
 #[path = "store/keys.rs"]
 mod keys;
+#[path = "store/model.rs"]
+mod model;
 #[path = "store/suite.rs"]
 mod suite;
 
@@ -24,12 +26,12 @@ use std::sync::Arc;
 use ringfence::store::{EmbeddedStore, MemoryStore, Store, embedded};
 
 /// A backend under test: how to open it, and to open what it kept again.
-pub trait Backend {
+trait Backend {
     fn new() -> Self;
     fn open(&self) -> Arc<dyn Store>;
 }
 
-pub struct Memory;
+struct Memory;
 
 impl Backend for Memory {
     fn new() -> Self {
@@ -41,7 +43,7 @@ impl Backend for Memory {
     }
 }
 
-pub struct Embedded(tempfile::TempDir);
+struct Embedded(tempfile::TempDir);
 
 impl Backend for Embedded {
     fn new() -> Self {

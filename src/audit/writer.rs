@@ -10,7 +10,7 @@ use super::frame::{self, HEADER_LEN, Header};
 use super::index::{self, Index};
 use super::log::{SegmentFile, SegmentOpener, Shared};
 use super::{Encoded, Head, LogError, Settings, segment};
-use crate::store::queue::Queued;
+use crate::store::queue::{Queued, Serving};
 use crate::store::{Digest, EventId, WriterId, sync_folder};
 
 /// Entries that share a write, at most.
@@ -90,6 +90,8 @@ struct Placed {
 impl Writer {
     /// Runs until the queue is closed and empty.
     pub(super) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let _serving = Serving(&shared.queue);
         // Entries that nobody waits for are kept here while the disk refuses them; their callers were told that they
         // will be written.
         let mut pending: Vec<Queued<Job>> = Vec::new();

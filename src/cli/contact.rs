@@ -31,7 +31,7 @@ pub struct Whose {
     #[arg(allow_hyphen_values = true)]
     number: String,
     /// The country in whose national form the number may be, such as US
-    #[arg(long, value_name = "COUNTRY", env = "RINGFENCE_DEFAULT_REGION", hide_env_values = true)]
+    #[arg(long, value_name = "COUNTRY")]
     default_region: Option<String>,
     #[command(flatten)]
     kept: Kept,

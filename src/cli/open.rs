@@ -149,7 +149,7 @@ struct Kept {
 
 async fn keep(settings: &OpenSettings) -> Result<Kept, OpenError> {
     let Some(data) = &settings.data else {
-        return Ok(Kept { store: Arc::new(MemoryStore::new()), keys: Keys::fleeting()?, audit: None });
+        return Ok(Kept { store: Arc::new(MemoryStore::new()), keys: Keys::ephemeral()?, audit: None });
     };
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(data, settings.store)?);
     let keys = Keys::for_store(&settings.keys, Some(data), &*store).await?;

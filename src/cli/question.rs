@@ -55,7 +55,7 @@ pub struct Question {
     #[arg(long)]
     legally_required: bool,
     /// The country in whose national form numbers may be, such as US
-    #[arg(long, value_name = "COUNTRY", env = "RINGFENCE_DEFAULT_REGION", hide_env_values = true)]
+    #[arg(long, value_name = "COUNTRY")]
     default_region: Option<String>,
     /// Where the asking system runs, as an ISO 3166 code
     #[arg(long, value_name = "PLACE")]

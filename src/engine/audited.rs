@@ -3,7 +3,7 @@
 
 use prost::Message;
 
-use super::{Clock, Engine, Failure};
+use super::{Engine, Failure};
 use crate::access::Permit;
 use crate::audit::{BodyKey, DecisionId, Encoded, Entry};
 use crate::contact::Contact;
@@ -151,7 +151,7 @@ impl Engine {
     ///
     /// # Errors
     /// No such decision for this tenant; the log or its keys cannot be read.
-    pub async fn decision(&self, permit: &Permit, id: &str, _clock: Clock) -> Result<v1::DecisionRecord, Failure> {
+    pub async fn decision(&self, permit: &Permit, id: &str) -> Result<v1::DecisionRecord, Failure> {
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
         let (Some(id), Some(log)) = (DecisionId::parse(id), &self.log) else { return Err(NONE) };
         let found = log.find(id).await?.ok_or(NONE)?;

@@ -21,6 +21,7 @@ use std::time::Instant as Monotonic;
 
 use arc_swap::ArcSwap;
 
+pub use check::{BATCH, batch_too_long};
 pub use failure::Failure;
 
 use crate::access::Permit;
@@ -174,6 +175,18 @@ impl Engine {
             faults.push(("audit", error.for_clients().to_owned()));
         }
         faults
+    }
+
+    /// Brings up to date what is measured rather than counted.
+    pub fn measure(&self, now: Instant) {
+        for list in self.registries.snapshot().iter() {
+            let age = now.millis().saturating_sub(list.as_of.millis());
+            #[allow(clippy::cast_precision_loss, reason = "an age in seconds needs no 53 bits")]
+            self.metrics.list_age(&list.id, age as f64 / 1_000.0);
+        }
+        if let Some(log) = &self.log {
+            self.metrics.audit_head(log.head().seq);
+        }
     }
 
     fn key(&self, permit: &Permit, number: Number) -> Key {

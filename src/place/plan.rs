@@ -161,7 +161,8 @@ impl Code {
             return Finding { number_type, assigned, origin: Origin::Nowhere(reason) };
         }
         if self.regions.iter().all(Option::is_none) {
-            return Finding { number_type: NumberType::Global, assigned, origin: Origin::Nowhere(NoPlaceReason::Global) };
+            let number_type = if assigned { number_type } else { NumberType::Global };
+            return Finding { number_type, assigned, origin: Origin::Nowhere(NoPlaceReason::Global) };
         }
         let settled = prefixes::find(self.code, national, number_type, assigned, region).unwrap_or_else(|| {
             let places = class.map_or(self.places.as_slice(), |class| class.places);

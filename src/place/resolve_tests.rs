@@ -159,7 +159,7 @@ fn shared_calling_codes_tell_their_places_apart() {
         ("+35818123456", "AX Mariehamn"),
         ("+77710009998", "KZ Almaty Qyzylorda"),
         ("+61891641234", "CX Christmas"),
-        ("+59993181234", "CW Curacao"),
+        ("+59994351234", "CW Curacao"),
         ("+5997151234", "BQ Kralendijk"),
     ] {
         assert_eq!(places(number), expected, "{number}");

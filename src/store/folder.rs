@@ -3,10 +3,13 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::StoreError;
 
 const LOCK: &str = "lock";
+/// Far longer than asking whether a folder is taken takes.
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// A folder that this process holds until the value is dropped. The lock is the system's, so it ends with the process,
 /// however that ends; the file itself may stay.
@@ -27,7 +30,13 @@ impl Held {
             .truncate(false)
             .open(&path)
             .map_err(io("making the lock file"))?;
-        match lock.try_lock() {
+        let mut taken = lock.try_lock();
+        if matches!(taken, Err(TryLockError::WouldBlock)) {
+            // Perhaps only somebody asking `is_taken`.
+            std::thread::sleep(GLANCE);
+            taken = lock.try_lock();
+        }
+        match taken {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();

@@ -93,4 +93,19 @@ impl<J> Queue<J> {
         self.room.close();
         self.wake.notify_all();
     }
+
+    /// Closes, and drops what is queued: whoever waits for an answer learns that none will come.
+    fn abandon(&self) {
+        self.close();
+        self.lock().jobs.clear();
+    }
+}
+
+/// Held by the writer: however its thread ends, nobody waits for it afterwards.
+pub(crate) struct Serving<'q, J>(pub(crate) &'q Queue<J>);
+
+impl<J> Drop for Serving<'_, J> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
 }

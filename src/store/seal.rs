@@ -8,6 +8,8 @@
 //! The associated data name the purpose and the record, so sealed bytes moved elsewhere do not open. The clear header
 //! (format, key id) is part of them too.
 
+use std::cell::RefCell;
+
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use smallvec::SmallVec;
 use zeroize::Zeroizing;
@@ -61,7 +63,7 @@ impl Cipher {
         plain: &[u8],
     ) -> Result<(), SealError> {
         let aad = associated(out, purpose, context);
-        let nonce: [u8; NONCE_LEN] = random()?;
+        let nonce = nonce()?;
         out.reserve_exact(NONCE_LEN + plain.len() + TAG_LEN);
         out.extend_from_slice(&nonce);
         let start = out.len();
@@ -102,6 +104,21 @@ fn associated(header: &[u8], purpose: Purpose, context: &[u8]) -> SmallVec<[u8; 
     out.push(purpose as u8);
     out.extend_from_slice(context);
     out
+}
+
+thread_local! {
+    /// Nonces drawn ahead. Asking the generator costs more than sealing a record does, however little one asks for.
+    static NONCES: RefCell<Vec<[u8; NONCE_LEN]>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A random nonce, used by nobody else.
+fn nonce() -> Result<[u8; NONCE_LEN], SealError> {
+    NONCES.with_borrow_mut(|nonces| {
+        if nonces.is_empty() {
+            nonces.extend_from_slice(random::<{ 128 * NONCE_LEN }>()?.as_chunks().0);
+        }
+        nonces.pop().ok_or(SealError::Cryptography)
+    })
 }
 
 /// Fresh random bytes.

@@ -38,7 +38,7 @@ async fn child_writes_until_killed() {
         let store = Arc::clone(&store);
         tokio::spawn(async move {
             let mut version = store.load(&key(n)).await.unwrap().map_or(0, |record| record.version.0);
-            loop {
+            while store.ready().await.is_ok() {
                 match store.swap(write(key(n), version, &format!("{n}:{}", version + 1))).await.unwrap() {
                     Swapped::Won { version: won, .. } => version = won.0,
                     Swapped::Lost(winner) => panic!("nobody else writes: {winner:?}"),

@@ -313,12 +313,17 @@ def prefixes():
     yield 61, "2", "fixed", "AU", [SYDNEY, BROKEN_HILL, BRISBANE, "Australia/Lord_Howe"]
     yield 61, "3", "fixed", "AU", [SYDNEY]
     yield 61, "7", "fixed", "AU", [BRISBANE, SYDNEY]
-    yield 61, "8", "fixed", "AU", ["Australia/Adelaide", "Australia/Darwin", "Australia/Perth", "Australia/Eucla"]
+    western = ["Australia/Adelaide", "Australia/Darwin", "Australia/Perth", "Australia/Eucla"]
+    yield 61, "8", "fixed", "AU", western
+    # Blocks shared with Christmas Island and Cocos.
+    yield 61, "891", "fixed", "AU", [*western, "Indian/Christmas", "Indian/Cocos"]
+    yield 61, "851", "fixed", "AU", [*western, SYDNEY, "Indian/Christmas", "Indian/Cocos"]
     # Geographic for mobile lines too. Only as fine as the first digit: the library's finer rows are older than the
     # zones of 2022.
     for area in "4 5 7".split():
         yield 52, area, "any", "MX", [MEX]
-    yield 52, "2", "any", "MX", [MEX]
+    for area in "22 23 24 25 26 27 28 29".split():
+        yield 52, area, "any", "MX", [MEX]
     yield 52, "3", "any", "MX", [MEX, "America/Mazatlan"]
     yield 52, "6", "any", "MX", [MEX, "America/Mazatlan", "America/Hermosillo", "America/Chihuahua",
                                  "America/Ciudad_Juarez", "America/Ojinaga", "America/Tijuana"]

@@ -4,7 +4,8 @@
 //! commit and one fsync for all that wait; what was answered as won survives `kill -9` and power loss as far as the
 //! disk keeps what it said it wrote; a second process on the same folder gets one clear error; a damaged, foreign or
 //! missing file is an error that names it, never a panic and never an empty store in its place. After an I/O error
-//! (a full disk) nothing is answered as won; the file is opened again and writes resume once the cause is gone.
+//! (a full disk) nothing is answered as won; the file is opened again, tried twice a second, and reads and writes resume
+//! once the cause is gone. Until then reads are refused too: what cannot be recorded cannot be allowed.
 //!
 //! In the folder: `store.redb`, `store.id` (so that a lost file is not taken for a new store) and `lock`.
 //! redb copies on write, so bytes that were replaced stay in free pages of the file until those are used again.
@@ -108,6 +109,9 @@ impl std::fmt::Debug for EmbeddedStore {
 }
 
 impl EmbeddedStore {
+    /// Shards of a tenant ([`super::Keys::tenant`]): there is one file, so nothing is gained by more.
+    pub const SHARDS: u16 = 1;
+
     /// Opens the store in this folder, making both if they are not there.
     ///
     /// # Errors
@@ -187,10 +191,13 @@ impl EmbeddedStore {
     async fn swap_queued(&self, write: Write) -> Result<Swapped, StoreError> {
         check_write(&write)?;
         // Versions only rise, so a newer one already there has won whatever is queued: no need to wait for a commit.
-        if let Some(current) = self.read(|now| tables::read(now.records.get(&write.key.to_bytes())?, tables::record))?
-            && current.version > write.expected
-        {
-            return Ok(Swapped::Lost(Some(current)));
+        let winner = self.read(|now| {
+            let current = now.records.get(&write.key.to_bytes())?;
+            let newer = current.filter(|value| tables::version(value.value()) > Some(write.expected));
+            tables::read(newer, tables::record)
+        })?;
+        if winner.is_some() {
+            return Ok(Swapped::Lost(winner));
         }
         let (reply, answer) = oneshot::channel();
         self.write(Job::Swap(Box::new(write), reply), answer).await

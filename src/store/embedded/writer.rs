@@ -1,16 +1,15 @@
 //! The one thread that writes: it takes all that wait, commits once, and answers them all.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, StorageError, Table};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table};
 use tokio::sync::oneshot;
 
 use super::tables::{self, Bytes, EVENTS, META, OUTBOX, RECORDS, SHARDS, Snapshot};
-use super::{Shared, trouble};
-use crate::store::queue::Queued;
+use super::{Shared, guarded};
+use crate::store::queue::{Queued, Serving};
 use crate::store::{EventId, Key, MetaSwapped, Shard, StoreError, Swapped, Version, Write, WriterId};
 
 /// Writes that share a commit, at most: more only makes the first of them wait longer.
@@ -55,6 +54,8 @@ pub(super) struct Writer {
 impl Writer {
     /// Runs until the queue is closed and empty.
     pub(super) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let _serving = Serving(&shared.queue);
         loop {
             let taken = self.shared.queue.take(MOST, PATIENCE);
             if self.database.is_none() {
@@ -74,12 +75,10 @@ impl Writer {
         // A damaged file can make redb panic; one answer then goes to all, and the thread lives on.
         let done = match &self.database {
             None => Err(self.shared.trouble_now()),
-            Some(database) => catch_unwind(AssertUnwindSafe(|| {
+            Some(database) => guarded(&self.shared.path, "writing", || {
                 let outcomes = commit(database, &mut self.newest, &jobs)?;
                 Ok((outcomes, snapshot(database)?))
-            }))
-            .unwrap_or_else(|_| Err(StorageError::Corrupted("redb panicked".into()).into()))
-            .map_err(|error| trouble(&self.shared.path, "writing", &error)),
+            }),
         };
         match done {
             Ok((outcomes, snapshot)) => {
@@ -107,7 +106,7 @@ impl Writer {
 
     fn reopen(&mut self) {
         let opened = self.shared.open_database().and_then(|database| {
-            let snapshot = snapshot(&database).map_err(|error| trouble(&self.shared.path, "reading", &error))?;
+            let snapshot = guarded(&self.shared.path, "reading", || snapshot(&database))?;
             Ok((database, snapshot))
         });
         match opened {

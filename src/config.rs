@@ -1,0 +1,290 @@
+//! Settings of the server: `ringfence.toml`, then `RINGFENCE_…` from the environment, then flags; the later wins.
+//!
+//! Promises: an unknown key is an error; every fault is reported at once, each with where it was written; a server
+//! without authentication listens on loopback only. Must never read a clock or open anything but the file it is told to.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::decision::Postures;
+use crate::engine;
+use crate::place::{Jurisdiction, LocationPosture};
+use crate::time::Millis;
+
+/// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
+/// `RINGFENCE_` and the key in upper case.
+pub const KEYS: [(&str, &str, &str); 14] = [
+    ("store", "where records are: `embedded` (a file in the data folder)", "embedded"),
+    ("data", "the data folder: records and audit log", "ringfence-data"),
+    ("keys", "the keys file; never inside the data folder", "ringfence-keys"),
+    ("registries", "the folder of do-not-call lists; none: no list is loaded", ""),
+    ("packs", "a folder of packs that replace or add to the built-in ones", ""),
+    ("grpc", "the address of the gRPC listener; `off` for none", "127.0.0.1:50051"),
+    ("http", "the address of the HTTP listener; `off` for none", "127.0.0.1:8080"),
+    ("region", "where this server runs, as an ISO 3166 code; for cross-border rules", ""),
+    ("location", "`strictest`: a residence adds its law to the number's own place; `residence`: it replaces it", "strictest"),
+    ("trust", "`asserted`: facts sent with a check count; `stored`: those that loosen do not", "asserted"),
+    ("verified_only", "`true`: exemptions that rest on memory or dispute are not honoured", "false"),
+    ("postures", "named postures of packs to choose, comma-separated", ""),
+    ("reserve_seconds", "how long a reservation may be used, 1 to 3600", "300"),
+    ("log", "`text` or `json`", "text"),
+];
+
+/// Settings, ready for use.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The keys file.
+    pub keys: PathBuf,
+    /// The folder of lists.
+    pub registries: Option<PathBuf>,
+    /// The folder of packs.
+    pub packs: Option<PathBuf>,
+    /// The gRPC listener.
+    pub grpc: Option<SocketAddr>,
+    /// The HTTP listener.
+    pub http: Option<SocketAddr>,
+    /// What the engine is told.
+    pub engine: engine::Settings,
+    /// JSON log lines.
+    pub log_json: bool,
+}
+
+/// What the file holds.
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields)]
+struct FileText {
+    store: Option<String>,
+    data: Option<String>,
+    keys: Option<String>,
+    registries: Option<String>,
+    packs: Option<String>,
+    grpc: Option<String>,
+    http: Option<String>,
+    region: Option<String>,
+    location: Option<String>,
+    trust: Option<String>,
+    verified_only: Option<bool>,
+    postures: Option<Vec<String>>,
+    reserve_seconds: Option<u32>,
+    log: Option<String>,
+}
+
+impl FileText {
+    fn get(&self, key: &str) -> Option<String> {
+        match key {
+            "store" => self.store.clone(),
+            "data" => self.data.clone(),
+            "keys" => self.keys.clone(),
+            "registries" => self.registries.clone(),
+            "packs" => self.packs.clone(),
+            "grpc" => self.grpc.clone(),
+            "http" => self.http.clone(),
+            "region" => self.region.clone(),
+            "location" => self.location.clone(),
+            "trust" => self.trust.clone(),
+            "verified_only" => self.verified_only.map(|value| value.to_string()),
+            "postures" => self.postures.as_ref().map(|names| names.join(",")),
+            "reserve_seconds" => self.reserve_seconds.map(|value| value.to_string()),
+            "log" => self.log.clone(),
+            _ => None,
+        }
+    }
+}
+
+/// Where settings come from, so that tests give their own.
+pub struct Sources<'a> {
+    /// The file named with `--config`, or `ringfence.toml` where there is one.
+    pub file: Option<&'a Path>,
+    /// The environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// A flag of the command line, by key.
+    pub flag: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// A setting as written, and where.
+struct Written {
+    text: String,
+    origin: String,
+}
+
+/// Puts the settings together.
+///
+/// # Errors
+/// Every fault: which setting, where it was written, what is wrong with it.
+pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
+    let file = match sources.file {
+        None => FileText::default(),
+        Some(path) => read_file(path).map_err(|fault| vec![fault])?,
+    };
+    let mut faults = unknown_variables();
+    let read = |key: &str| -> Written {
+        let variable = format!("RINGFENCE_{}", key.to_uppercase());
+        let default = KEYS.iter().find(|(known, ..)| *known == key).map_or("", |(.., default)| default);
+        (sources.flag)(key)
+            .map(|text| Written { text, origin: format!("--{}", key.replace('_', "-")) })
+            .or_else(|| (sources.env)(&variable).map(|text| Written { text, origin: variable }))
+            .or_else(|| {
+                let path = sources.file.map(|path| path.display().to_string()).unwrap_or_default();
+                file.get(key).map(|text| Written { text, origin: format!("{path}: {key}") })
+            })
+            .unwrap_or_else(|| Written { text: default.to_owned(), origin: format!("the default of {key}") })
+    };
+    let mut fault = |written: &Written, what: &str| {
+        faults.push(format!("{}: `{}` {what}", written.origin, shown(&written.text)));
+    };
+    let store = read("store");
+    if store.text != "embedded" {
+        fault(&store, "is not a store of this release; it has `embedded`, a file in the data folder");
+    }
+    let grpc = listener(&read("grpc"), &mut fault);
+    let http = listener(&read("http"), &mut fault);
+    let location = choice(&read("location"), &["strictest", "residence"], &mut fault);
+    let trust = choice(&read("trust"), &["asserted", "stored"], &mut fault);
+    let verified = choice(&read("verified_only"), &["false", "true"], &mut fault);
+    let log = choice(&read("log"), &["text", "json"], &mut fault);
+    let region = read("region");
+    let server_region = match region.text.as_str() {
+        "" => None,
+        code => match code.parse::<Jurisdiction>() {
+            Ok(place) => Some(place),
+            Err(_) => {
+                fault(&region, "is not an ISO 3166 code such as DE or US-VA");
+                None
+            }
+        },
+    };
+    let seconds = read("reserve_seconds");
+    let reserve = seconds.text.parse::<u32>().ok().filter(|seconds| (1..=3_600).contains(seconds));
+    if reserve.is_none() {
+        fault(&seconds, "is not a number of seconds, 1 to 3600");
+    }
+    let folder = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
+    let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
+    let config = Config {
+        data: PathBuf::from(read("data").text),
+        keys: PathBuf::from(read("keys").text),
+        registries: folder(read("registries")),
+        packs: folder(read("packs")),
+        grpc,
+        http,
+        engine: engine::Settings {
+            server_region,
+            postures: Postures {
+                location: if location == 1 { LocationPosture::Residence } else { LocationPosture::Strictest },
+                stored_facts_only: trust == 1,
+                verified_only: verified == 1,
+                chosen,
+            },
+            reserve_for: Millis::seconds(i64::from(reserve.unwrap_or(300))),
+        },
+        log_json: log == 1,
+    };
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+fn read_file(path: &Path) -> Result<FileText, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
+        format!("{}:{line}: {}", path.display(), error.message())
+    })
+}
+
+/// Variables of the environment that look like settings and are none: a misspelt one must not be silently unused.
+fn unknown_variables() -> Vec<String> {
+    std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("RINGFENCE_"))
+        .filter(|name| !KNOWN_BESIDE.contains(&name.as_str()))
+        .filter(|name| !KEYS.iter().any(|(key, ..)| *name == format!("RINGFENCE_{}", key.to_uppercase())))
+        .map(|name| format!("{name}: no setting goes by this name"))
+        .collect()
+}
+
+/// Variables that are no settings of the server.
+const KNOWN_BESIDE: [&str; 6] = [
+    "RINGFENCE_LOG",
+    "RINGFENCE_CONFIG",
+    "RINGFENCE_SERVER",
+    "RINGFENCE_BLESS",
+    "RINGFENCE_TWIN_QUESTIONS",
+    "RINGFENCE_BENCH_SECONDS",
+];
+
+fn listener(written: &Written, fault: &mut dyn FnMut(&Written, &str)) -> Option<SocketAddr> {
+    if written.text == "off" {
+        return None;
+    }
+    match written.text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Some(address),
+        Ok(_) => {
+            fault(
+                written,
+                "is not a loopback address, and no authentication is configured: whoever reached it could do anything; \
+                 use 127.0.0.1 or [::1]",
+            );
+            None
+        }
+        Err(_) => {
+            fault(written, "is not an address and port such as 127.0.0.1:50051, or off");
+            None
+        }
+    }
+}
+
+fn choice(written: &Written, values: &[&str], fault: &mut dyn FnMut(&Written, &str)) -> usize {
+    values.iter().position(|value| *value == written.text).unwrap_or_else(|| {
+        fault(written, &format!("is not one of {}", values.join(", ")));
+        0
+    })
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(64).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn with(flag: &dyn Fn(&str) -> Option<String>, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<String>> {
+        resolve(&Sources { file: None, env, flag })
+    }
+
+    #[test]
+    fn defaults_are_loopback_and_embedded() {
+        let config = with(&|_| None, &|_| None).unwrap();
+        assert!(config.grpc.unwrap().ip().is_loopback() && config.http.unwrap().ip().is_loopback());
+        assert_eq!(config.data, PathBuf::from("ringfence-data"));
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_all_faults_come_at_once() {
+        let env = |name: &str| (name == "RINGFENCE_DATA").then(|| "from-env".to_owned());
+        let flag = |key: &str| (key == "data").then(|| "from-flag".to_owned());
+        assert_eq!(with(&flag, &env).unwrap().data, PathBuf::from("from-flag"));
+        let bad = |key: &str| match key {
+            "grpc" => Some("0.0.0.0:50051".to_owned()),
+            "store" => Some("postgres://x".to_owned()),
+            "reserve_seconds" => Some("0".to_owned()),
+            _ => None,
+        };
+        let faults = with(&bad, &|_| None).unwrap_err();
+        assert_eq!(faults.len(), 3, "{faults:?}");
+        assert!(faults.iter().any(|fault| fault.contains("--grpc") && fault.contains("authentication")));
+    }
+
+    #[test]
+    fn an_unknown_key_names_file_and_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ringfence.toml");
+        std::fs::write(&path, "data = \"d\"\nregistry = \"x\"\n").unwrap();
+        let faults = resolve(&Sources { file: Some(&path), env: &|_| None, flag: &|_| None }).unwrap_err();
+        assert!(faults[0].contains("ringfence.toml:2") && faults[0].contains("registry"), "{faults:?}");
+    }
+}

@@ -1,0 +1,160 @@
+//! JSON to message, the same call as over gRPC, message to JSON.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, Request, State};
+use axum::middleware::Next;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tonic::{Code, Status};
+
+use crate::proto::{json, v1};
+use crate::service::{Calls, Incoming, status};
+
+type Answer = http::Response<Body>;
+type Sent = Result<Bytes, BytesRejection>;
+
+/// The header in which a caller says for how many milliseconds an answer is of use.
+const TIMEOUT: &str = "x-ringfence-timeout-ms";
+
+fn incoming(headers: &HeaderMap) -> Incoming {
+    let told = headers.get(TIMEOUT).and_then(|value| value.to_str().ok()?.parse().ok());
+    Incoming::local(told.map(Duration::from_millis))
+}
+
+fn read<T: DeserializeOwned>(sent: Sent) -> Result<T, Status> {
+    let bytes = sent.map_err(|rejected| match rejected.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Status::out_of_range(format!(
+            "the body is longer than the {} bytes that are accepted",
+            crate::service::MESSAGE_BYTES
+        )),
+        _ => Status::invalid_argument(format!("the body cannot be read: {}", rejected.body_text())),
+    })?;
+    json::read(&bytes).map_err(|error| Status::invalid_argument(format!("the body cannot be read: {error}")))
+}
+
+fn answer<T: Serialize>(result: Result<T, Status>) -> Answer {
+    match result {
+        Ok(message) => body(StatusCode::OK, &message),
+        Err(status) => refusal(&status),
+    }
+}
+
+fn body<T: Serialize>(code: StatusCode, message: &T) -> Answer {
+    let (code, text) = match serde_json::to_vec(message) {
+        Ok(text) => (code, text),
+        Err(error) => {
+            tracing::error!(%error, "an answer does not write as JSON");
+            (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())
+        }
+    };
+    let mut answer = Answer::new(Body::from(text));
+    *answer.status_mut() = code;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
+
+/// A status with the HTTP code that belongs to it (google.rpc.Code).
+fn refusal(status: &Status) -> Answer {
+    let code = match status.code() {
+        Code::Ok => StatusCode::OK,
+        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => StatusCode::BAD_REQUEST,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        Code::Cancelled | Code::Unknown | Code::Internal | Code::DataLoss => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let mut answer = body(code, &status::message(status));
+    if matches!(status.code(), Code::Unavailable | Code::Aborted | Code::ResourceExhausted) {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    answer
+}
+
+macro_rules! calls {
+    ($($(#[$doc:meta])* $name:ident,)*) => {$(
+        $(#[$doc])*
+        pub(super) async fn $name(State(calls): State<Calls>, headers: HeaderMap, sent: Sent) -> Answer {
+            match read(sent) {
+                Ok(request) => answer(calls.$name(incoming(&headers), request).await),
+                Err(status) => refusal(&status),
+            }
+        }
+    )*};
+}
+
+calls! {
+    /// `POST /v1/check`
+    check,
+    /// `POST /v1/check:batch`
+    check_batch,
+    /// `POST /v1/outcomes:report`
+    report_outcome,
+    /// `POST /v1/consents:record`
+    record_consent,
+    /// `POST /v1/opt-outs:record`
+    record_opt_out,
+    /// `POST /v1/contacts:get`
+    get_contact,
+    /// `POST /v1/contacts:update`
+    update_contact,
+}
+
+/// `GET /v1/decisions/{decision_id}`
+pub(super) async fn get_decision(
+    State(calls): State<Calls>,
+    Path(decision_id): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    answer(calls.get_decision(incoming(&headers), v1::GetDecisionRequest { decision_id }).await)
+}
+
+/// `GET /v1/law/packs`
+pub(super) async fn list_packs(State(calls): State<Calls>, headers: HeaderMap) -> Answer {
+    answer(calls.list_packs(&incoming(&headers)))
+}
+
+/// `GET /v1/law/rules/{rule_id}`
+pub(super) async fn get_rule(State(calls): State<Calls>, Path(rule_id): Path<String>, headers: HeaderMap) -> Answer {
+    answer(calls.get_rule(&incoming(&headers), &v1::GetRuleRequest { rule_id }))
+}
+
+/// `POST /v1/law/calendar`
+pub(super) async fn calendar(State(calls): State<Calls>, headers: HeaderMap, sent: Sent) -> Answer {
+    match read(sent) {
+        Ok(request) => answer(calls.calendar(&incoming(&headers), &request)),
+        Err(status) => refusal(&status),
+    }
+}
+
+/// Anything else.
+pub(super) async fn no_such_path(request: Request) -> Answer {
+    let path: String = request.uri().path().chars().take(64).collect();
+    // A number may have been put into the path by mistake: digits are not said back.
+    let path: String = path.chars().map(|c| if c.is_ascii_digit() { '•' } else { c }).collect();
+    refusal(&Status::not_found(format!("there is nothing at {path}; checks go to POST /v1/check")))
+}
+
+/// The right path, the wrong method.
+pub(super) async fn no_such_method() -> Answer {
+    let mut answer = refusal(&Status::unimplemented("this path takes another method: calls are POST, look-ups GET"));
+    *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    answer
+}
+
+/// A page in somebody's browser must not reach a server that trusts whoever reaches it: the API is for programs, which
+/// send no `Origin`.
+pub(super) async fn refuse_browsers(request: Request, next: Next) -> Answer {
+    if request.headers().contains_key(header::ORIGIN) {
+        return refusal(&Status::permission_denied("this API is for programs: requests from web pages are refused"));
+    }
+    next.run(request).await
+}

@@ -1,0 +1,37 @@
+//! The same calls as JSON over HTTP, for those who speak it before gRPC; and what an operator asks.
+//!
+//! Promises: the JSON of an answer is the proto3 mapping of the message gRPC would send; an error is a `google.rpc.Status`
+//! with the HTTP status that belongs to it. Must never hold logic of its own. Guarded by `tests/http.rs`.
+
+mod json;
+mod ops;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+use crate::service::{Calls, MESSAGE_BYTES};
+
+/// Every route.
+pub fn router(calls: Calls) -> Router {
+    Router::new()
+        .route("/v1/check", post(json::check))
+        .route("/v1/check:batch", post(json::check_batch))
+        .route("/v1/outcomes:report", post(json::report_outcome))
+        .route("/v1/consents:record", post(json::record_consent))
+        .route("/v1/opt-outs:record", post(json::record_opt_out))
+        .route("/v1/contacts:get", post(json::get_contact))
+        .route("/v1/contacts:update", post(json::update_contact))
+        .route("/v1/decisions/{decision_id}", get(json::get_decision))
+        .route("/v1/law/packs", get(json::list_packs))
+        .route("/v1/law/rules/{rule_id}", get(json::get_rule))
+        .route("/v1/law/calendar", post(json::calendar))
+        .route("/livez", get(ops::alive))
+        .route("/readyz", get(ops::ready))
+        .route("/metrics", get(ops::metrics))
+        .fallback(json::no_such_path)
+        .method_not_allowed_fallback(json::no_such_method)
+        .layer(axum::middleware::from_fn(json::refuse_browsers))
+        .layer(DefaultBodyLimit::max(MESSAGE_BYTES))
+        .with_state(calls)
+}

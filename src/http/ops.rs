@@ -1,0 +1,47 @@
+//! What an operator and an orchestrator ask.
+
+use axum::body::Body;
+use axum::extract::State;
+use http::{HeaderValue, StatusCode, header};
+
+use crate::service::{Calls, now};
+
+type Answer = http::Response<Body>;
+
+fn answer(code: StatusCode, kind: &'static str, text: String) -> Answer {
+    let mut answer = Answer::new(Body::from(text));
+    *answer.status_mut() = code;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
+}
+
+/// `GET /livez`: the process runs.
+pub(super) async fn alive() -> Answer {
+    answer(StatusCode::OK, "text/plain; charset=utf-8", "ok\n".to_owned())
+}
+
+/// `GET /readyz`: whether answers can be given; names what is not ready.
+pub(super) async fn ready(State(calls): State<Calls>) -> Answer {
+    let engine = calls.engine();
+    let faults = engine.not_ready().await;
+    let ready = faults.is_empty();
+    let faults: serde_json::Map<_, _> = faults.into_iter().map(|(part, why)| (part.to_owned(), why.into())).collect();
+    let lists = engine.registries().faults();
+    let body = serde_json::json!({
+        "ready": ready,
+        "notReady": faults,
+        "rulesVersion": engine.law().version(),
+        // A list that could not be read does not make the server unready: its rule denies.
+        "registryFaults": lists.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer(code, "application/json", format!("{body}\n"))
+}
+
+/// `GET /metrics`: OpenMetrics text.
+pub(super) async fn metrics(State(calls): State<Calls>) -> Answer {
+    let engine = calls.engine();
+    engine.measure(now());
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    answer(StatusCode::OK, kind, engine.metrics().text())
+}

@@ -1,0 +1,258 @@
+//! Every call of the contract, once: authorise, read the clock, ask the engine, count. gRPC and HTTP both come here, so
+//! that one cannot answer otherwise than the other.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant as Monotonic};
+
+use futures_util::StreamExt as _;
+use tonic::{Code, Status};
+
+use super::status;
+use crate::access::{Caller, Permit, Role};
+use crate::engine::{Clock, Engine, Failure, batch_too_long};
+use crate::proto::v1;
+use crate::time::Instant;
+
+/// How many checks of one batch are under way at once: enough for their writes to share a commit.
+const AT_ONCE: usize = 128;
+/// The most checks of one batch.
+const BATCH: usize = crate::engine::BATCH;
+
+/// The calls, for whichever transport.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    engine: Arc<Engine>,
+}
+
+/// What a transport knows of a request.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Who asks.
+    pub caller: Caller,
+    /// For how long an answer is of use, counted from its arrival.
+    pub timeout: Option<Duration>,
+    /// When it arrived.
+    pub arrived: Monotonic,
+}
+
+impl Incoming {
+    /// A request of whoever reaches a server without authentication.
+    #[must_use]
+    pub fn local(timeout: Option<Duration>) -> Self {
+        Self { caller: Caller::local(), timeout, arrived: Monotonic::now() }
+    }
+
+    /// The one now of this request: read here and nowhere below.
+    fn clock(&self) -> Clock {
+        let deadline = self.timeout.and_then(|timeout| self.arrived.checked_add(timeout));
+        Clock { now: now(), deadline }
+    }
+}
+
+/// The wall clock, to the millisecond.
+#[must_use]
+pub fn now() -> Instant {
+    Instant::from_millis(jiff::Timestamp::now().as_millisecond())
+}
+
+impl Calls {
+    /// The calls of an engine.
+    #[must_use]
+    pub const fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
+    /// The engine behind them.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    fn done<T>(&self, method: &'static str, incoming: &Incoming, answer: Result<T, Failure>) -> Result<T, Status> {
+        let answer = answer.map_err(status::of);
+        let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
+        let took = (method == "Check").then(|| incoming.arrived.elapsed());
+        self.engine.metrics().answered(method, status::name(code), took);
+        answer
+    }
+
+    fn permit(incoming: &Incoming, role: Role) -> Result<Permit, Failure> {
+        Ok(incoming.caller.permit(role)?)
+    }
+
+    /// `CheckService.Check`.
+    ///
+    /// # Errors
+    /// The status of the failure; so for every call below.
+    pub async fn check(&self, incoming: Incoming, request: v1::CheckRequest) -> Result<v1::CheckResponse, Status> {
+        let answer = match Self::permit(&incoming, Role::Check) {
+            Ok(permit) => self.engine.check(&permit, request, incoming.clock()).await,
+            Err(refused) => Err(refused),
+        };
+        let answer = answer.map(|decision| v1::CheckResponse { decision: Some(decision) });
+        self.done("Check", &incoming, answer)
+    }
+
+    /// `CheckService.CheckBatch`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`]. A row that fails is a result of its own.
+    pub async fn check_batch(
+        &self,
+        incoming: Incoming,
+        request: v1::CheckBatchRequest,
+    ) -> Result<v1::CheckBatchResponse, Status> {
+        let length = request.checks.len();
+        let answer = match Self::permit(&incoming, Role::Check) {
+            _ if length > BATCH => Err(batch_too_long(length)),
+            Err(refused) => Err(refused),
+            Ok(permit) => {
+                let clock = incoming.clock();
+                let checks = request.checks.into_iter().map(|check| self.engine.check(&permit, check, clock));
+                let results = futures_util::stream::iter(checks).buffered(AT_ONCE).map(result).collect().await;
+                Ok(v1::CheckBatchResponse { results })
+            }
+        };
+        self.done("CheckBatch", &incoming, answer)
+    }
+
+    /// `CheckService.ReportOutcome`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn report_outcome(
+        &self,
+        incoming: Incoming,
+        request: v1::ReportOutcomeRequest,
+    ) -> Result<v1::ReportOutcomeResponse, Status> {
+        let answer = match Self::permit(&incoming, Role::Check) {
+            Ok(permit) => self.engine.report_outcome(&permit, request, incoming.clock()).await,
+            Err(refused) => Err(refused),
+        };
+        self.done("ReportOutcome", &incoming, answer)
+    }
+
+    /// `ConsentService.RecordConsent`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn record_consent(
+        &self,
+        incoming: Incoming,
+        request: v1::RecordConsentRequest,
+    ) -> Result<v1::RecordConsentResponse, Status> {
+        let answer = match Self::permit(&incoming, Role::WriteConsent) {
+            Ok(permit) => self.engine.record_consent(&permit, request, incoming.clock()).await,
+            Err(refused) => Err(refused),
+        };
+        self.done("RecordConsent", &incoming, answer)
+    }
+
+    /// `ConsentService.RecordOptOut`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn record_opt_out(
+        &self,
+        incoming: Incoming,
+        request: v1::RecordOptOutRequest,
+    ) -> Result<v1::RecordOptOutResponse, Status> {
+        let answer = match Self::permit(&incoming, Role::WriteConsent) {
+            Ok(permit) => self.engine.record_opt_out(&permit, request, incoming.clock()).await,
+            Err(refused) => Err(refused),
+        };
+        self.done("RecordOptOut", &incoming, answer)
+    }
+
+    /// `ConsentService.GetContact`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn get_contact(
+        &self,
+        incoming: Incoming,
+        request: v1::GetContactRequest,
+    ) -> Result<v1::GetContactResponse, Status> {
+        let answer = match Self::permit(&incoming, Role::ReadContacts) {
+            Ok(permit) => self.engine.contact(&permit, &request).await,
+            Err(refused) => Err(refused),
+        };
+        let answer = answer.map(|contact| v1::GetContactResponse { contact: Some(contact) });
+        self.done("GetContact", &incoming, answer)
+    }
+
+    /// `ConsentService.UpdateContact`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn update_contact(
+        &self,
+        incoming: Incoming,
+        request: v1::UpdateContactRequest,
+    ) -> Result<v1::UpdateContactResponse, Status> {
+        let answer = match Self::permit(&incoming, Role::WriteConsent) {
+            Ok(permit) => self.engine.update_contact(&permit, request, incoming.clock()).await,
+            Err(refused) => Err(refused),
+        };
+        self.done("UpdateContact", &incoming, answer)
+    }
+
+    /// `AuditService.GetDecision`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn get_decision(
+        &self,
+        incoming: Incoming,
+        request: v1::GetDecisionRequest,
+    ) -> Result<v1::GetDecisionResponse, Status> {
+        let answer = match Self::permit(&incoming, Role::Audit) {
+            Ok(permit) => self.engine.decision(&permit, &request.decision_id).await,
+            Err(refused) => Err(refused),
+        };
+        let answer = answer.map(|record| v1::GetDecisionResponse { record: Some(record) });
+        self.done("GetDecision", &incoming, answer)
+    }
+
+    /// `LawService.ListPacks`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub fn list_packs(&self, incoming: &Incoming) -> Result<v1::ListPacksResponse, Status> {
+        let answer = Self::permit(incoming, Role::ReadLaw).map(|permit| self.engine.packs(&permit));
+        self.done("ListPacks", incoming, answer)
+    }
+
+    /// `LawService.GetRule`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub fn get_rule(&self, incoming: &Incoming, request: &v1::GetRuleRequest) -> Result<v1::GetRuleResponse, Status> {
+        let answer = Self::permit(incoming, Role::ReadLaw)
+            .and_then(|permit| self.engine.rule(&permit, &request.rule_id))
+            .map(|rule| v1::GetRuleResponse { rule: Some(rule) });
+        self.done("GetRule", incoming, answer)
+    }
+
+    /// `LawService.Calendar`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub fn calendar(
+        &self,
+        incoming: &Incoming,
+        request: &v1::CalendarRequest,
+    ) -> Result<v1::CalendarResponse, Status> {
+        let answer = Self::permit(incoming, Role::ReadLaw)
+            .and_then(|permit| self.engine.calendar(&permit, request, incoming.clock().now));
+        self.done("Calendar", incoming, answer)
+    }
+}
+
+fn result(answer: Result<v1::Decision, Failure>) -> v1::CheckResult {
+    let result = match answer {
+        Ok(decision) => v1::check_result::Result::Decision(decision),
+        Err(failure) => v1::check_result::Result::Error(status::message(&status::of(failure))),
+    };
+    v1::CheckResult { result: Some(result) }
+}

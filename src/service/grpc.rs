@@ -1,0 +1,197 @@
+//! The contract over gRPC: each method hands its message to [`Calls`] and nothing else.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::calls::{Calls, Incoming};
+use crate::proto::v1;
+use crate::proto::v1::audit_service_server::AuditService;
+use crate::proto::v1::check_service_server::CheckService;
+use crate::proto::v1::consent_service_server::ConsentService;
+use crate::proto::v1::law_service_server::LawService;
+use crate::proto::v1::privacy_service_server::PrivacyService;
+use crate::proto::v1::registry_service_server::RegistryService;
+
+type Answer<T> = Result<Response<T>, Status>;
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The services.
+#[derive(Clone, Debug)]
+pub struct Grpc(pub Calls);
+
+fn incoming<T>(request: &Request<T>) -> Incoming {
+    let timeout = request.metadata().get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
+    Incoming::local(timeout)
+}
+
+/// Reads a `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP/2, "Requests").
+fn timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = if digits.len() <= 8 { digits.parse().ok()? } else { return None };
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3_600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+fn later(method: &str) -> Status {
+    Status::unimplemented(format!("{method} is part of the contract and not served by this release"))
+}
+
+#[tonic::async_trait]
+impl CheckService for Grpc {
+    async fn check(&self, request: Request<v1::CheckRequest>) -> Answer<v1::CheckResponse> {
+        let incoming = incoming(&request);
+        self.0.check(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn check_batch(&self, request: Request<v1::CheckBatchRequest>) -> Answer<v1::CheckBatchResponse> {
+        let incoming = incoming(&request);
+        self.0.check_batch(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    type CheckStreamStream = Answers<v1::CheckStreamResponse>;
+
+    async fn check_stream(
+        &self,
+        _request: Request<Streaming<v1::CheckStreamRequest>>,
+    ) -> Answer<Self::CheckStreamStream> {
+        Err(later("CheckStream"))
+    }
+
+    async fn report_outcome(&self, request: Request<v1::ReportOutcomeRequest>) -> Answer<v1::ReportOutcomeResponse> {
+        let incoming = incoming(&request);
+        self.0.report_outcome(incoming, request.into_inner()).await.map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl ConsentService for Grpc {
+    async fn record_consent(&self, request: Request<v1::RecordConsentRequest>) -> Answer<v1::RecordConsentResponse> {
+        let incoming = incoming(&request);
+        self.0.record_consent(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn record_opt_out(&self, request: Request<v1::RecordOptOutRequest>) -> Answer<v1::RecordOptOutResponse> {
+        let incoming = incoming(&request);
+        self.0.record_opt_out(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_contact(&self, request: Request<v1::GetContactRequest>) -> Answer<v1::GetContactResponse> {
+        let incoming = incoming(&request);
+        self.0.get_contact(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn update_contact(&self, request: Request<v1::UpdateContactRequest>) -> Answer<v1::UpdateContactResponse> {
+        let incoming = incoming(&request);
+        self.0.update_contact(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn process_inbound(
+        &self,
+        _request: Request<v1::ProcessInboundRequest>,
+    ) -> Answer<v1::ProcessInboundResponse> {
+        Err(later("ProcessInbound"))
+    }
+
+    async fn import_contacts(
+        &self,
+        _request: Request<Streaming<v1::ImportContactsRequest>>,
+    ) -> Answer<v1::ImportContactsResponse> {
+        Err(later("ImportContacts"))
+    }
+
+    type WatchOptOutsStream = Answers<v1::WatchOptOutsResponse>;
+
+    async fn watch_opt_outs(&self, _request: Request<v1::WatchOptOutsRequest>) -> Answer<Self::WatchOptOutsStream> {
+        Err(later("WatchOptOuts"))
+    }
+}
+
+#[tonic::async_trait]
+impl AuditService for Grpc {
+    async fn get_decision(&self, request: Request<v1::GetDecisionRequest>) -> Answer<v1::GetDecisionResponse> {
+        let incoming = incoming(&request);
+        self.0.get_decision(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_decisions(&self, _request: Request<v1::ListDecisionsRequest>) -> Answer<v1::ListDecisionsResponse> {
+        Err(later("ListDecisions"))
+    }
+
+    async fn replay(&self, _request: Request<v1::ReplayRequest>) -> Answer<v1::ReplayResponse> {
+        Err(later("Replay"))
+    }
+}
+
+#[tonic::async_trait]
+impl LawService for Grpc {
+    async fn list_packs(&self, request: Request<v1::ListPacksRequest>) -> Answer<v1::ListPacksResponse> {
+        self.0.list_packs(&incoming(&request)).map(Response::new)
+    }
+
+    async fn get_rule(&self, request: Request<v1::GetRuleRequest>) -> Answer<v1::GetRuleResponse> {
+        self.0.get_rule(&incoming(&request), request.get_ref()).map(Response::new)
+    }
+
+    async fn calendar(&self, request: Request<v1::CalendarRequest>) -> Answer<v1::CalendarResponse> {
+        self.0.calendar(&incoming(&request), request.get_ref()).map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl PrivacyService for Grpc {
+    async fn open_request(&self, _request: Request<v1::OpenRequestRequest>) -> Answer<v1::OpenRequestResponse> {
+        Err(later("OpenRequest"))
+    }
+
+    async fn export_contact(&self, _request: Request<v1::ExportContactRequest>) -> Answer<v1::ExportContactResponse> {
+        Err(later("ExportContact"))
+    }
+
+    async fn erase_contact(&self, _request: Request<v1::EraseContactRequest>) -> Answer<v1::EraseContactResponse> {
+        Err(later("EraseContact"))
+    }
+
+    async fn list_requests(&self, _request: Request<v1::ListRequestsRequest>) -> Answer<v1::ListRequestsResponse> {
+        Err(later("ListRequests"))
+    }
+}
+
+#[tonic::async_trait]
+impl RegistryService for Grpc {
+    async fn list_registries(
+        &self,
+        _request: Request<v1::ListRegistriesRequest>,
+    ) -> Answer<v1::ListRegistriesResponse> {
+        Err(later("ListRegistries"))
+    }
+
+    async fn look_up(&self, _request: Request<v1::LookUpRequest>) -> Answer<v1::LookUpResponse> {
+        Err(later("LookUp"))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_read_and_nonsense_is_none() {
+        assert_eq!(timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(timeout("1S"), Some(Duration::from_secs(1)));
+        assert_eq!(timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3_600)));
+        for bad in ["", "S", "-1S", "123456789S", "1s", "ä", "1ä"] {
+            assert_eq!(timeout(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The contract over gRPC: translate, authorise, nothing else.
+//!
+//! Promises: every method answers as the engine says; a message that does not decode is INVALID_ARGUMENT; health says
+//! NOT_SERVING while store or log cannot answer. Must never hold logic of its own. Guarded by `tests/service.rs`.
+
+mod calls;
+mod grpc;
+mod malformed;
+pub mod status;
+
+
+use tonic::server::NamedService;
+use tonic::service::Routes;
+
+pub use calls::{Calls, Incoming, now};
+pub use grpc::Grpc;
+
+use crate::proto;
+use crate::proto::v1::audit_service_server::AuditServiceServer;
+use crate::proto::v1::check_service_server::CheckServiceServer;
+use crate::proto::v1::consent_service_server::ConsentServiceServer;
+use crate::proto::v1::law_service_server::LawServiceServer;
+use crate::proto::v1::privacy_service_server::PrivacyServiceServer;
+use crate::proto::v1::registry_service_server::RegistryServiceServer;
+
+/// The largest message read or written: room for a batch with evidence, and for an oversized field to be named.
+pub const MESSAGE_BYTES: usize = 16 << 20;
+
+/// Health of the services, as gRPC asks for it.
+pub use tonic_health::server::HealthReporter;
+
+/// All services, with health and reflection.
+///
+/// # Errors
+/// The descriptors do not load, which a test rules out.
+pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection::server::Error> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let grpc = Grpc(calls);
+    let mut builder = Routes::builder();
+    macro_rules! add {
+        ($($server:ident),*) => {
+            $(builder.add_service(malformed::Refuse($server::new(grpc.clone())
+                .max_decoding_message_size(MESSAGE_BYTES)
+                .max_encoding_message_size(MESSAGE_BYTES)));)*
+        };
+    }
+    add!(CheckServiceServer, ConsentServiceServer, AuditServiceServer);
+    add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer);
+    builder.add_service(health);
+    builder.add_service(reflection);
+    Ok((builder.routes(), reporter))
+}
+
+/// The names under which health is asked for; the empty one is the server as a whole.
+pub const HEALTH_NAMES: [&str; 7] = [
+    "",
+    CheckServiceServer::<Grpc>::NAME,
+    ConsentServiceServer::<Grpc>::NAME,
+    AuditServiceServer::<Grpc>::NAME,
+    LawServiceServer::<Grpc>::NAME,
+    PrivacyServiceServer::<Grpc>::NAME,
+    RegistryServiceServer::<Grpc>::NAME,
+];

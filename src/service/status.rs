@@ -1,0 +1,115 @@
+//! The only place where a failure becomes a status. What only the operator may read goes to the log and no further.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use prost::Message;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::engine::Failure;
+use crate::proto::rpc;
+use crate::store::StoreError;
+
+/// The domain of `ErrorInfo`.
+const DOMAIN: &str = "ringfence";
+/// When to ask again after something that passes by itself.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The status of a failure.
+#[must_use]
+pub fn of(failure: Failure) -> Status {
+    match failure {
+        Failure::Invalid(violations) => {
+            let mut details = info("INVALID_REQUEST");
+            let first = violations.first().map(|v| format!("{}: {}", v.field, v.message)).unwrap_or_default();
+            let more = violations.len().saturating_sub(1);
+            for violation in violations {
+                details.add_bad_request_violation(violation.field, violation.message);
+            }
+            let and_more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+            Status::with_error_details(Code::InvalidArgument, format!("{first}{and_more}"), details)
+        }
+        Failure::NotFound(what) => Status::with_error_details(Code::NotFound, what, info("NOT_FOUND")),
+        Failure::AlreadyExists(what) => {
+            Status::with_error_details(Code::AlreadyExists, what, info("ALREADY_EXISTS"))
+        }
+        Failure::Refused(refused) => {
+            Status::with_error_details(Code::PermissionDenied, refused.to_string(), info("ROLE_MISSING"))
+        }
+        Failure::Aborted => Status::with_error_details(
+            Code::Aborted,
+            "others kept changing this contact until the deadline; nothing was counted: ask again",
+            retry(info("LOST_RACES")),
+        ),
+        Failure::TooLate => Status::with_error_details(
+            Code::DeadlineExceeded,
+            "the deadline passed before the question could be answered",
+            info("DEADLINE_EXCEEDED"),
+        ),
+        Failure::Store(error) => store(&error),
+        Failure::Internal(inner) => {
+            tracing::error!(%inner, "internal error");
+            let message = "an internal error, described in the server's log; whatever is not an ALLOW is a no";
+            Status::with_error_details(Code::Internal, message, info("INTERNAL"))
+        }
+    }
+}
+
+fn store(error: &StoreError) -> Status {
+    tracing::error!(%error, "store or audit log unavailable");
+    match error {
+        StoreError::TooLarge { .. } => Status::with_error_details(
+            Code::ResourceExhausted,
+            error.for_clients(),
+            info("RECORD_TOO_LARGE"),
+        ),
+        _ => Status::with_error_details(Code::Unavailable, error.for_clients(), retry(info("STORE_UNAVAILABLE"))),
+    }
+}
+
+fn info(reason: &str) -> ErrorDetails {
+    ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
+}
+
+fn retry(mut details: ErrorDetails) -> ErrorDetails {
+    details.set_retry_info(Some(RETRY));
+    details
+}
+
+/// The status as a message, for one row of many and for HTTP.
+#[must_use]
+pub fn message(status: &Status) -> rpc::Status {
+    match rpc::Status::decode(status.details()) {
+        Ok(message) if message.code != 0 => message,
+        _ => rpc::Status {
+            code: i32::from(status.code()),
+            message: status.message().to_owned(),
+            details: Vec::new(),
+        },
+    }
+}
+
+/// The name of a code, as in the contract of gRPC.
+#[must_use]
+pub const fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

@@ -1,0 +1,198 @@
+//! The keys file: one hash key, and the sealing keys, newest last.
+//!
+//! Lose it and the store cannot be read; let it be copied together with the store and everybody in it can be found. So
+//! it is written once, readable by its owner only, never inside the data folder, never overwritten, never printed; and
+//! a store remembers which keys it was made with.
+
+mod file;
+
+use std::path::PathBuf;
+
+use aws_lc_rs::hmac;
+use zeroize::Zeroizing;
+
+pub use self::file::KeysError;
+use super::seal::Cipher;
+use super::{DataKey, Key, Purpose, SealError, Shard};
+
+const UNDER_SEALING_KEY: u8 = 1;
+const HEADER_LEN: usize = 5;
+/// Header, nonce, key, tag.
+const WRAPPED_LEN: usize = HEADER_LEN + 12 + 32 + 16;
+
+struct SealingKey {
+    id: u32,
+    cipher: Cipher,
+}
+
+/// The keys of a store.
+pub struct Keys {
+    path: PathBuf,
+    hash: hmac::Key,
+    /// Never empty; ids rise; the last one seals.
+    seals: Vec<SealingKey>,
+}
+
+/// A tenant of a store: its keyed tag, computed once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tenant {
+    name: Box<str>,
+    tag: [u8; 8],
+    shards: u16,
+}
+
+impl Tenant {
+    /// The name it was made with.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its slice `index` of the store.
+    #[must_use]
+    pub const fn shard(&self, index: u16) -> Shard {
+        Shard::new(self.tag, index)
+    }
+}
+
+impl Keys {
+    /// A tenant whose records spread over so many shards: 1 in the embedded store. The number is fixed when a store is
+    /// made, since it decides where records are.
+    #[must_use]
+    pub fn tenant(&self, name: &str, shards: u16) -> Tenant {
+        let mut tag = [0; 8];
+        let mac = self.mac(&[b"tenant", name.as_bytes()]);
+        tag.iter_mut().zip(mac.as_ref()).for_each(|(to, from)| *to = *from);
+        Tenant { name: name.into(), tag, shards: shards.max(1) }
+    }
+
+    /// The key of the record about this number (in E.164).
+    #[must_use]
+    pub fn tag(&self, tenant: &Tenant, number: &str) -> Key {
+        let mac = self.mac(&[b"number", tenant.name.as_bytes(), number.as_bytes()]);
+        let mut tag = [0; 32];
+        tag.copy_from_slice(mac.as_ref());
+        self.key_of(tenant, tag)
+    }
+
+    /// The key of the record with this tag.
+    #[must_use]
+    #[allow(clippy::unused_self, reason = "a key is only made by who holds the keys")]
+    pub fn key_of(&self, tenant: &Tenant, tag: [u8; 32]) -> Key {
+        let [.., a, b] = tag;
+        Key::new(tenant.shard(u16::from_be_bytes([a, b]) % tenant.shards), tag)
+    }
+
+    /// The MAC of these parts, each with its length, so that no two lists of parts collide.
+    fn mac(&self, parts: &[&[u8]]) -> hmac::Tag {
+        let mut text: smallvec::SmallVec<[u8; 128]> = smallvec::SmallVec::new();
+        for part in parts {
+            text.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
+            text.extend_from_slice(part);
+        }
+        hmac::sign(&self.hash, &text)
+    }
+
+    /// The id of the key that seals now.
+    #[must_use]
+    pub fn newest_id(&self) -> u32 {
+        self.seals.last().map_or(0, |key| key.id)
+    }
+
+    /// Seals bytes under the newest sealing key; `context` is needed to open them.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn seal_bytes(&self, purpose: Purpose, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let key = self.seals.last().ok_or(SealError::Cryptography)?;
+        let mut out = Vec::with_capacity(WRAPPED_LEN - 32 + plain.len());
+        out.push(UNDER_SEALING_KEY);
+        out.extend_from_slice(&key.id.to_le_bytes());
+        key.cipher.seal(&mut out, purpose, context, plain)?;
+        Ok(out)
+    }
+
+    /// Opens what [`Keys::seal_bytes`] made, under whichever of the keys.
+    ///
+    /// # Errors
+    /// When the key is not in the file, or the bytes were altered or moved.
+    pub fn open_bytes(&self, purpose: Purpose, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        let (header, rest) = sealed.split_first_chunk::<HEADER_LEN>().ok_or(SealError::Damaged)?;
+        let [UNDER_SEALING_KEY, id @ ..] = *header else { return Err(SealError::Damaged) };
+        let id = u32::from_le_bytes(id);
+        let key = self.seals.iter().rev().find(|key| key.id == id).ok_or(SealError::UnknownKey(id))?;
+        key.cipher.open(header, purpose, context, rest)
+    }
+
+    /// Seals a data key, for this context only.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn wrap(&self, context: &[u8], key: &DataKey) -> Result<Vec<u8>, SealError> {
+        self.seal_bytes(Purpose::Key, context, key.raw())
+    }
+
+    /// Opens a sealed data key.
+    ///
+    /// # Errors
+    /// As [`Keys::open_bytes`].
+    pub fn unwrap(&self, context: &[u8], sealed: &[u8]) -> Result<DataKey, SealError> {
+        let raw = Zeroizing::new(self.open_bytes(Purpose::Key, context, sealed)?);
+        let key: &[u8; 32] = raw.as_slice().try_into().map_err(|_| SealError::Damaged)?;
+        DataKey::new(Zeroizing::new(*key))
+    }
+
+    /// A contact record as stored: the contact's own key, sealed under the newest sealing key, then the record sealed
+    /// under the contact's own key. So destroying those first bytes in every copy erases the contact, and rotating the
+    /// sealing keys touches only them.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn seal_record(&self, key: &Key, own: &DataKey, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let context = key.to_bytes();
+        let mut out = self.wrap(&context, own)?;
+        out.extend(own.seal(Purpose::Record, &context, plain)?);
+        Ok(out)
+    }
+
+    /// Opens what [`Keys::seal_record`] made for the same key: the contact's own key, and the record.
+    ///
+    /// # Errors
+    /// As [`Keys::open_bytes`].
+    pub fn open_record(&self, key: &Key, sealed: &[u8]) -> Result<(DataKey, Vec<u8>), SealError> {
+        let context = key.to_bytes();
+        let (wrapped, record) = sealed.split_first_chunk::<WRAPPED_LEN>().ok_or(SealError::Damaged)?;
+        let own = self.unwrap(&context, wrapped)?;
+        let plain = own.open(Purpose::Record, &context, record)?;
+        Ok((own, plain))
+    }
+
+    /// The same record with its own key under the newest sealing key; `None` if it is already.
+    ///
+    /// # Errors
+    /// As [`Keys::open_bytes`].
+    pub fn rotate_record(&self, key: &Key, sealed: &[u8]) -> Result<Option<Vec<u8>>, SealError> {
+        if key_id(sealed) == self.newest_id() {
+            return Ok(None);
+        }
+        let context = key.to_bytes();
+        let (wrapped, record) = sealed.split_first_chunk::<WRAPPED_LEN>().ok_or(SealError::Damaged)?;
+        let mut out = self.wrap(&context, &self.unwrap(&context, wrapped)?)?;
+        out.extend_from_slice(record);
+        Ok(Some(out))
+    }
+}
+
+/// Shows where the keys are from, nothing of the keys.
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("path", &self.path).field("newest", &self.newest_id()).finish_non_exhaustive()
+    }
+}
+
+fn key_id(sealed: &[u8]) -> u32 {
+    match sealed.first_chunk() {
+        Some([_, a, b, c, d]) => u32::from_le_bytes([*a, *b, *c, *d]),
+        None => 0,
+    }
+}

@@ -1,0 +1,119 @@
+//! What several tests need: a running engine, requests, a fixed day.
+#![allow(dead_code, reason = "each test uses its own part of this")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ringfence::access::{Caller, Permit, Role};
+use ringfence::audit;
+use ringfence::engine::{Clock, Engine, Parts, Settings};
+use ringfence::law::{BUILT_IN, Law};
+use ringfence::proto::v1;
+use ringfence::proto::well_known::Timestamp;
+use ringfence::registry::Registries;
+use ringfence::store::{EmbeddedStore, Keys, MemoryStore, Store, embedded};
+use ringfence::telemetry::Metrics;
+use ringfence::time::Instant;
+
+/// A Wednesday, 11:00 in New York: every first pack is open, or nearly.
+pub const DAY: &str = "2026-11-18T16:00:00Z";
+
+pub fn at(text: &str) -> Instant {
+    Instant::from_rfc3339(text).unwrap()
+}
+
+pub fn stamp(text: &str) -> Option<Timestamp> {
+    Some(Timestamp::from_millis(at(text).millis()))
+}
+
+pub fn clock(text: &str) -> Clock {
+    Clock::at(at(text))
+}
+
+pub fn law() -> Arc<Law> {
+    Arc::new(Law::read(BUILT_IN.iter().copied()).unwrap())
+}
+
+pub fn permit(role: Role) -> Permit {
+    Caller::local().permit(role).unwrap()
+}
+
+/// An engine over the in-memory model, nothing logged.
+pub fn engine() -> Arc<Engine> {
+    engine_over(Arc::new(MemoryStore::new()))
+}
+
+pub fn engine_over(store: Arc<dyn Store>) -> Arc<Engine> {
+    Arc::new(Engine::new(Parts {
+        store,
+        keys: Keys::ephemeral().unwrap(),
+        log: None,
+        registries: Arc::new(Registries::fixed(Vec::new())),
+        law: law(),
+        settings: Settings::default(),
+        metrics: Arc::new(Metrics::default()),
+    }))
+}
+
+/// A durable engine in a folder, with its log; what keeps the log in step comes along.
+pub struct Durable {
+    pub engine: Arc<Engine>,
+    pub reconciler: audit::Reconciler,
+    pub store: Arc<dyn Store>,
+}
+
+pub async fn durable(folder: &Path) -> Durable {
+    let data = folder.join("data");
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&data, embedded::Settings::default()).unwrap());
+    let keys = Keys::for_store(&folder.join("keys"), Some(&data), &*store).await.unwrap();
+    let opened = audit::open(&data.join("audit"), audit::Settings::default(), Arc::clone(&store), at(DAY)).await.unwrap();
+    let engine = Arc::new(Engine::new(Parts {
+        store: Arc::clone(&store),
+        keys,
+        log: Some(opened.log),
+        registries: Arc::new(Registries::fixed(Vec::new())),
+        law: law(),
+        settings: Settings::default(),
+        metrics: Arc::new(Metrics::default()),
+    }));
+    Durable { engine, reconciler: opened.reconciler, store }
+}
+
+/// A sales call by hand to a landline in Florida, with a fresh clean look at both lists. Florida allows three a day.
+pub fn florida(number: &str) -> v1::CheckRequest {
+    let check = |registry: &str| v1::RegistryCheck {
+        registry: registry.to_owned(),
+        listed: Some(false),
+        checked_at: stamp(DAY),
+        ..Default::default()
+    };
+    v1::CheckRequest {
+        number: number.to_owned(),
+        channel: v1::Channel::Call.into(),
+        technology: v1::Technology::Manual.into(),
+        purpose: v1::Purpose::Marketing.into(),
+        recipient: v1::Recipient::Consumer.into(),
+        line_type: v1::LineType::Landline.into(),
+        seller: "acme".to_owned(),
+        subject: "renewal".to_owned(),
+        evidence: Some(v1::Evidence {
+            registry_checks: vec![check("us.dnc.national"), check("us.dnc.fl")],
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+pub fn opt_out(number: &str, request_id: &str) -> v1::RecordOptOutRequest {
+    v1::RecordOptOutRequest {
+        number: number.to_owned(),
+        request_id: request_id.to_owned(),
+        scope: Some(v1::OptOutScope { everything: true, ..Default::default() }),
+        source: v1::OptOutSource::Phone.into(),
+        ..Default::default()
+    }
+}
+
+pub fn families(decision: &v1::Decision) -> Vec<&'static str> {
+    decision.reasons.iter().map(|reason| reason.family().as_str_name()).collect()
+}
