@@ -1,1 +1,5 @@
-fn main(){}
+//! The program: see [`ringfence::cli`].
+
+fn main() -> std::process::ExitCode {
+    ringfence::cli::main().into()
+}

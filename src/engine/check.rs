@@ -16,9 +16,9 @@ use crate::store::{DataKey, Key, Swapped, Version, Write};
 use crate::time::Instant;
 
 /// The lists of one snapshot, turned to one number.
-struct Turned<'a> {
-    lists: &'a Snapshot,
-    digits: u64,
+pub(super) struct Turned<'a> {
+    pub lists: &'a Snapshot,
+    pub digits: u64,
 }
 
 impl Lists for Turned<'_> {
@@ -33,13 +33,13 @@ impl Lists for Turned<'_> {
 }
 
 /// A check on its way: what does not change from one race to the next.
-struct Asked<'a> {
-    checked: &'a Checked,
-    number: Number,
-    key: Key,
-    law: &'a Law,
-    lists: Turned<'a>,
-    now: Instant,
+pub(super) struct Asked<'a> {
+    pub checked: &'a Checked,
+    pub number: Number,
+    pub key: Key,
+    pub law: &'a Law,
+    pub lists: Turned<'a>,
+    pub now: Instant,
 }
 
 impl Engine {
@@ -55,13 +55,7 @@ impl Engine {
         clock: Clock,
     ) -> Result<v1::Decision, Failure> {
         let checked = question::read(&request, self.settings.server_region).map_err(Failure::Invalid)?;
-        let exceptional = answer::is_exceptional(checked.attempt.purpose, checked.attempt.legally_required);
-        if exceptional {
-            if !permit.may_assert_exceptional() {
-                return Err(crate::access::Refused { role: crate::access::Role::AssertExceptional }.into());
-            }
-            self.metrics.exceptional(checked.attempt.purpose);
-        }
+        self.count_exceptional(permit, &checked)?;
         if clock.passed() {
             return Err(Failure::TooLate);
         }
@@ -79,6 +73,17 @@ impl Engine {
         }?;
         self.metrics.decided(&decided, checked.attempt.channel);
         Ok(decided)
+    }
+
+    /// Asserting an emergency, or a notice required by law, needs its own role and is counted.
+    pub(super) fn count_exceptional(&self, permit: &Permit, checked: &Checked) -> Result<(), Failure> {
+        if answer::is_exceptional(checked.attempt.purpose, checked.attempt.legally_required) {
+            if !permit.may_assert_exceptional() {
+                return Err(crate::access::Refused { role: crate::access::Role::AssertExceptional }.into());
+            }
+            self.metrics.exceptional(checked.attempt.purpose);
+        }
+        Ok(())
     }
 
     /// A string that is no number is a DENY of family NUMBER.
@@ -207,8 +212,7 @@ impl Engine {
                 .ok_or_else(|| Failure::Internal("an empty id".to_owned()))?,
         };
         let use_by = decision.valid_until.unwrap_or(Instant::FAR).min(asked.now.plus(self.settings.reserve_for));
-        let answer =
-            self.message(decision, Some(asked.number), asked.law, id, attempt_id.as_str(), Some(use_by));
+        let answer = self.message(decision, Some(asked.number), asked.law, id, attempt_id.as_str(), Some(use_by));
         let (expected, before, own) = match loaded {
             Some(Loaded { version, contact, own }) => (version, Some(contact), own),
             None => (Version::ABSENT, None, DataKey::random()?),
@@ -263,7 +267,7 @@ enum Reserved {
     Lost(Option<Loaded>),
 }
 
-fn decide(engine: &Engine, asked: &Asked<'_>, contact: Option<&Contact>) -> Decision {
+pub(super) fn decide(engine: &Engine, asked: &Asked<'_>, contact: Option<&Contact>) -> Decision {
     let checked = asked.checked;
     let stored = contact.map_or_else(Facts::default, |contact| contact.facts(checked.attempt_id.as_ref()));
     decision::decide(&Question {

@@ -7,6 +7,7 @@
 
 pub mod answer;
 mod audited;
+mod batch;
 pub mod cases;
 mod check;
 mod consent;

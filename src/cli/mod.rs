@@ -1,0 +1,189 @@
+//! The command line: one file a command, each with its `Args` and its `run`.
+//!
+//! Promises: exit status 0 for allowed, sound or done, 1 for denied or found wanting, 2 for a question that could not be
+//! answered; answers on standard output and everything else on standard error; a reader that goes away ends the output
+//! and is no error; no line on standard error carries a whole number. Guarded by `tests/cli.rs`, which freezes the help
+//! texts too.
+
+mod audit;
+mod check;
+mod contact;
+mod error;
+mod explain;
+mod keys;
+mod law;
+pub mod open;
+pub mod output;
+pub mod packs;
+pub mod progress;
+mod question;
+mod remote;
+pub mod serve;
+mod source;
+mod terms;
+
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+pub use error::{Error, Exit};
+
+use crate::law::{BUILT_IN, Law};
+use crate::time::{Instant, tzdata_version};
+
+/// May we call or text this number now?
+///
+/// Answers from consent, opt-outs, the law of every place the person may be in, and frequency caps, and says why.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ringfence",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Exit status: 0 allowed (or done), 1 denied (or found wanting), 2 error.\n\
+                  Ringfence states what its packs say; it is not legal advice."
+)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Print JSON for machines instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The keys of the data: never inside the data folder, and to be kept apart from it
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "RINGFENCE_KEYS",
+        hide_env_values = true,
+        default_value = "ringfence-keys"
+    )]
+    pub keys: PathBuf,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer checks over gRPC and HTTP
+    Serve(serve::Args),
+    /// Ask about one number, and have the answer explained
+    Check(Box<check::Args>),
+    /// Look into the rules in force, and test them
+    #[command(subcommand)]
+    Law(law::Command),
+    /// What is stored about a number, and opting it out
+    #[command(subcommand)]
+    Contact(contact::Command),
+    /// Prove that the log of decisions was not altered
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Keys of the data
+    #[command(subcommand)]
+    Keys(keys::Command),
+}
+
+/// Reads the command line, runs the command, and says how it ended.
+#[must_use]
+pub fn main() -> Exit {
+    let cli = match read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Exit::of(&Error::io("starting", "the runtime", &error)),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit,
+        Err(error) => Exit::of(&error),
+    }
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What kept it from answering.
+pub async fn run(cli: Cli) -> Result<Exit, Error> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Serve(args) => serve::run(args, global).await,
+        Command::Check(args) => check::run(*args, global).await,
+        Command::Law(command) => law::run(command, global).await,
+        Command::Contact(command) => contact::run(command, global).await,
+        Command::Audit(command) => audit::run(command, global).await,
+        Command::Keys(command) => keys::run(&command, global),
+    }
+}
+
+/// The present instant: read once, where a command begins.
+#[must_use]
+pub fn now() -> Instant {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Instant::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn read(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    contradiction(&matches).map_or(Ok(()), Err)?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// What a server has, the caller cannot bring. Only what was typed counts: an environment may hold both, and then the
+/// server is asked.
+fn contradiction(matches: &ArgMatches) -> Option<clap::Error> {
+    let mut innermost = matches;
+    while let Some((_, inner)) = innermost.subcommand() {
+        innermost = inner;
+    }
+    let typed = |name: &str| {
+        innermost.ids().any(|id| id.as_str() == name) && innermost.value_source(name) == Some(ValueSource::CommandLine)
+    };
+    let pairs = [
+        ("server", "data"),
+        ("server", "registries"),
+        ("server", "sample"),
+        ("server", "packs"),
+        ("sample", "registries"),
+    ];
+    let (one, other) = pairs.into_iter().find(|(one, other)| typed(one) && typed(other))?;
+    let why = if one == "server" { ": a server has its own" } else { "" };
+    let message = format!("--{one} and --{other} cannot be used together{why}\n");
+    Some(Cli::command().error(ErrorKind::ArgumentConflict, message))
+}
+
+fn refuse(error: &clap::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayVersion => match output::say(&version()) {
+            Ok(()) => Exit::Yes,
+            Err(error) => Exit::of(&error),
+        },
+        ErrorKind::DisplayHelp => {
+            // A reader that went away needs no help.
+            let _ = error.print();
+            Exit::Yes
+        }
+        _ => {
+            let _ = error.print();
+            Exit::Error
+        }
+    }
+}
+
+fn version() -> String {
+    let rules =
+        Law::read(BUILT_IN.iter().copied()).map_or_else(|_| "unreadable".to_owned(), |law| law.version().to_owned());
+    let program = env!("CARGO_PKG_VERSION");
+    format!("ringfence {program}\nrules     {rules}\ntzdata    {}\n", tzdata_version())
+}

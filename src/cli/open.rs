@@ -1,0 +1,158 @@
+//! Data folder, keys, audit log, lists and rules, put together as an engine: for commands that answer by themselves,
+//! and for `serve`.
+//!
+//! Layout of a data folder: the store's own files, and `audit/` with the log.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::packs::{self, PacksError};
+use crate::audit::{self, Log, Reconciled, Reconciler};
+use crate::engine::{self, Engine, Parts};
+use crate::registry::{self, Registries, sample};
+use crate::store::{EmbeddedStore, Keys, KeysError, MemoryStore, Store, StoreError, embedded};
+use crate::telemetry::Metrics;
+use crate::time::Instant;
+
+/// The folder of the audit log within the data folder.
+pub const AUDIT: &str = "audit";
+
+/// What to open, and how.
+#[derive(Clone, Debug)]
+pub struct OpenSettings {
+    /// The data folder, made where it is absent; `None`: nothing is stored and nothing logged.
+    pub data: Option<PathBuf>,
+    /// The keys file; made where store and file are both new.
+    pub keys: PathBuf,
+    /// The folder of lists; `None`: no lists.
+    pub registries: Option<PathBuf>,
+    /// The sample lists in memory, in place of a folder.
+    pub sample: bool,
+    /// A folder of packs that replace or add to those built in.
+    pub packs: Option<PathBuf>,
+    /// How the engine reads doubt and time.
+    pub engine: engine::Settings,
+    /// How the store uses the machine.
+    pub store: embedded::Settings,
+    /// How the audit log uses its volume.
+    pub log: audit::Settings,
+    /// The present instant.
+    pub now: Instant,
+}
+
+impl OpenSettings {
+    /// Nothing stored, no lists, the packs built in.
+    #[must_use]
+    pub fn nothing(now: Instant) -> Self {
+        Self {
+            data: None,
+            keys: PathBuf::from("ringfence-keys"),
+            registries: None,
+            sample: false,
+            packs: None,
+            engine: engine::Settings::default(),
+            store: embedded::Settings::default(),
+            log: audit::Settings::default(),
+            now,
+        }
+    }
+}
+
+/// Why it cannot be opened. Each names the path and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store or the audit log.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The folder of lists as a whole. A single bad list is no error: see [`Registries::faults`].
+    #[error("{0}")]
+    Registries(#[from] registry::Fault),
+    /// The packs.
+    #[error(transparent)]
+    Packs(#[from] PacksError),
+}
+
+/// All that is open.
+pub struct Opened {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// The lists, to be refreshed while serving.
+    pub registries: Arc<Registries>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The audit log; `None` where nothing is stored.
+    pub log: Option<Arc<Log>>,
+    /// Keeps log and store in step; to be asked every second while serving.
+    pub reconciler: Option<Reconciler>,
+    /// What was put in step at the start.
+    pub reconciled: Reconciled,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("engine", &self.engine).field("log", &self.log).finish_non_exhaustive()
+    }
+}
+
+impl Opened {
+    /// Makes everything written safe, and anchors the head of the log. The files close when the value is dropped.
+    ///
+    /// # Errors
+    /// Log or store cannot be written.
+    pub async fn settle(&self, now: Instant) -> Result<(), StoreError> {
+        if let Some(log) = &self.log {
+            let _ = log.sync().await?;
+        }
+        match &self.reconciler {
+            Some(reconciler) => reconciler.tick(now).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Opens everything. Rules and lists first: they are most often what is wrong, and then nothing was made or locked.
+///
+/// # Errors
+/// The first thing that cannot be opened.
+pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
+    let law = Arc::new(packs::read(settings.packs.as_deref())?);
+    let registries = Arc::new(match (settings.sample, &settings.registries) {
+        (true, None) => Registries::fixed(sample::lists(settings.now)?),
+        (_, dir) => Registries::open(dir.as_deref())?,
+    });
+    let metrics = Arc::new(Metrics::default());
+    let kept = keep(settings).await?;
+    let engine = Arc::new(Engine::new(Parts {
+        store: kept.store,
+        keys: kept.keys,
+        log: kept.audit.as_ref().map(|audit| Arc::clone(&audit.log)),
+        registries: Arc::clone(&registries),
+        law,
+        settings: settings.engine.clone(),
+        metrics: Arc::clone(&metrics),
+    }));
+    let (log, reconciler, reconciled) = match kept.audit {
+        Some(audit) => (Some(audit.log), Some(audit.reconciler), audit.reconciled),
+        None => (None, None, Reconciled::default()),
+    };
+    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled })
+}
+
+struct Kept {
+    store: Arc<dyn Store>,
+    keys: Keys,
+    audit: Option<audit::Opened>,
+}
+
+async fn keep(settings: &OpenSettings) -> Result<Kept, OpenError> {
+    let Some(data) = &settings.data else {
+        return Ok(Kept { store: Arc::new(MemoryStore::new()), keys: Keys::ephemeral()?, audit: None });
+    };
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(data, settings.store)?);
+    let keys = Keys::for_store(&settings.keys, Some(data), &*store).await?;
+    let audit = audit::open(&data.join(AUDIT), settings.log, Arc::clone(&store), settings.now).await?;
+    Ok(Kept { store, keys, audit: Some(audit) })
+}

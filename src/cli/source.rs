@@ -1,0 +1,76 @@
+//! The options that say where facts, lists and rules are: in a data folder, or with a server.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::open::{self, OpenSettings, Opened};
+use super::{Error, Global, now, output};
+
+/// The data folder where none is named.
+pub const DATA: &str = "ringfence-data";
+
+/// Where contacts are stored.
+#[derive(Clone, Debug, Args)]
+pub struct Kept {
+    /// Ask the service at this address, such as http://127.0.0.1:50051
+    #[arg(long, value_name = "URL", env = "RINGFENCE_SERVER", hide_env_values = true)]
+    pub server: Option<String>,
+    /// The data folder, while no server holds it [default: ringfence-data]
+    #[arg(long, value_name = "DIR", env = "RINGFENCE_DATA", hide_env_values = true)]
+    pub data: Option<PathBuf>,
+}
+
+impl Kept {
+    /// The folder named, which must be there, or the usual one if it is there.
+    pub(super) fn folder(&self) -> Result<Option<PathBuf>, Error> {
+        match &self.data {
+            Some(named) if !named.is_dir() => Err(missing(named)),
+            Some(named) => Ok(Some(named.clone())),
+            None => Ok(Some(PathBuf::from(DATA)).filter(|usual| usual.is_dir())),
+        }
+    }
+
+    /// The folder, which must be there: a command that writes must not begin a new store where a path was mistyped.
+    pub(super) fn existing_folder(&self) -> Result<PathBuf, Error> {
+        self.folder()?.ok_or_else(|| missing(Path::new(DATA)))
+    }
+}
+
+fn missing(folder: &Path) -> Error {
+    Error::said(format!(
+        "{}: no such folder: name the data folder with --data, or a server with --server (`ringfence serve` makes one)",
+        folder.display()
+    ))
+}
+
+/// Which lists and rules hold, where no server has its own.
+#[derive(Clone, Debug, Args)]
+pub struct Lists {
+    /// The folder with the do-not-call lists
+    #[arg(long, value_name = "DIR", env = "RINGFENCE_REGISTRIES", hide_env_values = true)]
+    pub registries: Option<PathBuf>,
+    /// Use the made-up sample lists, as copies of this instant; never dial on them
+    #[arg(long)]
+    pub sample: bool,
+    /// A folder of packs that replace those built in, or add to them
+    #[arg(long, value_name = "DIR", env = "RINGFENCE_PACKS", hide_env_values = true)]
+    pub packs: Option<PathBuf>,
+}
+
+/// Opens what the options name; `data` is the folder, or nothing stored.
+pub(super) async fn opened(data: Option<PathBuf>, lists: &Lists, global: &Global) -> Result<Opened, Error> {
+    let settings = OpenSettings {
+        data,
+        keys: global.keys.clone(),
+        registries: lists.registries.clone().filter(|_| !lists.sample),
+        sample: lists.sample,
+        packs: lists.packs.clone(),
+        ..OpenSettings::nothing(now())
+    };
+    let opened = open::open(&settings).await?;
+    for fault in opened.registries.faults().iter() {
+        output::note(&format!("warning: list not loaded: {fault}"));
+    }
+    Ok(opened)
+}
