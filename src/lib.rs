@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod cli;
 pub mod config;
 pub mod contact;
 pub mod decision;
