@@ -29,7 +29,6 @@ use crate::access::{Caller, Role};
 use crate::engine::{Clock, Failure};
 use crate::proto::store::AuditedBatch;
 use crate::proto::v1;
-use crate::proto::v1::check_service_client::CheckServiceClient;
 
 /// The columns that are added.
 pub(super) const ADDED: [&str; 4] =
@@ -149,7 +148,7 @@ fn is_standard(path: &Path) -> bool {
 
 async fn judge(args: &Args, global: &Global, clock: Clock) -> Result<(Judge, Option<Opened>), Error> {
     if let Some(server) = &args.kept.server {
-        let client = CheckServiceClient::new(remote::connect(server).await?);
+        let client = remote::checks(server).await?;
         return Ok((Judge::Remote(client), None));
     }
     let opened = source::opened(args.kept.folder()?, &args.lists, global).await?;

@@ -21,8 +21,8 @@ use crate::cli::progress::Progress;
 use crate::proto::v1;
 use crate::store::Digest;
 
-/// Rows answered together: the most that a server takes at once.
-const CHUNK: usize = crate::engine::BATCH;
+/// Rows answered together: half of what a server takes at once, so that its answer, too, is of a size it may have.
+const CHUNK: usize = crate::engine::BATCH / 2;
 /// Chunks on their way for each thread that answers.
 const AHEAD: usize = 3;
 
@@ -219,7 +219,7 @@ fn head(shared: &Shared<'_>, header: Option<&ByteRecord>) -> Result<Vec<u8>, Err
 fn fields(answer: &Answer) -> [String; 4] {
     [
         if answer.allowed { "ALLOW" } else { "DENY" }.to_owned(),
-        answer.families.join(";"),
+        answer.families.join(" "),
         answer.retry_at.map(|at| at.to_string()).unwrap_or_default(),
         answer.message.clone(),
     ]

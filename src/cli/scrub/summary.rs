@@ -99,7 +99,8 @@ impl Summary<'_> {
         out.push_str(&self.countries());
         for (count, what) in [(tally.short, "fewer"), (tally.long, "more")] {
             if count > 0 {
-                out.push_str(&format!("\nnote: {} rows have {what} fields than the first one\n", grouped(count)));
+                let rows = if count == 1 { "1 row has".to_owned() } else { format!("{} rows have", grouped(count)) };
+                out.push_str(&format!("\nnote: {rows} {what} fields than the first one\n"));
             }
         }
         for (code, count) in &tally.warnings {
