@@ -12,11 +12,9 @@ mod resolve;
 
 pub use jurisdiction::{BadJurisdiction, Jurisdiction};
 pub use number::{E164, Number, NumberError};
-pub use plan::TABLES;
+pub use plan::{TABLES, warm_up};
 pub use region::country_group;
-pub use resolve::{
-    Location, LocationError, LocationPosture, NoPlaceReason, Places, Plausible, Resolution, resolve,
-};
+pub use resolve::{Location, LocationError, LocationPosture, NoPlaceReason, Places, Plausible, Resolution, resolve};
 
 use smallvec::SmallVec;
 

@@ -7,10 +7,10 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use rlibphonenumber::{ParseError, PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumberFormat, Region};
 
-use super::plan::{self, Fit};
 use super::Jurisdiction;
+use super::plan::{self, Fit};
 
 /// Longer texts are no phone numbers (the limit of libphonenumber), and are not looked at.
 const LONGEST_TEXT: usize = 250;
@@ -157,6 +157,9 @@ impl Number {
         let text = number_part(text)?;
         let digits = ascii_digits(text);
         let plus = text.trim_start_matches(|c: char| !is_digit(c) && !is_plus(c)).starts_with(is_plus);
+        if let Some(number) = Self::plainly_written(text, &digits, plus, region) {
+            return Ok(number);
+        }
         if !plus && !text.contains("phone-context") {
             if is_emergency(region, &digits) {
                 return Err(NumberError::Emergency);
@@ -175,6 +178,25 @@ impl Number {
         }
         let number = from_library(PHONE_NUMBER_UTIL.parse(text, region))?;
         Self::possible(&number)
+    }
+
+    /// The number of a text whose only ornaments are blanks, dots, dashes and brackets, if its digits are a number given
+    /// out as they stand: the usual case, without the cost of the library.
+    fn plainly_written(text: &str, digits: &str, plus: bool, region: Option<Region>) -> Option<Self> {
+        let ornament = |byte: u8| matches!(byte, b' ' | b'-' | b'.' | b'(' | b')');
+        let plain = text.bytes().skip(usize::from(plus)).all(|byte| byte.is_ascii_digit() || ornament(byte));
+        if !plain {
+            return None;
+        }
+        if plus && text.starts_with('+') {
+            return Self::canonical(digits.as_bytes());
+        }
+        let american = region.is_some_and(|region| plan::is_nanp_region(region.as_region_str().as_str()));
+        match digits.len() {
+            10 if american && !plus => Self::canonical(format!("1{digits}").as_bytes()),
+            11 if american && !plus && digits.starts_with('1') => Self::canonical(digits.as_bytes()),
+            _ => None,
+        }
     }
 
     fn without_region(digits: &str) -> Result<Self, NumberError> {
@@ -202,9 +224,11 @@ impl Number {
     }
 
     fn pack(digits: &[u8]) -> Self {
-        Self(digits.iter().fold(0, |value: u64, digit| {
-            value.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0')))
-        }))
+        Self(
+            digits.iter().fold(0, |value: u64, digit| {
+                value.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0')))
+            }),
+        )
     }
 }
 

@@ -34,9 +34,10 @@ struct Regions {
 /// The country that a place lies under for the purposes of law: `US` for its territories and states, else the country.
 #[must_use]
 pub fn country_group(place: Jurisdiction) -> Jurisdiction {
-    match place.as_str() {
-        "PR" | "VI" | "GU" | "AS" | "MP" | "UM" => Jurisdiction::US,
-        _ => place.root(),
+    match place.country() {
+        Some(country) => country,
+        None if matches!(place.as_str(), "PR" | "VI" | "GU" | "AS" | "MP" | "UM") => Jurisdiction::US,
+        None => place,
     }
 }
 
@@ -46,20 +47,32 @@ pub(super) fn places(country: Jurisdiction) -> &'static [Place] {
     find(country).map_or(&[], |country| &country.places)
 }
 
-/// The one name of a place that has two: `GP` for `FR-971`.
-pub(super) fn canonical(code: Jurisdiction) -> Jurisdiction {
+/// What a code names.
+pub(super) enum Known {
+    /// A country.
+    Whole(Jurisdiction),
+    /// A part of one, with its zones.
+    Part(Jurisdiction, &'static Zones),
+}
+
+/// What a code names, under its one name where it has two: `GP` for `FR-971`. A part that is not in the tables has the
+/// zones of its country.
+pub(super) fn look_up(code: Jurisdiction) -> Result<Known, UnknownCountry> {
     match part(code) {
-        Some(Part::Alias(country)) => *country,
-        _ => code,
+        Some(Part::Zones(zones)) => Ok(Known::Part(code, zones)),
+        Some(Part::Alias(country)) => Ok(Known::Whole(*country)),
+        None => {
+            let country = find(code.root()).ok_or(UnknownCountry)?;
+            Ok(if country.code == code { Known::Whole(code) } else { Known::Part(code, &country.zones) })
+        }
     }
 }
 
-/// A place with all its zones. A part that is not in the tables has the zones of its country.
+/// A place with all its zones.
 pub(super) fn place(code: Jurisdiction) -> Result<Place, UnknownCountry> {
-    let jurisdiction = canonical(code);
-    let zones = match part(jurisdiction) {
-        Some(Part::Zones(zones)) => zones,
-        _ => &find(jurisdiction.root()).ok_or(UnknownCountry)?.zones,
+    let (jurisdiction, zones) = match look_up(code)? {
+        Known::Part(code, zones) => (code, zones),
+        Known::Whole(code) => (code, &find(code).ok_or(UnknownCountry)?.zones),
     };
     Ok(Place { jurisdiction, zones: zones.clone() })
 }
@@ -83,7 +96,9 @@ pub(super) fn read_zones(text: &str) -> Zones {
 /// Reads `US-AZ=America/Denver,America/Phoenix;US-NM=America/Denver`.
 pub(super) fn read_places(text: &str) -> Vec<Place> {
     let pairs = text.split(';').filter_map(|entry| entry.split_once('='));
-    pairs.filter_map(|(code, zones)| Some(Place { jurisdiction: code.parse().ok()?, zones: read_zones(zones) })).collect()
+    pairs
+        .filter_map(|(code, zones)| Some(Place { jurisdiction: code.parse().ok()?, zones: read_zones(zones) }))
+        .collect()
 }
 
 fn find(country: Jurisdiction) -> Option<&'static Country> {
@@ -119,12 +134,14 @@ fn read() -> Regions {
     }
     countries.sort_by_key(|country| country.code);
     for whole in [Jurisdiction::US, Jurisdiction::CANADA] {
-        let mut places: Vec<Place> = parts.iter().filter(|(code, _)| code.country() == Some(whole)).filter_map(|(code, part)| {
-            match part {
+        let mut places: Vec<Place> = parts
+            .iter()
+            .filter(|(code, _)| code.country() == Some(whole))
+            .filter_map(|(code, part)| match part {
                 Part::Zones(zones) => Some(Place { jurisdiction: *code, zones: zones.clone() }),
                 Part::Alias(alias) => countries.iter().find(|country| country.code == *alias)?.places.first().cloned(),
-            }
-        }).collect();
+            })
+            .collect();
         // The Minor Outlying Islands have no residents.
         places.retain(|place| place.jurisdiction.as_str() != "UM");
         places.sort_by_key(|place| place.jurisdiction);
@@ -183,7 +200,9 @@ mod tests {
 
     #[test]
     fn overseas_parts_are_the_countries_iso_also_lists() {
-        for (code, country) in [("FR-971", "GP"), ("FR-RE", "RE"), ("FR-974", "RE"), ("US-PR", "PR"), ("US-GU", "GU"), ("FI-01", "AX")] {
+        for (code, country) in
+            [("FR-971", "GP"), ("FR-RE", "RE"), ("FR-974", "RE"), ("US-PR", "PR"), ("US-GU", "GU"), ("FI-01", "AX")]
+        {
             assert_eq!(place(code.parse().unwrap()).unwrap().jurisdiction.as_str(), country);
         }
         for (code, group) in [("PR", "US"), ("US-FL", "US"), ("MP", "US"), ("GP", "GP"), ("DE-BY", "DE")] {

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::number::Number;
 use super::plan::{self, Finding, Origin, Settled};
-use super::region::{country_group, unite};
+use super::region::{Known, country_group, unite};
 use super::{Jurisdiction, LineType, NumberType, Place, Zones, postal, region};
 use crate::time::ZoneId;
 
@@ -183,11 +183,8 @@ pub fn resolve(number: Number, location: &Location, posture: LocationPosture) ->
 
 fn look_up(number: Number) -> Finding {
     let (digits, len) = number.digits();
-    let unknown = Finding {
-        number_type: NumberType::Unknown,
-        assigned: false,
-        origin: Origin::Nowhere(NoPlaceReason::Global),
-    };
+    let unknown =
+        Finding { number_type: NumberType::Unknown, assigned: false, origin: Origin::Nowhere(NoPlaceReason::Global) };
     // A number is only ever made with a known calling code.
     plan::split(digits.get(..len).unwrap_or(&[])).map_or(unknown, |(code, national)| code.find(national))
 }
@@ -207,10 +204,11 @@ fn undirected(settled: Settled, location: &Location, posture: LocationPosture) -
     Places::Static(if custom { settled.with_custom } else { settled.places })
 }
 
-/// One place that the location names. `Whole` is a country given without its part.
+/// One place that the location names.
 enum Home {
     Part(Place),
-    Whole(Jurisdiction, Place),
+    /// A country given without its part.
+    Whole(Jurisdiction),
 }
 
 /// The places that residences and postal code name. A country that merely repeats the number's own is left out, so that
@@ -218,10 +216,9 @@ enum Home {
 fn homes(location: &Location, number: Option<Settled>) -> Result<SmallVec<[Home; 2]>, LocationError> {
     let mut homes: SmallVec<[Home; 2]> = SmallVec::new();
     for code in &location.residences {
-        let place = region::place(*code).map_err(|_| LocationError::UnknownCountry(*code))?;
-        homes.push(match place.jurisdiction.country() {
-            Some(_) => Home::Part(place),
-            None => Home::Whole(place.jurisdiction, place),
+        homes.push(match region::look_up(*code).map_err(|_| LocationError::UnknownCountry(*code))? {
+            Known::Whole(country) => Home::Whole(country),
+            Known::Part(jurisdiction, zones) => Home::Part(Place { jurisdiction, zones: zones.clone() }),
         });
     }
     if let Some(zip) = location.postal_code.as_deref().filter(|zip| !zip.trim().is_empty()) {
@@ -234,7 +231,8 @@ fn homes(location: &Location, number: Option<Settled>) -> Result<SmallVec<[Home;
 fn postal(homes: &mut SmallVec<[Home; 2]>, zip: &str, number: Option<Settled>) -> Result<(), LocationError> {
     let american = |place: &Place| country_group(place.jurisdiction) == Jurisdiction::US;
     let here = |home: &Home| match home {
-        Home::Part(place) | Home::Whole(_, place) => american(place),
+        Home::Part(place) => american(place),
+        Home::Whole(country) => country_group(*country) == Jurisdiction::US,
     };
     let applies = match homes.is_empty() {
         true => number.is_some_and(|settled| settled.places.iter().all(american)),
@@ -258,9 +256,10 @@ fn postal(homes: &mut SmallVec<[Home; 2]>, zip: &str, number: Option<Settled>) -
         }
     }
     // A territory is a country to ISO, and has one zone: nothing to narrow.
-    agreed |= homes.iter().any(|home| matches!(home, Home::Whole(code, _) if places.iter().any(|p| p.jurisdiction == *code)));
+    let named = |code: Jurisdiction| places.iter().any(|place| place.jurisdiction == code);
+    agreed |= homes.iter().any(|home| matches!(home, Home::Whole(code) if named(*code)));
     if !agreed {
-        homes.retain(|home| !matches!(home, Home::Whole(code, _) if *code == Jurisdiction::US));
+        homes.retain(|home| !matches!(home, Home::Whole(code) if *code == Jurisdiction::US));
         homes.extend(places.iter().cloned().map(Home::Part));
     }
     Ok(())
@@ -269,45 +268,33 @@ fn postal(homes: &mut SmallVec<[Home; 2]>, zip: &str, number: Option<Settled>) -
 /// Posture `Strictest`: the law and zones of number and residence together.
 fn joined(settled: Settled, homes: SmallVec<[Home; 2]>) -> Places {
     let own = settled.places;
-    if let [place] = own
-        && homes.iter().all(|home| adds_nothing(place, home))
-    {
-        return Places::Static(own);
+    if homes.iter().all(|home| adds_nothing(own, home)) {
+        // A country alone says nothing of the border towns either.
+        let vague = homes.iter().all(|home| matches!(home, Home::Whole(_)));
+        return Places::Static(if vague { settled.with_custom } else { own });
     }
-    let nowhere_yet = own.len() > MANY;
     let mut places: SmallVec<[Place; 2]> = own.iter().cloned().collect();
     let mut zones = Zones::new();
-    let mut repeats = true;
-    for home in homes {
+    for home in homes.into_iter().filter(|home| !adds_nothing(own, home)) {
         match home {
-            Home::Whole(country, _) if own.iter().any(|place| within(place.jurisdiction, country)) => {}
-            Home::Whole(country, _) => {
-                repeats = false;
+            Home::Whole(country) => {
                 for part in region::places(country) {
-                    add(&mut places, &mut zones, part.clone());
+                    add(&mut places, part.clone());
                 }
             }
-            // Among all of +1 already.
-            Home::Part(home) if nowhere_yet && own.contains(&home) => {}
             Home::Part(home) => {
-                repeats = false;
                 let country = home.jurisdiction.root();
-                let open = own.iter().find(|place| place.jurisdiction == country);
-                if let Some(open) = open {
+                if let Some(open) = own.iter().find(|place| place.jurisdiction == country) {
                     places.retain(|place| place.jurisdiction != country);
                     if settled.pinned {
                         unite(&mut zones, &open.zones);
                     }
                 }
-                add(&mut places, &mut zones, home);
+                add(&mut places, home);
             }
         }
     }
-    if repeats {
-        return Places::Static(settled.with_custom);
-    }
-    places.sort_by_key(|place| place.jurisdiction);
-    if !nowhere_yet {
+    if own.len() <= MANY {
         for place in &places {
             unite(&mut zones, &place.zones);
         }
@@ -322,11 +309,11 @@ fn joined(settled: Settled, homes: SmallVec<[Home; 2]>) -> Places {
 /// multiply, and every one of them has to be open anyway.
 const MANY: usize = 40;
 
-/// Whether a home leaves the only place of a number as it is.
-fn adds_nothing(place: &Place, home: &Home) -> bool {
+/// Whether a home is among the places of a number already, with the zones they have.
+fn adds_nothing(own: &[Place], home: &Home) -> bool {
     match home {
-        Home::Part(home) => home == place,
-        Home::Whole(country, home) => country.as_str() == place.jurisdiction.as_str() && home.zones == place.zones,
+        Home::Part(home) => (own.len() == 1 || own.len() > MANY) && own.contains(home),
+        Home::Whole(country) => own.iter().any(|place| within(place.jurisdiction, *country)),
     }
 }
 
@@ -335,32 +322,33 @@ fn within(place: Jurisdiction, country: Jurisdiction) -> bool {
     place == country || place.root() == country || country_group(place) == country
 }
 
-/// Adds a place, or its zones to the same place.
-fn add(places: &mut SmallVec<[Place; 2]>, zones: &mut Zones, new: Place) {
-    unite(zones, &new.zones);
-    match places.iter_mut().find(|place| place.jurisdiction == new.jurisdiction) {
-        Some(known) => unite(&mut known.zones, &new.zones),
-        None => places.push(new),
+/// Adds a place to a sorted list, or its zones to the same place.
+fn add(places: &mut SmallVec<[Place; 2]>, new: Place) {
+    match places.binary_search_by_key(&new.jurisdiction, |place| place.jurisdiction) {
+        Ok(at) => {
+            if let Some(known) = places.get_mut(at) {
+                unite(&mut known.zones, &new.zones);
+            }
+        }
+        Err(at) => places.insert(at, new),
     }
 }
 
 /// Posture `Residence`: the homes alone. Of a country given whole, those places of the number that lie in it, if any.
 fn at_home(settled: Settled, homes: SmallVec<[Home; 2]>) -> Places {
     let mut places: SmallVec<[Place; 2]> = SmallVec::new();
-    let mut zones = Zones::new();
     for home in homes {
         match home {
-            Home::Part(home) => add(&mut places, &mut zones, home),
-            Home::Whole(country, _) => {
+            Home::Part(home) => add(&mut places, home),
+            Home::Whole(country) => {
                 let inside = || settled.places.iter().filter(|place| within(place.jurisdiction, country));
                 let all = if inside().next().is_none() { region::places(country) } else { &[] };
                 for place in inside().chain(all) {
-                    add(&mut places, &mut zones, place.clone());
+                    add(&mut places, place.clone());
                 }
             }
         }
     }
-    places.sort_by_key(|place| place.jurisdiction);
     Places::Owned(places)
 }
 

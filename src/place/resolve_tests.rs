@@ -120,8 +120,16 @@ fn split_area_codes_and_their_overlays_have_both_clocks() {
 #[test]
 fn codes_missing_from_the_library_have_their_states() {
     for (code, state) in [
-        (679, "US-MI"), (861, "US-IL"), (436, "US-OH"), (837, "US-CA"), (357, "US-CA"), (729, "US-TN"), (471, "US-MS"),
-        (624, "US-NY"), (465, "US-NY"), (457, "US-LA"),
+        (679, "US-MI"),
+        (861, "US-IL"),
+        (436, "US-OH"),
+        (837, "US-CA"),
+        (357, "US-CA"),
+        (729, "US-TN"),
+        (471, "US-MS"),
+        (624, "US-NY"),
+        (465, "US-NY"),
+        (457, "US-LA"),
     ] {
         let resolution = full(&format!("+1{code}2345678"), &Location::default(), STRICT);
         assert!(shown(&resolution).starts_with(&format!("{state} ")), "{code}");
@@ -234,7 +242,10 @@ fn a_residence_adds_its_law_and_zones() {
     assert_eq!(with("+33612345678", &at(&["FR"])), "FR Paris");
     assert_eq!(with("+33612345678", &at(&["FR-974"])), "FR Paris Reunion | RE Paris Reunion");
     assert_eq!(with("+33612345678", &at(&["DE-BY"])), "DE-BY Berlin Paris | FR Berlin Paris");
-    assert_eq!(with("+442079460123", &at(&["GG", "FR"])), "FR Guernsey London Paris | GB Guernsey London Paris | GG Guernsey London Paris");
+    assert_eq!(
+        with("+442079460123", &at(&["GG", "FR"])),
+        "FR Guernsey London Paris | GB Guernsey London Paris | GG Guernsey London Paris"
+    );
     assert_eq!(with("+13055550143", &at(&["US-PR"])), "PR New_York Puerto_Rico | US-FL New_York Puerto_Rico");
 }
 
@@ -246,14 +257,22 @@ fn a_residence_within_the_numbers_country_is_narrower() {
     assert_eq!(with("+34922123456", &at(&["ES-MD"])), "ES-MD Canary Madrid", "the prefix speaks for the Canaries");
     assert_eq!(with("+61491570156", &at(&["AU-NSW"])), "AU-NSW Adelaide Lord_Howe Sydney");
     assert_eq!(with("+5511912345678", &at(&["BR-SP"])), "BR-SP Sao_Paulo");
-    assert_eq!(with("+5511912345678", &at(&["BR-AM"])), "BR-AM Manaus Rio_Branco Sao_Paulo | BR-SP Manaus Rio_Branco Sao_Paulo");
+    assert_eq!(
+        with("+5511912345678", &at(&["BR-AM"])),
+        "BR-AM Manaus Rio_Branco Sao_Paulo | BR-SP Manaus Rio_Branco Sao_Paulo"
+    );
 }
 
 #[test]
 fn a_country_that_holds_the_numbers_place_adds_nothing() {
-    for (number, country) in [("+12125550143", "US"), ("+17875550143", "US"), ("+14165550123", "CA"), ("+34922123456", "ES"),
-        ("+5511912345678", "BR"), ("+19025550177", "CA")]
-    {
+    for (number, country) in [
+        ("+12125550143", "US"),
+        ("+17875550143", "US"),
+        ("+14165550123", "CA"),
+        ("+34922123456", "ES"),
+        ("+5511912345678", "BR"),
+        ("+19025550177", "CA"),
+    ] {
         let alone = full(number, &Location::default(), STRICT);
         assert_eq!(full(number, &at(&[country]), STRICT), alone, "{number}");
         assert_eq!(full(number, &at(&[country]), HOME).plausible, alone.plausible, "{number}");
@@ -276,7 +295,12 @@ fn an_explicit_zone_is_the_only_one() {
     assert_eq!(with("+12125550143", &zoned(&["US-FL"], "America/Chicago")), "US-FL Chicago | US-NY Chicago");
     let everywhere = full("+12225550143", &zoned(&[], "America/Chicago"), STRICT);
     assert_eq!(everywhere.plausible.iter().count(), 87);
-    assert!(everywhere.plausible.iter().all(|place| place.zones.as_slice() == [ZoneId::by_name("America/Chicago").unwrap()]));
+    assert!(
+        everywhere
+            .plausible
+            .iter()
+            .all(|place| place.zones.as_slice() == [ZoneId::by_name("America/Chicago").unwrap()])
+    );
 }
 
 #[test]

@@ -89,9 +89,10 @@ impl Table {
         loop {
             let mut changed = false;
             for (state, row) in self.next.iter().enumerate().rev() {
-                let joined = row.iter().filter(|to| **to != DEAD).fold(0, |sum, to| {
-                    sum | marks.get(usize::from(*to)).copied().unwrap_or(0)
-                });
+                let joined = row
+                    .iter()
+                    .filter(|to| **to != DEAD)
+                    .fold(0, |sum, to| sum | marks.get(usize::from(*to)).copied().unwrap_or(0));
                 if let Some(slot) = marks.get_mut(state)
                     && *slot | joined != *slot
                 {
@@ -107,7 +108,51 @@ impl Table {
 
     /// How many states there are, the dead one included.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.next.len()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_ends_in_the_class_of_all_patterns_that_match_whole() {
+        let seen = std::cell::RefCell::new(Vec::new());
+        let table = Table::build(&["[2-9]\\d{2}", "2\\d{2}", "2\\d{3}"], |matched| {
+            let mut seen = seen.borrow_mut();
+            seen.push(matched.to_vec());
+            u16::try_from(seen.len()).unwrap()
+        })
+        .unwrap();
+        let class = |digits: &str| match table.walk(digits.as_bytes()).class {
+            0 => Vec::new(),
+            class => seen.borrow().get(usize::from(class) - 1).cloned().unwrap(),
+        };
+        assert_eq!(class("345"), [0]);
+        assert_eq!(class("234"), [0, 1]);
+        assert_eq!(class("2345"), [2]);
+        for none in ["", "2", "23", "23456", "134", "3456"] {
+            assert!(class(none).is_empty(), "{none}");
+        }
+        assert!(table.len() < 12);
+    }
+
+    #[test]
+    fn what_may_still_follow_is_known_of_every_state() {
+        let table = Table::build(&["80\\d{2}", "90\\d{2}"], |matched| if matched == [0] { 1 } else { 2 }).unwrap();
+        let marks = table.reachable(|class| class);
+        let mark = |digits: &str| marks.get(usize::from(table.walk(digits.as_bytes()).last)).copied();
+        assert_eq!(mark("80"), Some(1));
+        assert_eq!(mark("8012"), Some(1));
+        assert_eq!(mark("9"), Some(2));
+        assert_eq!(mark(""), Some(3));
+    }
+
+    #[test]
+    fn a_broken_pattern_builds_nothing() {
+        assert!(Table::build(&["(("], |_| 1).is_none());
     }
 }

@@ -15,7 +15,11 @@ struct Prefix {
 
 /// What a national number's prefix says beyond its country; `None` where it says nothing.
 pub(super) fn find(
-    code: u16, national: &[u8], number_type: NumberType, assigned: bool, region: Option<Jurisdiction>,
+    code: u16,
+    national: &[u8],
+    number_type: NumberType,
+    assigned: bool,
+    region: Option<Jurisdiction>,
 ) -> Option<Settled> {
     let list = prefixes().get(&code)?;
     let prefix = list.iter().find(|prefix| national.starts_with(prefix.digits))?;
