@@ -6,7 +6,6 @@ use super::{Error, Exit, Global, explain, now, output, remote};
 use crate::access::{Caller, Role};
 use crate::engine::{Clock, Failure};
 use crate::proto::v1;
-use crate::proto::v1::check_service_client::CheckServiceClient;
 
 /// May this number be called or texted now?
 #[derive(Debug, clap::Args)]
@@ -82,7 +81,7 @@ impl Args {
 }
 
 async fn ask(server: &str, request: v1::CheckRequest) -> Result<v1::Decision, Error> {
-    let mut client = CheckServiceClient::new(remote::connect(server).await?);
+    let mut client = remote::checks(server).await?;
     let response = client.check(request).await.map_err(|status| remote::refused(&status))?;
     response.into_inner().decision.ok_or_else(|| Error::said(format!("{server}: answered without a decision")))
 }

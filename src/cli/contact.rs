@@ -11,7 +11,6 @@ use crate::contact::{Channel, OptOutSource, Purpose, Term};
 use crate::engine::{Clock, Failure};
 use crate::place::Number;
 use crate::proto::v1;
-use crate::proto::v1::consent_service_client::ConsentServiceClient;
 use crate::proto::well_known::Timestamp;
 use crate::time::Instant;
 
@@ -110,7 +109,7 @@ async fn show(whose: Whose, global: &Global) -> Result<Exit, Error> {
         v1::GetContactRequest { number: whose.number, default_region: whose.default_region.unwrap_or_default() };
     let found = match &whose.kept.server {
         Some(server) => {
-            let mut client = ConsentServiceClient::new(remote::connect(server).await?);
+            let mut client = remote::contacts(server).await?;
             match client.get_contact(request).await {
                 Ok(response) => response.into_inner().contact,
                 Err(status) if status.code() == tonic::Code::NotFound => None,
@@ -144,7 +143,7 @@ async fn opt_out(args: OptOutArgs, global: &Global) -> Result<Exit, Error> {
     let request_id = request.request_id.clone();
     let response = match &args.whose.kept.server {
         Some(server) => {
-            let mut client = ConsentServiceClient::new(remote::connect(server).await?);
+            let mut client = remote::contacts(server).await?;
             let response = client.record_opt_out(request).await;
             response.map_err(|status| again(&remote::refused(&status), &request_id))?.into_inner()
         }

@@ -18,6 +18,7 @@ pub mod packs;
 pub mod progress;
 mod question;
 mod remote;
+mod scrub;
 pub mod serve;
 mod source;
 mod terms;
@@ -80,6 +81,8 @@ pub enum Command {
     Serve(serve::Args),
     /// Ask about one number, and have the answer explained
     Check(Box<check::Args>),
+    /// Filter a CSV file: every row gets a verdict, its reasons, and when to try again
+    Scrub(Box<scrub::Args>),
     /// Look into the rules in force, and test them
     #[command(subcommand)]
     Law(law::Command),
@@ -120,6 +123,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
     match cli.command {
         Command::Serve(args) => serve::run(args, global).await,
         Command::Check(args) => check::run(*args, global).await,
+        Command::Scrub(args) => scrub::run(*args, global).await,
         Command::Law(command) => law::run(command, global).await,
         Command::Contact(command) => contact::run(command, global).await,
         Command::Audit(command) => audit::run(command, global).await,

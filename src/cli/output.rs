@@ -80,7 +80,8 @@ pub fn table(rows: &[Vec<String>]) -> String {
             line.extend(std::iter::repeat_n(' ', (width + 2).saturating_sub(cell.chars().count())));
         }
         if let Some(last) = row.get(widths.len()) {
-            line.push_str(&folded(last, indent, indent));
+            let fits = indent + last.chars().count() <= WIDTH;
+            line.push_str(&if fits { last.clone() } else { folded(last, indent, indent) });
         }
         out.push_str(line.trim_end());
         out.push('\n');

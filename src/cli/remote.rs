@@ -6,16 +6,37 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt as _;
 
 use super::{Error, error};
+use crate::proto::v1::check_service_client::CheckServiceClient;
+use crate::proto::v1::consent_service_client::ConsentServiceClient;
 
-/// How long a server may take to answer the telephone, and to answer.
+/// How long a server may take to take the connection, and to answer.
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(60);
+
+/// The largest answer read: that to a batch of questions about numbers that could be anywhere.
+const ANSWER_BYTES: usize = 64 << 20;
+
+/// Asks for checks.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn checks(url: &str) -> Result<CheckServiceClient<Channel>, Error> {
+    Ok(CheckServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
+/// Asks about contacts.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn contacts(url: &str) -> Result<ConsentServiceClient<Channel>, Error> {
+    Ok(ConsentServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
+}
 
 /// Connects to a server.
 ///
 /// # Errors
 /// The address is none, or nobody answers there.
-pub(super) async fn connect(url: &str) -> Result<Channel, Error> {
+async fn connect(url: &str) -> Result<Channel, Error> {
     let bad = || Error::said(format!("--server {url}: not an address such as http://127.0.0.1:50051"));
     if !url.starts_with("http://") {
         return Err(bad());
