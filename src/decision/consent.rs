@@ -56,7 +56,9 @@ fn is_fit(
         || consent.flags.contains(crate::contact::Flag::ThirdParty);
     let after_listing = || match listing {
         Some(Listing::Listed { since }) => since.zip(consent.given_at).is_some_and(|(entry, given)| given > entry),
-        _ => true,
+        // Where no fresh copy says otherwise, the number may have been entered since the consent.
+        Some(Listing::Unknown { .. }) => false,
+        Some(Listing::Clear { .. }) | None => true,
     };
     let after_reassignment = || {
         let reassigned = scene.evidence.reassigned(scene.postures.stored_facts_only);

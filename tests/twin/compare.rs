@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ringfence::decision::{Decision, decide};
+use ringfence::decision::{Decision, Question, decide};
 use ringfence::law::{Body, Family, Window};
 use ringfence::time::Instant;
 
@@ -53,7 +53,12 @@ fn flips_there(asked: &Asked, twin: &Twin<'_>, decision: &Decision, flip: Option
         }
         let reasons = twin.reasons(Instant::from_millis(at));
         let told = flip.map_or("none".to_owned(), |flip| flip.to_string());
-        Err(format!("{name} is {told}, but the twin turns at {}: {reasons:?}", Instant::from_millis(at)))
+        let there = decide(&Question { now: Instant::from_millis(at), ..asked.question() });
+        let own: Vec<_> = there.reasons.iter().map(|reason| reason.rule_id().to_owned()).collect();
+        Err(format!(
+            "{name} is {told}, but the twin turns at {}: {reasons:?}; asked there, decide says {own:?}",
+            Instant::from_millis(at)
+        ))
     };
     if let Some(flip) = flip {
         if flip.millis() <= now || flip.millis() > end {

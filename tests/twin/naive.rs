@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use ringfence::contact::{
-    Age, Consent, FrequencyCap, Grade, LegalForm, OptOut, PastAttempt, Period, Policy, Purpose, Reassigned,
+    Age, Consent, FrequencyCap, Grade, LegalForm, OptOut, Outcome, PastAttempt, Period, Policy, Purpose, Reassigned,
     ReassignedAnswer, Relationship, Set, Technology, Term, Transfer,
 };
 use ringfence::decision::Question;
@@ -219,14 +219,12 @@ impl<'a> Twin<'a> {
     pub fn reasons(&self, t: Instant) -> Reasons {
         let mut reasons = self.grounds.clone();
         for check in &self.checks {
-            for variant in &check.variants {
-                match self.word(check, *variant, t) {
-                    Word::Fine => {}
-                    Word::Denies => drop(reasons.insert((check.rule.id.to_string(), check.rule.family))),
-                    Word::Promise => {
-                        reasons.insert(("ringfence.consent.promised_frequency".to_owned(), Family::Cap));
-                    }
-                }
+            let words: Vec<Word> = check.variants.iter().map(|variant| self.word(check, *variant, t)).collect();
+            // A promise is the reason only where it is all that stands in the way.
+            if words.iter().any(|word| matches!(word, Word::Denies)) {
+                reasons.insert((check.rule.id.to_string(), check.rule.family));
+            } else if words.iter().any(|word| matches!(word, Word::Promise)) {
+                reasons.insert(("ringfence.consent.promised_frequency".to_owned(), Family::Cap));
             }
         }
         if self.own_denies(t) {
@@ -372,7 +370,8 @@ impl<'a> Twin<'a> {
             Tie::Inquiry => recent(r.last_inquiry_at),
             Tie::Donation => recent(r.last_donation_at),
             Tie::EndedContract => recent(r.contract_ended_at),
-            Tie::Contract => r.contract_active == Some(true),
+            // Said to run, and not ended by its own date.
+            Tie::Contract => r.contract_active == Some(true) && r.contract_ended_at.is_none_or(|ended| t < ended),
             Tie::Personal => r.personal == Some(true),
         }
     }
@@ -392,7 +391,7 @@ impl<'a> Twin<'a> {
             check.zones.iter().any(|zone| t >= day_start(*zone, moved(local(*zone, from).day, span)))
         };
         let used = c.last_used_at.filter(|used| *used <= t).map_or(given, |used| used.max(given));
-        let third_party = c.obtained_from.as_deref() == Some("third_party");
+        let third_party = c.obtained_from.as_deref().is_some_and(|from| from != "person");
         self.covers(c, withdrawn, v, t)
             && c.grade.is_some_and(|grade| grade >= needs.grade)
             && needs.flags.within(c.flags)
@@ -409,7 +408,7 @@ impl<'a> Twin<'a> {
                 || matches!(listed, Some(Listed::Hit(Some(since))) if given > *since)
                 || matches!(listed, Some(Listed::Clear)))
             && (!needs.after_reassignment
-                || self.reassigned(t).is_some_and(|fact| fact.checked_at.is_some_and(|asked| given > asked)))
+                || self.reassigned(t).is_none_or(|fact| fact.checked_at.is_some_and(|asked| given > asked)))
             && (!needs.slot || c.preferred_slot.is_some_and(|slot| slot.starts_at <= t && t < slot.ends_at))
     }
 
@@ -429,21 +428,17 @@ impl<'a> Twin<'a> {
             && (c.products.is_empty() || attempt.subject.as_ref().is_some_and(|s| c.products.contains(s)))
     }
 
-    /// Whether the frequency promised with a consent is used up in any zone.
+    /// Whether the frequency promised with a consent is used up in any zone: by this seller, within the consent's scope.
     fn used_up(&self, (c, ..): &Told<'_>, check: &Check<'_>, _: Variant, t: Instant) -> bool {
         let Some(FrequencyCap { count, period }) = c.frequency_cap else { return false };
-        let rests = |past: &PastAttempt| {
-            past.channel.is_none_or(|channel| any(c.channels, channel))
-                && past.technology.is_none_or(|technology| any(c.technologies, technology))
-                && past.purpose.is_none_or(|purpose| any(c.purposes, purpose))
-                && (c.sellers.is_empty() || past.seller.as_ref().is_none_or(|seller| c.sellers.contains(seller)))
-                && (c.products.is_empty() || past.subject.as_ref().is_none_or(|s| c.products.contains(s)))
+        let counts = Counts {
+            channels: c.channels,
+            technologies: c.technologies,
+            purposes: c.purposes,
+            per_seller: true,
+            ..Counts::default()
         };
-        check.zones.iter().any(|zone| {
-            let within = self.attempts().into_iter().filter(|past| rests(past));
-            let n = within.filter(|past| self.inside(Window::Calendar(period), past, *zone, t)).count();
-            u32::try_from(n).unwrap() >= count
-        })
+        check.zones.iter().any(|zone| self.count(Window::Calendar(period), &counts, *zone, t) >= count)
     }
 
     fn opted_out(&self, v: Variant, whatever_since: Option<Instant>, t: Instant) -> bool {
@@ -456,6 +451,7 @@ impl<'a> Twin<'a> {
                 Some(since) => {
                     (opt_out.scope.sellers.is_empty() || opt_out.scope.sellers.contains(&self.q.attempt.seller))
                         && opt_out.at.is_none_or(|at| at >= since)
+                        && !self.q.attempt.legally_required
                 }
             };
             exists && reaches && !self.consents().iter().any(|c| self.reopens(c, opt_out, recorded, v, t))
@@ -464,31 +460,26 @@ impl<'a> Twin<'a> {
 
     fn reaches(&self, opt_out: &OptOut) -> bool {
         let (attempt, scope) = (self.q.attempt, &opt_out.scope);
-        let listed = any(scope.channels, attempt.channel)
-            && any(scope.purposes, attempt.purpose)
-            && (scope.sellers.is_empty() || scope.sellers.contains(&attempt.seller))
-            && (scope.subjects.is_empty() || attempt.subject.as_ref().is_none_or(|s| scope.subjects.contains(s)));
-        let names_nothing_but_channels =
+        let only_channels =
             scope.purposes.is_empty() && scope.sellers.is_empty() && scope.subjects.is_empty() && !scope.everything;
-        let spared = attempt.purpose == Purpose::Emergency || attempt.legally_required;
-        listed
-            && match () {
-                () if names_nothing_but_channels => attempt.purpose == Purpose::Marketing,
-                // Purposes named are meant as said.
-                () if !scope.purposes.is_empty() && !scope.everything => true,
-                () => !spared,
-            }
+        let purpose = if only_channels {
+            attempt.purpose == Purpose::Marketing
+        } else {
+            scope.everything || any(scope.purposes, attempt.purpose)
+        };
+        purpose
+            && any(scope.channels, attempt.channel)
+            && (scope.sellers.is_empty() || scope.sellers.contains(&attempt.seller))
+            && (scope.subjects.is_empty() || attempt.subject.as_ref().is_none_or(|s| scope.subjects.contains(s)))
+            && !attempt.legally_required
     }
 
+    /// A consent of grade EXPRESS or stronger that covers the attempt, given later than the opt-out was said; against
+    /// a recorded opt-out also recorded later, with its evidence.
     fn reopens(&self, (c, withdrawn, kept): &Told<'_>, o: &OptOut, recorded: bool, v: Variant, t: Instant) -> bool {
-        let (Some(given), Some(at)) = (c.given_at, o.at) else { return false };
-        let later = given > at;
-        let recorded_later = match (recorded, kept, c.recorded_at) {
-            (false, ..) => true,
-            (true, true, Some(recorded_at)) => recorded_at > o.recorded_at.unwrap_or(at).min(at),
-            _ => false,
-        };
-        c.grade.is_some_and(|grade| grade >= Grade::Express) && later && recorded_later && self.covers(c, withdrawn, v, t)
+        let later = c.given_at.is_some_and(|given| o.at.is_some_and(|at| given > at));
+        let on_record = *kept && c.recorded_at > o.recorded_at && c.evidence_ref.is_some();
+        c.grade >= Some(Grade::Express) && later && (!recorded || on_record) && self.covers(c, withdrawn, v, t)
     }
 
     fn count(&self, window: Window, counts: &Counts, zone: ZoneId, t: Instant) -> u32 {
@@ -522,22 +513,23 @@ impl<'a> Twin<'a> {
     }
 
     fn triggers(&self, after: Trigger, counts: &Counts, t: Instant) -> Vec<Instant> {
-        let outcome = match after {
-            Trigger::Conversation => ringfence::contact::Outcome::Conversation,
-            Trigger::Refusal => ringfence::contact::Outcome::Refused,
+        // Who refused was spoken with.
+        let outcomes: &[Outcome] = match after {
+            Trigger::Conversation => &[Outcome::Conversation, Outcome::Refused],
+            Trigger::Refusal => &[Outcome::Refused],
         };
         let live = self.q.evidence.live;
         let mut triggers = Vec::new();
         for past in self.attempts() {
-            if past.outcome == Some(outcome) && self.agrees(past, counts) && (live || past.earliest <= t) {
-                let ended = past.ended_at.filter(|ended| live || *ended <= t);
-                triggers.push(ended.map_or(past.latest, |ended| ended.max(past.latest)));
+            if past.outcome.is_some_and(|outcome| outcomes.contains(&outcome)) && self.agrees(past, counts) {
+                triggers.push(past.ended_at.map_or(past.latest, |ended| ended.max(past.latest)));
             }
         }
         if after == Trigger::Conversation {
             let told = [self.q.evidence.stored.last_conversation_at, self.q.evidence.asserted.last_conversation_at];
-            triggers.extend(told.into_iter().flatten().filter(|at| live || *at <= t));
+            triggers.extend(told.into_iter().flatten());
         }
+        triggers.retain(|at| live || *at <= t);
         triggers
     }
 
@@ -663,13 +655,14 @@ impl<'a> Twin<'a> {
 
     fn mechanism_suffices(&self, bands: &[Band]) -> bool {
         let transfer = self.transfer();
-        // Not known is held to be many.
-        let persons = transfer.and_then(|transfer| transfer.persons_since_january).unwrap_or(u64::MAX);
-        let Some(band) = bands.iter().find(|band| band.below.is_none_or(|ceiling| persons < ceiling)) else {
-            return false;
-        };
         let mechanism = transfer.and_then(|transfer| transfer.mechanism);
-        band.mechanisms.is_empty() || mechanism.is_some_and(|mechanism| band.mechanisms.contains(&mechanism))
+        let has = |band: &Band| mechanism.is_some_and(|mechanism| band.mechanisms.contains(&mechanism));
+        // Of how many is not known, some mechanism must be there that suffices for some number.
+        let Some(persons) = transfer.and_then(|transfer| transfer.persons_since_january) else {
+            return bands.iter().any(has);
+        };
+        let band = bands.iter().find(|band| band.below.is_none_or(|ceiling| persons < ceiling));
+        band.is_some_and(|band| band.mechanisms.is_empty() || has(band))
     }
 }
 
