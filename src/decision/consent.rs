@@ -60,10 +60,6 @@ fn is_fit(
         Some(Listing::Unknown { .. }) => false,
         Some(Listing::Clear { .. }) | None => true,
     };
-    let after_reassignment = || {
-        let reassigned = scene.evidence.reassigned(scene.postures.stored_facts_only);
-        reassigned.is_none_or(|fact| fact.checked_at.zip(consent.given_at).is_some_and(|(asked, given)| given > asked))
-    };
     covers_scope(scene, consent, technology)
         && consent.grade.is_some_and(|grade| grade >= needs.grade)
         && needs.flags.within(consent.flags)
@@ -71,7 +67,6 @@ fn is_fit(
         && (!needs.evidence || consent.evidence_ref.is_some())
         && (!needs.third_party_flagged || flagged)
         && (!needs.after_listing || after_listing())
-        && (!needs.after_reassignment || after_reassignment())
         && needs.given_from.is_none_or(|from| consent.given_at.is_some_and(|given| given >= from))
         && (!needs.slot || consent.preferred_slot.is_some())
 }
@@ -107,7 +102,7 @@ fn lasts<'a>(scene: &Scene<'a>, consent: &'a Consent, at: Instant) -> Stretch {
     lasts
 }
 
-/// What a rule adds about time: ages in every plausible zone, the policy in force, the agreed slot.
+/// What a rule adds about time: ages in every plausible zone, policy and reassignment as they stand, the agreed slot.
 fn aged(scene: &Scene<'_>, consent: &Consent, needs: &Needs, zones: &Zones, at: Instant) -> Stretch {
     let mut good = Stretch::always(true);
     let Some(given) = consent.given_at else { return Stretch::always(false) };
@@ -122,6 +117,11 @@ fn aged(scene: &Scene<'_>, consent: &Consent, needs: &Needs, zones: &Zones, at: 
     }
     if needs.current_policy {
         good = good.and(current(scene, consent, given, at));
+    }
+    if needs.after_reassignment {
+        let (fact, until) = scene.evidence.reassigned(scene.postures.stored_facts_only, at);
+        let after = fact.is_none_or(|fact| fact.checked_at.is_some_and(|asked| given > asked));
+        good = good.and(Stretch::new(after, until));
     }
     if needs.slot {
         let slot = consent.preferred_slot.map_or(Stretch::always(false), |slot| {
