@@ -111,8 +111,12 @@ fn aged(scene: &Scene<'_>, consent: &Consent, needs: &Needs, zones: &Zones, at: 
             good = good.and(Stretch::before(span_end(*zone, given, span), at));
         }
         if let Some(span) = needs.max_unused {
-            let used = consent.last_used_at.map_or(given, |used| used.max(given));
-            good = good.and(Stretch::before(span_end(*zone, used, span), at));
+            let mut fresh = Stretch::before(span_end(*zone, given, span), at);
+            if let Some(used) = consent.last_used_at {
+                let since_use = Stretch::before(span_end(*zone, used, span), at);
+                fresh = fresh.or(Stretch::since(used, at).and(since_use));
+            }
+            good = good.and(fresh);
         }
     }
     if needs.current_policy {
@@ -135,16 +139,17 @@ fn aged(scene: &Scene<'_>, consent: &Consent, needs: &Needs, zones: &Zones, at: 
 /// Whether a material change of policy has overtaken the consent (PIPL art. 14(2)). What is unknown of the policy counts
 /// as material and as old.
 fn current(scene: &Scene<'_>, consent: &Consent, given: Instant, at: Instant) -> Stretch {
-    let Some(policy) = scene.evidence.policy() else { return Stretch::always(true) };
-    let same = consent.policy_version.as_deref() == Some(&*policy.current_version);
-    if same || policy.material == Some(false) {
-        return Stretch::always(true);
+    let mut current = Stretch::always(true);
+    for policy in scene.evidence.policies(scene.postures.stored_facts_only) {
+        let same = consent.policy_version.as_deref() == Some(&*policy.current_version);
+        current = current.and(match policy.effective_at {
+            _ if same || policy.material == Some(false) => Stretch::always(true),
+            Some(effective) if given >= effective => Stretch::always(true),
+            Some(effective) => Stretch::before(effective, at),
+            None => Stretch::always(false),
+        });
     }
-    match policy.effective_at {
-        Some(effective) if given >= effective => Stretch::always(true),
-        Some(effective) => Stretch::before(effective, at),
-        None => Stretch::always(false),
-    }
+    current
 }
 
 /// Whether the frequency promised with the consent is used up. It counts the seller's attempts in the consent's scope.

@@ -122,9 +122,11 @@ impl<'a> Evidence<'a> {
         asserted.or_else(|| with(self.stored))
     }
 
-    /// Asserted if given, else stored. A policy only ever tightens.
-    pub(crate) fn policy(&self) -> Option<&'a Policy> {
-        self.asserted.policy.as_ref().or(self.stored.policy.as_ref())
+    /// Asserted if given, else stored; both where an asserted one is not trusted to take the stored one's place.
+    pub(crate) fn policies(&self, stored_only: bool) -> impl Iterator<Item = &'a Policy> + use<'a> {
+        let asserted = self.asserted.policy.as_ref();
+        let stored = self.stored.policy.as_ref().filter(|_| stored_only || asserted.is_none());
+        asserted.into_iter().chain(stored)
     }
 
     /// Asserted if given, else stored.

@@ -400,7 +400,7 @@ impl<'a> Twin<'a> {
             && !(needs.third_party_flagged
                 && third_party
                 && !c.flags.contains(ringfence::contact::Flag::ThirdParty))
-            && !(needs.current_policy && self.policy().is_some_and(|policy| outdated(c, given, policy, t)))
+            && !(needs.current_policy && self.policies().into_iter().any(|policy| outdated(c, given, policy, t)))
             && !needs.max_age.is_some_and(|span| ends(given, span))
             && !needs.max_unused.is_some_and(|span| ends(used, span))
             && needs.given_from.is_none_or(|from| given >= from)
@@ -612,8 +612,14 @@ impl<'a> Twin<'a> {
         asserted.or_else(|| with(self.q.evidence.stored))
     }
 
-    fn policy(&self) -> Option<&'a Policy> {
-        self.q.evidence.asserted.policy.as_ref().or(self.q.evidence.stored.policy.as_ref())
+    /// Asserted if given, else stored; each where an asserted one is not trusted to loosen what the stored one says.
+    fn policies(&self) -> Vec<&'a Policy> {
+        let (asserted, stored) = (self.q.evidence.asserted.policy.as_ref(), self.q.evidence.stored.policy.as_ref());
+        if self.q.postures.stored_facts_only {
+            asserted.into_iter().chain(stored).collect()
+        } else {
+            asserted.or(stored).into_iter().collect()
+        }
     }
 
     fn ages(&self) -> Vec<Age> {
