@@ -91,7 +91,7 @@ fn period_end(zone: ZoneId, period: Period, at: Instant) -> Instant {
 pub(crate) fn cooling(
     scene: &Scene<'_>,
     after: Trigger,
-    days: i32,
+    days: Option<i32>,
     counts: &Counts,
     zones: &Zones,
     at: Instant,
@@ -100,7 +100,7 @@ pub(crate) fn cooling(
     let mut trigger = |when: Instant| {
         let begun = scene.exists(Some(when)).map_or(Stretch::always(true), |from| Stretch::since(from, at));
         for zone in zones {
-            let ends = zone.day_start(zone.civil(when).day.saturating_add(days));
+            let ends = days.map_or(Instant::FAR, |days| zone.day_start(zone.civil(when).day.saturating_add(days)));
             cooling = cooling.or(begun.and(Stretch::before(ends, at)));
         }
     };

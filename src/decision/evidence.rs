@@ -10,7 +10,7 @@ use crate::contact::{
     Recipient, Relationship, Seller, Set, Transfer,
 };
 use crate::place::{Jurisdiction, LineType};
-use crate::time::{Instant, Millis};
+use crate::time::Instant;
 
 /// What a loaded list says of the number asked about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -64,11 +64,13 @@ pub(crate) enum Listing {
     Listed {
         /// The latest entry date known; `None`: unknown, the newest of all.
         since: Option<Instant>,
+        /// From when on the entry counts, where it does not yet and a fresh look says so.
+        bites_at: Option<Instant>,
     },
     /// A fresh source does not have it.
     Clear {
-        /// When that source stops being fresh.
-        stale_at: Instant,
+        /// As of when that source is.
+        as_of: Instant,
         /// It is a made-up list.
         sample: bool,
     },
@@ -200,23 +202,39 @@ impl<'a> Evidence<'a> {
     /// What is known of the number in a registry at `now`: a hit counts from any source and at any age; "not listed"
     /// needs one fresh source. A look dated after `now` counts as a look at `now` in a live check and not at all in a
     /// question about another instant.
-    pub(crate) fn listing(&self, registry: &str, fresh: Millis, now: Instant, stored_only: bool) -> Listing {
-        let mut seen = Seen::default();
+    ///
+    /// `oldest` is how old a source may be; `bites` tells from when on an entry of a known date counts.
+    pub(crate) fn listing(
+        &self,
+        registry: &str,
+        oldest: Instant,
+        bites: &dyn Fn(Instant) -> Instant,
+        now: Instant,
+        stored_only: bool,
+    ) -> Listing {
+        let mut seen = Seen { bites_at: Instant::FAR, ..Seen::default() };
         if let Some(look) = self.lists.look_up(registry) {
-            seen.add(look.listed, look.listed_at, Some(look.as_of.min(now)), look.sample);
+            let counts = look.listed_at.map_or(Instant::NEVER, bites);
+            seen.add(look.listed, look.listed_at, counts, Some(look.as_of.min(now)), look.sample);
         }
         for (facts, trusted) in [(self.stored, true), (self.asserted, !stored_only)] {
             for check in facts.registry_checks.iter().filter(|check| &*check.registry == registry) {
                 let aged = check.checked_at.map(|checked| check.as_of.map_or(checked, |as_of| as_of.min(checked)));
                 let exists = self.live || check.checked_at.is_none_or(|checked| checked <= now);
                 match check.listed {
-                    Some(true) if exists => seen.add(true, check.listed_at, aged, false),
-                    Some(false) if exists && trusted => seen.add(false, None, aged.map(|a| a.min(now)), false),
+                    // An untrusted word that an entry does not count yet would loosen; that there is one tightens.
+                    Some(true) if exists => {
+                        let counts = check.listed_at.filter(|_| trusted).map_or(Instant::NEVER, bites);
+                        seen.add(true, check.listed_at, counts, aged.map(|a| a.min(now)), false);
+                    }
+                    Some(false) if exists && trusted => {
+                        seen.add(false, None, Instant::FAR, aged.map(|a| a.min(now)), false);
+                    }
                     _ => {}
                 }
             }
         }
-        seen.listing(fresh, now)
+        seen.listing(oldest, now)
     }
 }
 
@@ -235,18 +253,24 @@ struct Seen {
     listed: bool,
     /// The latest known entry; `Some(None)` once one is unknown.
     since: Option<Option<Instant>>,
-    /// The youngest clear look.
+    /// When the first of the entries counts.
+    bites_at: Instant,
+    /// The youngest look that found the number.
+    hit: Option<Instant>,
+    /// The youngest look that did not.
     clear: Option<(Instant, bool)>,
 }
 
 impl Seen {
-    fn add(&mut self, listed: bool, listed_at: Option<Instant>, as_of: Option<Instant>, sample: bool) {
+    fn add(&mut self, listed: bool, listed_at: Option<Instant>, bites_at: Instant, as_of: Option<Instant>, sample: bool) {
         if listed {
             self.listed = true;
             self.since = Some(match self.since {
                 None => listed_at,
                 Some(earlier) => earlier.zip(listed_at).map(|(a, b)| a.max(b)),
             });
+            self.bites_at = self.bites_at.min(bites_at);
+            self.hit = self.hit.max(as_of);
         } else if let Some(as_of) = as_of
             && self.clear.is_none_or(|(other, _)| as_of > other)
         {
@@ -254,14 +278,13 @@ impl Seen {
         }
     }
 
-    fn listing(self, fresh: Millis, now: Instant) -> Listing {
+    fn listing(self, oldest: Instant, now: Instant) -> Listing {
         if self.listed {
-            return Listing::Listed { since: self.since.flatten() };
+            let not_yet = self.bites_at > now && self.hit.is_some_and(|as_of| as_of >= oldest);
+            return Listing::Listed { since: self.since.flatten(), bites_at: not_yet.then_some(self.bites_at) };
         }
         match self.clear {
-            Some((as_of, sample)) if now <= as_of.plus(fresh) => {
-                Listing::Clear { stale_at: as_of.plus(fresh), sample }
-            }
+            Some((as_of, sample)) if as_of >= oldest => Listing::Clear { as_of, sample },
             newest => Listing::Unknown { newest: newest.map(|(as_of, _)| as_of) },
         }
     }

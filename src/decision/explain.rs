@@ -1,6 +1,6 @@
 //! What a rule found, in a sentence; and what an allowed contact should know.
 
-use crate::law::{Body, Family};
+use crate::law::{Body, Family, Freshness};
 use crate::time::{Civil, Millis, ZoneId};
 
 use super::caps;
@@ -29,10 +29,10 @@ pub(crate) fn reason(scene: &Scene<'_>, play: &InPlay<'_>) -> Reason {
 fn detail(scene: &Scene<'_>, play: &InPlay<'_>) -> String {
     let now = scene.now;
     match &play.rule.body {
-        Body::Hours { week, zone } => {
+        Body::Hours { week, dates, zone } => {
             let fixed = zone.map(|zone| [zone]);
             let zones = fixed.as_ref().map_or(&*play.zones, |zone| &zone[..]);
-            in_first(zones, |zone| hours::closed(week, &[zone], now).holds, |zone| {
+            in_first(zones, |zone| hours::closed(week, dates, &[zone], now).holds, |zone| {
                 format!("It is {} in {}.", clock(zone.civil(now)), zone.name())
             })
         }
@@ -44,7 +44,7 @@ fn detail(scene: &Scene<'_>, play: &InPlay<'_>) -> String {
             let date = civil.date().map(|date| date.to_string()).unwrap_or_default();
             format!("{date} in {} is {}.", zone.name(), calendar.name_of(civil.day).unwrap_or("a holiday"))
         }),
-        Body::Registry { list, fresh } => listing(play.listing, list, *fresh),
+        Body::Registry { list, fresh, .. } => listing(play.listing, list, fresh),
         Body::Consent(_) => {
             let known = scene.evidence.consents(scene.postures.stored_facts_only).count();
             match known {
@@ -67,13 +67,17 @@ fn in_first(zones: &[ZoneId], fits: impl Fn(ZoneId) -> bool, say: impl Fn(ZoneId
     zones.iter().copied().find(|zone| fits(*zone)).map(say).unwrap_or_default()
 }
 
-fn listing(listing: Option<Listing>, list: &str, fresh: Millis) -> String {
-    let days = fresh.0 / Millis::days(1).0;
+fn listing(listing: Option<Listing>, list: &str, fresh: &Freshness) -> String {
+    let wanted = match fresh {
+        Freshness::Age(age) => format!("at most {} days are allowed", age.0 / Millis::days(1).0),
+        Freshness::Month => "one of this calendar month is needed".to_owned(),
+        Freshness::SinceDay(_) => "one since the last fixed day of the month is needed".to_owned(),
+    };
     match listing {
-        Some(Listing::Listed { since: Some(since) }) => format!("The number is on {list}, entered {since}."),
-        Some(Listing::Listed { since: None }) => format!("The number is on {list}."),
+        Some(Listing::Listed { since: Some(since), .. }) => format!("The number is on {list}, entered {since}."),
+        Some(Listing::Listed { since: None, .. }) => format!("The number is on {list}."),
         Some(Listing::Unknown { newest: Some(newest) }) => {
-            format!("There is no fresh registry copy of {list}: the newest is as of {newest}, at most {days} days are allowed.")
+            format!("There is no fresh registry copy of {list}: the newest is as of {newest}, {wanted}.")
         }
         _ => format!("There is no fresh registry copy of {list}: none is loaded and no fresh check was given."),
     }
@@ -110,9 +114,11 @@ pub(crate) fn warnings(scene: &Scene<'_>, play: &InPlay<'_>, warnings: &mut Vec<
         }
     }
     match (&rule.body, play.listing) {
-        (Body::Registry { list, .. }, Some(Listing::Clear { stale_at, sample })) => {
-            if stale_at <= scene.now.plus(Millis::days(3)) {
-                warn("registry_expiring", format!("The copy of {list} this rests on is fresh only until {stale_at}."));
+        (Body::Registry { list, fresh, .. }, Some(Listing::Clear { as_of, sample })) => {
+            // Stale within three days: asked as it will be then.
+            if as_of < super::scene::oldest(fresh, &play.zones, scene.now.plus(Millis::days(3))) {
+                let message = format!("The copy of {list} this rests on, as of {as_of}, is stale within three days.");
+                warn("registry_expiring", message);
             }
             if sample {
                 warn("sample_registry", format!("{list} is a made-up sample list: load the real one before you rely on this."));
@@ -127,7 +133,7 @@ pub(crate) fn warnings(scene: &Scene<'_>, play: &InPlay<'_>, warnings: &mut Vec<
             }
         }
         (Body::CoolOff { resumes_after_days, counts, .. }, _) => {
-            if caps::may_hide_trigger(scene, *resumes_after_days, counts, scene.now) {
+            if caps::may_hide_trigger(scene, resumes_after_days.unwrap_or(400), counts, scene.now) {
                 let message = "An earlier attempt has no reported outcome; if it was a conversation, this rule denies.";
                 warn("outcome_unreported", message.to_owned());
             }

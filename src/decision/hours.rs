@@ -1,7 +1,7 @@
 //! QUIET_HOURS and HOLIDAY: is it a closed time, in any plausible zone.
 
 use crate::contact::InconvenientTime;
-use crate::law::{Calendar, Week};
+use crate::law::{Calendar, DateWindows, Week, open_in};
 use crate::place::Zones;
 use crate::time::{Civil, Instant, Regime, ZoneId};
 
@@ -11,9 +11,13 @@ const MILLIS_PER_MINUTE: i32 = 60_000;
 const MILLIS_PER_DAY: i32 = 86_400_000;
 
 /// Whether the week is closed at `at` in any of the zones.
-pub(crate) fn closed(week: &Week, zones: &[ZoneId], at: Instant) -> Stretch {
+pub(crate) fn closed(week: &Week, dates: &[DateWindows], zones: &[ZoneId], at: Instant) -> Stretch {
     in_any(zones, at, |civil| {
-        let (open, changes) = week.open_at(civil);
+        let special = dates.iter().find(|dates| dates.calendar.contains(civil.day.saturating_add(dates.days_before)));
+        let (open, changes) = match special {
+            Some(dates) => open_in(&dates.windows, civil),
+            None => week.open_at(civil),
+        };
         (!open, civil.day, changes)
     })
 }

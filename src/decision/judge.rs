@@ -62,8 +62,8 @@ pub(crate) fn asks(scene: &Scene<'_>, play: &InPlay<'_>, at: Instant) -> bool {
 fn says_no(scene: &Scene<'_>, play: &InPlay<'_>, technology: Technology, promise: Promise, at: Instant) -> Stretch {
     let zones = &play.zones;
     match &play.rule.body {
-        Body::Hours { week, zone: Some(zone) } => hours::closed(week, &[*zone], at),
-        Body::Hours { week, zone: None } => hours::closed(week, zones, at),
+        Body::Hours { week, dates, zone: Some(zone) } => hours::closed(week, dates, &[*zone], at),
+        Body::Hours { week, dates, zone: None } => hours::closed(week, dates, zones, at),
         Body::Inconvenient => {
             let times: SmallVec<[InconvenientTime; 4]> = scene.evidence.inconvenient_times().collect();
             if times.is_empty() { Stretch::always(false) } else { hours::inconvenient(&times, zones, at) }
@@ -71,7 +71,11 @@ fn says_no(scene: &Scene<'_>, play: &InPlay<'_>, technology: Technology, promise
         Body::Holidays(calendar) => hours::on_holiday(calendar, zones, at),
         Body::Consent(needs) => consent::any(scene, play, needs, technology, promise, at).not(),
         Body::OptOut { whatever_scope_since } => consent::opted_out(scene, *whatever_scope_since, technology, at),
-        Body::Registry { .. } => Stretch::always(!matches!(play.listing, Some(Listing::Clear { .. }))),
+        Body::Registry { .. } => match play.listing {
+            Some(Listing::Clear { .. }) => Stretch::always(false),
+            Some(Listing::Listed { bites_at: Some(bites_at), .. }) => Stretch::since(bites_at, at),
+            _ => Stretch::always(true),
+        },
         Body::Cap { limit, windows, counts } => caps::used_up(scene, *limit, windows, counts, zones, at),
         Body::CoolOff { after, resumes_after_days, counts } => {
             caps::cooling(scene, *after, *resumes_after_days, counts, zones, at)

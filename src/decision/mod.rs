@@ -269,8 +269,10 @@ fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &Zones) -> Option<I
         return None;
     }
     let listing = match &rule.body {
-        Body::Registry { list, fresh } => {
-            Some(scene.evidence.listing(list, *fresh, scene.now, scene.postures.stored_facts_only))
+        Body::Registry { list, fresh, bites_after } => {
+            let oldest = scene::oldest(fresh, zones, scene.now);
+            let bites = |entered| scene::entry_counts(*bites_after, zones, entered);
+            Some(scene.evidence.listing(list, oldest, &bites, scene.now, scene.postures.stored_facts_only))
         }
         _ => None,
     };

@@ -1,7 +1,7 @@
 //! One question with everything it rests on, as the rules see it.
 
 use crate::contact::{LegalForm, OptOut, PastAttempt, Purpose, Recipient, Set, Technology};
-use crate::law::{Applies, Counts, Law, Rule, Span};
+use crate::law::{Applies, Counts, Freshness, Law, Rule, Span};
 use crate::place::{LineType, Zones};
 use crate::time::{Instant, ZoneId, date_of, day_of};
 
@@ -72,6 +72,7 @@ impl<'a> Scene<'a> {
             && agrees(counts.technologies, past.technology)
             && agrees(counts.purposes, past.purpose)
             && !past.outcome.is_some_and(|outcome| counts.except.contains(&outcome))
+            && (counts.only.is_empty() || past.outcome.is_none_or(|outcome| counts.only.contains(&outcome)))
             && same(counts.per_seller, past.seller.as_ref(), Some(&self.attempt.seller))
             && same(counts.per_subject, past.subject.as_ref(), self.attempt.subject.as_ref())
             && same(counts.per_campaign, past.campaign.as_ref(), self.attempt.campaign.as_ref())
@@ -116,4 +117,31 @@ pub(crate) fn span_end(zone: ZoneId, start: Instant, span: Span) -> Instant {
         // Beyond the calendar: never within reach of a question.
         Err(_) => Instant::FAR,
     }
+}
+
+/// The age a copy of a registry may have at `now`: the strictest of the zones.
+pub(crate) fn oldest(fresh: &Freshness, zones: &Zones, now: Instant) -> Instant {
+    let days: &[u8] = match fresh {
+        Freshness::Age(age) => return now.minus(*age),
+        Freshness::Month => &[1],
+        Freshness::SinceDay(days) => days,
+    };
+    let since = |zone: &ZoneId| {
+        let today = date_of(zone.civil(now).day)?;
+        let of_month = |day: &u8| i8::try_from(*day).is_ok_and(|day| day <= today.day());
+        let (date, day) = match days.iter().rfind(|day| of_month(day)) {
+            Some(day) => (today, *day),
+            None => (today.first_of_month().yesterday().ok()?, *days.last()?),
+        };
+        let date = date.with().day(i8::try_from(day).ok()?).build().ok()?;
+        Some(zone.day_start(day_of(date)))
+    };
+    // Without a zone, or beyond the calendar, no copy is young enough.
+    zones.iter().map(|zone| since(zone).unwrap_or(Instant::FAR)).max().unwrap_or(Instant::FAR)
+}
+
+/// When an entry of this date begins to count: the earliest of the zones.
+pub(crate) fn entry_counts(after: Option<Span>, zones: &Zones, entered: Instant) -> Instant {
+    let Some(after) = after else { return Instant::NEVER };
+    zones.iter().map(|zone| span_end(*zone, entered, after)).min().unwrap_or(Instant::NEVER)
 }

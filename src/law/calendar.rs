@@ -54,17 +54,23 @@ impl Week {
     /// (at the latest at the end of the day).
     #[must_use]
     pub fn open_at(&self, civil: Civil) -> (bool, i32) {
-        for (start, end) in self.day(civil.weekday()) {
-            let (start, end) = (i32::from(*start) * MILLIS_PER_MINUTE, i32::from(*end) * MILLIS_PER_MINUTE);
-            if civil.millis < start {
-                return (false, start);
-            }
-            if civil.millis < end {
-                return (true, end);
-            }
-        }
-        (false, MILLIS_PER_DAY)
+        open_in(self.day(civil.weekday()), civil)
     }
+}
+
+/// Whether the clock shows a time within the windows of its day, and when that changes: see [`Week::open_at`].
+#[must_use]
+pub fn open_in(windows: &[(u16, u16)], civil: Civil) -> (bool, i32) {
+    for (start, end) in windows {
+        let (start, end) = (i32::from(*start) * MILLIS_PER_MINUTE, i32::from(*end) * MILLIS_PER_MINUTE);
+        if civil.millis < start {
+            return (false, start);
+        }
+        if civil.millis < end {
+            return (true, end);
+        }
+    }
+    (false, MILLIS_PER_DAY)
 }
 
 fn show(start: u16, end: u16) -> String {

@@ -12,7 +12,8 @@ use crate::time::{Instant, Millis, ZoneId, day_of};
 
 use super::calendar::{Calendar, Entry, On, Week};
 use super::rule::{
-    Applies, Band, Body, Confidence, Counts, Exemption, Family, Needs, Rule, Span, Tie, Trigger, Window,
+    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Span, Tie, Trigger,
+    Window,
 };
 use super::text::{
     AppliesText, CalendarText, CountsText, ExemptionText, HeadText, NeedsText, PackText, RuleText, Words,
@@ -192,7 +193,10 @@ fn body(
     Ok(match text.kind.as_str() {
         "hours" => {
             let zone = text.zone.as_deref().map(zone).transpose()?;
-            (&["windows", "zone"], Body::Hours { week: week(need(text.windows.as_ref(), "windows")?)?, zone })
+            let week = week(need(text.windows.as_ref(), "windows")?)?;
+            let dates = text.dates.iter().flatten().map(|text| date_windows(calendars, text));
+            let dates = dates.collect::<Compiled<_>>()?;
+            (&["windows", "dates", "zone"], Body::Hours { week, dates, zone })
         }
         "inconvenient" => (&[], Body::Inconvenient),
         "holidays" => {
@@ -208,11 +212,9 @@ fn body(
         }
         "registry" => {
             let list = need(text.list.as_ref(), "list")?.as_str().into();
-            let fresh = span(need(text.fresh.as_ref(), "fresh")?)?;
-            if fresh.months != 0 || fresh.days <= 0 {
-                return Err("`fresh` must be a number of days, such as \"31 days\"".to_owned());
-            }
-            (&["list", "fresh"], Body::Registry { list, fresh: Millis::days(i64::from(fresh.days)) })
+            let fresh = freshness(need(text.fresh.as_ref(), "fresh")?)?;
+            let bites_after = text.bites_after.as_deref().map(span).transpose()?;
+            (&["list", "fresh", "bites_after"], Body::Registry { list, fresh, bites_after })
         }
         "cap" => {
             let windows = need(text.window.as_ref(), "window")?.iter().map(window).collect::<Compiled<Vec<_>>>()?;
@@ -225,11 +227,12 @@ fn body(
                 "refusal" => Trigger::Refusal,
                 other => return Err(format!("`after = \"{other}\"`: conversation or refusal")),
             };
-            let resumes_after_days = *need(text.resumes_after_days.as_ref(), "resumes_after_days")?;
-            if !(1..=400).contains(&resumes_after_days) {
-                return Err("`resumes_after_days` must be 1 to 400".to_owned());
-            }
-            let keys = &["after", "resumes_after_days", "counts"];
+            let resumes_after_days = match (text.resumes_after_days, text.never_resumes) {
+                (Some(days), None) if (1..=400).contains(&days) => Some(days),
+                (None, Some(true)) => None,
+                _ => return Err("`resumes_after_days` of 1 to 400, or `never_resumes = true`".to_owned()),
+            };
+            let keys = &["after", "resumes_after_days", "never_resumes", "counts"];
             (keys, Body::CoolOff { after, resumes_after_days, counts: counts(text)? })
         }
         "ban" => (&[], Body::Ban),
@@ -398,6 +401,7 @@ fn counts(rule: &RuleText) -> Compiled<Counts> {
         technologies: set(or(&text.technology, &rule.applies.technology).as_ref())?,
         purposes: set(or(&text.purpose, &rule.applies.purpose).as_ref())?,
         except: text.except.as_ref().map_or(Ok(Vec::new()), |words| words.iter().map(term).collect())?,
+        only: text.only.as_ref().map_or(Ok(Vec::new()), |words| words.iter().map(term).collect())?,
         per_seller: per.contains(&"seller"),
         per_subject: per.contains(&"subject"),
         per_campaign: per.contains(&"campaign"),
@@ -419,6 +423,39 @@ fn window(text: &str) -> Compiled<Window> {
             _ => Err(bad()),
         },
     }
+}
+
+/// Reads `31 days`, `month` (a copy of this calendar month), or `since 1,16` (of the latest of these days of the month).
+fn freshness(text: &str) -> Compiled<Freshness> {
+    let bad = || format!("`fresh = \"{text}\"`: write \"31 days\", \"month\" or \"since 1,16\"");
+    if text == "month" {
+        return Ok(Freshness::Month);
+    }
+    if let Some(days) = text.strip_prefix("since ") {
+        let days: Vec<u8> = days.split(',').map(|day| day.trim().parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
+        let fit = days.iter().all(|day| (1..=28).contains(day)) && days.is_sorted();
+        return if fit { Ok(Freshness::SinceDay(days)) } else { Err(bad()) };
+    }
+    match span(text).map_err(|_| bad())? {
+        Span { months: 0, days } if days > 0 => Ok(Freshness::Age(Millis::days(i64::from(days)))),
+        _ => Err(bad()),
+    }
+}
+
+fn date_windows(
+    calendars: &BTreeMap<String, Arc<Calendar>>,
+    text: &super::text::DateWindowsText,
+) -> Compiled<DateWindows> {
+    let (name, days_before) = match (&text.on, &text.eve_of) {
+        (Some(name), None) => (name, 0),
+        (None, Some(name)) => (name, 1),
+        _ => return Err("`dates`: each entry has either `on` or `eve_of`, a calendar".to_owned()),
+    };
+    let calendar = calendars.get(name).ok_or_else(|| format!("this pack has no [calendar.{name}]"))?;
+    let windows = text.windows.iter().filter(|w| *w != "closed").map(clock_window).collect::<Compiled<Vec<_>>>()?;
+    // One day's windows are held to the same form as a week's.
+    let week = Week::new(std::array::from_fn(|_| windows.clone()))?;
+    Ok(DateWindows { calendar: Arc::clone(calendar), days_before, windows: week.day(0).to_vec() })
 }
 
 /// Reads `18 months`, `1 year` or `31 days`.

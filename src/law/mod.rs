@@ -20,10 +20,11 @@ use crate::contact::{Channel, Purpose, Set, Term};
 use crate::place::Jurisdiction;
 use crate::time::{Instant, ZoneId, tzdata_version};
 
-pub use calendar::{Calendar, Entry, On, Week};
+pub use calendar::{Calendar, Entry, On, Week, open_in};
 pub use lint::{Remark, lint};
 pub use rule::{
-    Applies, Band, Body, Confidence, Counts, Exemption, Family, Needs, Rule, Span, Tie, Trigger, Window,
+    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Span, Tie, Trigger,
+    Window,
 };
 
 /// A fault of a pack's text: where it is and what is wrong.

@@ -240,6 +240,8 @@ pub struct Counts {
     pub purposes: Set<Purpose>,
     /// Outcomes not counted.
     pub except: Vec<Outcome>,
+    /// Where not empty, only these outcomes count (and attempts whose outcome is unknown).
+    pub only: Vec<Outcome>,
     /// Same seller only.
     pub per_seller: bool,
     /// Same subject only.
@@ -257,6 +259,28 @@ pub enum Window {
     Days(i32),
     /// The current local week (from Monday) or month; judged in every plausible zone.
     Calendar(Period),
+}
+
+/// The windows of some dates, in place of those of their weekday.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DateWindows {
+    /// Which dates.
+    pub calendar: Arc<Calendar>,
+    /// 0: the dates themselves; 1: the days before them.
+    pub days_before: i32,
+    /// `[start, end)` in minutes after local midnight, in rising order, disjoint.
+    pub windows: Vec<(u16, u16)>,
+}
+
+/// How old a copy of a registry may be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Freshness {
+    /// At most this old, the very span included.
+    Age(Millis),
+    /// Of the current local calendar month.
+    Month,
+    /// Of the latest of these days of the month, or younger; in rising order.
+    SinceDay(Vec<u8>),
 }
 
 /// What starts a cool-off.
@@ -284,6 +308,8 @@ pub enum Body {
     Hours {
         /// The open windows.
         week: Week,
+        /// Dates with windows of their own; the first that fits a day takes the place of the week.
+        dates: Vec<DateWindows>,
         /// A fixed zone instead of the person's.
         zone: Option<ZoneId>,
     },
@@ -302,8 +328,11 @@ pub enum Body {
     Registry {
         /// The registry's canonical id.
         list: Box<str>,
-        /// How old a copy may be: at most this, the very span included.
-        fresh: Millis,
+        /// How old a copy may be.
+        fresh: Freshness,
+        /// An entry counts only from the local day this long after the local day it was made on; one of unknown date
+        /// counts at once.
+        bites_after: Option<Span>,
     },
     /// Denies when as many attempts as the limit lie in any of the windows.
     Cap {
@@ -318,8 +347,8 @@ pub enum Body {
     CoolOff {
         /// What starts it.
         after: Trigger,
-        /// The first local day open again is the trigger's day plus this.
-        resumes_after_days: i32,
+        /// The first local day open again is the trigger's day plus this; `None`: it never ends.
+        resumes_after_days: Option<i32>,
         /// Which triggers.
         counts: Counts,
     },

@@ -92,6 +92,7 @@ pub(super) struct RuleText {
     pub case: Vec<Spanned<toml::Table>>,
 
     pub windows: Option<BTreeMap<String, Words>>,
+    pub dates: Option<Vec<DateWindowsText>>,
     pub zone: Option<String>,
     pub calendar: Option<String>,
     pub needs: Option<NeedsText>,
@@ -99,11 +100,13 @@ pub(super) struct RuleText {
     pub whatever_scope_since: Option<Datetime>,
     pub list: Option<String>,
     pub fresh: Option<String>,
+    pub bites_after: Option<String>,
     pub limit: Option<u32>,
     pub window: Option<Words>,
     pub counts: Option<CountsText>,
     pub after: Option<String>,
     pub resumes_after_days: Option<i32>,
+    pub never_resumes: Option<bool>,
     pub under: Option<u16>,
     pub bands: Option<Vec<BandText>>,
     pub allowed: Option<Vec<String>>,
@@ -122,6 +125,7 @@ impl RuleText {
     pub fn particular_keys(&self) -> Vec<&'static str> {
         let keys = [
             ("windows", self.windows.is_some()),
+            ("dates", self.dates.is_some()),
             ("zone", self.zone.is_some()),
             ("calendar", self.calendar.is_some()),
             ("needs", self.needs.is_some()),
@@ -129,11 +133,13 @@ impl RuleText {
             ("whatever_scope_since", self.whatever_scope_since.is_some()),
             ("list", self.list.is_some()),
             ("fresh", self.fresh.is_some()),
+            ("bites_after", self.bites_after.is_some()),
             ("limit", self.limit.is_some()),
             ("window", self.window.is_some()),
             ("counts", self.counts.is_some()),
             ("after", self.after.is_some()),
             ("resumes_after_days", self.resumes_after_days.is_some()),
+            ("never_resumes", self.never_resumes.is_some()),
             ("under", self.under.is_some()),
             ("bands", self.bands.is_some()),
             ("allowed", self.allowed.is_some()),
@@ -244,6 +250,17 @@ pub(super) struct CountsText {
     pub purpose: Option<Words>,
     /// Outcomes left out.
     pub except: Option<Words>,
+    /// The only outcomes counted, beside unknown ones.
+    pub only: Option<Words>,
+}
+
+/// Windows for the dates of a calendar (`on`), or for the days before them (`eve_of`).
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DateWindowsText {
+    pub on: Option<String>,
+    pub eve_of: Option<String>,
+    pub windows: Words,
 }
 
 #[derive(Deserialize)]
