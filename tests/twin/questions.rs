@@ -123,7 +123,7 @@ impl Default for Choices {
 
 pub fn question(r: &mut Random, law: &Arc<Law>, choices: &Choices) -> Asked {
     let now = instant(r);
-    let mut maker = Maker { now, registries: &choices.registries };
+    let maker = Maker { now, registries: &choices.registries };
     let mut stored = if r.chance(60) { maker.facts(r, true) } else { Facts::default() };
     let mut asserted = maker.facts(r, false);
     let known = !r.chance(choices.open);
@@ -218,6 +218,17 @@ fn one_of<T: Term>(r: &mut Random, set: Set<T>) -> Option<T> {
     (!all.is_empty()).then(|| r.pick(&all))
 }
 
+/// Evidence to add to a question: some consents, opt-outs and attempts.
+pub fn more(r: &mut Random, now: Instant, stored: bool) -> Facts {
+    let maker = Maker { now, registries: REGISTRIES };
+    Facts {
+        consents: (0..3).map(|_| maker.consent(r, stored)).collect(),
+        opt_outs: (0..2).map(|_| maker.opt_out(r, stored)).collect(),
+        attempts: (0..3).map(|i| maker.attempt(r, stored, i > 0)).collect(),
+        ..Facts::default()
+    }
+}
+
 fn nonempty<T: Term>(set: Set<T>) -> Set<T> {
     if set.is_empty() { Set::all() } else { set }
 }
@@ -264,7 +275,7 @@ impl Maker<'_> {
         r.maybe(percent, |r| self.near(r))
     }
 
-    fn facts(&mut self, r: &mut Random, stored: bool) -> Facts {
+    fn facts(&self, r: &mut Random, stored: bool) -> Facts {
         let consents = r.some(2, |r| self.consent(r, stored));
         let opt_outs = if r.chance(15) { vec![self.opt_out(r, stored)] } else { Vec::new() };
         let crowded = r.chance(35);
