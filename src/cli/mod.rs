@@ -60,12 +60,13 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 pub struct Global {
     /// Print JSON for machines instead of text for people
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub json: bool,
     /// The keys of the data: never inside the data folder, and to be kept apart from it
     #[arg(
         long,
         global = true,
+        display_order = 901,
         value_name = "FILE",
         env = "RINGFENCE_KEYS",
         hide_env_values = true,

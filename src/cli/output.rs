@@ -10,13 +10,14 @@ use super::Error;
 /// Lines of text for people are folded at this many columns.
 pub const WIDTH: usize = 100;
 
-/// Writes an answer to standard output.
+/// Writes an answer to standard output, and ends its last line.
 ///
 /// # Errors
 /// The output cannot be written, other than because nobody reads it any more.
 pub fn say(text: &str) -> Result<(), Error> {
     let mut out = io::stdout().lock();
-    done(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    done(out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes())).and_then(|()| out.flush()))
 }
 
 /// Writes a value to standard output, as indented JSON.
@@ -25,7 +26,7 @@ pub fn say(text: &str) -> Result<(), Error> {
 /// As [`say`].
 pub fn say_json(value: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Error::said(error.to_string()))?;
-    say(&format!("{text}\n"))
+    say(&text)
 }
 
 /// Makes nothing of a reader that went away.

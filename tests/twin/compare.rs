@@ -1,9 +1,10 @@
 //! Both answers to one question, side by side.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ringfence::decision::{Decision, Question, decide};
-use ringfence::law::{Body, Family, Window};
+use ringfence::law::{Body, Family, Law, Window};
 use ringfence::time::Instant;
 
 use super::civil::{DAY, MINUTE};
@@ -214,7 +215,29 @@ fn take(asked: &mut Asked, step: usize) -> Option<bool> {
         }
         return Some(*consent != before);
     }
-    (step <= 70 || step < 79).then_some(false)
+    match step {
+        0..100 => Some(false),
+        _ => without_rule(asked, step - 100),
+    }
+}
+
+/// Takes one rule out of made-up packs.
+fn without_rule(asked: &mut Asked, index: usize) -> Option<bool> {
+    let mut left = index;
+    for (_, text) in &mut asked.packs {
+        let rules: Vec<usize> = text.match_indices("[[rule]]").map(|(at, _)| at).collect();
+        if let Some(start) = rules.get(left) {
+            let end = rules.get(left + 1).copied().unwrap_or(text.len());
+            text.replace_range(*start..end, "");
+            let packs = asked.packs.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+            let mut law = Law::read(packs).unwrap();
+            law.emergencies.clone_from(&asked.law.emergencies);
+            asked.law = Arc::new(law);
+            return Some(true);
+        }
+        left -= rules.len();
+    }
+    None
 }
 
 /// A random instant strictly between two.

@@ -647,16 +647,11 @@ impl<'a> Twin<'a> {
         asserted.or(self.q.evidence.stored.transfer.as_ref())
     }
 
-    /// Whether anything named lies outside: where it is processed, where it is sent.
+    /// Whether anything named lies outside the country: where it is processed, where it is sent.
     fn leaves(&self, jurisdiction: Jurisdiction) -> bool {
         let told = [self.q.evidence.stored.transfer, self.q.evidence.asserted.transfer];
         let sent = told.into_iter().flatten().filter_map(|transfer| transfer.to);
-        let inside = |place: Jurisdiction| {
-            place == jurisdiction
-                || place.country() == Some(jurisdiction)
-                || self.packs_of(place).0.iter().any(|i| self.q.law.packs()[*i].jurisdiction() == jurisdiction)
-        };
-        self.q.attempt.processing_regions.iter().copied().chain(sent).any(|place| !inside(place))
+        self.q.attempt.processing_regions.iter().copied().chain(sent).any(|place| place.root() != jurisdiction.root())
     }
 
     fn mechanism_suffices(&self, bands: &[Band]) -> bool {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::civil::date;
 use jiff::tz::TimeZoneDatabase;
 use ringfence::contact::{
-    Age, AttemptId, Campaign, Channel, Consent, Facts, Flag, FrequencyCap, InconvenientTime, LegalForm, Method, OfferCategory,
+    Age, AttemptId, Campaign, Channel, Consent, Facts, Flag, FrequencyCap, InconvenientTime, Method, OfferCategory,
     OptOut, Outcome, PastAttempt, Period, Policy, Purpose, Reassigned, ReassignedAnswer, RegistryCheck, Relationship,
     Scope, Seller, Set, Slot, Subject, Technology, Term, Transfer, TransferMechanism,
 };
@@ -39,6 +39,13 @@ const POSTURES: &[&str] = &[
 ];
 const RESIDENCES: &[&str] =
     &["US-OH", "US-FL", "US-TX", "US-NY", "US-CA", "US-CO", "US", "PR", "FR", "GP", "DE", "GB", "JE", "CN", "BR", "US-IN"];
+/// What rules tell apart.
+const OFFERS: &[OfferCategory] = &[
+    OfferCategory::Nonprofit, OfferCategory::Hipaa, OfferCategory::PackageDelivery, OfferCategory::BankAlert,
+    OfferCategory::InmateService, OfferCategory::PaidFundraising, OfferCategory::PersonalPurchase,
+    OfferCategory::EnergyRenovation, OfferCategory::TrainingAccount, OfferCategory::ClaimsManagement,
+    OfferCategory::Pensions, OfferCategory::LifeInsurance, OfferCategory::PressSubscription,
+];
 /// Whole local days around which rules begin, end, or clocks change.
 const DAYS: &[(i16, i8, i8)] = &[
     (2026, 11, 16), (2026, 11, 20), (2026, 11, 21), (2026, 11, 22), (2026, 11, 23), (2026, 3, 8), (2026, 11, 1),
@@ -70,6 +77,8 @@ pub struct Asked {
     pub postures: Postures,
     pub now: Instant,
     pub law: Arc<Law>,
+    /// The packs, where they are not the built-in ones.
+    pub packs: Vec<(String, String)>,
 }
 
 impl Asked {
@@ -114,7 +123,7 @@ impl Default for Choices {
 
 pub fn question(r: &mut Random, law: &Arc<Law>, choices: &Choices) -> Asked {
     let now = instant(r);
-    let mut maker = Maker { now, registries: &choices.registries };
+    let maker = Maker { now, registries: &choices.registries };
     let mut stored = if r.chance(60) { maker.facts(r, true) } else { Facts::default() };
     let mut asserted = maker.facts(r, false);
     let known = !r.chance(choices.open);
@@ -143,7 +152,7 @@ pub fn question(r: &mut Random, law: &Arc<Law>, choices: &Choices) -> Asked {
         seller: seller("acme"),
         subject: r.maybe(70, |r| Subject::new(r.pick(&["renewal", "renewal", "boots"])).unwrap()),
         campaign: r.maybe(40, |r| Campaign::new(r.pick(&["spring", "autumn"])).unwrap()),
-        offer: r.maybe(25, |r| r.pick(OfferCategory::ALL)),
+        offer: r.maybe(35, |r| if r.chance(70) { r.pick(OFFERS) } else { r.pick(OfferCategory::ALL) }),
         caller_id: r.maybe(30, |r| r.pick(&["33612345678", "33162000123", "590690111111", "4420", "100"]).into()),
         legally_required: r.chance(5),
         postal_code: r.maybe(3, |r| r.pick(&["33101", "79901", "10001", "47901", ""]).to_owned()),
@@ -172,7 +181,52 @@ pub fn question(r: &mut Random, law: &Arc<Law>, choices: &Choices) -> Asked {
     };
     let postures = if r.chance(50) { Postures::default() } else { postures };
     let number = number(r.pick(&choices.numbers));
-    Asked { number, attempt, asserted, stored, lists, live: r.chance(60), postures, now, law: Arc::clone(law) }
+    let (law, live) = (Arc::clone(law), r.chance(60));
+    let mut asked = Asked { number, attempt, asserted, stored, lists, live, postures, now, law, packs: Vec::new() };
+    if r.chance(40) {
+        aim(r, &mut asked);
+    }
+    asked
+}
+
+/// Makes a question one that some rule is about.
+fn aim(r: &mut Random, asked: &mut Asked) {
+    let law = Arc::clone(&asked.law);
+    let pack = &law.packs()[r.below(law.packs().len())];
+    if pack.rules.is_empty() {
+        return;
+    }
+    let rule = r.pick(&pack.rules);
+    if let Some(example) = pack.example() {
+        asked.number = number(example);
+    }
+    let (about, attempt) = (&rule.applies, &mut asked.attempt);
+    attempt.channel = one_of(r, about.channels).unwrap_or(attempt.channel);
+    attempt.technologies = one_of(r, about.technologies).map_or(attempt.technologies, Set::one);
+    attempt.purpose = one_of(r, about.purposes).unwrap_or(attempt.purpose);
+    attempt.offer = one_of(r, about.offers).or(attempt.offer);
+    let facts = &mut asked.asserted;
+    facts.recipients = one_of(r, about.recipients).map_or(facts.recipients, Set::one);
+    facts.line_types = one_of(r, about.line_types).map_or(facts.line_types, Set::one);
+    facts.legal_forms = one_of(r, about.legal_forms).map_or(facts.legal_forms, Set::one);
+    asked.postures.chosen.extend(rule.posture.clone());
+    // The evidence stays as it was made: what matters is that the rule is asked.
+}
+
+fn one_of<T: Term>(r: &mut Random, set: Set<T>) -> Option<T> {
+    let all: Vec<T> = set.iter().collect();
+    (!all.is_empty()).then(|| r.pick(&all))
+}
+
+/// Evidence to add to a question: some consents, opt-outs and attempts.
+pub fn more(r: &mut Random, now: Instant, stored: bool) -> Facts {
+    let maker = Maker { now, registries: REGISTRIES };
+    Facts {
+        consents: (0..3).map(|_| maker.consent(r, stored)).collect(),
+        opt_outs: (0..2).map(|_| maker.opt_out(r, stored)).collect(),
+        attempts: (0..3).map(|i| maker.attempt(r, stored, i > 0)).collect(),
+        ..Facts::default()
+    }
 }
 
 fn nonempty<T: Term>(set: Set<T>) -> Set<T> {
@@ -221,10 +275,15 @@ impl Maker<'_> {
         r.maybe(percent, |r| self.near(r))
     }
 
-    fn facts(&mut self, r: &mut Random, stored: bool) -> Facts {
+    fn facts(&self, r: &mut Random, stored: bool) -> Facts {
         let consents = r.some(2, |r| self.consent(r, stored));
         let opt_outs = if r.chance(15) { vec![self.opt_out(r, stored)] } else { Vec::new() };
-        let attempts = if r.chance(40) { r.some(8, |r| self.attempt(r, stored)) } else { Vec::new() };
+        let crowded = r.chance(35);
+        let attempts = match r.below(10) {
+            _ if crowded => (0..r.below(9)).map(|_| self.attempt(r, stored, true)).collect(),
+            0..=3 => r.some(8, |r| self.attempt(r, stored, false)),
+            _ => Vec::new(),
+        };
         Facts {
             consents: dedup(consents, |c| c.id.clone()),
             opt_outs,
@@ -306,26 +365,29 @@ impl Maker<'_> {
         OptOut { id: r.maybe(30, |r| r.pick(&["o1", "o2"]).into()), scope, at, source: None, recorded_at }
     }
 
-    fn attempt(&self, r: &mut Random, stored: bool) -> PastAttempt {
-        let earliest = self.near(r);
+    /// An attempt; in a crowd, one of the last days that says little of itself and so counts for much.
+    fn attempt(&self, r: &mut Random, stored: bool, crowd: bool) -> PastAttempt {
+        let recent = Instant::from_millis(self.now.millis() - r.between(0, 9 * 86_400_000));
+        let earliest = if crowd { recent } else { self.near(r) };
+        let told = if crowd { 3 } else { 1 };
         let pending = stored && r.chance(25);
         let latest = if pending { Instant::from_millis(earliest.millis() + r.between(0, 300_000)) } else { earliest };
         let reported: Vec<_> = Outcome::ALL.iter().copied().filter(|o| *o != Outcome::NotAttempted).collect();
         PastAttempt {
-            id: r.maybe(50, |r| AttemptId::new(r.pick(&["a1", "a2", "a3", "a4", "a5"])).unwrap()),
+            id: r.maybe(50 / told, |r| AttemptId::new(r.pick(&["a1", "a2", "a3", "a4", "a5"])).unwrap()),
             earliest,
             latest,
             ended_at: r.maybe(20, |r| Instant::from_millis(latest.millis() + r.between(0, 7_200_000))),
-            channel: r.maybe(80, |r| r.pick(Channel::ALL)),
-            technology: r.maybe(50, |r| r.pick(Technology::ALL)),
-            purpose: r.maybe(50, |r| r.pick(Purpose::ALL)),
+            channel: r.maybe(80 / told, |r| r.pick(Channel::ALL)),
+            technology: r.maybe(50 / told, |r| r.pick(Technology::ALL)),
+            purpose: r.maybe(50 / told, |r| r.pick(Purpose::ALL)),
             outcome: if pending {
                 None
             } else {
                 r.maybe(60, |r| if r.chance(40) { r.pick(&[Outcome::Conversation, Outcome::Refused]) } else { r.pick(&reported) })
             },
             seller: r.maybe(70, |r| seller(r.pick(&["acme", "acme", "other"]))),
-            subject: r.maybe(50, |r| Subject::new(r.pick(&["renewal", "boots"])).unwrap()),
+            subject: r.maybe(50 / told, |r| Subject::new(r.pick(&["renewal", "boots"])).unwrap()),
             campaign: r.maybe(40, |r| Campaign::new(r.pick(&["spring", "autumn"])).unwrap()),
         }
     }
@@ -385,6 +447,3 @@ fn dedup<T, K: PartialEq>(all: Vec<T>, id: impl Fn(&T) -> Option<K>) -> Vec<T> {
     }
     kept
 }
-
-#[allow(dead_code, reason = "spares an import where only a form is wanted")]
-pub type Form = LegalForm;

@@ -53,7 +53,8 @@ pub fn json(asked: &Asked) -> String {
             (id.clone(), tidy(json!({"listed": look.listed, "listedAt": at(look.listed_at), "asOf": at(Some(look.as_of))})))
         }).collect::<Map<_, _>>(),
     }));
-    serde_json::to_string(&json!({"id": "twin", "request": request, "beside": beside})).unwrap()
+    let packs: String = asked.packs.iter().map(|(_, text)| text.as_str()).collect();
+    format!("{}\n{packs}", json!({"id": "twin", "request": request, "beside": beside}))
 }
 
 fn evidence(facts: &Facts) -> Value {
