@@ -206,8 +206,19 @@ impl Contact {
             attempts: attempts.collect(),
             last_conversation_at: instant(record.last_conversation_at).map(stamp),
             first_notice_at: instant(record.first_notice_at).map(stamp),
-            age: None,
-            birth_date: String::new(),
+            age: record.facts.iter().filter(|fact| fact.superseded_at == 0).find_map(|fact| match fact.fact {
+                Some(stored_fact::Fact::Age(years)) => Some(years),
+                _ => None,
+            }),
+            birth_date: record
+                .facts
+                .iter()
+                .filter(|fact| fact.superseded_at == 0)
+                .find_map(|fact| match &fact.fact {
+                    Some(stored_fact::Fact::BirthDate(text)) => Some(text.clone()),
+                    _ => None,
+                })
+                .unwrap_or_default(),
             inconvenient_times: record.inconvenient_times.clone(),
             policy: record.policy.clone(),
             transfer: record.transfer.clone(),
@@ -222,7 +233,7 @@ impl Contact {
         let record = &self.record;
         let mut reader = Reader::new();
         let mut facts = Facts {
-            consents: record.consents.iter().filter_map(|stored| self.consent(&mut reader, stored)).collect(),
+            consents: self.consents(&mut reader),
             opt_outs: record.opt_outs.iter().filter_map(|stored| opt_out(&mut reader, stored)).collect(),
             relationships: record.relationships.iter().map(|m| wire::relationship(&mut reader, m)).collect(),
             registry_checks: record
@@ -247,6 +258,21 @@ impl Contact {
             add_dated(&mut facts, fact);
         }
         facts
+    }
+
+    /// Of consents recorded under one id the latest: it supersedes the others, but for a withdrawal that it does not
+    /// outlive.
+    fn consents(&self, reader: &mut Reader) -> Vec<super::Consent> {
+        let mut standing: Vec<super::Consent> = Vec::with_capacity(self.record.consents.len());
+        for mut consent in self.record.consents.iter().filter_map(|stored| self.consent(reader, stored)) {
+            if let Some(earlier) = standing.iter().position(|other| other.id.is_some() && other.id == consent.id) {
+                let withdrawn = standing.remove(earlier).withdrawn_at;
+                let outlived = |withdrawn: &Instant| consent.given_at.is_some_and(|given| given > *withdrawn);
+                consent.withdrawn_at = consent.withdrawn_at.or(withdrawn.filter(|withdrawn| !outlived(withdrawn)));
+            }
+            standing.push(consent);
+        }
+        standing
     }
 
     fn consent(&self, reader: &mut Reader, stored: &store::StoredConsent) -> Option<super::Consent> {
@@ -360,7 +386,8 @@ impl Contact {
         let stored = self.record.attempts.get_mut(index).ok_or(NoReport::Unknown)?;
         let since = granted(stored);
         let after = |at: Instant| at.millis().saturating_sub(since.millis());
-        let started_after = report.started_at.map(after);
+        // It cannot have been made before it was granted: a clock that says so must not free a slot.
+        let started_after = report.started_at.map(|started| after(started).max(0));
         // How long it lasted counts from its start; from the end of the reservation where no start was told.
         let begun = report.started_at.unwrap_or_else(|| use_by(stored));
         let lasted = report.ended_at.map(|ended| ended.millis().saturating_sub(begun.millis()).max(0));
@@ -398,7 +425,13 @@ impl Contact {
         Some(Seen::Same { receipt, recorded_at: Instant::from_millis(write.recorded_at) })
     }
 
-    /// Adds a consent.
+    /// The instant at which a write is recorded: now, but never before what the record already holds. Instances whose
+    /// clocks differ write one record, and the order of its writes is theirs, not that of their clocks.
+    fn recording(&self, now: Instant) -> Instant {
+        now.max(Instant::from_millis(self.updated_at()))
+    }
+
+    /// Adds a consent. Returns when it was recorded.
     pub fn add_consent(
         &mut self,
         consent: &v1::Consent,
@@ -406,20 +439,23 @@ impl Contact {
         id: Option<WriteId>,
         receipt: [u8; UUID_BYTES],
         now: Instant,
-    ) {
+    ) -> Instant {
+        let now = self.recording(now);
         let write = Some(write_of(id, receipt, now));
         let stored = store::StoredConsent { consent: Some(consent.clone()), write, person: person.to_owned() };
         self.record.consents.push(stored);
+        now
     }
 
-    /// Adds an opt-out. It carries the instant of its recording at the latest.
+    /// Adds an opt-out. It carries the instant of its recording at the latest. Returns when it was recorded.
     pub fn add_opt_out(
         &mut self,
         request: &v1::RecordOptOutRequest,
         id: Option<WriteId>,
         receipt: [u8; UUID_BYTES],
         now: Instant,
-    ) {
+    ) -> Instant {
+        let now = self.recording(now);
         let at = request.at.filter(|at| at.to_millis().is_some_and(|millis| millis < now.millis()));
         let opt_out = v1::OptOut {
             opt_out_id: request.opt_out_id.clone(),
@@ -430,9 +466,11 @@ impl Contact {
         let write = Some(write_of(id, receipt, now));
         let wording = request.wording.clone();
         self.record.opt_outs.push(store::StoredOptOut { opt_out: Some(opt_out), write, wording });
+        now
     }
 
-    /// Changes the facts named by the mask; dated facts are superseded, never lost. The mask was checked before.
+    /// Changes the facts named by the mask; dated facts are superseded, never lost. The mask was checked before. Returns
+    /// when it was recorded.
     pub fn update(
         &mut self,
         facts: &v1::ContactFacts,
@@ -440,8 +478,9 @@ impl Contact {
         id: Option<WriteId>,
         receipt: [u8; UUID_BYTES],
         now: Instant,
-    ) {
+    ) -> Instant {
         use stored_fact::Fact;
+        let now = self.recording(now);
         for path in mask {
             let record = &mut self.record;
             match path.as_str() {
@@ -470,6 +509,7 @@ impl Contact {
         }
         self.record.writes.push(write_of(id, receipt, now));
         self.prune(now);
+        now
     }
 
     /// Gives a dated fact its successor. `kind` tells the facts of one kind from the others.

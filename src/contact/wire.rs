@@ -162,9 +162,11 @@ impl Reader {
     }
 }
 
-/// What a caller wrote, cut to a length fit for a message.
-fn short(text: &str) -> String {
-    text.chars().take(32).flat_map(char::escape_debug).collect()
+/// What a caller wrote, cut to a length fit for a message. Digits that could be of a number are not said back.
+pub fn short(text: &str) -> String {
+    let many = text.bytes().filter(u8::is_ascii_digit).count() > 8;
+    let shown = text.chars().take(32).map(|c| if many && c.is_ascii_digit() { '•' } else { c });
+    shown.flat_map(char::escape_debug).collect()
 }
 
 /// Evidence asserted with a check.

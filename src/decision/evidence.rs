@@ -10,7 +10,7 @@ use crate::contact::{
     Recipient, Relationship, Seller, Set, Transfer,
 };
 use crate::place::{Jurisdiction, LineType};
-use crate::time::Instant;
+use crate::time::{Instant, Millis};
 
 /// What a loaded list says of the number asked about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,6 +42,9 @@ impl Lists for NoLists {
         None
     }
 }
+
+/// How far another's clock may be ahead of ours.
+const SKEW: Millis = Millis::seconds(300);
 
 /// Every fact a decision rests on.
 #[derive(Clone, Copy)]
@@ -112,7 +115,12 @@ impl<'a> Evidence<'a> {
         let stored = &self.stored.attempts;
         let known = move |id| stored.iter().any(|other| other.id.as_ref() == Some(id));
         let asserted = &self.asserted.attempts;
-        stored.iter().chain(asserted.iter().filter(move |a| !a.id.as_ref().is_some_and(known)))
+        let repeated = move |index: usize, past: &PastAttempt| {
+            past.id.is_some() && asserted.iter().take(index).any(|earlier| earlier.id == past.id)
+        };
+        let told = asserted.iter().enumerate();
+        let told = told.filter(move |(i, a)| !a.id.as_ref().is_some_and(known) && !repeated(*i, a));
+        stored.iter().chain(told.map(|(_, past)| past))
     }
 
     /// What ties the person to this seller: asserted if given, else stored.
@@ -164,7 +172,10 @@ impl<'a> Evidence<'a> {
         let (mut newest, mut until) = (None, Instant::FAR);
         for fact in asserted.into_iter().chain(self.stored.reassigned) {
             match fact.checked_at {
-                Some(asked) if !self.live && asked > at => until = until.min(asked),
+                // In a live check a yes counts whatever its date; what loosens waits for its own.
+                Some(asked) if asked > at && !(self.live && fact.answer == ReassignedAnswer::Yes) => {
+                    until = until.min(asked);
+                }
                 None if fact.answer != ReassignedAnswer::Yes => {}
                 _ => newest = newest.into_iter().chain([fact]).max_by_key(age_and_answer),
             }
@@ -180,6 +191,11 @@ impl<'a> Evidence<'a> {
     /// Every legal form said.
     pub(crate) fn legal_forms(&self) -> Set<LegalForm> {
         self.asserted.legal_forms.or(self.stored.legal_forms)
+    }
+
+    /// Every legal form said, as far as it may loosen: nothing where the tenant trusts the record and it names none.
+    pub(crate) fn trusted_forms(&self, stored_only: bool) -> Set<LegalForm> {
+        if stored_only && self.stored.legal_forms.is_empty() { Set::EMPTY } else { self.legal_forms() }
     }
 
     /// Every plausible line type: what the plan makes certain adds to what is said; all where nothing is known.
@@ -213,13 +229,19 @@ impl<'a> Evidence<'a> {
         stored_only: bool,
     ) -> Listing {
         let mut seen = Seen { bites_at: Instant::FAR, ..Seen::default() };
-        if let Some(look) = self.lists.look_up(registry) {
+        // A look that says it was made later than now was not made: a mistyped year must not keep a list fresh for ever.
+        let made = |as_of: Instant| !self.live || as_of <= now.plus(SKEW);
+        if let Some(look) = self.lists.look_up(registry)
+            && (look.listed || made(look.as_of))
+        {
             let counts = look.listed_at.map_or(Instant::NEVER, bites);
-            seen.add(look.listed, look.listed_at, counts, Some(look.as_of.min(now)), look.sample);
+            let as_of = Some(look.as_of.min(now)).filter(|_| made(look.as_of));
+            seen.add(look.listed, look.listed_at, counts, as_of, look.sample);
         }
         for (facts, trusted) in [(self.stored, true), (self.asserted, !stored_only)] {
             for check in facts.registry_checks.iter().filter(|check| &*check.registry == registry) {
                 let aged = check.checked_at.map(|checked| check.as_of.map_or(checked, |as_of| as_of.min(checked)));
+                let aged = aged.filter(|_| check.checked_at.is_some_and(made));
                 let exists = self.live || check.checked_at.is_none_or(|checked| checked <= now);
                 match check.listed {
                     // An untrusted word that an entry does not count yet would loosen; that there is one tightens.

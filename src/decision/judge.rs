@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::contact::{Age, InconvenientTime, Relationship, Technology};
+use crate::contact::{Age, Grade, InconvenientTime, Relationship, Technology};
 use crate::law::{Band, Body, Exemption, Tie};
 use crate::place::Zones;
 use crate::time::{Instant, date_of, day_of};
@@ -107,12 +107,16 @@ fn exempts(
     let attempt = scene.attempt;
     let fits = (exemption.offers.is_empty() || attempt.offer.is_some_and(|offer| exemption.offers.contains(offer)))
         && (exemption.legal_forms.is_empty()
-            || !scene.legal_forms.is_empty() && scene.legal_forms.within(exemption.legal_forms))
+            || !scene.trusted_forms.is_empty() && scene.trusted_forms.within(exemption.legal_forms))
         && (exemption.purposes.is_empty() || exemption.purposes.contains(attempt.purpose))
         && (!exemption.legally_required || attempt.legally_required)
         && exemption.posture.as_ref().is_none_or(|name| scene.postures.chose(name))
         && !(scene.postures.verified_only && !exemption.confidence.is_firm());
     if !fits {
+        return Stretch::always(false);
+    }
+    let soft = exemption.consent.as_ref().is_some_and(|needs| needs.grade == Grade::SoftOptIn);
+    if soft && said_unrelated(scene) {
         return Stretch::always(false);
     }
     let mut lifts = Stretch::always(true);
@@ -123,6 +127,13 @@ fn exempts(
         lifts = lifts.and(consent::any(scene, play, needs, technology, promise, at));
     }
     lifts
+}
+
+/// Whether the offer is said to have nothing to do with the relationship: a soft opt-in is for own similar goods
+/// (Directive 2002/58 art. 13(2)).
+fn said_unrelated(scene: &Scene<'_>) -> bool {
+    let relationship = scene.evidence.relationship(&scene.attempt.seller, scene.postures.stored_facts_only);
+    relationship.is_some_and(|relationship| relationship.offer_related == Some(false))
 }
 
 /// Whether the relationship is what an exemption asks for. What is unknown is not.

@@ -65,6 +65,18 @@ pub fn decide(question: &Question<'_>) -> Decision {
         Ok(resolution) => resolution,
         Err(error) => return refused(&builtin::BAD_LOCATION, error.to_string(), None, now),
     };
+    // An untrusted word about the location adds places and zones; it takes none of the record's own away.
+    let recorded = match postures.stored_facts_only {
+        false => None,
+        true => {
+            let residences = evidence.stored.residences.iter().copied().collect();
+            let location = Location { residences, ..Location::default() };
+            match place::resolve(number, &location, postures.location) {
+                Ok(resolution) => Some(resolution),
+                Err(error) => return refused(&builtin::BAD_LOCATION, error.to_string(), None, now),
+            }
+        }
+    };
     let scene = Scene {
         attempt,
         evidence,
@@ -74,8 +86,9 @@ pub fn decide(question: &Question<'_>) -> Decision {
         recipients: evidence.recipients(postures.stored_facts_only),
         line_types: evidence.line_types(resolution.certain_line, postures.stored_facts_only),
         legal_forms: evidence.legal_forms(),
+        trusted_forms: evidence.trusted_forms(postures.stored_facts_only),
     };
-    let grounds = Grounds::of(&scene, &resolution);
+    let grounds = Grounds::of(&scene, &resolution, recorded.as_ref());
     let plays = in_play(&scene, &grounds);
     let words: SmallVec<[Stretch; 24]> = plays.iter().map(|play| judge::denies(&scene, play, now)).collect();
 
@@ -108,6 +121,9 @@ pub fn decide(question: &Question<'_>) -> Decision {
             explain::warnings(&scene, play, &mut decision.warnings);
             decision.obligations.extend(obligation(&scene, play));
         }
+        // The same thing is said once, whichever rules it concerns.
+        let mut said = std::collections::HashSet::new();
+        decision.warnings.retain(|warning| said.insert((warning.code, warning.message.clone())));
     } else if reasons.iter().all(|reason| reason.clears_at.is_some()) {
         decision.retry_at = timing::first_allowed(&scene, &plays, &words, now);
     }
@@ -175,7 +191,7 @@ struct Grounds {
 }
 
 impl Grounds {
-    fn of(scene: &Scene<'_>, resolution: &Resolution) -> Self {
+    fn of(scene: &Scene<'_>, resolution: &Resolution, recorded: Option<&Resolution>) -> Self {
         let mut grounds =
             Self { jurisdictions: SmallVec::new(), zones: SmallVec::new(), packs: SmallVec::new(), reasons: Vec::new() };
         let emergency = scene.attempt.purpose == Purpose::Emergency;
@@ -193,7 +209,7 @@ impl Grounds {
         };
         let mut missing: SmallVec<[place::Jurisdiction; 4]> = SmallVec::new();
         let mut unreviewed: SmallVec<[place::Jurisdiction; 4]> = SmallVec::new();
-        for place in places.iter() {
+        for place in places.iter().chain(recorded.iter().flat_map(|recorded| recorded.plausible.iter())) {
             let chain = scene.law.chain(place.jurisdiction);
             if !chain.covered {
                 missing.push(place.jurisdiction);
@@ -212,7 +228,9 @@ impl Grounds {
     }
 
     fn add(&mut self, place: &Place, packs: &[u16]) {
-        self.jurisdictions.push(place.jurisdiction);
+        if !self.jurisdictions.contains(&place.jurisdiction) {
+            self.jurisdictions.push(place.jurisdiction);
+        }
         unite(&mut self.zones, &place.zones);
         for pack in packs {
             match self.packs.iter_mut().find(|(index, _)| index == pack) {

@@ -18,7 +18,10 @@ pub(crate) struct Scene<'a> {
     pub now: Instant,
     pub recipients: Set<Recipient>,
     pub line_types: Set<LineType>,
+    /// Every form anybody named.
     pub legal_forms: Set<LegalForm>,
+    /// The same where it may loosen: nothing, if only an untrusted word names one.
+    pub trusted_forms: Set<LegalForm>,
 }
 
 /// A rule in play: what narrows it to this question, worked out once.

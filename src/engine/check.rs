@@ -126,6 +126,7 @@ impl Engine {
         clock: Clock,
     ) -> Result<v1::Decision, Failure> {
         let mut loaded = self.load(&asked.key).await?;
+        let mut lost = false;
         loop {
             if let (Some(id), Some(loaded), false) = (&asked.checked.attempt_id, &loaded, asked.checked.dry_run) {
                 known(&loaded.contact, id, &request)?;
@@ -135,13 +136,14 @@ impl Engine {
                 return self.answer_only(asked, request, loaded, &decision, clock).await;
             }
             if clock.passed() {
-                return Err(Failure::Aborted);
+                return Err(if lost { Failure::Aborted } else { Failure::TooLate });
             }
             match self.reserve(asked, &request, loaded, &decision, clock).await? {
                 Reserved::Done(answer) => return Ok(*answer),
                 // A lost race costs no further read: the store hands back the record that won.
                 Reserved::Lost(winner) => {
                     self.metrics.lost_race();
+                    lost = true;
                     loaded = winner;
                 }
             }

@@ -42,7 +42,8 @@ pub(super) struct Written {
 
 /// What a change makes of a record: a changed one, or an earlier write that stands.
 pub(super) enum Change {
-    Changed,
+    /// Changed, as of this instant.
+    Changed(Instant),
     Stands { receipt: [u8; 16], recorded_at: Instant },
 }
 
@@ -75,10 +76,7 @@ impl Engine {
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
                 already(contact, id)?.map_or_else(
-                    || {
-                        contact.add_consent(&consent, &request.person, id, receipt, clock.now);
-                        Ok(Change::Changed)
-                    },
+                    || Ok(Change::Changed(contact.add_consent(&consent, &request.person, id, receipt, clock.now))),
                     Ok,
                 )
             })
@@ -133,10 +131,7 @@ impl Engine {
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
                 already(contact, id)?.map_or_else(
-                    || {
-                        contact.add_opt_out(&request, id, receipt, clock.now);
-                        Ok(Change::Changed)
-                    },
+                    || Ok(Change::Changed(contact.add_opt_out(&request, id, receipt, clock.now))),
                     Ok,
                 )
             })
@@ -186,10 +181,7 @@ impl Engine {
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
                 already(contact, id)?.map_or_else(
-                    || {
-                        contact.update(&facts, &mask, id, receipt, clock.now);
-                        Ok(Change::Changed)
-                    },
+                    || Ok(Change::Changed(contact.update(&facts, &mask, id, receipt, clock.now))),
                     Ok,
                 )
             })
@@ -217,17 +209,21 @@ impl Engine {
             log.ready()?;
         }
         let receipt = self.next_id(clock.now);
+        let mut lost = false;
         loop {
             if clock.passed() {
-                return Err(Failure::Aborted);
+                return Err(if lost { Failure::Aborted } else { Failure::TooLate });
             }
             let (expected, mut contact, own) = match loaded {
                 Some(Loaded { version, contact, own }) => (version, contact, own),
                 None => (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?),
             };
-            if let Change::Stands { receipt, recorded_at } = make(&mut contact, receipt)? {
-                return Ok(Written { receipt, recorded_at, version: expected.0 });
-            }
+            let recorded_at = match make(&mut contact, receipt)? {
+                Change::Changed(at) => at,
+                Change::Stands { receipt, recorded_at } => {
+                    return Ok(Written { receipt, recorded_at, version: expected.0 });
+                }
+            };
             let next = expected.next();
             let body = Self::write_body(permit, described.request.clone(), next.0, clock.now);
             let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
@@ -244,10 +240,11 @@ impl Engine {
                     if let Some(log) = &self.log {
                         let _ = log.append(entry, Some(event)).await?;
                     }
-                    return Ok(Written { receipt, recorded_at: clock.now, version: next.0 });
+                    return Ok(Written { receipt, recorded_at, version: next.0 });
                 }
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();
+                    lost = true;
                     loaded = winner.map(|stored| self.open(&key, &stored)).transpose()?;
                 }
             }
@@ -339,8 +336,7 @@ fn mask(reader: &mut Reader, mask: Option<&crate::proto::well_known::FieldMask>)
         reader.fault("update_mask", format!("is required: name the facts to change, of {}", FACTS.join(", ")));
     }
     for path in paths.iter().filter(|path| !FACTS.contains(&path.as_str())) {
-        let shown: String = path.chars().take(64).collect();
-        reader.fault("update_mask", format!("`{}` is not one of {}", shown.escape_debug(), FACTS.join(", ")));
+        reader.fault("update_mask", format!("`{}` is not one of {}", wire::short(path), FACTS.join(", ")));
     }
     paths
 }

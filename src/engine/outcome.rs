@@ -8,6 +8,10 @@ use crate::contact::wire::Reader;
 use crate::contact::{AttemptId, NoReport, Outcome, Report};
 use crate::proto::store::audited_write;
 use crate::proto::v1;
+use crate::time::Millis;
+
+/// How far a caller's clock may be ahead of ours.
+const SKEW: Millis = Millis::seconds(300);
 
 impl Engine {
     /// Records an outcome, or releases the reservation. Late reports are accepted; the same report again is harmless.
@@ -36,6 +40,9 @@ impl Engine {
         if started_at.zip(ended_at).is_some_and(|(started, ended)| ended < started) {
             reader.fault("ended_at", "lies before started_at");
         }
+        if started_at.is_some_and(|started| started > clock.now.plus(SKEW)) {
+            reader.fault("started_at", "lies in the future");
+        }
         let number = finish(reader, number)?;
         let (Some(id), Some(outcome)) = (id, outcome) else { return Err(UNKNOWN) };
         let report = Report { outcome, started_at, ended_at };
@@ -44,7 +51,7 @@ impl Engine {
             .change(permit, number, clock, described, &mut |contact, receipt| {
                 let earlier = contact.reported_at(&id);
                 match contact.report(&id, &report, clock.now) {
-                    Ok(true) => Ok(Change::Changed),
+                    Ok(true) => Ok(Change::Changed(clock.now)),
                     Ok(false) => Ok(Change::Stands { receipt, recorded_at: earlier.unwrap_or(clock.now) }),
                     Err(NoReport::Unknown) => Err(UNKNOWN),
                     Err(NoReport::Reported) => {

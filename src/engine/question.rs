@@ -64,7 +64,7 @@ pub fn read(request: &v1::CheckRequest, server_region: Option<Jurisdiction>) -> 
         subject: reader.name("subject", &request.subject, Subject::new),
         campaign: reader.name("campaign", &request.campaign, Campaign::new),
         offer: reader.term("offer_category", request.offer_category),
-        caller_id: caller_id(&mut reader, &request.caller_id),
+        caller_id: caller_id(&mut reader, request, number.as_ref().ok()),
         legally_required: request.legally_required,
         county: reader.within("location", |r| r.name("county", &location.county, some)),
         postal_code: reader.within("location", |r| r.name("postal_code", &location.postal_code, some)),
@@ -84,6 +84,8 @@ pub fn read(request: &v1::CheckRequest, server_region: Option<Jurisdiction>) -> 
         reader.fault("legally_required", "no law requires marketing: leave it out or state the real purpose");
     }
     let attempt_id = reader.name("attempt_id", &request.attempt_id, AttemptId::new);
+    // What is asked again does not stand in its own way, whoever tells of it.
+    facts.attempts.retain(|past| past.outcome.is_some() || past.id.is_none() || past.id != attempt_id);
     let violations = reader.violations();
     match violations.is_empty() {
         true => Ok(Checked { number, attempt, facts, attempt_id, dry_run: request.dry_run, at }),
@@ -163,10 +165,22 @@ pub fn zone(reader: &mut Reader, field: &str, name: &str) -> Option<ZoneId> {
     zone
 }
 
-fn caller_id(reader: &mut Reader, text: &str) -> Option<Box<str>> {
-    let text: Option<String> = reader.name("caller_id", text, some);
-    // An international number is compared by its digits; a name or a national number by what it is.
-    text.map(|text| text.strip_prefix('+').unwrap_or(&text).replace([' ', '-', '(', ')', '.'], "").into())
+/// The number shown, as digits of its E.164 form where it is a number: international, or national in the region told or
+/// that of the number called. A name stays as it is.
+fn caller_id(reader: &mut Reader, request: &v1::CheckRequest, called: Option<&Number>) -> Option<Box<str>> {
+    let text: String = reader.name("caller_id", &request.caller_id, some)?;
+    let region = match request.default_region.as_str() {
+        "" => called.and_then(|number| {
+            let location = crate::place::Location::default();
+            let found = crate::place::resolve(*number, &location, crate::place::LocationPosture::Strictest).ok()?;
+            found.plausible.iter().next().map(|place| crate::place::country_group(place.jurisdiction).to_string())
+        }),
+        told => Some(told.to_owned()),
+    };
+    match Number::parse(&text, region.as_deref()) {
+        Ok(number) => Some(number.reveal_digits().to_string().into()),
+        Err(_) => Some(text.strip_prefix('+').unwrap_or(&text).replace([' ', '-', '(', ')', '.'], "").into()),
+    }
 }
 
 fn instant(reader: &mut Reader, request: &v1::CheckRequest) -> Option<Instant> {

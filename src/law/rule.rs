@@ -205,7 +205,8 @@ pub enum Tie {
 /// One way out of a rule. Every condition given must hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Exemption {
-    /// A consent such as this covers the attempt.
+    /// A consent such as this covers the attempt. Where a SOFT_OPT_IN suffices, the offer must not be said to be unrelated
+    /// (`offer_related` false): a soft opt-in is for own similar goods.
     pub consent: Option<Needs>,
     /// A tie such as this.
     pub tie: Option<Tie>,

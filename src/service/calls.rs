@@ -15,6 +15,8 @@ use crate::time::Instant;
 
 /// How many checks of one batch are under way at once: enough for their writes to share a commit.
 const AT_ONCE: usize = 128;
+/// For how long an answer is of use where the caller does not say.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The most checks of one batch.
 const BATCH: usize = crate::engine::BATCH;
 
@@ -44,7 +46,7 @@ impl Incoming {
 
     /// The one now of this request: read here and nowhere below.
     fn clock(&self) -> Clock {
-        let deadline = self.timeout.and_then(|timeout| self.arrived.checked_add(timeout));
+        let deadline = self.arrived.checked_add(self.timeout.unwrap_or(PATIENCE));
         Clock { now: now(), deadline }
     }
 }
