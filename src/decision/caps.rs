@@ -116,10 +116,8 @@ pub(crate) fn cooling(
             trigger(past.ended_at.map_or(past.latest, |ended| ended.max(past.latest)));
         }
     }
-    if after == Trigger::Conversation
-        && let Some(when) = scene.evidence.last_conversation_at()
-    {
-        trigger(when);
+    if after == Trigger::Conversation {
+        scene.evidence.last_conversations().for_each(trigger);
     }
     cooling
 }

@@ -56,11 +56,9 @@ fn is_fit(
         || consent.flags.contains(crate::contact::Flag::ThirdParty);
     let after_listing = || match listing {
         Some(Listing::Listed { since }) => since.zip(consent.given_at).is_some_and(|(entry, given)| given > entry),
-        _ => true,
-    };
-    let after_reassignment = || {
-        let reassigned = scene.evidence.reassigned(scene.postures.stored_facts_only);
-        reassigned.is_none_or(|fact| fact.checked_at.zip(consent.given_at).is_some_and(|(asked, given)| given > asked))
+        // Where no fresh copy says otherwise, the number may have been entered since the consent.
+        Some(Listing::Unknown { .. }) => false,
+        Some(Listing::Clear { .. }) | None => true,
     };
     covers_scope(scene, consent, technology)
         && consent.grade.is_some_and(|grade| grade >= needs.grade)
@@ -69,7 +67,6 @@ fn is_fit(
         && (!needs.evidence || consent.evidence_ref.is_some())
         && (!needs.third_party_flagged || flagged)
         && (!needs.after_listing || after_listing())
-        && (!needs.after_reassignment || after_reassignment())
         && needs.given_from.is_none_or(|from| consent.given_at.is_some_and(|given| given >= from))
         && (!needs.slot || consent.preferred_slot.is_some())
 }
@@ -105,7 +102,7 @@ fn lasts<'a>(scene: &Scene<'a>, consent: &'a Consent, at: Instant) -> Stretch {
     lasts
 }
 
-/// What a rule adds about time: ages in every plausible zone, the policy in force, the agreed slot.
+/// What a rule adds about time: ages in every plausible zone, policy and reassignment as they stand, the agreed slot.
 fn aged(scene: &Scene<'_>, consent: &Consent, needs: &Needs, zones: &Zones, at: Instant) -> Stretch {
     let mut good = Stretch::always(true);
     let Some(given) = consent.given_at else { return Stretch::always(false) };
@@ -114,12 +111,21 @@ fn aged(scene: &Scene<'_>, consent: &Consent, needs: &Needs, zones: &Zones, at: 
             good = good.and(Stretch::before(span_end(*zone, given, span), at));
         }
         if let Some(span) = needs.max_unused {
-            let used = consent.last_used_at.map_or(given, |used| used.max(given));
-            good = good.and(Stretch::before(span_end(*zone, used, span), at));
+            let mut fresh = Stretch::before(span_end(*zone, given, span), at);
+            if let Some(used) = consent.last_used_at {
+                let since_use = Stretch::before(span_end(*zone, used, span), at);
+                fresh = fresh.or(Stretch::since(used, at).and(since_use));
+            }
+            good = good.and(fresh);
         }
     }
     if needs.current_policy {
         good = good.and(current(scene, consent, given, at));
+    }
+    if needs.after_reassignment {
+        let (fact, until) = scene.evidence.reassigned(scene.postures.stored_facts_only, at);
+        let after = fact.is_none_or(|fact| fact.checked_at.is_some_and(|asked| given > asked));
+        good = good.and(Stretch::new(after, until));
     }
     if needs.slot {
         let slot = consent.preferred_slot.map_or(Stretch::always(false), |slot| {
@@ -133,16 +139,17 @@ fn aged(scene: &Scene<'_>, consent: &Consent, needs: &Needs, zones: &Zones, at: 
 /// Whether a material change of policy has overtaken the consent (PIPL art. 14(2)). What is unknown of the policy counts
 /// as material and as old.
 fn current(scene: &Scene<'_>, consent: &Consent, given: Instant, at: Instant) -> Stretch {
-    let Some(policy) = scene.evidence.policy() else { return Stretch::always(true) };
-    let same = consent.policy_version.as_deref() == Some(&*policy.current_version);
-    if same || policy.material == Some(false) {
-        return Stretch::always(true);
+    let mut current = Stretch::always(true);
+    for policy in scene.evidence.policies(scene.postures.stored_facts_only) {
+        let same = consent.policy_version.as_deref() == Some(&*policy.current_version);
+        current = current.and(match policy.effective_at {
+            _ if same || policy.material == Some(false) => Stretch::always(true),
+            Some(effective) if given >= effective => Stretch::always(true),
+            Some(effective) => Stretch::before(effective, at),
+            None => Stretch::always(false),
+        });
     }
-    match policy.effective_at {
-        Some(effective) if given >= effective => Stretch::always(true),
-        Some(effective) => Stretch::before(effective, at),
-        None => Stretch::always(false),
-    }
+    current
 }
 
 /// Whether the frequency promised with the consent is used up. It counts the seller's attempts in the consent's scope.

@@ -122,9 +122,11 @@ impl<'a> Evidence<'a> {
         asserted.or_else(|| with(self.stored))
     }
 
-    /// Asserted if given, else stored. A policy only ever tightens.
-    pub(crate) fn policy(&self) -> Option<&'a Policy> {
-        self.asserted.policy.as_ref().or(self.stored.policy.as_ref())
+    /// Asserted if given, else stored; both where an asserted one is not trusted to take the stored one's place.
+    pub(crate) fn policies(&self, stored_only: bool) -> impl Iterator<Item = &'a Policy> + use<'a> {
+        let asserted = self.asserted.policy.as_ref();
+        let stored = self.stored.policy.as_ref().filter(|_| stored_only || asserted.is_none());
+        asserted.into_iter().chain(stored)
     }
 
     /// Asserted if given, else stored.
@@ -137,9 +139,10 @@ impl<'a> Evidence<'a> {
         self.both().into_iter().filter_map(|facts| facts.transfer.as_ref()?.to)
     }
 
-    /// The later of the two.
-    pub(crate) fn last_conversation_at(&self) -> Option<Instant> {
-        self.asserted.last_conversation_at.max(self.stored.last_conversation_at)
+    /// The last conversation by either source. Not the later of the two alone: to a question about another instant the
+    /// later one may not exist yet.
+    pub(crate) fn last_conversations(&self) -> impl Iterator<Item = Instant> + use<'a> {
+        self.both().into_iter().filter_map(|facts| facts.last_conversation_at)
     }
 
     /// Every plausible age.
@@ -152,15 +155,19 @@ impl<'a> Evidence<'a> {
         self.both().into_iter().flat_map(|facts| facts.inconvenient_times.iter().copied())
     }
 
-    /// The newest answer; yes wins ties, and an answer without an instant is the newest of all.
-    pub(crate) fn reassigned(&self, stored_only: bool) -> Option<Reassigned> {
-        let trusted = |(asserted, fact): &(bool, Reassigned)| {
-            !(stored_only && *asserted) || fact.answer != ReassignedAnswer::No
-        };
-        let asserted = self.asserted.reassigned.map(|fact| (true, fact));
-        let stored = self.stored.reassigned.map(|fact| (false, fact));
-        let all = asserted.into_iter().chain(stored).filter(trusted).map(|(_, fact)| fact);
-        all.max_by_key(|fact| (fact.checked_at.unwrap_or(Instant::FAR), fact.answer))
+    /// The newest answer at `at`, and until when it is; yes wins ties. An answer without an instant counts only if it is
+    /// yes, and is then the newest of all.
+    pub(crate) fn reassigned(&self, stored_only: bool, at: Instant) -> (Option<Reassigned>, Instant) {
+        let asserted = self.asserted.reassigned.filter(|fact| !stored_only || fact.answer == ReassignedAnswer::Yes);
+        let (mut newest, mut until) = (None, Instant::FAR);
+        for fact in asserted.into_iter().chain(self.stored.reassigned) {
+            match fact.checked_at {
+                Some(asked) if !self.live && asked > at => until = until.min(asked),
+                None if fact.answer != ReassignedAnswer::Yes => {}
+                _ => newest = newest.into_iter().chain([fact]).max_by_key(age_and_answer),
+            }
+        }
+        (newest, until)
     }
 
     /// Every plausible capacity; all where nothing is known.
@@ -211,6 +218,10 @@ impl<'a> Evidence<'a> {
         }
         seen.listing(fresh, now)
     }
+}
+
+fn age_and_answer(fact: &Reassigned) -> (Instant, ReassignedAnswer) {
+    (fact.checked_at.unwrap_or(Instant::FAR), fact.answer)
 }
 
 fn plausible<T: crate::contact::Term>(asserted: Set<T>, stored: Set<T>, stored_only: bool) -> Set<T> {

@@ -91,6 +91,9 @@ fn clock(civil: Civil) -> String {
 /// What an allowed contact should know of a rule that lets it pass.
 pub(crate) fn warnings(scene: &Scene<'_>, play: &InPlay<'_>, warnings: &mut Vec<Warning>) {
     let rule = play.rule;
+    if scene.now < rule.from || scene.now >= rule.until {
+        return;
+    }
     let mut warn = |code, message| warnings.push(Warning { code, message, rule_id: Some(rule.id.clone()) });
     // I7: what only a weak exemption lifts is said aloud.
     let soft = rule.unless.iter().any(|exemption| !exemption.confidence.is_firm());

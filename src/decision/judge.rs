@@ -80,8 +80,8 @@ fn says_no(scene: &Scene<'_>, play: &InPlay<'_>, technology: Technology, promise
         Body::Emergency => emergency(scene, play, at),
         Body::Minor { under } => too_young(scene, *under, zones, at),
         Body::Reassigned => {
-            let answer = scene.evidence.reassigned(scene.postures.stored_facts_only).map(|fact| fact.answer);
-            Stretch::always(answer == Some(crate::contact::ReassignedAnswer::Yes))
+            let (fact, until) = scene.evidence.reassigned(scene.postures.stored_facts_only, at);
+            Stretch::new(fact.is_some_and(|fact| fact.answer == crate::contact::ReassignedAnswer::Yes), until)
         }
         Body::CrossBorder { bands } => Stretch::always(leaves(scene, play) && !carried(scene, bands)),
         Body::CallerId { allowed, denied } => Stretch::always(shows_wrong(scene, allowed, denied)),

@@ -288,7 +288,8 @@ fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {
 }
 
 fn lists_used(scene: &Scene<'_>, plays: &[InPlay<'_>]) -> Vec<ListUsed> {
-    let lists = plays.iter().filter_map(|play| match &play.rule.body {
+    let in_force = plays.iter().filter(|play| play.rule.from <= scene.now && scene.now < play.rule.until);
+    let lists = in_force.filter_map(|play| match &play.rule.body {
         Body::Registry { list, .. } => Some(list),
         _ => None,
     });

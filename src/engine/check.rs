@@ -68,7 +68,13 @@ impl Engine {
                 let lists = Turned { lists: &snapshot, digits: number.reveal_digits() };
                 let key = self.key(permit, number);
                 let asked = Asked { checked: &checked, number, key, law: &law, lists, now };
-                self.answer(&asked, request, clock).await
+                // Only what needs no stored fact is answered without store or log.
+                let emergency = checked.attempt.purpose == Purpose::Emergency;
+                let kept = emergency.then(|| request.attempt_id.clone());
+                match (self.answer(&asked, request, clock).await, kept) {
+                    (Err(Failure::Store(_)), Some(attempt_id)) => Ok(self.answer_degraded(&asked, &attempt_id, clock)),
+                    (answer, _) => answer,
+                }
             }
         }?;
         self.metrics.decided(&decided, checked.attempt.channel);
@@ -119,11 +125,7 @@ impl Engine {
         request: v1::CheckRequest,
         clock: Clock,
     ) -> Result<v1::Decision, Failure> {
-        let mut loaded = match self.load(&asked.key).await {
-            Ok(loaded) => loaded,
-            Err(Failure::Store(error)) => return self.answer_degraded(asked, request, clock, error.into()),
-            Err(other) => return Err(other),
-        };
+        let mut loaded = self.load(&asked.key).await?;
         loop {
             if let (Some(id), Some(loaded), false) = (&asked.checked.attempt_id, &loaded, asked.checked.dry_run) {
                 known(&loaded.contact, id, &request)?;
@@ -146,23 +148,15 @@ impl Engine {
         }
     }
 
-    /// Only what needs no stored fact is answered without a store: an EMERGENCY, and it counts nothing.
-    fn answer_degraded(
-        &self,
-        asked: &Asked<'_>,
-        request: v1::CheckRequest,
-        clock: Clock,
-        failure: Failure,
-    ) -> Result<v1::Decision, Failure> {
-        if asked.checked.attempt.purpose != Purpose::Emergency {
-            return Err(failure);
-        }
+    /// An emergency answered without a store or a log: it counts nothing and says that it is degraded.
+    fn answer_degraded(&self, asked: &Asked<'_>, attempt_id: &str, clock: Clock) -> v1::Decision {
         let decision = decide(self, asked, None);
         let id = self.next_id(clock.now);
-        let mut answer = self.message(&decision, Some(asked.number), asked.law, id, &request.attempt_id, None);
+        let mut answer = self.message(&decision, Some(asked.number), asked.law, id, attempt_id, None);
         answer.degraded = true;
-        tracing::error!(number = %asked.number, decision = %answer.decision_id, "emergency answered without a store or a log entry");
-        Ok(answer)
+        let decision = &answer.decision_id;
+        tracing::error!(number = %asked.number, %decision, "emergency answered without a store or a log entry");
+        answer
     }
 
     /// An answer that counts nothing.

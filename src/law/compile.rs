@@ -407,7 +407,7 @@ fn counts(rule: &RuleText) -> Compiled<Counts> {
 /// Reads `24h` (rolling), `7 days` (local days, today the last), `week` or `month`.
 fn window(text: &str) -> Compiled<Window> {
     let bad = || format!("`{text}` is not a window; write 24h (rolling), 7 days (local days), week or month");
-    if let Some(hours) = text.strip_suffix('h') {
+    if let Some(hours) = text.strip_suffix('h').filter(|_| text != "month") {
         let hours: u16 = hours.parse().map_err(|_| bad())?;
         return if (1..=9_600).contains(&hours) { Ok(Window::Rolling(Millis::hours(hours.into()))) } else { Err(bad()) };
     }

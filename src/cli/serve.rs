@@ -1,0 +1,347 @@
+//! `serve`: settings, everything open, bound, announced, served; then drained within a limit, and whether it was.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tonic_health::ServingStatus;
+
+use super::open::{OpenSettings, Opened, open};
+use super::{Error, Exit, Global, explain, now, output, packs};
+use crate::config::{self, Config, Sources};
+use crate::proto::v1;
+use crate::registry::Registries;
+use crate::service::{Calls, HEALTH_NAMES, HealthReporter, routes};
+use crate::{audit, engine, http, store, telemetry};
+
+/// How often lists and packs are looked at for changes.
+const LOOK: Duration = Duration::from_secs(2);
+/// How often log and store are put in step, and health is told.
+const TICK: Duration = Duration::from_secs(1);
+/// How long requests under way may take to finish after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+/// The file of settings that is read where none is named.
+const CONFIG: &str = "ringfence.toml";
+/// A number of the sample data, in Florida.
+const SAMPLE_NUMBER: &str = "+13055550123";
+
+/// Flags of `serve`. What is not given comes from the environment, the file of settings, or the default.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file of settings; ringfence.toml where there is one
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Where records are: embedded, a file in the data folder (the default)
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// The folder of records and audit log [default: ringfence-data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
+    /// The folder of do-not-call lists
+    #[arg(long, value_name = "DIR")]
+    pub registries: Option<String>,
+    /// A folder of packs that replace those built in, or add to them
+    #[arg(long, value_name = "DIR")]
+    pub packs: Option<String>,
+    /// The address of the gRPC listener, or off [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub grpc: Option<String>,
+    /// The address of the HTTP listener, or off [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub http: Option<String>,
+    /// Where this server runs, as an ISO 3166 code
+    #[arg(long, value_name = "CODE")]
+    pub region: Option<String>,
+    /// Load made-up lists as of now, ask one question, and print its answer: to try things out
+    #[arg(long)]
+    pub sample: bool,
+}
+
+impl Args {
+    fn flag(&self, key: &str) -> Option<String> {
+        match key {
+            "store" => self.store.clone(),
+            "data" => self.data.clone(),
+            "registries" => self.registries.clone(),
+            "packs" => self.packs.clone(),
+            "grpc" => self.grpc.clone(),
+            "http" => self.http.clone(),
+            "region" => self.region.clone(),
+            _ => None,
+        }
+    }
+}
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// Faulty settings; something that does not open; an address in use.
+pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
+    let config = settings(&args, global)?;
+    telemetry::start_log(config.log_json);
+    let opened = open(&OpenSettings {
+        data: Some(config.data.clone()),
+        keys: config.keys.clone(),
+        registries: config.registries.clone(),
+        sample: args.sample,
+        packs: config.packs.clone(),
+        engine: config.engine.clone(),
+        store: store::embedded::Settings::default(),
+        log: audit::Settings::default(),
+        now: now(),
+    })
+    .await?;
+    announce_state(&config, &opened);
+    let calls = Calls::new(Arc::clone(&opened.engine));
+    let (grpc, reporter) = routes(calls.clone()).map_err(|error| Error::said(error.to_string()))?;
+    let (stop, stopping) = watch::channel(false);
+    let mut servers = tokio::task::JoinSet::new();
+    let mut bound = Bound::default();
+    if let Some(address) = config.grpc {
+        let listener = bind("--grpc", address).await?;
+        bound.grpc = listener.local_addr().ok();
+        let mut server = tonic::transport::Server::builder().http2_keepalive_interval(Some(KEEP_ALIVE));
+        let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
+        let serving = server.add_routes(grpc).serve_with_incoming_shutdown(incoming, told(stopping.clone()));
+        servers.spawn(async move { serving.await.map_err(|error| error.to_string()) });
+    }
+    if let Some(address) = config.http {
+        let listener = bind("--http", address).await?;
+        bound.http = listener.local_addr().ok();
+        let serving = axum::serve(listener, http::router(calls)).with_graceful_shutdown(told(stopping.clone()));
+        servers.spawn(async move { serving.await.map_err(|error| error.to_string()) });
+    }
+    set_health(&reporter, true).await;
+    announce(&bound, args.sample)?;
+    let opened = Arc::new(opened);
+    let keeping = tokio::spawn(keep(Arc::clone(&opened), config.packs.clone(), reporter.clone(), stopping.clone()));
+    if let (true, Some(address)) = (args.sample, bound.grpc) {
+        first_answer(address, bound.http).await?;
+    }
+    stop_signal(&mut servers).await;
+    set_health(&reporter, false).await;
+    tracing::info!("stopping: no new requests, those under way may finish");
+    let _ = stop.send(true);
+    let drained = tokio::time::timeout(DRAIN, drain(&mut servers)).await.is_ok();
+    let _ = keeping.await;
+    opened.settle(now()).await.map_err(|error| Error::said(error.to_string()))?;
+    tracing::info!(drained, "stopped");
+    Ok(Exit::when(drained))
+}
+
+/// Pings on idle connections, so that a peer that went away is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+struct Bound {
+    grpc: Option<SocketAddr>,
+    http: Option<SocketAddr>,
+}
+
+fn settings(args: &Args, global: &Global) -> Result<Config, Error> {
+    let beside = Path::new(CONFIG);
+    let file = args.config.as_deref().or_else(|| beside.exists().then_some(beside));
+    let keys = (global.keys != Path::new("ringfence-keys")).then(|| global.keys.display().to_string());
+    let flag = |key: &str| if key == "keys" { keys.clone() } else { args.flag(key) };
+    let env = |name: &str| std::env::var(name).ok();
+    config::resolve(&Sources { file, env: &env, flag: &flag }).map_err(|faults| Error::said(faults.join("\n")))
+}
+
+async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Error::said(format!("{flag} {address}: cannot be bound: {error}: stop what uses it, or give another port"))
+    })
+}
+
+async fn told(mut stopping: watch::Receiver<bool>) {
+    // The sender lives as long as the server; its end is a signal as well.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+async fn set_health(reporter: &HealthReporter, serving: bool) {
+    let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+    for name in HEALTH_NAMES {
+        reporter.set_service_status(name, status).await;
+    }
+}
+
+/// Returns when a signal says stop, or when a listener ends by itself.
+async fn stop_signal(servers: &mut tokio::task::JoinSet<Result<(), String>>) {
+    let interrupt = tokio::signal::ctrl_c();
+    let terminate = terminated();
+    tokio::select! {
+        _ = interrupt => {}
+        () = terminate => {}
+        Some(ended) = servers.join_next() => {
+            tracing::error!(?ended, "a listener ended by itself");
+        }
+    }
+}
+
+fn terminated() -> impl Future<Output = ()> {
+    let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    async move {
+        match signal {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(error) => {
+                tracing::error!(%error, "SIGTERM cannot be heard");
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+async fn drain(servers: &mut tokio::task::JoinSet<Result<(), String>>) {
+    while let Some(ended) = servers.join_next().await {
+        if let Ok(Err(error)) = ended {
+            tracing::error!(%error, "a listener failed");
+        }
+    }
+}
+
+/// What goes on beside the requests: log and store are put in step, lists and packs looked at, health told.
+async fn keep(
+    opened: Arc<Opened>,
+    packs: Option<PathBuf>,
+    reporter: HealthReporter,
+    stopping: watch::Receiver<bool>,
+) {
+    let mut tick = tokio::time::interval(TICK);
+    let mut look = tokio::time::interval(LOOK);
+    let mut seen = packs.as_deref().map(fingerprint);
+    let mut serving = true;
+    let mut stop = Box::pin(told(stopping));
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = tick.tick() => {
+                if let Some(reconciler) = &opened.reconciler
+                    && let Err(error) = reconciler.tick(now()).await
+                {
+                    tracing::error!(%error, "log and store are not in step");
+                }
+                let ready = opened.engine.not_ready().await.is_empty();
+                if ready != serving {
+                    serving = ready;
+                    tracing::warn!(serving, "health changed");
+                    set_health(&reporter, serving).await;
+                }
+            }
+            _ = look.tick() => {
+                refresh(Arc::clone(&opened.registries)).await;
+                if let Some(folder) = &packs {
+                    let found = Some(fingerprint(folder));
+                    if found != seen {
+                        seen = found;
+                        reload(&opened.engine, folder).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Names, lengths and times of the files of a folder: what differs when one of them does.
+fn fingerprint(folder: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let about = entry.metadata().ok()?;
+            Some((entry.path(), about.len(), about.modified().ok()))
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+async fn refresh(registries: Arc<Registries>) {
+    let changes = tokio::task::spawn_blocking(move || registries.refresh()).await;
+    if let Ok(changes) = changes
+        && !(changes.loaded.is_empty() && changes.removed.is_empty())
+    {
+        tracing::info!(loaded = ?changes.loaded, removed = ?changes.removed, "lists changed");
+    }
+}
+
+/// Puts changed packs in force, or keeps the old set and says what is wrong with the new one.
+async fn reload(engine: &Arc<engine::Engine>, folder: &Path) {
+    let folder = folder.to_owned();
+    match tokio::task::spawn_blocking(move || packs::read(Some(&folder))).await {
+        Ok(Ok(law)) => {
+            tracing::info!(rules_version = law.version(), "packs changed");
+            engine.change_law(Arc::new(law));
+        }
+        Ok(Err(error)) => tracing::error!(%error, "the changed packs are refused; the old ones stay in force"),
+        Err(error) => tracing::error!(%error, "packs could not be read"),
+    }
+}
+
+fn announce_state(config: &Config, opened: &Opened) {
+    for fault in opened.registries.faults().iter() {
+        tracing::warn!(%fault, "a list is not loaded");
+    }
+    if opened.reconciled.appended > 0 {
+        tracing::warn!(entries = opened.reconciled.appended, "audit entries were completed from the store after a crash");
+    }
+    if !opened.reconciled.others.is_empty() {
+        tracing::warn!(logs = opened.reconciled.others.len(), "the store knows audit logs that are not in this folder");
+    }
+    let lists: Vec<_> = opened.registries.snapshot().iter().map(|list| format!("{} ({})", list.id, list.count)).collect();
+    tracing::info!(
+        data = %config.data.display(),
+        rules_version = opened.engine.law().version(),
+        lists = lists.join(", "),
+        "open"
+    );
+}
+
+/// Tells people, and whoever waits for the line, that requests are answered.
+fn announce(bound: &Bound, sample: bool) -> Result<(), Error> {
+    let mut lines = vec![format!("ringfence {} is serving.", env!("CARGO_PKG_VERSION"))];
+    if let Some(address) = bound.grpc {
+        lines.push(format!("  gRPC  {address}"));
+    }
+    if let Some(address) = bound.http {
+        lines.push(format!("  HTTP  http://{address}"));
+    }
+    if sample {
+        lines.push("  The do-not-call lists are made up: load real ones before you rely on an answer.".to_owned());
+    }
+    output::say(&lines.join("\n"))
+}
+
+/// Asks one question over gRPC, as a dialer would, and prints the answer.
+async fn first_answer(grpc: SocketAddr, http: Option<SocketAddr>) -> Result<(), Error> {
+    let request = v1::CheckRequest {
+        number: SAMPLE_NUMBER.to_owned(),
+        channel: v1::Channel::Call.into(),
+        technology: v1::Technology::Manual.into(),
+        purpose: v1::Purpose::Marketing.into(),
+        recipient: v1::Recipient::Consumer.into(),
+        line_type: v1::LineType::Mobile.into(),
+        seller: "acme".to_owned(),
+        dry_run: true,
+        ..v1::CheckRequest::default()
+    };
+    let failed = |error: &dyn std::fmt::Display| Error::said(format!("the first question failed: {error}"));
+    let mut client = v1::check_service_client::CheckServiceClient::connect(format!("http://{grpc}"))
+        .await
+        .map_err(|error| failed(&error))?;
+    let answer = client.check(request.clone()).await.map_err(|status| failed(&status.message()))?.into_inner();
+    let decision = answer.decision.unwrap_or_default();
+    let mut text = format!("\nA first question: may acme call {SAMPLE_NUMBER} by hand, to sell something, now?\n\n");
+    text.push_str(&explain::decision(&request, &decision));
+    if let Some(http) = http {
+        text.push_str(&format!(
+            "\nAsk it yourself:\n  curl -s http://{http}/v1/check -d '{{\"number\":\"{SAMPLE_NUMBER}\",\
+             \"channel\":\"CHANNEL_CALL\",\"purpose\":\"PURPOSE_MARKETING\",\"seller\":\"acme\",\"dryRun\":true}}'\n"
+        ));
+    }
+    output::say(text.trim_end())
+}
