@@ -96,8 +96,7 @@ impl Home {
     fn run_with(&self, arguments: &[&str], stdin: &[u8], variables: &[(&str, &str)]) -> Ran {
         let mut command = self.command();
         command.args(arguments).envs(variables.iter().copied());
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // A program that reads nothing closes its end.
         let _ = child.stdin.take().unwrap().write_all(stdin);
         let output = child.wait_with_output().unwrap();

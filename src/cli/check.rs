@@ -50,13 +50,15 @@ pub struct Args {
 /// There is no answer.
 pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let request = args.request()?;
-    let decision = match &args.kept.server {
-        Some(server) => ask(server, request.clone()).await?,
+    let (decision, from_nothing) = match &args.kept.server {
+        Some(server) => (ask(server, request.clone()).await?, false),
         None => answer(&args, request.clone(), global).await?,
     };
-    match global.json {
-        true => output::say_json(&decision)?,
-        false => output::say(&explain::decision(&request, &decision))?,
+    if global.json {
+        output::say_json(&decision)?;
+    } else {
+        let note = if from_nothing { source::FROM_NOTHING } else { "" };
+        output::say(&format!("{}{note}", explain::decision(&request, &decision)))?;
     }
     Ok(Exit::when(decision.verdict() == v1::Verdict::Allow))
 }
@@ -86,14 +88,13 @@ async fn ask(server: &str, request: v1::CheckRequest) -> Result<v1::Decision, Er
     response.into_inner().decision.ok_or_else(|| Error::said(format!("{server}: answered without a decision")))
 }
 
-async fn answer(args: &Args, request: v1::CheckRequest, global: &Global) -> Result<v1::Decision, Error> {
-    let folder = args.kept.folder()?;
-    if args.reserve && folder.is_none() {
-        return args.kept.existing_folder().map_or_else(Err, |_| Err(Error::said("nothing to reserve in")));
-    }
+/// The answer, and whether it was given from nothing stored.
+async fn answer(args: &Args, request: v1::CheckRequest, global: &Global) -> Result<(v1::Decision, bool), Error> {
+    let folder = if args.reserve { Some(args.kept.existing_folder()?) } else { args.kept.folder()? };
+    let from_nothing = folder.is_none();
     let opened = source::opened(folder, &args.lists, global).await?;
     let permit = Caller::local().permit(Role::Check).map_err(Failure::from)?;
     let decision = opened.engine.check(&permit, request, Clock::at(now())).await?;
     opened.settle(now()).await?;
-    Ok(decision)
+    Ok((decision, from_nothing))
 }

@@ -109,10 +109,10 @@ pub fn main() -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return Exit::of(&Error::io("starting", "the runtime", &error)),
     };
-    match runtime.block_on(run(cli)) {
-        Ok(exit) => exit,
-        Err(error) => Exit::of(&error),
-    }
+    let exit = runtime.block_on(run(cli)).unwrap_or_else(|error| Exit::of(&error));
+    // A thread that still waits for input must not keep the program.
+    runtime.shutdown_background();
+    exit
 }
 
 /// Runs a command.

@@ -69,11 +69,6 @@ pub struct Question {
 }
 
 impl Question {
-    /// The region of numbers in national form.
-    pub(super) fn default_region(&self) -> &str {
-        self.default_region.as_deref().unwrap_or_default()
-    }
-
     /// Another instant to answer for.
     pub(super) const fn at(&self) -> Option<Instant> {
         self.at

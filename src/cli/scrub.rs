@@ -15,6 +15,7 @@ mod summary;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use self::answer::Judge;
 use self::columns::Wanted;
@@ -29,6 +30,9 @@ use crate::access::{Caller, Role};
 use crate::engine::{Clock, Failure};
 use crate::proto::store::AuditedBatch;
 use crate::proto::v1;
+
+/// How long an interrupt waits for the rows under way. A read of standard input may never end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The columns that are added.
 pub(super) const ADDED: [&str; 4] =
@@ -132,6 +136,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         output: &place,
         rules: &rules,
         entry,
+        by_server: opened.is_none(),
         at: args.question.at().unwrap_or(clock.now),
     };
     match global.json {
@@ -168,7 +173,10 @@ async fn work(input: Input, output: Output, template: v1::CheckRequest, judge: J
         done = &mut work => done,
         Ok(()) = tokio::signal::ctrl_c() => {
             stop.store(true, Ordering::Relaxed);
-            work.await
+            match tokio::time::timeout(PATIENCE, work).await {
+                Ok(done) => done,
+                Err(_) => return Err(Error::said("interrupted while waiting for input")),
+            }
         }
     };
     done.unwrap_or_else(|error| Err(Error::said(format!("a thread ended early: {error}"))))

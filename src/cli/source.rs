@@ -10,6 +10,10 @@ use super::{Error, Global, now, output};
 /// The data folder where none is named.
 pub const DATA: &str = "ringfence-data";
 
+/// What to know of an answer where there is no data folder: an opt-out may be stored in another.
+pub(super) const FROM_NOTHING: &str =
+    "\nNothing stored was looked at: no data folder is here. Name one with --data, or ask with --server.\n";
+
 /// Where contacts are stored.
 #[derive(Clone, Debug, Args)]
 pub struct Kept {

@@ -4,20 +4,24 @@ use std::fs;
 
 use super::{ALLOWED, Home, with};
 
-const DENIED: [&str; 7] = ["check", "+12025550143", "--channel=call", "--purpose=marketing", "--seller", "acme", "--sample"];
+const DENIED: [&str; 7] =
+    ["check", "+12025550143", "--channel=call", "--purpose=marketing", "--seller", "acme", "--sample"];
 
 #[test]
 fn an_allowed_contact_ends_with_0_and_is_explained() {
     let home = Home::new();
     let ran = home.run(&ALLOWED).quietly(0);
-    ran.says(&["ALLOWED", "informational manual call to +493023••50 for acme", "Europe/Berlin", "DE", "rules"]);
+    let ran =
+        ran.says(&["ALLOWED", "informational manual call to +493023••50 for acme", "Europe/Berlin", "DE", "rules"]);
+    assert!(ran.out.contains("Nothing stored was looked at") && ran.out.contains("--data"), "{}", ran.out);
     assert!(home.names().is_empty(), "an answer from nothing stored leaves nothing behind");
 }
 
 #[test]
 fn a_denied_contact_ends_with_1_and_names_every_reason_with_its_law() {
     let ran = Home::new().run(&DENIED).quietly(1);
-    let ran = ran.says(&["DENIED", "marketing call to +1202555••43", "1. ", "2. ", "CONSENT", "Law: 47 CFR", "Remedy:"]);
+    let ran =
+        ran.says(&["DENIED", "marketing call to +1202555••43", "1. ", "2. ", "CONSENT", "Law: 47 CFR", "Remedy:"]);
     assert!(!ran.out.contains("2025550143"), "people see masked numbers");
     assert!(ran.out.lines().all(|line| line.chars().count() <= 100), "{}", ran.out);
 }
@@ -39,7 +43,9 @@ fn json_is_the_decision_of_the_contract() {
     let answer = home.run(&with(&DENIED, &["--json"])).quietly(1).json();
     assert_eq!(answer["verdict"], "VERDICT_DENY");
     assert_eq!(answer["number"], "+12025550143");
-    assert!(answer["reasons"].as_array().unwrap().iter().all(|reason| !reason["citation"].as_str().unwrap().is_empty()));
+    assert!(
+        answer["reasons"].as_array().unwrap().iter().all(|reason| !reason["citation"].as_str().unwrap().is_empty())
+    );
     assert_eq!(home.run(&with(&ALLOWED, &["--json"])).quietly(0).json()["verdict"], "VERDICT_ALLOW");
 }
 
@@ -126,7 +132,9 @@ fn a_reservation_counts_once_for_each_attempt_id() {
     home.run(&with(&ALLOWED, &["--reserve"])).refused(&["ringfence-data", "--data"]);
     fs::create_dir(home.path("ringfence-data")).unwrap();
     for _ in 0..2 {
-        home.run(&with(&ALLOWED, &["--reserve", "--attempt-id=a-1"])).quietly(0).says(&["Reserved: start before", "a-1"]);
+        home.run(&with(&ALLOWED, &["--reserve", "--attempt-id=a-1"]))
+            .quietly(0)
+            .says(&["Reserved: start before", "a-1"]);
     }
     let stored = home.run(&["contact", "show", "+4930231250", "--json"]).quietly(0).json();
     assert_eq!(stored["attempts"].as_array().unwrap().len(), 1);

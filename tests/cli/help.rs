@@ -72,3 +72,21 @@ fn a_reader_that_goes_away_is_no_error() {
         assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_cannot_be_written_is_an_error() {
+    use std::process::Stdio;
+    let home = Home::new();
+    home.write("in.csv", "phone\n+4930231250\n");
+    let question = ["--channel=call", "--purpose=survey", "--seller=acme"];
+    for arguments in [["law", "show"].as_slice(), &["--version"], &["scrub", "in.csv", "--output=-"]] {
+        let options = if arguments[0] == "scrub" { question.as_slice() } else { &[] };
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = home.command();
+        let output = command.args(arguments).args(options).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains("standard output") && error.contains("No space"), "{error}");
+    }
+}

@@ -13,7 +13,10 @@ fn the_packs_lint_clean_and_pass_their_own_cases() {
     home.run(&["law", "lint"]).quietly(0).says(&["no remarks"]);
     let ran = home.run(&["law", "test"]).quietly(0);
     let last = ran.out.lines().last().unwrap().to_owned();
-    assert!(last.ends_with(" passed, 0 failed") && last.split(' ').next().unwrap().parse::<u32>().unwrap() > 400, "{last}");
+    assert!(
+        last.ends_with(" passed, 0 failed") && last.split(' ').next().unwrap().parse::<u32>().unwrap() > 400,
+        "{last}"
+    );
     assert_eq!(home.run(&["law", "test", "--json"]).quietly(0).json()["failed"], 0);
 }
 
@@ -33,7 +36,11 @@ fn acceptance_cases_fail_with_the_decision_beside_the_expectation() {
     assert_eq!(home.run(&["law", "test", "--cases", "good.jsonl"]).quietly(0).out, "1 passed, 0 failed\n");
     let ran = home.run(&["law", "test", "--cases", "good.jsonl", "--cases", "bad.jsonl"]).quietly(1);
     let ran = ran.says(&["bad.jsonl:1 two", "because", "expected VERDICT_DENY, got VERDICT_ALLOW", "bad.jsonl:2"]);
-    assert!(ran.out.contains("\"verdict\": \"VERDICT_ALLOW\"") && ran.out.ends_with("\n1 passed, 2 failed\n"), "{}", ran.out);
+    assert!(
+        ran.out.contains("\"verdict\": \"VERDICT_ALLOW\"") && ran.out.ends_with("\n1 passed, 2 failed\n"),
+        "{}",
+        ran.out
+    );
     home.run(&["law", "test", "--cases", "gone.jsonl"]).refused(&["gone.jsonl"]);
     home.write("empty.jsonl", "\n");
     home.run(&["law", "test", "--cases", "empty.jsonl"]).refused(&["empty.jsonl", "no case"]);

@@ -45,7 +45,10 @@ fn every_row_is_answered_and_keeps_its_fields() {
     assert_eq!(rows[3][..4], ["Cy", "", "DENY", "NUMBER"]);
     assert_eq!(rows[4][..4], ["Di", "911", "DENY", "NUMBER"]);
     assert!(rows[2..].iter().all(|row| !row[5].is_empty()), "a refusal is explained");
-    assert_eq!((&summary["rows"], &summary["allowed"], &summary["reasons"]["NUMBER"]), (&4.into(), &1.into(), &3.into()));
+    assert_eq!(
+        (&summary["rows"], &summary["allowed"], &summary["reasons"]["NUMBER"]),
+        (&4.into(), &1.into(), &3.into())
+    );
     assert_eq!(summary["countries"]["DE"]["allowed"], 1);
     assert_eq!(home.names(), ["in.csv", "out.csv"], "nothing else is left behind");
 }
@@ -140,7 +143,11 @@ fn standard_input_and_output_serve_too() {
     let question = &QUESTION[..7];
     let ran = home.run_with(&with(&["scrub", "-", "--output=-"], question), b"phone\n+4930231250\n", &[]).code(0);
     assert_eq!(rows(&ran.out, b',')[1], ["+4930231250", "ALLOW", "", "", ""]);
-    assert!(ran.err.contains("1 rows: 1 allowed, 0 denied") || ran.err.contains("1 row: 1 allowed, 0 denied"), "{}", ran.err);
+    assert!(
+        ran.err.contains("1 rows: 1 allowed, 0 denied") || ran.err.contains("1 row: 1 allowed, 0 denied"),
+        "{}",
+        ran.err
+    );
     home.run(&with(&["scrub", "-", "--output=-"], &QUESTION)).refused(&["--json", "--output"]);
 }
 
@@ -171,6 +178,7 @@ fn what_cannot_be_scrubbed_is_refused_and_leaves_nothing_behind() {
     fs::create_dir(home.path("folder")).unwrap();
     refused("folder", &out, &["folder"]);
     refused("in.csv", &["--output=folder"], &["folder"]);
+    refused("in.csv", &["--output=/dev/null", "--force"], &["/dev/null", "device"]);
     home.write("twice.csv", "phone,ringfence_verdict\n+4930231250,ALLOW\n");
     refused("twice.csv", &out, &["twice.csv", "ringfence_verdict"]);
     let endless = format!("phone,note\n+4930231250,\"{}", "x".repeat(20 << 20));

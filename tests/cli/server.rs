@@ -42,7 +42,10 @@ fn a_server_answers_check_contact_and_scrub() {
     home.run(&opt_out).quietly(0).says(&["Opted out: +493023••50"]);
     home.run(&with(&["contact", "show", "+4930231250"], &at)).quietly(0).says(&["seller acme"]);
     home.run(&with(&ALLOWED, &at)).quietly(1).says(&["OBJECTION"]);
-    home.write("in.csv", format!("phone,tz\n+4930231250,\nabc,\n{}+4930231251,Nowhere/X\n", "+4930231251,\n".repeat(1_200)));
+    home.write(
+        "in.csv",
+        format!("phone,tz\n+4930231250,\nabc,\n{}+4930231251,Nowhere/X\n", "+4930231251,\n".repeat(1_200)),
+    );
     let scrub = ["scrub", "in.csv", "--output=out.csv", "--time-zone-column=tz", "--json"];
     let summary = home.run(&with(&with(&scrub, &ALLOWED[2..]), &at)).code(0).json();
     assert_eq!((&summary["rows"], &summary["allowed"]), (&1_203.into(), &1_200.into()));

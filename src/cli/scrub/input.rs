@@ -68,7 +68,7 @@ impl Input {
             if about.is_dir() {
                 return Err(Error::said(format!("{name}: a folder, not a CSV file")));
             }
-            let bytes = about.is_file().then(|| about.len());
+            let bytes = about.is_file().then_some(about.len());
             (Box::new(file), bytes)
         };
         Self::read(source, name, bytes, wanted)

@@ -54,11 +54,14 @@ impl Output {
         if is_same(place, input) {
             return Err(Error::said(format!("{name}: the output is the input: name another file with --output")));
         }
-        if place.is_dir() {
-            return Err(Error::said(format!("{name}: a folder: name a file with --output")));
-        }
-        if place.exists() && !force {
-            return Err(exists(&name));
+        // What a link points to is replaced, and not the link.
+        let place = &fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
+        match fs::metadata(place) {
+            Ok(about) if !about.is_file() => {
+                return Err(Error::said(format!("{name}: a folder or device: name a file with --output")));
+            }
+            Ok(_) if !force => return Err(exists(&name)),
+            _ => {}
         }
         let file_name = place.file_name().ok_or_else(|| Error::said(format!("{name}: not the name of a file")))?;
         let hidden = format!(".{}.{}.part", file_name.to_string_lossy(), std::process::id());

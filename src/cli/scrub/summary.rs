@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Country};
 use crate::cli::output::{folded, table};
 use crate::cli::progress::grouped;
+use crate::cli::source::FROM_NOTHING;
 use crate::time::Instant;
 
 /// Countries shown one by one.
@@ -78,6 +79,8 @@ pub(super) struct Summary<'a> {
     pub rules: &'a str,
     /// The entry of the log.
     pub entry: Option<uuid::Uuid>,
+    /// A server answered, and logged each row.
+    pub by_server: bool,
     /// The instant judged.
     pub at: Instant,
 }
@@ -108,12 +111,16 @@ impl Summary<'_> {
         }
         let entry = match self.entry {
             Some(entry) => format!("audit entry {entry}"),
-            None => "not logged here".to_owned(),
+            None if self.by_server => "logged by the server".to_owned(),
+            None => "not logged".to_owned(),
         };
         let rules = if self.rules.is_empty() { String::new() } else { format!(", rules {}", self.rules) };
         out.push('\n');
         out.push_str(&folded(&format!("judged for {}{rules}, {entry}", self.at), 0, 2));
         out.push('\n');
+        if self.entry.is_none() && !self.by_server {
+            out.push_str(FROM_NOTHING);
+        }
         out
     }
 
