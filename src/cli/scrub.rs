@@ -122,10 +122,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     }
     let clock = Clock::at(now());
     let (judge, opened) = judge(&args, global, clock).await?;
-    let scrubbed = work(input, output, template, judge).await?;
+    let scrubbed = work(input, output, template.clone(), judge).await?;
     let rules = scrubbed.rules.clone();
     let entry = match &opened {
-        Some(opened) => log(opened, &args.file, &scrubbed, clock).await?,
+        Some(opened) => log(opened, &args.file, template, &scrubbed, clock).await?,
         None => None,
     };
     // Only now: what is handed out is in the log.
@@ -182,7 +182,13 @@ async fn work(input: Input, output: Output, template: v1::CheckRequest, judge: J
     done.unwrap_or_else(|error| Err(Error::said(format!("a thread ended early: {error}"))))
 }
 
-async fn log(opened: &Opened, file: &Path, scrubbed: &Scrubbed, clock: Clock) -> Result<Option<uuid::Uuid>, Error> {
+async fn log(
+    opened: &Opened,
+    file: &Path,
+    question: v1::CheckRequest,
+    scrubbed: &Scrubbed,
+    clock: Clock,
+) -> Result<Option<uuid::Uuid>, Error> {
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
     let permit = Caller::local().permit(Role::Check).map_err(Failure::from)?;
     let batch = AuditedBatch {
@@ -193,6 +199,7 @@ async fn log(opened: &Opened, file: &Path, scrubbed: &Scrubbed, clock: Clock) ->
         rows: scrubbed.tally.rows,
         accepted: scrubbed.tally.allowed,
         rules_version: scrubbed.rules.clone(),
+        question: Some(question),
     };
     let entry = opened.engine.log_batch(&permit, batch, clock).await?;
     opened.settle(now()).await?;

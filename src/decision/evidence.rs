@@ -74,8 +74,6 @@ pub(crate) enum Listing {
     Clear {
         /// As of when that source is.
         as_of: Instant,
-        /// It is a made-up list.
-        sample: bool,
     },
     /// No source, or none that is fresh; the age of the newest.
     Unknown {
@@ -236,7 +234,7 @@ impl<'a> Evidence<'a> {
         {
             let counts = look.listed_at.map_or(Instant::NEVER, bites);
             let as_of = Some(look.as_of.min(now)).filter(|_| made(look.as_of));
-            seen.add(look.listed, look.listed_at, counts, as_of, look.sample);
+            seen.add(look.listed, look.listed_at, counts, as_of);
         }
         for (facts, trusted) in [(self.stored, true), (self.asserted, !stored_only)] {
             for check in facts.registry_checks.iter().filter(|check| &*check.registry == registry) {
@@ -247,10 +245,10 @@ impl<'a> Evidence<'a> {
                     // An untrusted word that an entry does not count yet would loosen; that there is one tightens.
                     Some(true) if exists => {
                         let counts = check.listed_at.filter(|_| trusted).map_or(Instant::NEVER, bites);
-                        seen.add(true, check.listed_at, counts, aged.map(|a| a.min(now)), false);
+                        seen.add(true, check.listed_at, counts, aged.map(|a| a.min(now)));
                     }
                     Some(false) if exists && trusted => {
-                        seen.add(false, None, Instant::FAR, aged.map(|a| a.min(now)), false);
+                        seen.add(false, None, Instant::FAR, aged.map(|a| a.min(now)));
                     }
                     _ => {}
                 }
@@ -280,11 +278,11 @@ struct Seen {
     /// The youngest look that found the number.
     hit: Option<Instant>,
     /// The youngest look that did not.
-    clear: Option<(Instant, bool)>,
+    clear: Option<Instant>,
 }
 
 impl Seen {
-    fn add(&mut self, listed: bool, listed_at: Option<Instant>, bites_at: Instant, as_of: Option<Instant>, sample: bool) {
+    fn add(&mut self, listed: bool, listed_at: Option<Instant>, bites_at: Instant, as_of: Option<Instant>) {
         if listed {
             self.listed = true;
             self.since = Some(match self.since {
@@ -293,10 +291,8 @@ impl Seen {
             });
             self.bites_at = self.bites_at.min(bites_at);
             self.hit = self.hit.max(as_of);
-        } else if let Some(as_of) = as_of
-            && self.clear.is_none_or(|(other, _)| as_of > other)
-        {
-            self.clear = Some((as_of, sample));
+        } else {
+            self.clear = self.clear.max(as_of);
         }
     }
 
@@ -306,8 +302,8 @@ impl Seen {
             return Listing::Listed { since: self.since.flatten(), bites_at: not_yet.then_some(self.bites_at) };
         }
         match self.clear {
-            Some((as_of, sample)) if as_of >= oldest => Listing::Clear { as_of, sample },
-            newest => Listing::Unknown { newest: newest.map(|(as_of, _)| as_of) },
+            Some(as_of) if as_of >= oldest => Listing::Clear { as_of },
+            newest => Listing::Unknown { newest },
         }
     }
 }

@@ -114,14 +114,11 @@ pub(crate) fn warnings(scene: &Scene<'_>, play: &InPlay<'_>, warnings: &mut Vec<
         }
     }
     match (&rule.body, play.listing) {
-        (Body::Registry { list, fresh, .. }, Some(Listing::Clear { as_of, sample })) => {
+        (Body::Registry { list, fresh, .. }, Some(Listing::Clear { as_of })) => {
             // Stale within three days: asked as it will be then.
             if as_of < super::scene::oldest(fresh, &play.zones, scene.now.plus(Millis::days(3))) {
                 let message = format!("The copy of {list} this rests on, as of {as_of}, is stale within three days.");
                 warn("registry_expiring", message);
-            }
-            if sample {
-                warn("sample_registry", format!("{list} is a made-up sample list: load the real one before you rely on this."));
             }
         }
         (Body::CrossBorder { .. }, _) => {

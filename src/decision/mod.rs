@@ -115,6 +115,11 @@ pub fn decide(question: &Question<'_>) -> Decision {
         let message = "The number lies in a range that does not look given out; it was judged by its prefix.";
         decision.warnings.push(Warning { code: "unassigned_number", message: message.to_owned(), rule_id: None });
     }
+    for list in decision.lists.iter().filter(|list| list.look.as_ref().is_some_and(|look| look.sample)) {
+        let registry = &list.registry;
+        let message = format!("{registry} is a made-up sample list: load the real one before you rely on this.");
+        decision.warnings.push(Warning { code: "sample_registry", message, rule_id: None });
+    }
     if reasons.is_empty() {
         decision.valid_until = timing::first_denied(&scene, &plays, &words, now);
         for play in &plays {
@@ -136,7 +141,10 @@ pub fn decide(question: &Question<'_>) -> Decision {
 /// The answer where the string is no number at all: a DENY of family NUMBER, so that one bad row stops no batch.
 #[must_use]
 pub fn unusable(error: NumberError, now: Instant) -> Decision {
-    refused(&builtin::UNUSABLE, error.to_string(), None, now)
+    let what = error.to_string();
+    let mut letters = what.chars();
+    let sentence = letters.next().map(|first| format!("{}{}.", first.to_uppercase(), letters.as_str()));
+    refused(&builtin::UNUSABLE, sentence.unwrap_or_default(), None, now)
 }
 
 fn refused(rule: &'static BuiltIn, detail: String, number_type: Option<NumberType>, now: Instant) -> Decision {
