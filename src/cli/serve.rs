@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::SignalKind;
 use tokio::sync::watch;
 use tonic_health::ServingStatus;
 
@@ -116,13 +117,15 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         servers.spawn(async move { serving.await.map_err(|error| error.to_string()) });
     }
     set_health(&reporter, true).await;
+    // Heard from before anybody is told that we serve: until then a signal would end the process undrained.
+    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(heard);
     announce(&bound, args.sample)?;
     let opened = Arc::new(opened);
     let keeping = tokio::spawn(keep(Arc::clone(&opened), config.packs.clone(), reporter.clone(), stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
         first_answer(address, bound.http).await?;
     }
-    stop_signal(&mut servers).await;
+    stop_signal(signals, &mut servers).await;
     set_health(&reporter, false).await;
     tracing::info!("stopping: no new requests, those under way may finish");
     let _ = stop.send(true);
@@ -170,11 +173,10 @@ async fn set_health(reporter: &HealthReporter, serving: bool) {
 }
 
 /// Returns when a signal says stop, or when a listener ends by itself.
-async fn stop_signal(servers: &mut tokio::task::JoinSet<Result<(), String>>) {
-    let interrupt = tokio::signal::ctrl_c();
-    let terminate = terminated();
+async fn stop_signal(signals: [impl Future<Output = ()>; 2], servers: &mut tokio::task::JoinSet<Result<(), String>>) {
+    let [interrupt, terminate] = signals;
     tokio::select! {
-        _ = interrupt => {}
+        () = interrupt => {}
         () = terminate => {}
         Some(ended) = servers.join_next() => {
             tracing::error!(?ended, "a listener ended by itself");
@@ -182,13 +184,14 @@ async fn stop_signal(servers: &mut tokio::task::JoinSet<Result<(), String>>) {
     }
 }
 
-fn terminated() -> impl Future<Output = ()> {
-    let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+/// Hears a signal from this call on, not only once the future is awaited.
+fn heard(kind: SignalKind) -> impl Future<Output = ()> {
+    let signal = tokio::signal::unix::signal(kind);
     async move {
         match signal {
             Ok(mut signal) => drop(signal.recv().await),
             Err(error) => {
-                tracing::error!(%error, "SIGTERM cannot be heard");
+                tracing::error!(%error, ?kind, "this signal cannot be heard");
                 std::future::pending().await
             }
         }

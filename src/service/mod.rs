@@ -8,7 +8,6 @@ mod grpc;
 mod malformed;
 pub mod status;
 
-
 use tonic::server::NamedService;
 use tonic::service::Routes;
 
@@ -35,10 +34,14 @@ pub use tonic_health::server::HealthReporter;
 /// The descriptors do not load, which a test rules out.
 pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection::server::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            // The details of errors, so that a client with nothing but reflection can read them. First: of what both
+            // sets hold, the later is served by name of the message.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
     let grpc = Grpc(calls);
     let mut builder = Routes::builder();
     macro_rules! add {
@@ -51,7 +54,9 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
     add!(CheckServiceServer, ConsentServiceServer, AuditServiceServer);
     add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer);
     builder.add_service(health);
-    builder.add_service(reflection);
+    builder.add_service(reflection().build_v1()?);
+    // What Python's grpcio-reflection and older tools ask for; they know no v1.
+    builder.add_service(reflection().build_v1alpha()?);
     Ok((builder.routes(), reporter))
 }
 
