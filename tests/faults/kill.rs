@@ -433,13 +433,14 @@ async fn every_decision_is_found(history: &[Event], killed: &[Instant], client: 
 }
 
 /// The moments of a first start, by what stands in the folder then.
-const MOMENTS: [&str; 11] = [
+const MOMENTS: [&str; 12] = [
     "",
     "data",
     "data/lock",
     "data/store.redb.new",
     "data/store.redb",
     "data/store.id",
+    "keys.new",
     "keys",
     "data/audit",
     "data/audit/lock",
