@@ -316,6 +316,7 @@ fn announce(bound: &Bound, sample: bool) -> Result<(), Error> {
     if sample {
         lines.push("  The do-not-call lists are made up: load real ones before you rely on an answer.".to_owned());
     }
+    lines.push(String::new());
     output::say(&lines.join("\n"))
 }
 
@@ -346,5 +347,5 @@ async fn first_answer(grpc: SocketAddr, http: Option<SocketAddr>) -> Result<(), 
              \"channel\":\"CHANNEL_CALL\",\"purpose\":\"PURPOSE_MARKETING\",\"seller\":\"acme\",\"dryRun\":true}}'\n"
         ));
     }
-    output::say(text.trim_end())
+    output::say(&format!("{}\n", text.trim_end()))
 }

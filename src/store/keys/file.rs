@@ -90,20 +90,26 @@ impl Keys {
     /// When the file exists already or cannot be written.
     pub fn generate(path: &Path) -> Result<Self, KeysError> {
         let io = |doing| move |why| KeysError::Io { path: path.into(), doing, why };
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = match options.open(path) {
+        if path.symlink_metadata().is_ok() {
+            return Err(KeysError::Exists(path.into()));
+        }
+        let (hash, seal) = (Zeroizing::new(random::<32>()?), Zeroizing::new(random::<32>()?));
+        let text = Zeroizing::new(format!("{INTRODUCTION}{FORMAT}\nhash {}\nseal 1 {}\n", *hex(&hash), *hex(&seal)));
+        // Under its name it is whole or not there: a crash, or a full disk, would leave a file that nothing opens and
+        // nothing may overwrite.
+        let mut name = path.as_os_str().to_owned();
+        name.push(".new");
+        let new = PathBuf::from(name);
+        let placed = write_new(&new, text.as_bytes()).and_then(|()| place(&new, path));
+        // It may be gone already; what is left of it is removed by the next one.
+        let _ = fs::remove_file(&new);
+        match placed {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 return Err(KeysError::Exists(path.into()));
             }
-            opened => opened.map_err(io("making the file"))?,
-        };
-        let (hash, seal) = (Zeroizing::new(random::<32>()?), Zeroizing::new(random::<32>()?));
-        let text = Zeroizing::new(format!("{INTRODUCTION}{FORMAT}\nhash {}\nseal 1 {}\n", *hex(&hash), *hex(&seal)));
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io("writing"))?;
-        sync_folder(parent(path)).map_err(io("writing"))?;
+            placed => placed.map_err(io("making the file"))?,
+        }
+        sync_folder(parent(path)).map_err(io("making the file"))?;
         Self::open(path)
     }
 
@@ -251,6 +257,31 @@ impl Keys {
         let mut value = hmac::sign(&self.hash, CHECK.as_bytes()).as_ref().to_vec();
         value.extend(self.seal_bytes(Purpose::Meta, CHECK.as_bytes(), &[])?);
         Ok(value)
+    }
+}
+
+/// Writes a file for its owner only, in place of what a crash may have left there.
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Gives a file its name, unless something has that name.
+fn place(new: &Path, path: &Path) -> std::io::Result<()> {
+    match fs::hard_link(new, path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(error),
+        // Some volumes know no links. Nobody else makes keys at this very moment.
+        Err(_) if path.symlink_metadata().is_err() => fs::rename(new, path),
+        linked => linked,
     }
 }
 
