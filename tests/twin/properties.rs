@@ -83,7 +83,10 @@ fn doubts(asked: &Asked) -> Vec<(&'static str, Asked, Vec<Asked>)> {
         (a.attempt.time_zone, a.postures.location) = (None, LocationPosture::Strictest);
     });
     let open = decide(&nowhere.question());
+    // A home brings the clocks of its whole state along (they count beside the number's own): that is no ignorance.
+    let same_clocks = |home: &Asked| decide(&home.question()).zones.iter().all(|zone| open.zones.contains(zone));
     let homes = open.jurisdictions.iter().map(|home| with(&nowhere, |a| a.asserted.residences = vec![*home]));
+    let homes = homes.filter(same_clocks);
     doubts.push(("residence", nowhere.clone(), homes.collect()));
     let zones = open.zones.iter().map(|zone| with(&nowhere, |a| a.attempt.time_zone = Some(*zone)));
     doubts.push(("zone", nowhere.clone(), zones.collect()));
