@@ -10,7 +10,9 @@ use std::fmt::Write;
 
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZoneDatabase;
-use ringfence::contact::{Channel, Consent, Facts, Flag, Grade, Purpose, RegistryCheck, Seller, Set, Subject, Technology, Term};
+use ringfence::contact::{
+    Channel, Consent, Facts, Flag, Grade, Purpose, RegistryCheck, Seller, Set, Subject, Technology, Term,
+};
 use ringfence::decision::{Attempt, Evidence, NoLists, Postures, Question, decide};
 use ringfence::law::{BUILT_IN, Body, Law};
 use ringfence::place::Number;
@@ -38,6 +40,14 @@ const PLACES: &[(&str, &str, &str)] = &[
 const MONDAY: Date = date(2026, 11, 16);
 const HALF_HOURS: usize = 7 * 48;
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/// What is known of the person.
+#[derive(Clone, Copy)]
+enum Known {
+    Nothing,
+    AllButNight,
+    All,
+}
 
 #[test]
 fn the_week_of_every_place_is_as_reviewed() {
@@ -76,8 +86,13 @@ fn difference(reviewed: &str, now: &str) -> Option<String> {
 
 fn page(law: &Law, name: &str, number: &str, zone: &str) -> String {
     let mut page = format!("{name}: {number} in the week of Monday {MONDAY}, by the clock of {zone}.\n");
-    page.push_str("Recipient not stated. `none`: nothing is known. `all`: every consent, every list looked up and clear.\n");
-    page.push_str("After `never`, the families that deny at every hour.\n");
+    page.push_str(
+        "Recipient not stated. none: nothing is known. all: the strongest consent with every flag, every list looked\n",
+    );
+    page.push_str(
+        "up and clear; without night: the same, but for the flag NIGHT, where that matters. After never stand the\n",
+    );
+    page.push_str("families that deny at every hour.\n");
     let number = Number::parse(number, None).unwrap();
     let instants = instants(zone);
     for purpose in Purpose::ALL {
@@ -86,11 +101,13 @@ fn page(law: &Law, name: &str, number: &str, zone: &str) -> String {
             for technology in Technology::ALL {
                 let attempt = attempt(*channel, *technology, *purpose);
                 let head = format!("{} {} {}", purpose.word(), channel.word(), technology.word());
-                let week = |known| -> Vec<_> {
-                    instants.iter().map(|at| families(law, number, &attempt, known, *at)).collect()
+                let week = |known| -> String {
+                    let hours = instants.iter().map(|at| families(law, number, &attempt, known, *at));
+                    shown(&hours.collect::<Vec<_>>())
                 };
-                let (none, all) = (shown(&week(false)), shown(&week(true)));
-                writeln!(page, "{head:<32}| none: {none:<40}| all: {all}").unwrap();
+                let (none, day, all) = (week(Known::Nothing), week(Known::AllButNight), week(Known::All));
+                write!(page, "{head:<33}| none: {none:<36}| all: {all}").unwrap();
+                page.push_str(&if day == all { "\n".to_owned() } else { format!(" | without night: {day}\n") });
             }
         }
     }
@@ -125,8 +142,14 @@ fn attempt(channel: Channel, technology: Technology, purpose: Purpose) -> Attemp
 }
 
 /// The families that deny at one instant; none where the contact is allowed.
-fn families(law: &Law, number: Number, attempt: &Attempt, known: bool, now: Instant) -> BTreeSet<&'static str> {
-    let asserted = if known { everything(law, now) } else { Facts::default() };
+fn families(law: &Law, number: Number, attempt: &Attempt, known: Known, now: Instant) -> BTreeSet<&'static str> {
+    let asserted = match known {
+        Known::Nothing => Facts::default(),
+        Known::AllButNight => {
+            everything(law, Flag::ALL.iter().copied().filter(|flag| *flag != Flag::Night).collect(), now)
+        }
+        Known::All => everything(law, Set::all(), now),
+    };
     let stored = Facts::default();
     let evidence = Evidence { asserted: &asserted, stored: &stored, lists: &NoLists, live: false };
     let postures = Postures::default();
@@ -136,10 +159,10 @@ fn families(law: &Law, number: Number, attempt: &Attempt, known: bool, now: Inst
 }
 
 /// The strongest consent there is, given on 1 October 2026, and every list looked up just now.
-fn everything(law: &Law, now: Instant) -> Facts {
+fn everything(law: &Law, flags: Set<Flag>, now: Instant) -> Facts {
     let consent = Consent {
         grade: Some(Grade::ExpressWritten),
-        flags: Set::<Flag>::all(),
+        flags,
         technologies: Set::all(),
         given_at: Instant::from_rfc3339("2026-10-01T12:00:00Z"),
         notice_given: Some(true),
@@ -156,7 +179,8 @@ fn everything(law: &Law, now: Instant) -> Facts {
             _ => None,
         })
         .collect();
-    let look = |registry| RegistryCheck { registry, listed: Some(false), checked_at: Some(now), as_of: None, listed_at: None };
+    let look =
+        |registry| RegistryCheck { registry, listed: Some(false), checked_at: Some(now), as_of: None, listed_at: None };
     Facts { consents: vec![consent], registry_checks: lists.into_iter().map(look).collect(), ..Facts::default() }
 }
 

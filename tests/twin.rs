@@ -18,6 +18,12 @@
 mod civil;
 #[path = "twin/compare.rs"]
 mod compare;
+#[path = "twin/evidence.rs"]
+mod evidence;
+#[path = "twin/found.rs"]
+mod found;
+#[path = "twin/known.rs"]
+mod known;
 #[path = "twin/naive.rs"]
 mod naive;
 #[path = "twin/packs.rs"]
@@ -91,12 +97,12 @@ fn on_made_up_packs(seed: u64) -> Asked {
 
 #[test]
 fn twins_agree_on_the_built_in_packs() {
-    ask("twins, built-in packs", 1_000, on_built_in_packs(), disagreement);
+    ask("twins, built-in packs", 600, on_built_in_packs(), disagreement);
 }
 
 #[test]
 fn twins_agree_on_made_up_packs() {
-    ask("twins, made-up packs", 1_000, on_made_up_packs, disagreement);
+    ask("twins, made-up packs", 600, on_made_up_packs, disagreement);
 }
 
 /// The questions are worth asking: every kind of answer comes up often.
@@ -105,7 +111,7 @@ fn the_questions_meet_every_kind_of_answer() {
     let make = on_built_in_packs();
     let mut told = [("allowed for good", 0), ("allowed until", 0), ("denied until", 0), ("denied for good", 0)];
     let mut rules = std::collections::BTreeSet::new();
-    for seed in 1..=3_000 {
+    for seed in 1..=2_000 {
         for asked in [make(seed), on_made_up_packs(seed)] {
             let decision = decide(&asked.question());
             let index = match (decision.allows(), decision.valid_until, decision.retry_at) {
@@ -126,7 +132,7 @@ fn the_questions_meet_every_kind_of_answer() {
         .map(|rule| rule.id.to_string())
         .collect();
     eprintln!("{told:?}; never denied: {never:?}");
-    assert!(told.iter().all(|(_, count)| *count >= 200), "{told:?}");
+    assert!(told.iter().all(|(_, count)| *count >= 120), "{told:?}");
     assert!(never.len() <= 12, "{never:?}");
 }
 

@@ -287,7 +287,8 @@ pub enum Freshness {
 /// What starts a cool-off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trigger {
-    /// A conversation: an attempt with outcome CONVERSATION, or `last_conversation_at`.
+    /// A conversation: an attempt with outcome CONVERSATION or REFUSED (who refused was spoken with), or
+    /// `last_conversation_at`.
     Conversation,
     /// A refusal in the conversation: an attempt with outcome REFUSED.
     Refusal,

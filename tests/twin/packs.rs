@@ -29,7 +29,13 @@ struct Land {
 }
 
 const LANDS: &[Land] = &[
-    Land { jurisdiction: "DE", zone: "Europe/Berlin", more: "inherits = [\"EU\"]", parts: &[], numbers: &["+491713920012"] },
+    Land {
+        jurisdiction: "DE",
+        zone: "Europe/Berlin",
+        more: "inherits = [\"EU\"]",
+        parts: &[],
+        numbers: &["+491713920012"],
+    },
     Land {
         jurisdiction: "FR",
         zone: "Europe/Paris",
@@ -37,9 +43,27 @@ const LANDS: &[Land] = &[
         parts: &[],
         numbers: &["+33612345678", "+590690123456", "+262692123456"],
     },
-    Land { jurisdiction: "BR", zone: "America/Sao_Paulo", more: "", parts: &[], numbers: &["+5511987654321", "+5592987654321"] },
-    Land { jurisdiction: "AU", zone: "Australia/Sydney", more: "", parts: &[], numbers: &["+61212345678", "+61412345678"] },
-    Land { jurisdiction: "GB", zone: "Europe/London", more: "covers = [\"JE\"]", parts: &[], numbers: &["+447400123456", "+441534123456"] },
+    Land {
+        jurisdiction: "BR",
+        zone: "America/Sao_Paulo",
+        more: "",
+        parts: &[],
+        numbers: &["+5511987654321", "+5592987654321"],
+    },
+    Land {
+        jurisdiction: "AU",
+        zone: "Australia/Sydney",
+        more: "",
+        parts: &[],
+        numbers: &["+61212345678", "+61412345678"],
+    },
+    Land {
+        jurisdiction: "GB",
+        zone: "Europe/London",
+        more: "covers = [\"JE\"]",
+        parts: &[],
+        numbers: &["+447400123456", "+441534123456"],
+    },
     Land {
         jurisdiction: "US",
         zone: "America/New_York",
@@ -87,7 +111,8 @@ fn policy(r: &mut Random, about: &str, zone: &str) -> (String, String) {
 }
 
 fn pack(r: &mut Random, jurisdiction: &str, zone: &str, more: &str, most: usize) -> (String, String) {
-    let mut text = format!("[pack]\njurisdiction = \"{jurisdiction}\"\ntitle = \"Made up\"\nzone = \"{zone}\"\n{more}\n");
+    let mut text =
+        format!("[pack]\njurisdiction = \"{jurisdiction}\"\ntitle = \"Made up\"\nzone = \"{zone}\"\n{more}\n");
     if !r.chance(4) {
         text.push_str("reviewed = 2026-01-01\n");
     }
@@ -109,7 +134,12 @@ fn day(r: &mut Random, n: usize) -> String {
     let on = match r.below(5) {
         0 => format!("{:02}-{:02}", r.between(1, 12), r.between(1, 28)),
         1 => format!("easter{:+}", r.between(-50, 60)),
-        2 => format!("{} {} {}", r.pick(&["1st", "2nd", "3rd", "last"]), r.pick(&["mon", "thu", "sun"]), r.pick(&["jan", "may", "nov"])),
+        2 => format!(
+            "{} {} {}",
+            r.pick(&["1st", "2nd", "3rd", "last"]),
+            r.pick(&["mon", "thu", "sun"]),
+            r.pick(&["jan", "may", "nov"])
+        ),
         3 => "election/2".to_owned(),
         _ => format!("2026-{:02}-{:02}", r.between(1, 12), r.between(1, 28)),
     };
@@ -119,16 +149,35 @@ fn day(r: &mut Random, n: usize) -> String {
 
 fn rule(r: &mut Random, id: &str) -> String {
     let kind = r.pick(&[
-        "hours", "hours", "hours", "holidays", "inconvenient", "consent", "consent", "opt_out", "registry", "cap", "cap",
-        "cool_off", "ban", "emergency", "minor", "reassigned", "cross_border", "caller_id", "abandonment", "obligation",
-        "retention", "keywords",
+        "hours",
+        "hours",
+        "hours",
+        "holidays",
+        "inconvenient",
+        "consent",
+        "consent",
+        "opt_out",
+        "registry",
+        "cap",
+        "cap",
+        "cool_off",
+        "ban",
+        "emergency",
+        "minor",
+        "reassigned",
+        "cross_border",
+        "caller_id",
+        "abandonment",
+        "obligation",
+        "retention",
+        "keywords",
     ]);
     let mut text = format!(
         "[[rule]]\nid = \"{id}\"\nkind = \"{kind}\"\ncitation = \"none\"\nsummary = \"Made up.\"\nconfidence = \"{}\"\n",
         r.pick(&["verified", "verified", "memory", "disputed", "policy"])
     );
     let plain_opt_out = kind == "opt_out" && r.chance(60);
-    write!(text, "applies = {{ {} }}\n", applies(r, kind, plain_opt_out)).unwrap();
+    writeln!(text, "applies = {{ {} }}", applies(r, kind, plain_opt_out)).unwrap();
     if !plain_opt_out {
         effective(r, &mut text);
         if r.chance(12) {
@@ -142,7 +191,8 @@ fn rule(r: &mut Random, id: &str) -> String {
         "hours" => {
             writeln!(text, "windows = {{ {} }}", windows(r)).unwrap();
             if r.chance(15) {
-                writeln!(text, "zone = \"{}\"", r.pick(&["America/Los_Angeles", "Asia/Kathmandu", "Europe/Dublin"])).unwrap();
+                writeln!(text, "zone = \"{}\"", r.pick(&["America/Los_Angeles", "Asia/Kathmandu", "Europe/Dublin"]))
+                    .unwrap();
             }
         }
         "holidays" => text.push_str("calendar = \"days\"\n"),
@@ -169,12 +219,10 @@ fn rule(r: &mut Random, id: &str) -> String {
             counts(r, &mut text);
         }
         "minor" => writeln!(text, "under = {}", r.pick(&[13, 14, 15, 16, 18])).unwrap(),
-        "cross_border" => {
-            if r.chance(80) {
-                let last = words(r, MECHANISMS, 2);
-                let first = if r.chance(50) { String::new() } else { format!(", mechanism = {}", words(r, MECHANISMS, 3)) };
-                writeln!(text, "bands = [{{ below = 100000{first} }}, {{ mechanism = {last} }}]").unwrap();
-            }
+        "cross_border" if r.chance(80) => {
+            let last = words(r, MECHANISMS, 2);
+            let first = if r.chance(50) { String::new() } else { format!(", mechanism = {}", words(r, MECHANISMS, 3)) };
+            writeln!(text, "bands = [{{ below = 100000{first} }}, {{ mechanism = {last} }}]").unwrap();
         }
         "caller_id" => {
             if r.chance(60) {
@@ -237,8 +285,13 @@ fn date(r: &mut Random) -> String {
 
 fn windows(r: &mut Random) -> String {
     const OPEN: &[&str] = &[
-        "[\"08:00-21:00\"]", "[\"09:00-20:00\"]", "[\"10:00-13:00\", \"14:00-20:00\"]", "[\"00:00-24:00\"]",
-        "[\"00:00-03:00\", \"23:15-24:00\"]", "[\"02:30-02:31\", \"07:59-12:01\"]", "\"closed\"",
+        "[\"08:00-21:00\"]",
+        "[\"09:00-20:00\"]",
+        "[\"10:00-13:00\", \"14:00-20:00\"]",
+        "[\"00:00-24:00\"]",
+        "[\"00:00-03:00\", \"23:15-24:00\"]",
+        "[\"02:30-02:31\", \"07:59-12:01\"]",
+        "\"closed\"",
     ];
     let usual = &OPEN[..6];
     if r.chance(40) {
@@ -272,9 +325,12 @@ fn needs(r: &mut Random, listing: bool, reassignment: bool) -> String {
 
 fn counts(r: &mut Random, text: &mut String) {
     let mut parts = vec![format!("per = {}", words(r, &["seller", "subject", "campaign"], 3))];
-    for (percent, key, from) in
-        [(20, "channel", &["call", "text"][..]), (15, "technology", TECHNOLOGIES), (20, "purpose", PURPOSES), (30, "except", OUTCOMES)]
-    {
+    for (percent, key, from) in [
+        (20, "channel", &["call", "text"][..]),
+        (15, "technology", TECHNOLOGIES),
+        (20, "purpose", PURPOSES),
+        (30, "except", OUTCOMES),
+    ] {
         if r.chance(percent) {
             parts.push(format!("{key} = {}", words(r, from, 2)));
         }
@@ -294,7 +350,9 @@ fn unless(r: &mut Random, listing: bool, reassignment: bool) -> String {
     kinds.dedup();
     for kind in kinds {
         match kind {
-            0..=2 if !text.contains("consent =") => writeln!(text, "consent = {}", needs(r, listing, reassignment)).unwrap(),
+            0..=2 if !text.contains("consent =") => {
+                writeln!(text, "consent = {}", needs(r, listing, reassignment)).unwrap()
+            }
             3 | 4 if !text.contains("relationship =") => {
                 let tie = r.pick(&["purchase", "inquiry", "donation", "contract", "ended_contract", "personal"]);
                 writeln!(text, "relationship = \"{tie}\"").unwrap();

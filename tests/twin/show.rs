@@ -215,7 +215,11 @@ fn tidy(value: Value) -> Value {
     match value {
         Value::Object(map) => map
             .into_iter()
-            .filter(|(_, v)| !v.is_null() && v.as_object().is_none_or(|m| !m.is_empty()) && v.as_array().is_none_or(|a| !a.is_empty()))
+            .filter(|(_, v)| {
+                !v.is_null()
+                    && v.as_object().is_none_or(|m| !m.is_empty())
+                    && v.as_array().is_none_or(|a| !a.is_empty())
+            })
             .collect::<Map<_, _>>()
             .into(),
         other => other,
