@@ -71,12 +71,15 @@ pub static PROMISE: BuiltIn = BuiltIn {
     remedy: "Wait for the next period, or obtain a consent without that promise.",
 };
 
+/// The id of the service's own rule about opt-outs.
+pub(crate) const OPT_OUT: &str = "ringfence.opt_out";
+
 /// An opt-out is honoured whatever the packs of a place say, or fail to say.
 pub(crate) fn opt_out() -> &'static Arc<Rule> {
     static RULE: OnceLock<Arc<Rule>> = OnceLock::new();
     RULE.get_or_init(|| {
         Arc::new(Rule {
-            id: "ringfence.opt_out".into(),
+            id: OPT_OUT.into(),
             jurisdiction: "ZZ".parse().unwrap_or(Jurisdiction::EU),
             family: Family::OptOut,
             applies: Applies::default(),

@@ -191,9 +191,9 @@ impl<'a> Evidence<'a> {
         self.asserted.legal_forms.or(self.stored.legal_forms)
     }
 
-    /// Every legal form said, as far as it may loosen: nothing where the tenant trusts the record and it names none.
-    pub(crate) fn trusted_forms(&self, stored_only: bool) -> Set<LegalForm> {
-        if stored_only && self.stored.legal_forms.is_empty() { Set::EMPTY } else { self.legal_forms() }
+    /// Whether the form may be none of those named: a bare assertion narrows nothing for a tenant that trusts the record.
+    pub(crate) fn form_open(&self, stored_only: bool) -> bool {
+        self.stored.legal_forms.is_empty() && (stored_only || self.asserted.legal_forms.is_empty())
     }
 
     /// Every plausible line type: what the plan makes certain adds to what is said; all where nothing is known.

@@ -86,7 +86,7 @@ pub fn decide(question: &Question<'_>) -> Decision {
         recipients: evidence.recipients(postures.stored_facts_only),
         line_types: evidence.line_types(resolution.certain_line, postures.stored_facts_only),
         legal_forms: evidence.legal_forms(),
-        trusted_forms: evidence.trusted_forms(postures.stored_facts_only),
+        form_open: evidence.form_open(postures.stored_facts_only),
     };
     let grounds = Grounds::of(&scene, &resolution, recorded.as_ref());
     let plays = in_play(&scene, &grounds);
@@ -132,10 +132,19 @@ pub fn decide(question: &Question<'_>) -> Decision {
     } else if reasons.iter().all(|reason| reason.clears_at.is_some()) {
         decision.retry_at = timing::first_allowed(&scene, &plays, &words, now);
     }
+    // Where a pack's own rule says it, with its citation, the service need not.
+    if reasons.iter().any(|reason| matches!(&reason.source, Source::Rule(rule) if names_opt_out(rule))) {
+        reasons.retain(|reason| reason.rule_id() != builtin::OPT_OUT);
+    }
     reasons.sort_by(|a, b| (a.family, a.rule_id()).cmp(&(b.family, b.rule_id())));
     reasons.dedup_by(|a, b| a.family == b.family && a.rule_id() == b.rule_id() && a.jurisdiction() == b.jurisdiction());
     decision.reasons = reasons;
     decision
+}
+
+/// A rule of a pack about opt-outs of its scope.
+fn names_opt_out(rule: &Rule) -> bool {
+    &*rule.id != builtin::OPT_OUT && matches!(rule.body, Body::OptOut { whatever_scope_since: None })
 }
 
 /// The answer where the string is no number at all: a DENY of family NUMBER, so that one bad row stops no batch.
@@ -269,23 +278,15 @@ fn listed(places: &[place::Jurisdiction]) -> String {
 /// The rules that are about this attempt, each narrowed to it.
 fn in_play<'a>(scene: &Scene<'a>, grounds: &Grounds) -> SmallVec<[InPlay<'a>; 24]> {
     let mut plays = SmallVec::new();
-    let mut honours_opt_outs = false;
     let law: &'a Law = scene.law;
     for (index, zones) in &grounds.packs {
         let Some(pack) = law.pack(*index) else { continue };
         for rule in pack.rules_for(scene.attempt.channel, scene.attempt.purpose) {
-            if let Some(play) = narrow(scene, rule, zones) {
-                honours_opt_outs |= matches!(rule.body, Body::OptOut { whatever_scope_since: None })
-                    && play.technologies == scene.attempt.technologies
-                    && rule.from <= scene.now
-                    && scene.now < rule.until;
-                plays.push(play);
-            }
+            plays.extend(narrow(scene, rule, zones));
         }
     }
-    if !honours_opt_outs && let Some(play) = narrow(scene, builtin::opt_out(), &Zones::new()) {
-        plays.push(play);
-    }
+    // Whatever the packs of a place say of opt-outs, or fail to say: one that stands is honoured.
+    plays.extend(narrow(scene, builtin::opt_out(), &Zones::new()));
     plays
 }
 
@@ -302,7 +303,13 @@ fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &Zones) -> Option<I
         }
         _ => None,
     };
-    Some(InPlay { rule, zones: zones.clone(), technologies, listing })
+    // A rule about some forms is about no other; one about any must let the unnamed pass as well.
+    let forms = match rule.applies.legal_forms {
+        about if !about.is_empty() => Some(about.and(scene.legal_forms)),
+        _ if scene.form_open => None,
+        _ => Some(scene.legal_forms),
+    };
+    Some(InPlay { rule, zones: zones.clone(), technologies, listing, forms })
 }
 
 fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {

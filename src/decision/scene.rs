@@ -20,8 +20,8 @@ pub(crate) struct Scene<'a> {
     pub line_types: Set<LineType>,
     /// Every form anybody named.
     pub legal_forms: Set<LegalForm>,
-    /// The same where it may loosen: nothing, if only an untrusted word names one.
-    pub trusted_forms: Set<LegalForm>,
+    /// Whether the form may be none of them: nobody named one, or only an untrusted word did.
+    pub form_open: bool,
 }
 
 /// A rule in play: what narrows it to this question, worked out once.
@@ -33,6 +33,8 @@ pub(crate) struct InPlay<'a> {
     pub technologies: Set<Technology>,
     /// What is known of its registry, where it is about one.
     pub listing: Option<Listing>,
+    /// The legal forms that count for its ways out; `None` where the form may be one nobody named.
+    pub forms: Option<Set<LegalForm>>,
 }
 
 impl<'a> Scene<'a> {

@@ -41,7 +41,7 @@ pub fn openings(
         recipients: evidence.recipients(postures.stored_facts_only),
         line_types: evidence.line_types(None, postures.stored_facts_only),
         legal_forms: evidence.legal_forms(),
-        trusted_forms: evidence.trusted_forms(postures.stored_facts_only),
+        form_open: evidence.form_open(postures.stored_facts_only),
     };
     let plays = clock_rules(&scene, places);
     let mut found: Vec<Opening> = Vec::new();

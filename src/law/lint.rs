@@ -34,7 +34,12 @@ fn lint_pack(law: &Law, pack: &Pack) -> Vec<Remark> {
         }
     }
     for name in pack.calendars.keys() {
-        let read = pack.rules.iter().any(|rule| matches!(&rule.body, Body::Holidays(c) if &*c.name == name.as_str()));
+        let is = |calendar: &super::Calendar| &*calendar.name == name.as_str();
+        let read = pack.rules.iter().any(|rule| match &rule.body {
+            Body::Holidays(calendar) => is(calendar),
+            Body::Hours { dates, .. } => dates.iter().any(|dates| is(&dates.calendar)),
+            _ => false,
+        });
         if !read {
             remark(1, format!("[calendar.{name}] is declared but no rule reads it"));
         }

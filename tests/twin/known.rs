@@ -5,7 +5,7 @@ use ringfence::contact::{
     Age, Consent, Facts, Flag, FrequencyCap, Grade, Method, OptOut, Outcome, PastAttempt, Period, Policy, Purpose,
     Reassigned, ReassignedAnswer, Relationship, Technology, Transfer,
 };
-use ringfence::law::{Band, Counts, Needs, Trigger, Window};
+use ringfence::law::{Band, Counts, Freshness, Needs, Span, Trigger, Window};
 use ringfence::place::Jurisdiction;
 use ringfence::time::{Instant, Millis, ZoneId};
 
@@ -14,7 +14,12 @@ use super::naive::{Check, Twin, Variant, any};
 
 /// What is known of a number's entry in a list.
 pub enum Listed {
-    Hit(Option<Instant>),
+    Hit {
+        /// The latest entry, if every entry's date is known.
+        since: Option<Instant>,
+        /// From when on it counts, if it does not yet and a fresh look says so.
+        counts_from: Option<Instant>,
+    },
     Clear,
     Unknown,
 }
@@ -50,7 +55,7 @@ impl<'a> Twin<'a> {
             && !needs.max_unused.is_some_and(|span| ends(used, span))
             && needs.given_from.is_none_or(|from| given >= from)
             && (!needs.after_listing
-                || matches!(listed, Some(Listed::Hit(Some(since))) if given > *since)
+                || matches!(listed, Some(Listed::Hit { since: Some(since), .. }) if given > *since)
                 || matches!(listed, Some(Listed::Clear)))
             && (!needs.after_reassignment
                 || self.reassigned(t).is_none_or(|fact| fact.checked_at.is_some_and(|asked| given > asked)))
@@ -152,6 +157,7 @@ impl<'a> Twin<'a> {
             && past.technology.is_none_or(|technology| any(counts.technologies, technology))
             && past.purpose.is_none_or(|purpose| any(counts.purposes, purpose))
             && !past.outcome.is_some_and(|outcome| counts.except.contains(&outcome))
+            && (counts.only.is_empty() || past.outcome.is_none_or(|outcome| counts.only.contains(&outcome)))
             && (!counts.per_seller || past.seller.as_ref().is_none_or(|seller| *seller == attempt.seller))
             && (!counts.per_subject || either(past.subject.as_ref(), attempt.subject.as_ref()))
             && (!counts.per_campaign || either(past.campaign.as_ref(), attempt.campaign.as_ref()))
@@ -193,35 +199,53 @@ impl<'a> Twin<'a> {
         })
     }
 
-    pub fn listed(&self, list: &str, Millis(fresh): Millis) -> Listed {
+    pub fn listed(&self, list: &str, fresh: &Freshness, bites_after: Option<Span>, zones: &[ZoneId]) -> Listed {
+        const SKEW: i64 = 300_000;
         let (evidence, now) = (&self.q.evidence, self.q.now);
-        let (mut hits, mut clear) = (Vec::new(), false);
-        let mut look = |listed: bool, listed_at: Option<Instant>, as_of: Option<Instant>| {
-            if listed {
-                hits.push(listed_at);
-            } else if let Some(as_of) = as_of {
-                clear |= now.millis() - as_of.millis() <= fresh;
+        let young = |as_of: Instant| is_young(as_of.min(now), fresh, zones, now);
+        // In a live check a look later than now was never made.
+        let made = |at: Instant| !evidence.live || at.millis() <= now.millis() + SKEW;
+        let counts = |entered: Option<Instant>| match (entered, bites_after) {
+            (Some(entered), Some(span)) => {
+                zones.iter().map(|z| day_start(*z, moved(local(*z, entered).day, span))).min()
             }
+            _ => None,
         };
+        // Of each hit: its date, from when on it counts, whether the look is fresh.
+        let mut hits: Vec<(Option<Instant>, Option<Instant>, bool)> = Vec::new();
+        let mut clear = false;
         if let Some(found) = evidence.lists.look_up(list) {
-            look(found.listed, found.listed_at, Some(found.as_of));
+            let fresh = made(found.as_of) && young(found.as_of);
+            if found.listed {
+                hits.push((found.listed_at, counts(found.listed_at), fresh));
+            } else {
+                clear |= fresh;
+            }
         }
         for (facts, trusted) in [(evidence.stored, true), (evidence.asserted, !self.q.postures.stored_facts_only)] {
             for check in facts.registry_checks.iter().filter(|check| &*check.registry == list) {
-                let exists = evidence.live || check.checked_at.is_none_or(|checked| checked <= now);
-                let as_of = check.checked_at.map(|checked| check.as_of.unwrap_or(checked).min(checked));
-                if exists && (trusted || check.listed == Some(true)) && check.listed.is_some() {
-                    look(check.listed == Some(true), check.listed_at, as_of);
+                if !evidence.live && check.checked_at.is_some_and(|checked| checked > now) {
+                    continue;
+                }
+                let fresh = check
+                    .checked_at
+                    .is_some_and(|checked| made(checked) && young(check.as_of.unwrap_or(checked).min(checked)));
+                match check.listed {
+                    Some(true) => {
+                        hits.push((check.listed_at, counts(check.listed_at.filter(|_| trusted)), fresh));
+                    }
+                    Some(false) => clear |= trusted && fresh,
+                    None => {}
                 }
             }
         }
-        match (hits.is_empty(), clear) {
-            (false, _) => {
-                Listed::Hit(hits.into_iter().collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max()))
-            }
-            (true, true) => Listed::Clear,
-            (true, false) => Listed::Unknown,
+        if hits.is_empty() {
+            return if clear { Listed::Clear } else { Listed::Unknown };
         }
+        let since = hits.iter().map(|hit| hit.0).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+        let from = hits.iter().map(|hit| hit.1).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min());
+        let counts_from = from.filter(|from| *from > now && hits.iter().any(|hit| hit.2));
+        Listed::Hit { since, counts_from }
     }
 
     /// Consents, each with every withdrawal told of it and whether it is stored: of equal ids the stored one.
@@ -247,7 +271,12 @@ impl<'a> Twin<'a> {
         let (stored, asserted) = (self.q.evidence.stored, self.q.evidence.asserted);
         let mut all: Vec<_> = stored.attempts.iter().collect();
         let known = |a: &PastAttempt| a.id.is_some() && stored.attempts.iter().any(|other| other.id == a.id);
-        all.extend(asserted.attempts.iter().filter(|a| !known(a)));
+        for a in asserted.attempts.iter().filter(|a| !known(a)) {
+            // Told twice is once.
+            if a.id.is_none() || !all.iter().any(|other: &&PastAttempt| other.id == a.id) {
+                all.push(a);
+            }
+        }
         all
     }
 
@@ -280,7 +309,8 @@ impl<'a> Twin<'a> {
         // Without an instant an answer counts only if it is yes.
         told.retain(|fact| match fact.checked_at {
             None => fact.answer == ReassignedAnswer::Yes,
-            Some(at) => self.q.evidence.live || at <= t,
+            // In a live check only what tightens counts before its date.
+            Some(at) => self.q.evidence.live && fact.answer == ReassignedAnswer::Yes || at <= t,
         });
         let newest = |a: &Reassigned, b: &Reassigned| {
             let key = |f: &Reassigned| (f.checked_at.unwrap_or(Instant::FAR), f.answer == ReassignedAnswer::Yes);
@@ -322,4 +352,21 @@ fn outdated(c: &Consent, given: Instant, policy: &Policy, t: Instant) -> bool {
 
 fn either<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
     one.is_none() || other.is_none() || one == other
+}
+
+/// Whether a copy of this age is fresh at `now`, by every clock.
+fn is_young(as_of: Instant, fresh: &Freshness, zones: &[ZoneId], now: Instant) -> bool {
+    let days: Vec<u8> = match fresh {
+        Freshness::Age(Millis(age)) => return now.millis() - as_of.millis() <= *age,
+        Freshness::Month => vec![1],
+        Freshness::SinceDay(days) => days.clone(),
+    };
+    let since = |zone: &ZoneId| {
+        let mut day = local(*zone, now).day;
+        while !days.iter().any(|wanted| i64::from(*wanted) == i64::from(date_of(day).2)) {
+            day -= 1;
+        }
+        day_start(*zone, day)
+    };
+    !zones.is_empty() && zones.iter().all(|zone| as_of >= since(zone))
 }

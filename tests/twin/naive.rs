@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use ringfence::contact::{Age, LegalForm, Purpose, ReassignedAnswer, Recipient, Set, Technology, Term};
+use ringfence::contact::{Age, Grade, LegalForm, Purpose, ReassignedAnswer, Recipient, Set, Technology, Term};
 use ringfence::decision::Question;
 use ringfence::law::{Body, Exemption, Family, Needs, Rule, Tie};
 use ringfence::place::{self, Jurisdiction, LineType, Location, NumberType, Plausible};
 use ringfence::time::{Instant, ZoneId};
 
-use super::civil::{MINUTE, age, day_of, day_start, local, moved, weekday};
+use super::civil::{MINUTE, age, date_of, day_of, day_start, local, moved, weekday};
 use super::known::Listed;
 
 pub type Reasons = BTreeSet<(String, Family)>;
@@ -41,8 +41,8 @@ pub struct Twin<'a> {
     /// What stands whatever the instant.
     grounds: Reasons,
     checks: Vec<Check<'a>>,
-    /// The full variants (technology, recipient, line, form), and whether each has an opt-out rule at some instants.
-    own_opt_out: Vec<(Variant, Vec<(Instant, Instant)>)>,
+    /// The ways the unknown may be, for the service's own rule about opt-outs.
+    own_opt_out: Vec<Variant>,
     last: std::cell::Cell<usize>,
 }
 
@@ -68,7 +68,13 @@ impl<'a> Twin<'a> {
             twin.ground("ringfence.jurisdiction.no_place", Family::Jurisdiction);
         }
         let mut governed: Vec<(usize, Jurisdiction, ZoneId)> = Vec::new();
-        for place in &found.plausible {
+        // Where only the record is trusted, what it says alone stays plausible beside what the caller says.
+        let recorded = q.postures.stored_facts_only.then(|| {
+            let residences = stored.residences.iter().copied().collect();
+            place::resolve(q.number, &Location { residences, ..Location::default() }, q.postures.location).unwrap()
+        });
+        let also = recorded.iter().flat_map(|recorded| recorded.plausible.iter());
+        for place in found.plausible.iter().chain(also) {
             let (packs, covered) = twin.packs_of(place.jurisdiction);
             if !covered && q.attempt.purpose != Purpose::Emergency {
                 twin.ground("ringfence.jurisdiction.no_pack", Family::Jurisdiction);
@@ -92,7 +98,9 @@ impl<'a> Twin<'a> {
                 twin.add(rule, &variants, here.iter().map(|h| h.1).collect(), here.iter().map(|h| h.2).collect());
             }
         }
-        twin.own_opt_outs(&variants);
+        if q.attempt.purpose != Purpose::Emergency {
+            twin.own_opt_out = variants.iter().map(|(variant, ..)| *variant).collect();
+        }
         twin
     }
 
@@ -138,7 +146,7 @@ impl<'a> Twin<'a> {
         let lines = said(asserted.line_types, stored.line_types.or(certain.into_iter().collect()), trust_none);
         let said_forms = asserted.legal_forms.or(stored.legal_forms);
         let mut forms: Vec<Option<LegalForm>> = said_forms.iter().map(Some).collect();
-        if forms.is_empty() {
+        if forms.is_empty() || trust_none && stored.legal_forms.is_empty() {
             forms.push(None);
         }
         let mut all = Vec::new();
@@ -195,21 +203,6 @@ impl<'a> Twin<'a> {
         self.checks.push(Check { rule, places, zones: distinct, variants: mine, closed });
     }
 
-    /// When each way the unknown may be has an opt-out rule of some pack: outside these times the service's own holds.
-    fn own_opt_outs(&mut self, variants: &[(Variant, Recipient, LineType)]) {
-        if self.q.attempt.purpose == Purpose::Emergency {
-            return;
-        }
-        for (variant, _, _) in variants {
-            let rules = self.checks.iter().filter(|check| {
-                matches!(check.rule.body, Body::OptOut { whatever_scope_since: None })
-                    && check.variants.contains(variant)
-            });
-            let times = rules.map(|check| (check.rule.from, check.rule.until)).collect();
-            self.own_opt_out.push((*variant, times));
-        }
-    }
-
     /// Every reason at an instant.
     pub fn reasons(&self, t: Instant) -> Reasons {
         let mut reasons = self.grounds.clone();
@@ -222,7 +215,12 @@ impl<'a> Twin<'a> {
                 reasons.insert(("ringfence.consent.promised_frequency".to_owned(), Family::Cap));
             }
         }
-        if self.own_denies(t) {
+        // What a pack's own rule says, the service need not.
+        let said = self.checks.iter().any(|check| {
+            matches!(check.rule.body, Body::OptOut { whatever_scope_since: None })
+                && reasons.contains(&(check.rule.id.to_string(), check.rule.family))
+        });
+        if self.own_denies(t) && !said {
             reasons.insert(("ringfence.opt_out".to_owned(), Family::OptOut));
         }
         reasons
@@ -245,9 +243,7 @@ impl<'a> Twin<'a> {
     }
 
     fn own_denies(&self, t: Instant) -> bool {
-        self.own_opt_out.iter().any(|(variant, times)| {
-            !times.iter().any(|(from, until)| *from <= t && t < *until) && self.opted_out(*variant, None, t)
-        })
+        self.own_opt_out.iter().any(|variant| self.opted_out(*variant, None, t))
     }
 
     fn word(&self, check: &Check<'_>, v: Variant, t: Instant) -> Word {
@@ -256,16 +252,21 @@ impl<'a> Twin<'a> {
             return Word::Fine;
         }
         let listed = match &rule.body {
-            Body::Registry { list, fresh } => Some(self.listed(list, *fresh)),
+            Body::Registry { list, fresh, bites_after } => Some(self.listed(list, fresh, *bites_after, &check.zones)),
             _ => None,
         };
         let zones = &check.zones;
         let denies = match &rule.body {
-            Body::Hours { week, zone } => zone.map_or(zones.clone(), |z| vec![z]).iter().any(|zone| {
+            Body::Hours { week, dates, zone } => zone.map_or(zones.clone(), |z| vec![z]).iter().any(|zone| {
                 let shown = local(*zone, t);
                 let minute = shown.millis / MINUTE;
                 let open = |(from, to): &(u16, u16)| i64::from(*from) <= minute && minute < i64::from(*to);
-                !week.day(weekday(shown.day)).iter().any(open)
+                let special = dates.iter().find(|d| {
+                    let wanted = date_of(shown.day + i64::from(d.days_before));
+                    d.calendar.dates().any(|(date, _)| (i64::from(date.year()), date.month(), date.day()) == wanted)
+                });
+                let windows = special.map_or(week.day(weekday(shown.day)), |d| d.windows.as_slice());
+                !windows.iter().any(open)
             }),
             Body::Inconvenient => zones.iter().any(|zone| self.inconvenient(*zone, t)),
             Body::Holidays(_) => zones.iter().any(|zone| check.closed.contains(&local(*zone, t).day)),
@@ -278,14 +279,22 @@ impl<'a> Twin<'a> {
                 good.is_empty()
             }
             Body::OptOut { whatever_scope_since } => self.opted_out(v, *whatever_scope_since, t),
-            Body::Registry { .. } => !matches!(listed, Some(Listed::Clear)),
+            Body::Registry { .. } => match &listed {
+                Some(Listed::Clear) => false,
+                Some(Listed::Hit { counts_from: Some(from), .. }) => t >= *from,
+                _ => true,
+            },
             Body::Cap { limit, windows, counts } => {
                 windows.iter().any(|window| zones.iter().any(|zone| self.count(*window, counts, *zone, t) >= *limit))
             }
             Body::CoolOff { after, resumes_after_days, counts } => self
                 .triggers(*after, counts, t)
                 .into_iter()
-                .any(|at| zones.iter().any(|z| t < day_start(*z, local(*z, at).day + i64::from(*resumes_after_days)))),
+                .any(|at| {
+                    resumes_after_days.is_none_or(|days| {
+                        zones.iter().any(|z| t < day_start(*z, local(*z, at).day + i64::from(days)))
+                    })
+                }),
             Body::Ban => true,
             Body::Emergency => self.q.law.emergencies.iter().any(|declared| {
                 let covers = |place: &Jurisdiction| {
@@ -341,6 +350,9 @@ impl<'a> Twin<'a> {
             && (way.legal_forms.is_empty() || v.form.is_some_and(|form| way.legal_forms.contains(form)))
             && (way.purposes.is_empty() || way.purposes.contains(attempt.purpose))
             && (!way.legally_required || attempt.legally_required)
+            // A soft opt-in is for own similar goods.
+            && !(way.consent.as_ref().is_some_and(|needs| needs.grade == Grade::SoftOptIn)
+                && self.relationship().is_some_and(|r| r.offer_related == Some(false)))
             && (!way.related || self.relationship().is_some_and(|r| r.offer_related == Some(true)))
             && way.tie.is_none_or(|tie| self.tied(tie, way, &check.zones, t))
     }

@@ -190,6 +190,11 @@ fn rule(r: &mut Random, id: &str) -> String {
     match kind {
         "hours" => {
             writeln!(text, "windows = {{ {} }}", windows(r)).unwrap();
+            if r.chance(25) {
+                let what = r.pick(&["on", "eve_of"]);
+                let windows = r.pick(&["\"closed\"", "\"10:00-19:00\"", "[\"09:00-12:30\", \"14:00-18:00\"]"]);
+                writeln!(text, "dates = [{{ {what} = \"days\", windows = {windows} }}]").unwrap();
+            }
             if r.chance(15) {
                 writeln!(text, "zone = \"{}\"", r.pick(&["America/Los_Angeles", "Asia/Kathmandu", "Europe/Dublin"]))
                     .unwrap();
@@ -205,8 +210,11 @@ fn rule(r: &mut Random, id: &str) -> String {
         }
         "opt_out" if r.chance(50) => text.push_str("objection = true\n"),
         "registry" => {
-            let fresh = r.pick(&["1 day", "28 days", "31 days"]);
+            let fresh = r.pick(&["1 day", "28 days", "31 days", "month", "since 1,16"]);
             writeln!(text, "list = \"{}\"\nfresh = \"{fresh}\"", r.pick(LISTS)).unwrap();
+            if r.chance(30) {
+                writeln!(text, "bites_after = \"{}\"", r.pick(&["15 days", "30 days", "1 month"])).unwrap();
+            }
         }
         "cap" => {
             let windows = words(r, &["24h", "168h", "720h", "1 day", "7 days", "30 days", "week", "month"], 2);
@@ -215,7 +223,9 @@ fn rule(r: &mut Random, id: &str) -> String {
         }
         "cool_off" => {
             let after = r.pick(&["conversation", "refusal"]);
-            writeln!(text, "after = \"{after}\"\nresumes_after_days = {}", r.pick(&[1, 7, 61, 185])).unwrap();
+            let days = r.pick(&[1, 7, 61, 185, 0]);
+            let until = if days == 0 { "never_resumes = true".to_owned() } else { format!("resumes_after_days = {days}") };
+            writeln!(text, "after = \"{after}\"\n{until}").unwrap();
             counts(r, &mut text);
         }
         "minor" => writeln!(text, "under = {}", r.pick(&[13, 14, 15, 16, 18])).unwrap(),
@@ -330,6 +340,7 @@ fn counts(r: &mut Random, text: &mut String) {
         (15, "technology", TECHNOLOGIES),
         (20, "purpose", PURPOSES),
         (30, "except", OUTCOMES),
+        (15, "only", OUTCOMES),
     ] {
         if r.chance(percent) {
             parts.push(format!("{key} = {}", words(r, from, 2)));
