@@ -12,6 +12,17 @@ fn built_in() -> Law {
 }
 
 #[test]
+fn every_file_of_the_folder_is_built_in() {
+    let mut files: Vec<_> = std::fs::read_dir("src/law/packs")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    let listed: Vec<_> = BUILT_IN.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(files, listed);
+}
+
+#[test]
 fn the_packs_lint_clean() {
     let remarks: Vec<_> = lint(&built_in()).iter().map(|r| format!("{}:{}: {}", r.file, r.line, r.message)).collect();
     assert!(remarks.is_empty(), "{}", remarks.join("\n"));

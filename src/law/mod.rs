@@ -4,6 +4,7 @@
 //! texts and zone data; what applies to a place is found by index, whatever the number of packs. Must never read a
 //! file or a clock: texts are given. Guarded by `tests/law.rs`.
 
+mod built_in;
 mod calendar;
 mod compile;
 mod lint;
@@ -20,6 +21,7 @@ use crate::contact::{Channel, Purpose, Set, Term};
 use crate::place::Jurisdiction;
 use crate::time::{Instant, ZoneId, tzdata_version};
 
+pub use built_in::BUILT_IN;
 pub use calendar::{Calendar, Entry, On, Week, open_in};
 pub use lint::{Remark, lint};
 pub use rule::{
@@ -384,18 +386,3 @@ fn version_of(mut texts: Vec<(Jurisdiction, bool, &str)>) -> String {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-/// The packs compiled into the binary: name and text.
-pub const BUILT_IN: &[(&str, &str)] = &[
-    ("cn.toml", include_str!("packs/cn.toml")),
-    ("de.toml", include_str!("packs/de.toml")),
-    ("eu.toml", include_str!("packs/eu.toml")),
-    ("fr.toml", include_str!("packs/fr.toml")),
-    ("gb.toml", include_str!("packs/gb.toml")),
-    ("us.toml", include_str!("packs/us.toml")),
-    ("us-ca.toml", include_str!("packs/us-ca.toml")),
-    ("us-fl.toml", include_str!("packs/us-fl.toml")),
-    ("us-ny.toml", include_str!("packs/us-ny.toml")),
-    ("us-oh.toml", include_str!("packs/us-oh.toml")),
-    ("us-tx.toml", include_str!("packs/us-tx.toml")),
-];
