@@ -44,10 +44,31 @@ impl Incoming {
         Self { caller: Caller::local(), timeout, arrived: Monotonic::now() }
     }
 
+    fn deadline(&self) -> Option<Monotonic> {
+        self.arrived.checked_add(self.timeout.unwrap_or(PATIENCE))
+    }
+
     /// The one now of this request: read here and nowhere below.
     fn clock(&self) -> Clock {
-        let deadline = self.arrived.checked_add(self.timeout.unwrap_or(PATIENCE));
-        Clock { now: now(), deadline }
+        Clock { now: now(), deadline: self.deadline() }
+    }
+
+    fn permit(&self, role: Role) -> Result<Permit, Failure> {
+        Ok(self.caller.permit(role)?)
+    }
+
+    /// Does what needs this role; gives up once nobody waits for it any more, whatever hangs. A write given up on may
+    /// have happened, as after any answer that was lost.
+    async fn within<T>(&self, role: Role, work: impl AsyncFnOnce(&Permit) -> Result<T, Failure>) -> Result<T, Failure> {
+        let permit = self.permit(role)?;
+        match self.deadline() {
+            None => work(&permit).await,
+            Some(deadline) if Monotonic::now() >= deadline => Err(Failure::TooLate),
+            Some(deadline) => {
+                let ended = tokio::time::timeout_at(deadline.into(), work(&permit)).await;
+                ended.unwrap_or(Err(Failure::TooLate))
+            }
+        }
     }
 }
 
@@ -78,19 +99,14 @@ impl Calls {
         answer
     }
 
-    fn permit(incoming: &Incoming, role: Role) -> Result<Permit, Failure> {
-        Ok(incoming.caller.permit(role)?)
-    }
-
     /// `CheckService.Check`.
     ///
     /// # Errors
     /// The status of the failure; so for every call below.
     pub async fn check(&self, incoming: Incoming, request: v1::CheckRequest) -> Result<v1::CheckResponse, Status> {
-        let answer = match Self::permit(&incoming, Role::Check) {
-            Ok(permit) => self.engine.check(&permit, request, incoming.clock()).await,
-            Err(refused) => Err(refused),
-        };
+        let answer = incoming
+            .within(Role::Check, async |permit| self.engine.check(permit, request, incoming.clock()).await)
+            .await;
         let answer = answer.map(|decision| v1::CheckResponse { decision: Some(decision) });
         self.done("Check", &incoming, answer)
     }
@@ -104,17 +120,17 @@ impl Calls {
         incoming: Incoming,
         request: v1::CheckBatchRequest,
     ) -> Result<v1::CheckBatchResponse, Status> {
-        let length = request.checks.len();
-        let answer = match Self::permit(&incoming, Role::Check) {
-            _ if length > BATCH => Err(batch_too_long(length)),
-            Err(refused) => Err(refused),
-            Ok(permit) => {
-                let clock = incoming.clock();
-                let checks = request.checks.into_iter().map(|check| self.engine.check(&permit, check, clock));
-                let results = futures_util::stream::iter(checks).buffered(AT_ONCE).map(result).collect().await;
-                Ok(v1::CheckBatchResponse { results })
+        let work = async |permit: &Permit| {
+            let length = request.checks.len();
+            if length > BATCH {
+                return Err(batch_too_long(length));
             }
+            let clock = incoming.clock();
+            let checks = request.checks.into_iter().map(|check| self.engine.check(permit, check, clock));
+            let results = futures_util::stream::iter(checks).buffered(AT_ONCE).map(result).collect().await;
+            Ok(v1::CheckBatchResponse { results })
         };
+        let answer = incoming.within(Role::Check, work).await;
         self.done("CheckBatch", &incoming, answer)
     }
 
@@ -127,10 +143,9 @@ impl Calls {
         incoming: Incoming,
         request: v1::ReportOutcomeRequest,
     ) -> Result<v1::ReportOutcomeResponse, Status> {
-        let answer = match Self::permit(&incoming, Role::Check) {
-            Ok(permit) => self.engine.report_outcome(&permit, request, incoming.clock()).await,
-            Err(refused) => Err(refused),
-        };
+        let answer = incoming
+            .within(Role::Check, async |permit| self.engine.report_outcome(permit, request, incoming.clock()).await)
+            .await;
         self.done("ReportOutcome", &incoming, answer)
     }
 
@@ -143,10 +158,11 @@ impl Calls {
         incoming: Incoming,
         request: v1::RecordConsentRequest,
     ) -> Result<v1::RecordConsentResponse, Status> {
-        let answer = match Self::permit(&incoming, Role::WriteConsent) {
-            Ok(permit) => self.engine.record_consent(&permit, request, incoming.clock()).await,
-            Err(refused) => Err(refused),
-        };
+        let answer = incoming
+            .within(Role::WriteConsent, async |permit| {
+                self.engine.record_consent(permit, request, incoming.clock()).await
+            })
+            .await;
         self.done("RecordConsent", &incoming, answer)
     }
 
@@ -159,10 +175,11 @@ impl Calls {
         incoming: Incoming,
         request: v1::RecordOptOutRequest,
     ) -> Result<v1::RecordOptOutResponse, Status> {
-        let answer = match Self::permit(&incoming, Role::WriteConsent) {
-            Ok(permit) => self.engine.record_opt_out(&permit, request, incoming.clock()).await,
-            Err(refused) => Err(refused),
-        };
+        let answer = incoming
+            .within(Role::WriteConsent, async |permit| {
+                self.engine.record_opt_out(permit, request, incoming.clock()).await
+            })
+            .await;
         self.done("RecordOptOut", &incoming, answer)
     }
 
@@ -175,10 +192,8 @@ impl Calls {
         incoming: Incoming,
         request: v1::GetContactRequest,
     ) -> Result<v1::GetContactResponse, Status> {
-        let answer = match Self::permit(&incoming, Role::ReadContacts) {
-            Ok(permit) => self.engine.contact(&permit, &request).await,
-            Err(refused) => Err(refused),
-        };
+        let answer =
+            incoming.within(Role::ReadContacts, async |permit| self.engine.contact(permit, &request).await).await;
         let answer = answer.map(|contact| v1::GetContactResponse { contact: Some(contact) });
         self.done("GetContact", &incoming, answer)
     }
@@ -192,10 +207,11 @@ impl Calls {
         incoming: Incoming,
         request: v1::UpdateContactRequest,
     ) -> Result<v1::UpdateContactResponse, Status> {
-        let answer = match Self::permit(&incoming, Role::WriteConsent) {
-            Ok(permit) => self.engine.update_contact(&permit, request, incoming.clock()).await,
-            Err(refused) => Err(refused),
-        };
+        let answer = incoming
+            .within(Role::WriteConsent, async |permit| {
+                self.engine.update_contact(permit, request, incoming.clock()).await
+            })
+            .await;
         self.done("UpdateContact", &incoming, answer)
     }
 
@@ -208,10 +224,8 @@ impl Calls {
         incoming: Incoming,
         request: v1::GetDecisionRequest,
     ) -> Result<v1::GetDecisionResponse, Status> {
-        let answer = match Self::permit(&incoming, Role::Audit) {
-            Ok(permit) => self.engine.decision(&permit, &request.decision_id).await,
-            Err(refused) => Err(refused),
-        };
+        let answer =
+            incoming.within(Role::Audit, async |permit| self.engine.decision(permit, &request.decision_id).await).await;
         let answer = answer.map(|record| v1::GetDecisionResponse { record: Some(record) });
         self.done("GetDecision", &incoming, answer)
     }
@@ -221,7 +235,7 @@ impl Calls {
     /// # Errors
     /// See [`Calls::check`].
     pub fn list_packs(&self, incoming: &Incoming) -> Result<v1::ListPacksResponse, Status> {
-        let answer = Self::permit(incoming, Role::ReadLaw).map(|permit| self.engine.packs(&permit));
+        let answer = incoming.permit(Role::ReadLaw).map(|permit| self.engine.packs(&permit));
         self.done("ListPacks", incoming, answer)
     }
 
@@ -230,7 +244,8 @@ impl Calls {
     /// # Errors
     /// See [`Calls::check`].
     pub fn get_rule(&self, incoming: &Incoming, request: &v1::GetRuleRequest) -> Result<v1::GetRuleResponse, Status> {
-        let answer = Self::permit(incoming, Role::ReadLaw)
+        let answer = incoming
+            .permit(Role::ReadLaw)
             .and_then(|permit| self.engine.rule(&permit, &request.rule_id))
             .map(|rule| v1::GetRuleResponse { rule: Some(rule) });
         self.done("GetRule", incoming, answer)
@@ -240,12 +255,9 @@ impl Calls {
     ///
     /// # Errors
     /// See [`Calls::check`].
-    pub fn calendar(
-        &self,
-        incoming: &Incoming,
-        request: &v1::CalendarRequest,
-    ) -> Result<v1::CalendarResponse, Status> {
-        let answer = Self::permit(incoming, Role::ReadLaw)
+    pub fn calendar(&self, incoming: &Incoming, request: &v1::CalendarRequest) -> Result<v1::CalendarResponse, Status> {
+        let answer = incoming
+            .permit(Role::ReadLaw)
             .and_then(|permit| self.engine.calendar(&permit, request, incoming.clock().now));
         self.done("Calendar", incoming, answer)
     }
