@@ -185,7 +185,8 @@ fn told_to_stop_it_answers_what_is_under_way() {
     let mut wire = connect();
     let body = r#"{"number":"911","channel":"CHANNEL_CALL","purpose":"PURPOSE_MARKETING","seller":"acme"}"#;
     let length = body.len();
-    let head = format!("POST /v1/check HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n");
+    let head =
+        format!("POST /v1/check HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n");
     wire.write_all(head.as_bytes()).unwrap();
     let mut answer = BufReader::new(wire.try_clone().unwrap());
     let mut line = String::new();
