@@ -1,7 +1,10 @@
 //! Reading messages from proto3 JSON.
 //!
 //! Promises: `null` means absent, as the mapping demands; a key that is not known, or stands twice, is refused (unknown
-//! and `null` says nothing, and passes); no error carries a whole number, though a number was what was wrong.
+//! and `null` says nothing, and passes); an error names the field at fault; none carries a whole number, though a number
+//! was what was wrong.
+
+mod path;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,10 +12,13 @@ use std::fmt;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Why JSON is not the message: in words for whoever wrote it, with line and column where they are known.
+/// Why JSON is not the message: in words for whoever wrote it, with line and column, or with the field.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct JsonError(String);
+#[error("{message}")]
+pub struct JsonError {
+    message: String,
+    field: Option<String>,
+}
 
 /// Reads one message and nothing beside it.
 ///
@@ -28,14 +34,28 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonError> {
     if error.is_data() && text.windows(4).any(|word| word == b"null") {
         let mut json = serde_json::Deserializer::from_slice(text);
         let value = WithoutNulls.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
-        return value.and_then(serde_json::from_value).map_err(|error| JsonError::new(&error));
+        let rest = value.and_then(|value| serde_json::to_vec(&value)).map_err(|error| JsonError::new(&error, text))?;
+        return serde_json::from_slice(&rest).map_err(|error| JsonError::new(&error, &rest));
     }
-    Err(JsonError::new(&error))
+    Err(JsonError::new(&error, text))
 }
 
 impl JsonError {
-    fn new(error: &serde_json::Error) -> Self {
-        Self(mask_digits(&error.to_string()).into_owned())
+    fn new(error: &serde_json::Error, text: &[u8]) -> Self {
+        let mut message = mask_digits(&error.to_string()).into_owned();
+        let field = if error.is_data() { path::at(text, error.line(), error.column()) } else { None };
+        if field.is_some() {
+            // The field says where; of what was read without its nulls, line and column would be wrong.
+            message.truncate(message.rfind(" at line ").unwrap_or(message.len()));
+        }
+        Self { message, field: field.map(|path| mask_digits(&path).into_owned()) }
+    }
+
+    /// The path of what is wrong, as it was written: `evidence.consents[0].givenAt`. `None` where it is no JSON, or no
+    /// object.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
     }
 }
 
@@ -180,6 +200,27 @@ mod tests {
         }
         assert_eq!(mask_digits("at line 12 column 345"), "at line 12 column 345");
         assert_eq!(mask_digits("`+12025550143`, or 1"), "`+••43`, or 1");
+    }
+
+    #[test]
+    fn an_error_names_its_field() {
+        for (text, field, word) in [
+            (r#"{"number": 12025550143}"#, "number", "string"),
+            (r#"{"number": "", "sellr": "a"}"#, "sellr", "unknown field"),
+            (r#"{"seller": "a", "seller": "b"}"#, "seller", "duplicate field"),
+            (r#"{"dryRun": "yes", "seller": null}"#, "dryRun", "boolean"),
+            (r#"{"channel": 99}"#, "channel", "99"),
+            (r#"{"location": ["US"]}"#, "location", "Location"),
+            (r#"{"evidence": {"consents": [{}, {"givenAt": "yesterday"}]}}"#, "evidence.consents[1].givenAt", "RFC 3339"),
+            (r#"{"evidence": {"consents": [{"channels": [1, {}]}]}}"#, "evidence.consents[0].channels[1]", "map"),
+        ] {
+            let error = read::<CheckRequest>(text.as_bytes()).unwrap_err();
+            assert_eq!(error.field(), Some(field), "{text}: {error}");
+            assert!(error.to_string().contains(word) && !error.to_string().contains(" at line "), "{text}: {error}");
+        }
+        for text in ["", "{", "[]", "7", "{} x", r#"{"seller": "a}"#] {
+            assert_eq!(read::<CheckRequest>(text.as_bytes()).unwrap_err().field(), None, "{text}");
+        }
     }
 
     #[test]
