@@ -412,14 +412,18 @@ impl Contact {
         self.record.consents.push(stored);
     }
 
-    /// Adds an opt-out. It carries the instant of its recording at the latest.
+    /// Adds an opt-out and returns when it counts as recorded. It carries that instant at the latest.
+    ///
+    /// That is now, or later: where the clock was set back, no consent that is already here may look newer than it.
     pub fn add_opt_out(
         &mut self,
         request: &v1::RecordOptOutRequest,
         id: Option<WriteId>,
         receipt: [u8; UUID_BYTES],
         now: Instant,
-    ) {
+    ) -> Instant {
+        let consents = self.record.consents.iter().filter_map(|stored| stored.write.as_ref());
+        let now = consents.map(|write| Instant::from_millis(write.recorded_at)).fold(now, Instant::max);
         let at = request.at.filter(|at| at.to_millis().is_some_and(|millis| millis < now.millis()));
         let opt_out = v1::OptOut {
             opt_out_id: request.opt_out_id.clone(),
@@ -430,6 +434,7 @@ impl Contact {
         let write = Some(write_of(id, receipt, now));
         let wording = request.wording.clone();
         self.record.opt_outs.push(store::StoredOptOut { opt_out: Some(opt_out), write, wording });
+        now
     }
 
     /// Changes the facts named by the mask; dated facts are superseded, never lost. The mask was checked before.

@@ -130,11 +130,13 @@ impl Engine {
         };
         let described =
             Described { request: audited_write::Request::RecordOptOut(request.clone()), event: Some(event) };
+        let mut recorded_at = None;
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
+                recorded_at = None;
                 already(contact, id)?.map_or_else(
                     || {
-                        contact.add_opt_out(&request, id, receipt, clock.now);
+                        recorded_at = Some(contact.add_opt_out(&request, id, receipt, clock.now));
                         Ok(Change::Changed)
                     },
                     Ok,
@@ -145,7 +147,7 @@ impl Engine {
         let opt_out_id = Some(request.opt_out_id).filter(|id| !id.is_empty()).unwrap_or_else(|| receipt_id.clone());
         Ok(v1::RecordOptOutResponse {
             receipt_id,
-            recorded_at: Some(stamp(written.recorded_at)),
+            recorded_at: Some(stamp(recorded_at.unwrap_or(written.recorded_at))),
             number: number.reveal_e164().as_str().to_owned(),
             opt_out_id,
         })
