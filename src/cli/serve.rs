@@ -1,12 +1,12 @@
 //! `serve`: settings, everything open, bound, announced, served; then drained within a limit, and whether it was.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tonic_health::ServingStatus;
 
@@ -99,6 +99,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let calls = Calls::new(Arc::clone(&opened.engine));
     let (grpc, reporter) = routes(calls.clone()).map_err(|error| Error::said(error.to_string()))?;
     let (stop, stopping) = watch::channel(false);
+    // Before anybody is told that this serves: from then on they may tell it to stop.
+    let signals = Signals::hear();
     let mut servers = tokio::task::JoinSet::new();
     let mut bound = Bound::default();
     if let Some(address) = config.grpc {
@@ -122,7 +124,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     if let (true, Some(address)) = (args.sample, bound.grpc) {
         first_answer(address, bound.http).await?;
     }
-    stop_signal(&mut servers).await;
+    stop_signal(signals, &mut servers).await;
     set_health(&reporter, false).await;
     tracing::info!("stopping: no new requests, those under way may finish");
     let _ = stop.send(true);
@@ -169,29 +171,43 @@ async fn set_health(reporter: &HealthReporter, serving: bool) {
     }
 }
 
+/// The signals that say stop, heard from the making of this value on.
+struct Signals {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+}
+
+impl Signals {
+    fn hear() -> Self {
+        let hear = |kind, name| match signal(kind) {
+            Ok(signal) => Some(signal),
+            Err(error) => {
+                tracing::error!(%error, "{name} cannot be heard");
+                None
+            }
+        };
+        Self {
+            interrupt: hear(SignalKind::interrupt(), "SIGINT"),
+            terminate: hear(SignalKind::terminate(), "SIGTERM"),
+        }
+    }
+}
+
 /// Returns when a signal says stop, or when a listener ends by itself.
-async fn stop_signal(servers: &mut tokio::task::JoinSet<Result<(), String>>) {
-    let interrupt = tokio::signal::ctrl_c();
-    let terminate = terminated();
+async fn stop_signal(signals: Signals, servers: &mut tokio::task::JoinSet<Result<(), String>>) {
     tokio::select! {
-        _ = interrupt => {}
-        () = terminate => {}
+        () = told_by(signals.interrupt) => {}
+        () = told_by(signals.terminate) => {}
         Some(ended) = servers.join_next() => {
             tracing::error!(?ended, "a listener ended by itself");
         }
     }
 }
 
-fn terminated() -> impl Future<Output = ()> {
-    let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    async move {
-        match signal {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(error) => {
-                tracing::error!(%error, "SIGTERM cannot be heard");
-                std::future::pending().await
-            }
-        }
+async fn told_by(signal: Option<Signal>) {
+    match signal {
+        Some(mut signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }
 
