@@ -82,7 +82,9 @@ async fn reservations_of_a_later_time_count_now() {
         assert_eq!(check(&engine, named("b"), at(DAY)).await.verdict(), Verdict::Allow, "{step} h");
         assert_eq!(contact(&engine).await.attempts.len(), 3);
         assert_eq!(check(&engine, named("d"), at(DAY)).await.verdict(), Verdict::Deny, "{step} h");
-        assert_eq!(check(&engine, named("d"), later).await.verdict(), Verdict::Deny, "{step} h");
+        if step <= 24 {
+            assert_eq!(check(&engine, named("d"), later).await.verdict(), Verdict::Deny, "{step} h");
+        }
         // Reported under the earlier time: the outcome is kept, and made or not it counts as told.
         report(&engine, "a", v1::Outcome::NoAnswer).await.unwrap();
         assert_eq!(check(&engine, named("d"), at(DAY)).await.verdict(), Verdict::Deny, "{step} h");
