@@ -101,53 +101,50 @@ fn median(law: &Law, questions: &[Asked]) -> f64 {
     times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The built-in packs and nine copies of them under other codes.
+/// The built-in packs and nine copies of them under codes that nobody else has.
 fn tenfold() -> Law {
+    let root = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("jurisdiction = ")).unwrap();
+        line.split('"').nth(1).unwrap().split('-').next().unwrap().to_owned()
+    };
+    let roots: std::collections::BTreeSet<String> = BUILT_IN.iter().map(|(_, text)| root(text)).collect();
+    let letters = || b'A'..=b'Z';
+    let mut free = letters()
+        .flat_map(|a| letters().map(move |b| format!("{}{}", char::from(a), char::from(b))))
+        .filter(|code| !roots.contains(code) && code != "ZZ");
     let mut texts: Vec<(String, String)> =
         BUILT_IN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    for copy in 0..9u8 {
+    for copy in 0..9 {
+        let codes: std::collections::BTreeMap<_, _> =
+            roots.iter().map(|root| (root.clone(), free.next().unwrap())).collect();
         for (name, text) in BUILT_IN {
-            let code = |country: &str| format!("X{}", char::from(b'A' + copy * 2 + u8::from(country == "US")));
             let mut renamed = String::new();
             for line in text.lines() {
-                let line = if line.starts_with("jurisdiction = ") {
-                    // Countries get codes nobody else has: XA for US and its states, Q0 to Q8 … for the rest.
-                    let told = line.split('"').nth(1).unwrap();
-                    match told.split_once('-') {
-                        Some((country, part)) => format!("jurisdiction = \"{}-{part}\"", code(country)),
-                        None if told == "US" => format!("jurisdiction = \"{}\"", code(told)),
-                        None => format!("jurisdiction = \"Q{}\"", unique(copy, told)),
-                    }
-                } else if line.starts_with("covers = ") || line.starts_with("inherits = ") {
+                if line.starts_with("covers = ") {
                     continue;
+                }
+                if line.starts_with("jurisdiction = ") || line.starts_with("inherits = ") {
+                    let mut line = line.to_owned();
+                    for (old, new) in &codes {
+                        line = line.replace(&format!("\"{old}\""), &format!("\"{new}\""));
+                        line = line.replace(&format!("\"{old}-"), &format!("\"{new}-"));
+                    }
+                    renamed.push_str(&line);
                 } else if let Some(id) = line.strip_prefix("id = \"") {
-                    format!("id = \"copy{copy}.{id}")
+                    renamed.push_str(&format!("id = \"copy{copy}.{id}"));
                 } else {
-                    line.to_owned()
-                };
-                renamed.push_str(&line);
+                    renamed.push_str(line);
+                }
                 renamed.push('\n');
             }
             texts.push((format!("{copy}-{name}"), renamed));
         }
     }
-    // Country codes have two letters: what does not fit is left out rather than counted twice.
-    let mut seen = std::collections::HashSet::new();
-    texts.retain(|(_, text)| {
-        let line = text.lines().find(|line| line.starts_with("jurisdiction = ")).unwrap().to_owned();
-        line.split('"').nth(1).unwrap().parse::<ringfence::place::Jurisdiction>().is_ok() && seen.insert(line)
-    });
     Law::read(texts.iter().map(|(name, text)| (name.as_str(), text.as_str()))).unwrap_or_else(|faults| {
         let faults: Vec<_> = faults.iter().take(5).map(ToString::to_string).collect();
         println!("{}", faults.join("\n"));
         std::process::exit(1)
     })
-}
-
-fn unique(copy: u8, country: &str) -> char {
-    let index = ["CN", "DE", "EU", "FR", "GB"].iter().position(|code| *code == country).unwrap_or(0);
-    let at = usize::from(copy) * 5 + index;
-    char::from(b'A' + u8::try_from(at % 26).unwrap())
 }
 
 fn main() {

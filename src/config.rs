@@ -206,8 +206,10 @@ fn unknown_variables() -> Vec<String> {
 }
 
 /// Variables that are no settings of the server.
-const KNOWN_BESIDE: [&str; 6] = [
-    "RINGFENCE_LOG",
+const KNOWN_BESIDE: [&str; 8] = [
+    "RINGFENCE_LOG_FILTER",
+    "RINGFENCE_FAULT_ROUNDS",
+    "RINGFENCE_FAULT_SEED",
     "RINGFENCE_CONFIG",
     "RINGFENCE_SERVER",
     "RINGFENCE_BLESS",

@@ -2,6 +2,7 @@
 //!
 //! Promises: no label, log line or error carries a whole number. Guarded by `tests/contract.rs`.
 
+use std::io::IsTerminal as _;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -140,11 +141,14 @@ impl Metrics {
     }
 }
 
-/// Sends the log to standard error: text on a terminal, JSON for machines. `RINGFENCE_LOG` filters it.
+/// Sends the log to standard error: text on a terminal, JSON for machines. `RINGFENCE_LOG_FILTER` filters it, in
+/// the words of `tracing_subscriber`'s `EnvFilter`.
 pub fn start_log(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("RINGFENCE_LOG")
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RINGFENCE_LOG_FILTER")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("ringfence=info,warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // In a file, colours are noise that searches stumble over.
+    let colours = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     // Tests start more than one log in a process; the first stays.
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }

@@ -14,9 +14,21 @@
     reason = "tests"
 )]
 
+mod support;
+
 #[path = "faults/clients.rs"]
 mod clients;
+#[path = "faults/clock.rs"]
+mod clock;
+#[path = "faults/disk.rs"]
+mod disk;
 #[path = "faults/kill.rs"]
 mod kill;
+#[path = "faults/opening.rs"]
+mod opening;
 #[path = "faults/server.rs"]
 mod server;
+#[path = "faults/stopped.rs"]
+mod stopped;
+#[path = "faults/tampered.rs"]
+mod tampered;

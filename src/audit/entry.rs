@@ -123,6 +123,11 @@ pub struct Encoded {
 
 const FORMAT: u8 = 1;
 
+/// The kind of an encoded entry.
+pub(super) fn kind_of(content: &[u8]) -> Option<u8> {
+    content.get(1).copied()
+}
+
 impl Entry {
     /// The canonical bytes: format 1, kind, instant, id, tag (after a byte that says whether there is one), key (kind
     /// and number), tenant (after its length), body (after its length). Numbers are little-endian.

@@ -28,11 +28,14 @@ pub struct Settings {
     pub linger: Duration,
     /// How many entries may wait in memory before callers wait for room.
     pub room: usize,
+    /// Which kinds of entries come from a swap, so that the store has an event for each. A log that is opened beside
+    /// a store which lacks one is refused ([`super::open`]).
+    pub swapped: fn(u8) -> bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, linger: Duration::from_millis(250), room: 8_192 }
+        Self { segment_bytes: 64 << 20, linger: Duration::from_millis(250), room: 8_192, swapped: |_| false }
     }
 }
 
@@ -122,6 +125,8 @@ pub struct Log {
     shared: Arc<Shared>,
     ids: Ids,
     recovered: Option<Recovered>,
+    /// Digests of the swapped entries that stood behind the anchor when the log was opened.
+    unanchored: Vec<Digest>,
     writer: Mutex<Option<JoinHandle<()>>>,
     _held: Held,
 }
@@ -155,7 +160,9 @@ impl Log {
         make_folder(folder)?;
         let held = Held::take(folder)?;
         let index = Index::default();
-        let (open, head, recovered) = find_end(folder, anchors, &index, &opener)?;
+        let End { open, head, recovered, unanchored } = find_end(folder, anchors, &index, &opener)?;
+        let swapped = unanchored.into_iter().filter(|(kind, _)| (settings.swapped)(*kind));
+        let unanchored = swapped.map(|(_, digest)| digest).collect();
         let id = open.header.writer;
         let shared = Arc::new(Shared {
             folder: folder.into(),
@@ -171,7 +178,7 @@ impl Log {
             .spawn(move || writer.run())
             .map_err(|error| LogError::from_io(folder, "starting the writer", &error))?;
         let ids = Ids::new(id, u64::from_le_bytes(random(folder)?));
-        Ok(Self { shared, ids, recovered, writer: Mutex::new(Some(thread)), _held: held })
+        Ok(Self { shared, ids, recovered, unanchored, writer: Mutex::new(Some(thread)), _held: held })
     }
 
     /// Names this log.
@@ -300,6 +307,15 @@ impl Log {
         read.unwrap_or_else(|_| Err(self.shared.closed()))
     }
 
+    /// Entries of swaps that the store must still have in its outbox: it drops one only after an anchor that covers it.
+    pub(super) fn unanchored(&self) -> &[Digest] {
+        &self.unanchored
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.shared.folder
+    }
+
     pub(super) fn flights(&self) -> &Flights {
         &self.shared.flights
     }
@@ -336,13 +352,17 @@ fn random<const N: usize>(folder: &Path) -> Result<[u8; N], LogError> {
     Ok(out)
 }
 
+/// Where a log goes on.
+struct End {
+    open: Open,
+    head: Head,
+    recovered: Option<Recovered>,
+    /// See [`segment::Tail::unanchored`].
+    unanchored: Vec<(u8, Digest)>,
+}
+
 /// Finds where the log goes on, or begins it.
-fn find_end(
-    folder: &Path,
-    anchors: &[Anchor],
-    index: &Index,
-    opener: &SegmentOpener,
-) -> Result<(Open, Head, Option<Recovered>), LogError> {
+fn find_end(folder: &Path, anchors: &[Anchor], index: &Index, opener: &SegmentOpener) -> Result<End, LogError> {
     let mut listing = segment::list(folder)?;
     if let Some(stranger) = listing.strangers.first() {
         return Err(LogError::Foreign { path: stranger.clone(), why: "no segment of an audit log".into() });
@@ -356,7 +376,8 @@ fn find_end(
     }
     let Some(newest) = listing.numbers.last().copied() else {
         let writer = WriterId(u32::from_le_bytes(random(folder)?));
-        return Ok((Open::first(folder, writer, index, opener)?, Head::default(), recovered));
+        let open = Open::first(folder, writer, index, opener)?;
+        return Ok(End { open, head: Head::default(), recovered, unanchored: Vec::new() });
     };
     for number in 1..newest {
         let after = segment::read_header(&segment::path(folder, number + 1))?;
@@ -374,7 +395,7 @@ fn find_end(
     let span = index::span(&tail.blocks);
     index.push_open(path, tail.blocks);
     let open = Open { file, header: tail.header, offset: tail.offset, link: tail.link, span };
-    Ok((open, tail.head, recovered))
+    Ok(End { open, head: tail.head, recovered, unanchored: tail.unanchored })
 }
 
 /// Removes the newest segment if a crash came before its header was whole: no entry can have been in it.

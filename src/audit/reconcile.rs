@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::{Anchor, Encoded, Head, Log, LogError, Settings, anchors};
-use crate::store::{EventId, MetaSwapped, Store, StoreError, Unsettled, Version, WriterId};
+use crate::store::{EventId, MetaSwapped, Store, StoreError, Unsettled, Version, WriterId, sha256};
 use crate::time::Instant;
 
 /// Events read or settled at a time.
@@ -44,17 +44,43 @@ pub struct Opened {
 pub async fn open(folder: &Path, settings: Settings, store: Arc<dyn Store>, now: Instant) -> Result<Opened, LogError> {
     let anchors = anchors(&*store).await?;
     let log = Arc::new(Log::open(folder, settings, &anchors)?);
-    let mut reconciled = reconcile(&*store, &log).await?;
+    knows_its_log(&*store, &log).await?;
+    let (mut reconciled, in_log) = reconcile(&*store, &log).await?;
     reconciled.others = anchors.iter().map(|anchor| anchor.writer).filter(|writer| *writer != log.writer()).collect();
-    let reconciler = Reconciler::new(store, Arc::clone(&log));
+    let reconciler = Reconciler::new(Arc::clone(&store), Arc::clone(&log));
+    // The anchor first, here as ever: see [`Reconciler::tick`].
     reconciler.tick(now).await?;
+    for page in in_log.chunks(PAGE) {
+        store.settle(log.writer(), page.to_vec()).await?;
+    }
     Ok(Opened { log, reconciler, reconciled })
 }
 
-/// Appends what the outbox holds and the log does not. Before the first swap of this process: it must not meet entries
+/// Refuses a store that lacks writes which its log has: an older copy put back, or one that lost its newest commit. It
+/// would have forgotten opt-outs that were acknowledged.
+async fn knows_its_log(store: &dyn Store, log: &Arc<Log>) -> Result<(), LogError> {
+    if log.unanchored().is_empty() {
+        return Ok(());
+    }
+    let mut waiting = HashSet::new();
+    let mut after = None;
+    loop {
+        let page = store.unsettled(log.writer(), after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        waiting.extend(page.iter().map(|unsettled| sha256(&unsettled.entry)));
+    }
+    match log.unanchored().iter().filter(|digest| !waiting.contains(*digest)).count() {
+        0 => Ok(()),
+        writes => Err(LogError::Behind { path: log.folder().into(), writes }),
+    }
+}
+
+/// Appends what the outbox holds and the log does not, and returns the events whose entries are in the log now. Before the first swap of this process: it must not meet entries
 /// that are on their way.
-async fn reconcile(store: &dyn Store, log: &Arc<Log>) -> Result<Reconciled, LogError> {
+async fn reconcile(store: &dyn Store, log: &Arc<Log>) -> Result<(Reconciled, Vec<EventId>), LogError> {
     let mut done = Reconciled::default();
+    let mut in_log = Vec::new();
     let mut after = None;
     let (mut known, mut known_since) = (HashSet::new(), u64::MAX);
     loop {
@@ -67,14 +93,14 @@ async fn reconcile(store: &dyn Store, log: &Arc<Log>) -> Result<Reconciled, LogE
         if oldest < known_since {
             (known, known_since) = (log.digests_since(oldest).await?, oldest);
         }
-        let events = entries.iter().map(|(event, _)| *event).collect::<Vec<_>>();
+        done.settled += entries.len();
+        in_log.extend(entries.iter().map(|(event, _)| *event));
         let missing: Vec<_> = entries.into_iter().filter(|(_, entry)| !known.contains(&entry.digest())).collect();
         done.appended += missing.len();
-        done.settled += events.len() - missing.len();
+        done.settled -= missing.len();
         adopt_all(log, missing).await?;
-        store.settle(log.writer(), events).await?;
     }
-    Ok(done)
+    Ok((done, in_log))
 }
 
 /// Appends these together, so that they share an fsync.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::entry::kind_of;
 use super::frame::{self, BadHeader, FORMAT, HEADER_LEN, Header};
 use super::index::{Block, blocks_push};
 use super::{Anchor, Head, LogError, Recovered};
@@ -74,6 +75,8 @@ pub(super) struct Tail {
     pub(super) link: Digest,
     pub(super) head: Head,
     pub(super) blocks: Vec<Block>,
+    /// Kind and digest of every entry that is newer than the anchor.
+    pub(super) unanchored: Vec<(u8, Digest)>,
     /// An unfinished write after `offset`, to be cut off.
     pub(super) torn: Option<Recovered>,
 }
@@ -89,7 +92,15 @@ pub(super) fn read_tail(path: &Path, anchors: &[Anchor]) -> Result<Tail, LogErro
     let tampered =
         |why: String| Err(LogError::Corrupt { path: path.into(), why: format!("{why}; run `ringfence audit verify`") });
     let head = Head { seq: header.first_seq.saturating_sub(1), hash: header.before };
-    let mut tail = Tail { header, offset: HEADER_LEN as u64, link: hash, head, blocks: Vec::new(), torn: None };
+    let mut tail = Tail {
+        header,
+        offset: HEADER_LEN as u64,
+        link: hash,
+        head,
+        blocks: Vec::new(),
+        unanchored: Vec::new(),
+        torn: None,
+    };
     let mut rest = bytes.get(HEADER_LEN..).unwrap_or_default();
     while !rest.is_empty() {
         let seq = tail.head.seq + 1;
@@ -113,6 +124,9 @@ pub(super) fn read_tail(path: &Path, anchors: &[Anchor]) -> Result<Tail, LogErro
             return tampered(format!("entry {seq} is not the one that the store remembers"));
         }
         blocks_push(&mut tail.blocks, tail.offset, &frame);
+        if anchor.is_none_or(|anchor| anchor.seq < seq) {
+            tail.unanchored.extend(kind_of(frame.content).map(|kind| (kind, frame.digest)));
+        }
         tail.offset += frame.length as u64;
         tail.link = frame.hash;
         tail.head = Head { seq, hash: frame.hash };

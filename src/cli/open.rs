@@ -153,6 +153,7 @@ async fn keep(settings: &OpenSettings) -> Result<Kept, OpenError> {
     };
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(data, settings.store)?);
     let keys = Keys::for_store(&settings.keys, Some(data), &*store).await?;
-    let audit = audit::open(&data.join(AUDIT), settings.log, Arc::clone(&store), settings.now).await?;
+    let log = audit::Settings { swapped: engine::is_swapped, ..settings.log };
+    let audit = audit::open(&data.join(AUDIT), log, Arc::clone(&store), settings.now).await?;
     Ok(Kept { store, keys, audit: Some(audit) })
 }

@@ -1,6 +1,5 @@
 //! `serve`: settings, everything open, bound, announced, served; then drained within a limit, and whether it was.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

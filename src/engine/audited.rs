@@ -26,6 +26,12 @@ pub(super) enum Kind {
     Batch = 4,
 }
 
+/// Whether entries of this kind are the entries of swaps, which the store has an event for.
+#[must_use]
+pub const fn is_swapped(kind: u8) -> bool {
+    kind == Kind::Reservation as u8 || kind == Kind::Write as u8
+}
+
 impl Engine {
     /// The id of a decision or write made now. It names the writer of the log, where there is one.
     pub(super) fn next_id(&self, now: Instant) -> [u8; 16] {

@@ -21,6 +21,7 @@ use std::time::Instant as Monotonic;
 
 use arc_swap::ArcSwap;
 
+pub use audited::is_swapped;
 pub use check::{BATCH, batch_too_long};
 pub use failure::Failure;
 

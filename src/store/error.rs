@@ -75,6 +75,14 @@ pub enum StoreError {
         /// How we know that it was there, and what to do.
         why: String,
     },
+    /// The audit log has writes that the store beside it does not know.
+    #[error("{}: {writes} writes of this audit log are not in the store beside it: the store is an older copy, or was damaged: put back the store that belongs to this log; only if those writes may be forgotten, opt-outs among them, move the log's folder away", .path.display())]
+    Behind {
+        /// The folder of the log.
+        path: PathBuf,
+        /// How many, of those that the store does not remember having anchored.
+        writes: usize,
+    },
     /// One value is larger than a store takes.
     #[error("{size} bytes are more than the {limit} that one record may have")]
     TooLarge {

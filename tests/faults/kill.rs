@@ -24,12 +24,25 @@ const SOON: Duration = Duration::from_secs(1);
 /// What was done, and what was answered.
 #[derive(Clone, Debug)]
 enum Done {
-    Checked { seller: &'static str, decision: Box<v1::Decision>, dry: bool },
-    OptedOut { receipt: String },
-    Consented { receipt: String },
-    Reported { attempt: String, outcome: v1::Outcome },
+    Checked {
+        seller: &'static str,
+        decision: Box<v1::Decision>,
+        dry: bool,
+    },
+    OptedOut {
+        receipt: String,
+    },
+    Consented {
+        receipt: String,
+    },
+    Reported {
+        attempt: String,
+        outcome: v1::Outcome,
+    },
     /// A release that may or may not have happened.
-    PerhapsReleased { attempt: String },
+    PerhapsReleased {
+        attempt: String,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -324,7 +337,8 @@ fn never_above_the_cap(history: &[Event]) {
     let mut full = 0;
     for ((index, seller), spans) in &held {
         for (instant, _) in spans {
-            let at_once = spans.iter().filter(|(from, to)| from <= instant && to.is_none_or(|to| to > *instant)).count();
+            let at_once =
+                spans.iter().filter(|(from, to)| from <= instant && to.is_none_or(|to| to > *instant)).count();
             assert!(at_once <= CAP, "number {index} of {seller}: {at_once} at once: {spans:?}");
             full += usize::from(at_once == CAP);
         }

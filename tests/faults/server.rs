@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 /// A cap that holds at any hour of the day: whatever the clock says while the tests run, notices are allowed until it is
 /// full.
@@ -33,6 +33,8 @@ summary = "At most three notices of one seller in any 24 hours."
 /// A folder for one server: its data, keys and packs, and what it says on standard error.
 pub struct House {
     folder: tempfile::TempDir,
+    /// Where the data folder is.
+    pub data: PathBuf,
     /// What the program is started through, such as `nsenter` into a namespace where the disk is small.
     pub through: Vec<OsString>,
 }
@@ -42,15 +44,11 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("packs")).unwrap();
         fs::write(folder.path().join("packs/house.toml"), PACK).unwrap();
-        Self { folder, through: Vec::new() }
+        Self { data: folder.path().join("data"), folder, through: Vec::new() }
     }
 
     pub fn path(&self) -> &Path {
         self.folder.path()
-    }
-
-    pub fn data(&self) -> PathBuf {
-        self.path().join("data")
     }
 
     pub fn keys(&self) -> PathBuf {
@@ -80,7 +78,7 @@ impl House {
 
     /// `serve` on this folder.
     pub fn serve(&self) -> Command {
-        self.serve_with(&self.data(), &self.keys())
+        self.serve_with(&self.data, &self.keys())
     }
 
     /// `serve` on other data or with other keys.
@@ -100,6 +98,11 @@ impl House {
 
     /// Starts it and waits until it serves.
     pub fn start(&self) -> Server {
+        self.try_start().unwrap_or_else(|status| panic!("the server ended with {status}:\n{}", self.said()))
+    }
+
+    /// Starts it and waits until it serves, or ends.
+    pub fn try_start(&self) -> Result<Server, ExitStatus> {
         let mut child = self.spawn();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut server = Server { child, address: None, _stdout: None };
@@ -108,21 +111,21 @@ impl House {
             if let Some(address) = line.trim().strip_prefix("gRPC") {
                 server.address = Some(address.trim().parse().unwrap());
                 server._stdout = Some(stdout);
-                return server;
+                return Ok(server);
             }
             line.clear();
         }
-        panic!("the server ended with {}:\n{}", server.child.wait().unwrap(), self.said());
+        Err(server.child.wait().unwrap())
     }
 
     /// A server that must not start: its exit status must be 2, and what it says one line.
     pub fn refused(&self) -> String {
-        refusal(&self.serve().output().unwrap())
+        refusal(self.serve())
     }
 
     /// `ringfence audit verify` on the data.
     pub fn verify(&self) -> Verdict {
-        let output = self.program().args(["audit", "verify", "--data"]).arg(self.data()).output().unwrap();
+        let output = self.program().args(["audit", "verify", "--data"]).arg(&self.data).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
         Verdict { status: output.status.code(), text }
     }
@@ -135,11 +138,18 @@ impl House {
     }
 }
 
-/// What a server that must not start said: exit status 2 and one line.
-pub fn refusal(output: &Output) -> String {
-    let text = String::from_utf8(output.stderr.clone()).unwrap();
+/// What a server that must not start says: exit status 2 and one line.
+pub fn refusal(mut serve: Command) -> String {
+    let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    if stdout.read_line(&mut line).unwrap() > 0 {
+        kill(&mut child);
+        panic!("it serves: {line}");
+    }
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(output.stdout.is_empty(), "it announced itself: {output:?}");
     assert_eq!(text.lines().count(), 1, "more than one line:\n{text}");
     assert!(text.starts_with("error: "), "{text}");
     text

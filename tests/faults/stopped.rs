@@ -1,0 +1,110 @@
+//! A process that stands still for a while (SIGSTOP: a frozen container, a machine that swaps): callers with a deadline
+//! hear that it passed, and what was asked meanwhile counts once.
+
+use std::time::Duration;
+
+use ringfence::proto::v1;
+use tonic::{Code, Request, Status};
+
+use super::clients::{Client, PATIENCE, notice, number, opt_out};
+use super::server::{CAP, House};
+
+/// Passes while the server stands still.
+const DEADLINE: Duration = Duration::from_millis(300);
+
+fn within<T>(message: T, deadline: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}
+
+fn late(status: &Status) {
+    let code = status.code();
+    assert!(matches!(code, Code::DeadlineExceeded | Code::Unavailable | Code::Cancelled), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_asked_of_a_stopped_server_counts_once() {
+    let house = House::new();
+    let server = house.start();
+    let client = Client::new(server.address());
+    let (called, closed) = (number(0), number(1));
+    // The connection stands before the server stops.
+    let before = client.clone().check(notice(&called, "acme", "before")).await.unwrap();
+    assert_eq!(before.verdict(), v1::Verdict::Allow);
+
+    server.signal("STOP");
+    let racers: Vec<_> = (0..8)
+        .map(|racer| {
+            let (mut client, request) = (client.clone(), notice(&called, "acme", &format!("racer-{racer}")));
+            tokio::spawn(async move { client.check.check(within(request, DEADLINE)).await.map(drop) })
+        })
+        .collect();
+    let stop = client.clone().consent.record_opt_out(within(opt_out(&closed, "stop"), DEADLINE)).await;
+    late(&stop.expect_err("nobody is there to answer"));
+    for racer in racers {
+        late(&racer.await.unwrap().expect_err("nobody is there to answer"));
+    }
+    // Asked without a deadline, it is answered when the server goes on.
+    let patient = tokio::spawn({
+        let (mut client, request) = (client.clone(), notice(&number(2), "acme", "patient"));
+        async move { client.check(request).await }
+    });
+    server.signal("CONT");
+    let answer = tokio::time::timeout(PATIENCE, patient).await.unwrap().unwrap().unwrap();
+    assert_eq!(answer.verdict(), v1::Verdict::Allow);
+
+    // The same ids again: whichever of them were counted unheard are renewed, not counted twice.
+    let mut allowed = vec![before];
+    for racer in 0..8 {
+        let decision = client.clone().check(notice(&called, "acme", &format!("racer-{racer}"))).await.unwrap();
+        if decision.verdict() == v1::Verdict::Allow {
+            allowed.push(decision);
+        }
+    }
+    assert_eq!(allowed.len(), CAP);
+    let attempts = client.clone().contact(&called).await.attempts;
+    assert_eq!(attempts.len(), CAP, "{attempts:?}");
+    for decision in &allowed {
+        assert_eq!(client.clone().decision(&decision.decision_id).await.unwrap(), *decision);
+        assert!(attempts.iter().any(|one| one.decision_id == decision.decision_id));
+    }
+    let receipt = client.clone().opt_out(opt_out(&closed, "stop")).await.unwrap().receipt_id;
+    let opt_outs = client.clone().contact(&closed).await.opt_outs;
+    assert_eq!(opt_outs.len(), 1);
+    assert_eq!(opt_outs[0].receipt_id, receipt);
+    let denied = client.clone().check(notice(&closed, "acme", "after")).await.unwrap();
+    assert_eq!(denied.verdict(), v1::Verdict::Deny);
+    assert!(server.stop().success());
+    house.assert_sound();
+}
+
+/// Told to stop, a server answers what is under way, takes nothing new, and ends with 0.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_lets_requests_under_way_finish() {
+    let house = House::new();
+    let server = house.start();
+    let client = Client::new(server.address());
+    client.clone().check(notice(&number(0), "acme", "first")).await.unwrap();
+    let asked: Vec<_> = (0..40)
+        .map(|index| {
+            let (mut client, request) = (client.clone(), opt_out(&number(index), "stop"));
+            tokio::spawn(async move { (index, client.opt_out(request).await) })
+        })
+        .collect();
+    let ended = tokio::task::spawn_blocking(move || server.stop());
+    let mut told = Vec::new();
+    for one in asked {
+        match one.await.unwrap() {
+            (index, Ok(answer)) => told.push((index, answer.receipt_id)),
+            (_, Err(status)) => assert!(matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled)),
+        }
+    }
+    assert!(ended.await.unwrap().success());
+    house.assert_sound();
+    let server = house.start();
+    let mut client = Client::new(server.address());
+    for (index, receipt) in told {
+        assert_eq!(client.contact(&number(index)).await.opt_outs[0].receipt_id, receipt);
+    }
+}
