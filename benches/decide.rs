@@ -153,10 +153,20 @@ fn main() {
     let (cases, leads) = (cases(), leads());
     let unknown = [asked(call("+12325550123")).unwrap()];
     let rules = |law: &Law| law.packs().iter().map(|pack| pack.rules.len()).sum::<usize>();
-    println!("packs {} ({} rules); tenfold {} ({} rules)", law.packs().len(), rules(&law), ten.packs().len(), rules(&ten));
+    println!(
+        "packs {} ({} rules); tenfold {} ({} rules)",
+        law.packs().len(),
+        rules(&law),
+        ten.packs().len(),
+        rules(&ten)
+    );
     let (by_case, by_lead) = (median(&law, &cases), median(&law, &leads));
     println!("one decision, acceptance cases ({:>4})   median {by_case:>8.0} ns   bar 2000 ns", cases.len());
     println!("one decision, sample leads     ({:>4})   median {by_lead:>8.0} ns   bar 2000 ns", leads.len());
     println!("one decision, unknown area code          median {:>8.0} ns   bar 20000 ns", median(&law, &unknown));
-    println!("tenfold packs against one: cases {:.2}, leads {:.2}   bar 1.20", median(&ten, &cases) / by_case, median(&ten, &leads) / by_lead);
+    println!(
+        "tenfold packs against one: cases {:.2}, leads {:.2}   bar 1.20",
+        median(&ten, &cases) / by_case,
+        median(&ten, &leads) / by_lead
+    );
 }

@@ -192,9 +192,16 @@ async fn commits(store: &Arc<dyn ringfence::store::Store>, seconds: f64) -> f64 
 
 fn line(what: &str, measured: &Measured, beside: Option<&Measured>) {
     let ratio = beside.map_or(String::new(), |empty| {
-        format!("   {:.2} of the empty call, p99 x {:.2}", measured.per_second / empty.per_second, measured.p99 / empty.p99)
+        format!(
+            "   {:.2} of the empty call, p99 x {:.2}",
+            measured.per_second / empty.per_second,
+            measured.p99 / empty.p99
+        )
     });
-    println!("{what:<34} {:>8.0}/s   p50 {:>6.0} us   p99 {:>6.0} us{ratio}", measured.per_second, measured.p50, measured.p99);
+    println!(
+        "{what:<34} {:>8.0}/s   p50 {:>6.0} us   p99 {:>6.0} us{ratio}",
+        measured.per_second, measured.p50, measured.p99
+    );
 }
 
 fn main() {
@@ -210,7 +217,9 @@ fn main() {
     };
     let answer_bytes = v1::CheckResponse { decision: Some(sample) }.encoded_len();
     let asked_bytes = request(0, true).encoded_len();
-    println!("messages: {asked_bytes} bytes asked, {answer_bytes} answered; {CONNECTIONS} connections x {IN_FLIGHT} in flight");
+    println!(
+        "messages: {asked_bytes} bytes asked, {answer_bytes} answered; {CONNECTIONS} connections x {IN_FLIGHT} in flight"
+    );
     let (routes, _) = routes(Calls::new(Arc::clone(&durable.engine))).unwrap();
     let (address, empty_address) = server.block_on(async {
         let (ours, address) = listen().await;

@@ -24,7 +24,11 @@ pub const KEYS: [(&str, &str, &str); 14] = [
     ("grpc", "the address of the gRPC listener; `off` for none", "127.0.0.1:50051"),
     ("http", "the address of the HTTP listener; `off` for none", "127.0.0.1:8080"),
     ("region", "where this server runs, as an ISO 3166 code; for cross-border rules", ""),
-    ("location", "`strictest`: a residence adds its law to the number's own place; `residence`: it replaces it", "strictest"),
+    (
+        "location",
+        "`strictest`: a residence adds its law to the number's own place; `residence`: it replaces it",
+        "strictest",
+    ),
     ("trust", "`asserted`: facts sent with a check count; `stored`: those that loosen do not", "asserted"),
     ("verified_only", "`true`: exemptions that rest on memory or dispute are not honoured", "false"),
     ("postures", "named postures of packs to choose, comma-separated", ""),
@@ -254,7 +258,10 @@ fn shown(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn with(flag: &dyn Fn(&str) -> Option<String>, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<String>> {
+    fn with(
+        flag: &dyn Fn(&str) -> Option<String>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, Vec<String>> {
         resolve(&Sources { file: None, env, flag })
     }
 

@@ -149,7 +149,10 @@ async fn the_same_attempt_asked_again_is_renewed_and_counts_once() {
     assert_eq!(check(&engine, named(florida(NUMBER), "a-1"), "2026-11-18T16:04:00Z").await.verdict(), Verdict::Allow);
     assert_eq!(check(&engine, florida(NUMBER), "2026-11-18T16:04:00Z").await.verdict(), Verdict::Deny);
     // An opt-out since then wins.
-    engine.record_opt_out(&permit(Role::WriteConsent), opt_out(NUMBER, "s"), clock("2026-11-18T16:05:00Z")).await.unwrap();
+    engine
+        .record_opt_out(&permit(Role::WriteConsent), opt_out(NUMBER, "s"), clock("2026-11-18T16:05:00Z"))
+        .await
+        .unwrap();
     assert_eq!(check(&engine, named(florida(NUMBER), "a-1"), "2026-11-18T16:05:00Z").await.verdict(), Verdict::Deny);
 }
 
@@ -206,8 +209,7 @@ async fn a_write_asked_again_is_the_same_write_and_its_id_serves_nothing_else() 
     let engine = engine();
     let write = permit(Role::WriteConsent);
     let first = engine.record_opt_out(&write, opt_out(NUMBER, "id-1"), clock(DAY)).await.unwrap();
-    let again =
-        engine.record_opt_out(&write, opt_out(NUMBER, "id-1"), clock("2026-11-20T00:00:00Z")).await.unwrap();
+    let again = engine.record_opt_out(&write, opt_out(NUMBER, "id-1"), clock("2026-11-20T00:00:00Z")).await.unwrap();
     assert_eq!(first, again);
     let mut other = opt_out(NUMBER, "id-1");
     other.wording = "stop it".to_owned();

@@ -22,9 +22,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("access", &[]),
     (
         "engine",
-        &[
-            "access", "store", "registry", "audit", "telemetry", "decision", "law", "contact", "place", "proto", "time",
-        ],
+        &["access", "store", "registry", "audit", "telemetry", "decision", "law", "contact", "place", "proto", "time"],
     ),
     ("service", &["engine", "access", "store", "proto", "time"]),
     ("http", &["service", "engine", "proto"]),
@@ -32,8 +30,21 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     (
         "cli",
         &[
-            "config", "http", "service", "engine", "access", "store", "registry", "audit", "telemetry", "decision",
-            "law", "contact", "place", "proto", "time",
+            "config",
+            "http",
+            "service",
+            "engine",
+            "access",
+            "store",
+            "registry",
+            "audit",
+            "telemetry",
+            "decision",
+            "law",
+            "contact",
+            "place",
+            "proto",
+            "time",
         ],
     ),
 ];
@@ -70,7 +81,8 @@ fn shipped(path: &Path) -> String {
 #[test]
 fn every_module_is_in_the_list() {
     let text = fs::read_to_string("src/lib.rs").unwrap();
-    let mut declared: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let mut declared: Vec<_> =
+        text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     let mut listed: Vec<_> = MAY_USE.iter().map(|(module, _)| *module).collect();
     declared.sort_unstable();
     listed.sort_unstable();
@@ -85,7 +97,8 @@ fn imports_point_one_way() {
         for path in sources(module) {
             let text = shipped(&path);
             for (other, _) in &may_use {
-                let named = text.contains(&format!("crate::{other}::")) || text.contains(&format!("use crate::{other};"));
+                let named =
+                    text.contains(&format!("crate::{other}::")) || text.contains(&format!("use crate::{other};"));
                 // `use crate::{a, b}` at the top of a file.
                 let grouped = text.lines().any(|line| {
                     line.strip_prefix("use crate::{").is_some_and(|rest| {
@@ -107,7 +120,8 @@ fn the_pure_modules_do_no_io_and_read_no_clock() {
     for module in PURE {
         for path in sources(module) {
             let text = shipped(&path);
-            wrong.extend(IMPURE.iter().filter(|word| text.contains(**word)).map(|w| format!("{}: {w}", path.display())));
+            wrong
+                .extend(IMPURE.iter().filter(|word| text.contains(**word)).map(|w| format!("{}: {w}", path.display())));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -206,12 +206,7 @@ async fn drain(servers: &mut tokio::task::JoinSet<Result<(), String>>) {
 }
 
 /// What goes on beside the requests: log and store are put in step, lists and packs looked at, health told.
-async fn keep(
-    opened: Arc<Opened>,
-    packs: Option<PathBuf>,
-    reporter: HealthReporter,
-    stopping: watch::Receiver<bool>,
-) {
+async fn keep(opened: Arc<Opened>, packs: Option<PathBuf>, reporter: HealthReporter, stopping: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(TICK);
     let mut look = tokio::time::interval(LOOK);
     let mut seen = packs.as_deref().map(fingerprint);
@@ -289,12 +284,16 @@ fn announce_state(config: &Config, opened: &Opened) {
         tracing::warn!(%fault, "a list is not loaded");
     }
     if opened.reconciled.appended > 0 {
-        tracing::warn!(entries = opened.reconciled.appended, "audit entries were completed from the store after a crash");
+        tracing::warn!(
+            entries = opened.reconciled.appended,
+            "audit entries were completed from the store after a crash"
+        );
     }
     if !opened.reconciled.others.is_empty() {
         tracing::warn!(logs = opened.reconciled.others.len(), "the store knows audit logs that are not in this folder");
     }
-    let lists: Vec<_> = opened.registries.snapshot().iter().map(|list| format!("{} ({})", list.id, list.count)).collect();
+    let lists: Vec<_> =
+        opened.registries.snapshot().iter().map(|list| format!("{} ({})", list.id, list.count)).collect();
     tracing::info!(
         data = %config.data.display(),
         rules_version = opened.engine.law().version(),

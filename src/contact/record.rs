@@ -196,7 +196,8 @@ impl Contact {
     #[must_use]
     pub fn evidence_of(record: &store::ContactRecord) -> v1::Evidence {
         let contact = Self { record: record.clone() };
-        let attempts = record.attempts.iter().map(|stored| contact.recorded_attempt(stored).attempt.unwrap_or_default());
+        let attempts =
+            record.attempts.iter().map(|stored| contact.recorded_attempt(stored).attempt.unwrap_or_default());
         let stamp = |at: Instant| crate::proto::well_known::Timestamp::from_millis(at.millis());
         v1::Evidence {
             consents: record.consents.iter().filter_map(|stored| recorded_consent(stored).consent).collect(),

@@ -110,8 +110,8 @@ pub(crate) fn cooling(
     };
     for past in scene.evidence.attempts().filter(|past| scene.counts(counts, past)) {
         // A refusal is a conversation too.
-        let hit = past.outcome == Some(wanted)
-            || after == Trigger::Conversation && past.outcome == Some(Outcome::Refused);
+        let hit =
+            past.outcome == Some(wanted) || after == Trigger::Conversation && past.outcome == Some(Outcome::Refused);
         if hit {
             trigger(past.ended_at.map_or(past.latest, |ended| ended.max(past.latest)));
         }

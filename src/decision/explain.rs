@@ -32,18 +32,28 @@ fn detail(scene: &Scene<'_>, play: &InPlay<'_>) -> String {
         Body::Hours { week, dates, zone } => {
             let fixed = zone.map(|zone| [zone]);
             let zones = fixed.as_ref().map_or(&*play.zones, |zone| &zone[..]);
-            in_first(zones, |zone| hours::closed(week, dates, &[zone], now).holds, |zone| {
-                format!("It is {} in {}.", clock(zone.civil(now)), zone.name())
-            })
+            in_first(
+                zones,
+                |zone| hours::closed(week, dates, &[zone], now).holds,
+                |zone| format!("It is {} in {}.", clock(zone.civil(now)), zone.name()),
+            )
         }
-        Body::Inconvenient => in_first(&play.zones, |_| true, |zone| {
-            format!("It is {} in {}, a time the person called inconvenient.", clock(zone.civil(now)), zone.name())
-        }),
-        Body::Holidays(calendar) => in_first(&play.zones, |zone| calendar.contains(zone.civil(now).day), |zone| {
-            let civil = zone.civil(now);
-            let date = civil.date().map(|date| date.to_string()).unwrap_or_default();
-            format!("{date} in {} is {}.", zone.name(), calendar.name_of(civil.day).unwrap_or("a holiday"))
-        }),
+        Body::Inconvenient => in_first(
+            &play.zones,
+            |_| true,
+            |zone| {
+                format!("It is {} in {}, a time the person called inconvenient.", clock(zone.civil(now)), zone.name())
+            },
+        ),
+        Body::Holidays(calendar) => in_first(
+            &play.zones,
+            |zone| calendar.contains(zone.civil(now).day),
+            |zone| {
+                let civil = zone.civil(now);
+                let date = civil.date().map(|date| date.to_string()).unwrap_or_default();
+                format!("{date} in {} is {}.", zone.name(), calendar.name_of(civil.day).unwrap_or("a holiday"))
+            },
+        ),
         Body::Registry { list, fresh, .. } => listing(play.listing, list, fresh),
         Body::Consent(_) => {
             let known = scene.evidence.consents(scene.postures.stored_facts_only).count();
@@ -110,7 +120,10 @@ pub(crate) fn warnings(scene: &Scene<'_>, play: &InPlay<'_>, warnings: &mut Vec<
                 .filter(|exemption| !exemption.confidence.is_firm())
                 .map(|exemption| format!("{} ({})", exemption.note, exemption.confidence.word()))
                 .collect();
-            warn("unverified_exemption", format!("Only an unverified exemption lifts this rule: {}.", notes.join("; ")));
+            warn(
+                "unverified_exemption",
+                format!("Only an unverified exemption lifts this rule: {}.", notes.join("; ")),
+            );
         }
     }
     match (&rule.body, play.listing) {
@@ -122,8 +135,7 @@ pub(crate) fn warnings(scene: &Scene<'_>, play: &InPlay<'_>, warnings: &mut Vec<
             }
         }
         (Body::CrossBorder { .. }, _) => {
-            let unknown = scene.attempt.processing_regions.is_empty()
-                && scene.evidence.destinations().next().is_none();
+            let unknown = scene.attempt.processing_regions.is_empty() && scene.evidence.destinations().next().is_none();
             if unknown {
                 let message = "No processing region is known, so sending data abroad was not judged.";
                 warn("cross_border_not_judged", message.to_owned());

@@ -106,8 +106,7 @@ fn exempts(
 ) -> Stretch {
     let attempt = scene.attempt;
     let fits = (exemption.offers.is_empty() || attempt.offer.is_some_and(|offer| exemption.offers.contains(offer)))
-        && (exemption.legal_forms.is_empty()
-            || play.forms.is_some_and(|forms| forms.within(exemption.legal_forms)))
+        && (exemption.legal_forms.is_empty() || play.forms.is_some_and(|forms| forms.within(exemption.legal_forms)))
         && (exemption.purposes.is_empty() || exemption.purposes.contains(attempt.purpose))
         && (!exemption.legally_required || attempt.legally_required)
         && exemption.posture.as_ref().is_none_or(|name| scene.postures.chose(name))

@@ -209,8 +209,12 @@ struct Grounds {
 
 impl Grounds {
     fn of(scene: &Scene<'_>, resolution: &Resolution, recorded: Option<&Resolution>) -> Self {
-        let mut grounds =
-            Self { jurisdictions: SmallVec::new(), zones: SmallVec::new(), packs: SmallVec::new(), reasons: Vec::new() };
+        let mut grounds = Self {
+            jurisdictions: SmallVec::new(),
+            zones: SmallVec::new(),
+            packs: SmallVec::new(),
+            reasons: Vec::new(),
+        };
         let emergency = scene.attempt.purpose == Purpose::Emergency;
         if resolution.number_type == NumberType::Premium {
             grounds.reasons.push(own(&builtin::PREMIUM, String::new()));

@@ -225,5 +225,12 @@ fn record(
         contact_version: body.contact_version,
         postures: postures.collect(),
     };
-    v1::DecisionRecord { decision: Some(decision), request: body.request, stored, inputs: Some(inputs), position, erased: false }
+    v1::DecisionRecord {
+        decision: Some(decision),
+        request: body.request,
+        stored,
+        inputs: Some(inputs),
+        position,
+        erased: false,
+    }
 }

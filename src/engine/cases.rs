@@ -143,12 +143,7 @@ fn compare(expect: &Expect, decision: &Decision) -> Result<(), String> {
 
 /// The decision beside the expectation.
 fn shown(what: &str, decision: &Decision, law: &Law) -> String {
-    let granted = Granted {
-        decision_id: uuid::Uuid::nil(),
-        attempt_id: String::new(),
-        use_by: None,
-        degraded: false,
-    };
+    let granted = Granted { decision_id: uuid::Uuid::nil(), attempt_id: String::new(), use_by: None, degraded: false };
     let message = answer::message(decision, None, law, &Postures::default(), granted);
     let text = serde_json::to_string_pretty(&message).unwrap_or_default();
     format!("{what}; decision:\n{text}")

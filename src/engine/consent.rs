@@ -44,7 +44,10 @@ pub(super) struct Written {
 pub(super) enum Change {
     /// Changed, as of this instant.
     Changed(Instant),
-    Stands { receipt: [u8; 16], recorded_at: Instant },
+    Stands {
+        receipt: [u8; 16],
+        recorded_at: Instant,
+    },
 }
 
 /// How a write is described to the log and to those who follow the events.
@@ -130,10 +133,8 @@ impl Engine {
             Described { request: audited_write::Request::RecordOptOut(request.clone()), event: Some(event) };
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
-                already(contact, id)?.map_or_else(
-                    || Ok(Change::Changed(contact.add_opt_out(&request, id, receipt, clock.now))),
-                    Ok,
-                )
+                already(contact, id)?
+                    .map_or_else(|| Ok(Change::Changed(contact.add_opt_out(&request, id, receipt, clock.now))), Ok)
             })
             .await?;
         let receipt_id = receipt_text(written.receipt);
@@ -180,10 +181,8 @@ impl Engine {
         let described = Described { request: audited_write::Request::UpdateContact(request), event: None };
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
-                already(contact, id)?.map_or_else(
-                    || Ok(Change::Changed(contact.update(&facts, &mask, id, receipt, clock.now))),
-                    Ok,
-                )
+                already(contact, id)?
+                    .map_or_else(|| Ok(Change::Changed(contact.update(&facts, &mask, id, receipt, clock.now))), Ok)
             })
             .await?;
         Ok(v1::UpdateContactResponse {
@@ -260,8 +259,7 @@ impl Engine {
         digest: [u8; 32],
     ) -> Result<(u8, Vec<u8>), Failure> {
         let Some(event) = &described.event else { return Ok((0, Vec::new())) };
-        let event =
-            ContactEvent { entry_id: receipt.to_vec(), entry_digest: digest.to_vec(), ..event.clone() };
+        let event = ContactEvent { entry_id: receipt.to_vec(), entry_digest: digest.to_vec(), ..event.clone() };
         let kind = u8::try_from(event.kind).unwrap_or(0);
         Ok((kind, own.seal(Purpose::Payload, &key.to_bytes(), &event.encode_to_vec())?))
     }

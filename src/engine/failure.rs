@@ -1,8 +1,8 @@
 //! Why a use case gave no answer. A refusal to contact is no failure: it travels as a decision.
 
 use crate::access::Refused;
-use crate::contact::wire::Violation;
 use crate::contact::RecordError;
+use crate::contact::wire::Violation;
 use crate::store::{DayKeyError, SealError, StoreError};
 
 /// What kept a use case from answering. Only [`crate::service::status`] turns one into a status.

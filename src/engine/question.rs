@@ -132,12 +132,7 @@ pub(super) fn residence(reader: &mut Reader, code: &str) -> Option<Jurisdiction>
     }
 }
 
-fn postal_code(
-    reader: &mut Reader,
-    number: &Result<Number, NumberError>,
-    attempt: &Attempt,
-    facts: &Facts,
-) {
+fn postal_code(reader: &mut Reader, number: &Result<Number, NumberError>, attempt: &Attempt, facts: &Facts) {
     let Ok(number) = number else { return };
     if attempt.postal_code.is_none() {
         return;

@@ -297,7 +297,8 @@ mod tests {
 
     #[test]
     fn easter_falls_where_it_fell() {
-        let known = [(2024, 3, 31), (2025, 4, 20), (2026, 4, 5), (2027, 3, 28), (2028, 4, 16), (2029, 4, 1), (2030, 4, 21)];
+        let known =
+            [(2024, 3, 31), (2025, 4, 20), (2026, 4, 5), (2027, 3, 28), (2028, 4, 16), (2029, 4, 1), (2030, 4, 21)];
         for (y, m, d) in known {
             assert_eq!(easter(y), Some(date(y, m, d)));
         }
@@ -305,7 +306,8 @@ mod tests {
 
     #[test]
     fn every_form_of_entry_is_read_and_others_refused() {
-        let calendar = Calendar::new("c", &[entry("01-01"), entry("easter+39"), entry("3rd mon jan"), entry("last mon may")]);
+        let calendar =
+            Calendar::new("c", &[entry("01-01"), entry("easter+39"), entry("3rd mon jan"), entry("last mon may")]);
         for day in [date(2026, 1, 1), date(2026, 5, 14), date(2026, 1, 19), date(2026, 5, 25)] {
             assert!(closed(&calendar, day), "{day}");
         }

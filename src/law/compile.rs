@@ -12,8 +12,8 @@ use crate::time::{Instant, Millis, ZoneId, day_of};
 
 use super::calendar::{Calendar, Entry, On, Week};
 use super::rule::{
-    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Span, Tie, Trigger,
-    Window,
+    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Span, Tie,
+    Trigger, Window,
 };
 use super::text::{
     AppliesText, CalendarText, CountsText, ExemptionText, HeadText, NeedsText, PackText, RuleText, Words,
@@ -413,7 +413,11 @@ fn window(text: &str) -> Compiled<Window> {
     let bad = || format!("`{text}` is not a window; write 24h (rolling), 7 days (local days), week or month");
     if let Some(hours) = text.strip_suffix('h').filter(|_| text != "month") {
         let hours: u16 = hours.parse().map_err(|_| bad())?;
-        return if (1..=9_600).contains(&hours) { Ok(Window::Rolling(Millis::hours(hours.into()))) } else { Err(bad()) };
+        return if (1..=9_600).contains(&hours) {
+            Ok(Window::Rolling(Millis::hours(hours.into())))
+        } else {
+            Err(bad())
+        };
     }
     match text {
         "week" => Ok(Window::Calendar(Period::Week)),
@@ -432,7 +436,8 @@ fn freshness(text: &str) -> Compiled<Freshness> {
         return Ok(Freshness::Month);
     }
     if let Some(days) = text.strip_prefix("since ") {
-        let days: Vec<u8> = days.split(',').map(|day| day.trim().parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
+        let days: Vec<u8> =
+            days.split(',').map(|day| day.trim().parse()).collect::<Result<_, _>>().map_err(|_| bad())?;
         let fit = days.iter().all(|day| (1..=28).contains(day)) && days.is_sorted();
         return if fit { Ok(Freshness::SinceDay(days)) } else { Err(bad()) };
     }

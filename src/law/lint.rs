@@ -45,9 +45,11 @@ fn lint_pack(law: &Law, pack: &Pack) -> Vec<Remark> {
         }
     }
     let chain = law.chain(pack.jurisdiction());
-    let opt_out = chain.packs.iter().filter_map(|i| law.pack(*i)).any(|pack| {
-        pack.rules.iter().any(|rule| matches!(rule.body, Body::OptOut { .. }))
-    });
+    let opt_out = chain
+        .packs
+        .iter()
+        .filter_map(|i| law.pack(*i))
+        .any(|pack| pack.rules.iter().any(|rule| matches!(rule.body, Body::OptOut { .. })));
     if !opt_out && !pack.is_policy() {
         remark(1, "neither this pack nor a wider one has an `opt_out` rule".to_owned());
     }

@@ -25,8 +25,8 @@ pub use built_in::BUILT_IN;
 pub use calendar::{Calendar, Entry, On, Week, open_in};
 pub use lint::{Remark, lint};
 pub use rule::{
-    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Span, Tie, Trigger,
-    Window,
+    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Span, Tie,
+    Trigger, Window,
 };
 
 /// A fault of a pack's text: where it is and what is wrong.

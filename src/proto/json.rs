@@ -211,7 +211,11 @@ mod tests {
             (r#"{"dryRun": "yes", "seller": null}"#, "dryRun", "boolean"),
             (r#"{"channel": 99}"#, "channel", "99"),
             (r#"{"location": ["US"]}"#, "location", "Location"),
-            (r#"{"evidence": {"consents": [{}, {"givenAt": "yesterday"}]}}"#, "evidence.consents[1].givenAt", "RFC 3339"),
+            (
+                r#"{"evidence": {"consents": [{}, {"givenAt": "yesterday"}]}}"#,
+                "evidence.consents[1].givenAt",
+                "RFC 3339",
+            ),
             (r#"{"evidence": {"consents": [{"channels": [1, {}]}]}}"#, "evidence.consents[0].channels[1]", "map"),
         ] {
             let error = read::<CheckRequest>(text.as_bytes()).unwrap_err();

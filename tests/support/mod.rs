@@ -66,7 +66,8 @@ pub async fn durable(folder: &Path) -> Durable {
     let data = folder.join("data");
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&data, embedded::Settings::default()).unwrap());
     let keys = Keys::for_store(&folder.join("keys"), Some(&data), &*store).await.unwrap();
-    let opened = audit::open(&data.join("audit"), audit::Settings::default(), Arc::clone(&store), at(DAY)).await.unwrap();
+    let opened =
+        audit::open(&data.join("audit"), audit::Settings::default(), Arc::clone(&store), at(DAY)).await.unwrap();
     let engine = Arc::new(Engine::new(Parts {
         store: Arc::clone(&store),
         keys,

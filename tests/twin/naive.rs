@@ -287,14 +287,12 @@ impl<'a> Twin<'a> {
             Body::Cap { limit, windows, counts } => {
                 windows.iter().any(|window| zones.iter().any(|zone| self.count(*window, counts, *zone, t) >= *limit))
             }
-            Body::CoolOff { after, resumes_after_days, counts } => self
-                .triggers(*after, counts, t)
-                .into_iter()
-                .any(|at| {
-                    resumes_after_days.is_none_or(|days| {
-                        zones.iter().any(|z| t < day_start(*z, local(*z, at).day + i64::from(days)))
-                    })
-                }),
+            Body::CoolOff { after, resumes_after_days, counts } => {
+                self.triggers(*after, counts, t).into_iter().any(|at| {
+                    resumes_after_days
+                        .is_none_or(|days| zones.iter().any(|z| t < day_start(*z, local(*z, at).day + i64::from(days))))
+                })
+            }
             Body::Ban => true,
             Body::Emergency => self.q.law.emergencies.iter().any(|declared| {
                 let covers = |place: &Jurisdiction| {

@@ -224,7 +224,8 @@ fn rule(r: &mut Random, id: &str) -> String {
         "cool_off" => {
             let after = r.pick(&["conversation", "refusal"]);
             let days = r.pick(&[1, 7, 61, 185, 0]);
-            let until = if days == 0 { "never_resumes = true".to_owned() } else { format!("resumes_after_days = {days}") };
+            let until =
+                if days == 0 { "never_resumes = true".to_owned() } else { format!("resumes_after_days = {days}") };
             writeln!(text, "after = \"{after}\"\n{until}").unwrap();
             counts(r, &mut text);
         }
