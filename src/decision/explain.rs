@@ -127,12 +127,12 @@ pub(crate) fn warnings(scene: &Scene<'_>, play: &InPlay<'_>, warnings: &mut Vec<
         }
     }
     match (&rule.body, play.listing) {
-        (Body::Registry { list, fresh, .. }, Some(Listing::Clear { as_of })) => {
-            // Stale within three days: asked as it will be then.
-            if as_of < super::scene::oldest(fresh, &play.zones, scene.now.plus(Millis::days(3))) {
-                let message = format!("The copy of {list} this rests on, as of {as_of}, is stale within three days.");
-                warn("registry_expiring", message);
-            }
+        // Stale within three days: asked as it will be then.
+        (Body::Registry { list, fresh, .. }, Some(Listing::Clear { as_of }))
+            if as_of < super::scene::oldest(fresh, &play.zones, scene.now.plus(Millis::days(3))) =>
+        {
+            let message = format!("The copy of {list} this rests on, as of {as_of}, is stale within three days.");
+            warn("registry_expiring", message);
         }
         (Body::CrossBorder { .. }, _) => {
             let unknown = scene.attempt.processing_regions.is_empty() && scene.evidence.destinations().next().is_none();
@@ -141,11 +141,11 @@ pub(crate) fn warnings(scene: &Scene<'_>, play: &InPlay<'_>, warnings: &mut Vec<
                 warn("cross_border_not_judged", message.to_owned());
             }
         }
-        (Body::CoolOff { resumes_after_days, counts, .. }, _) => {
-            if caps::may_hide_trigger(scene, resumes_after_days.unwrap_or(400), counts, scene.now) {
-                let message = "An earlier attempt has no reported outcome; if it was a conversation, this rule denies.";
-                warn("outcome_unreported", message.to_owned());
-            }
+        (Body::CoolOff { resumes_after_days, counts, .. }, _)
+            if caps::may_hide_trigger(scene, resumes_after_days.unwrap_or(400), counts, scene.now) =>
+        {
+            let message = "An earlier attempt has no reported outcome; if it was a conversation, this rule denies.";
+            warn("outcome_unreported", message.to_owned());
         }
         (Body::Obligation { warning: true, .. }, _) if judge::asks(scene, play, scene.now) => {
             warn("notice", rule.summary.to_string());

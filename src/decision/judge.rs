@@ -110,7 +110,7 @@ fn exempts(
         && (exemption.purposes.is_empty() || exemption.purposes.contains(attempt.purpose))
         && (!exemption.legally_required || attempt.legally_required)
         && exemption.posture.as_ref().is_none_or(|name| scene.postures.chose(name))
-        && !(scene.postures.verified_only && !exemption.confidence.is_firm());
+        && (!scene.postures.verified_only || exemption.confidence.is_firm());
     if !fits {
         return Stretch::always(false);
     }

@@ -144,7 +144,7 @@ impl Engine {
                 Reserved::Lost(winner) => {
                     self.metrics.lost_race();
                     lost = true;
-                    loaded = winner;
+                    loaded = winner.map(|winner| *winner);
                 }
             }
         }
@@ -234,7 +234,7 @@ impl Engine {
             }
             Swapped::Lost(winner) => {
                 let winner = winner.map(|stored| self.open(&asked.key, &stored)).transpose()?;
-                Ok(Reserved::Lost(winner))
+                Ok(Reserved::Lost(winner.map(Box::new)))
             }
         }
     }
@@ -260,7 +260,7 @@ impl Engine {
 
 enum Reserved {
     Done(Box<v1::Decision>),
-    Lost(Option<Loaded>),
+    Lost(Option<Box<Loaded>>),
 }
 
 pub(super) fn decide(engine: &Engine, asked: &Asked<'_>, contact: Option<&Contact>) -> Decision {

@@ -50,6 +50,9 @@ pub(super) enum Change {
     },
 }
 
+/// Makes the next record of the present one, given the receipt.
+pub(super) type Make<'a> = dyn FnMut(&mut Contact, [u8; 16]) -> Result<Change, Failure> + Send + 'a;
+
 /// How a write is described to the log and to those who follow the events.
 pub(super) struct Described {
     pub request: audited_write::Request,
@@ -200,7 +203,7 @@ impl Engine {
         number: Number,
         clock: Clock,
         described: Described,
-        make: &mut (dyn FnMut(&mut Contact, [u8; 16]) -> Result<Change, Failure> + Send),
+        make: &mut Make<'_>,
     ) -> Result<Written, Failure> {
         let key = self.key(permit, number);
         let mut loaded = self.load(&key).await?;

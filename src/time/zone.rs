@@ -215,6 +215,7 @@ fn zones() -> &'static Zones {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

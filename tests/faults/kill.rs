@@ -325,7 +325,9 @@ fn never_above_the_cap(history: &[Event]) {
             _ => {}
         }
     }
-    let mut held: HashMap<(usize, &str), Vec<(Instant, Option<Instant>)>> = HashMap::new();
+    // Of each number and kind: from when until when each slot was held.
+    type Held = Vec<(Instant, Option<Instant>)>;
+    let mut held: HashMap<(usize, &str), Held> = HashMap::new();
     for event in history {
         if let Done::Checked { seller, decision, dry: false } = &event.done
             && decision.verdict() == v1::Verdict::Allow

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use prost::Message as _;
 use ringfence::engine::Engine;
 use ringfence::proto::v1::{self, Verdict};
 use ringfence::service::{Calls, Incoming, routes};
