@@ -313,6 +313,9 @@ fn summary(history: &[Event], shared: &Shared) {
     }
 }
 
+/// From the answer of an ALLOW until its release was sent, if it was.
+type Span = (Instant, Option<Instant>);
+
 /// I2, from the outside: at no instant did a seller hold more answered ALLOWs for a number than the cap, leaving out
 /// those whose release was sent.
 fn never_above_the_cap(history: &[Event]) {
@@ -325,9 +328,7 @@ fn never_above_the_cap(history: &[Event]) {
             _ => {}
         }
     }
-    // Of each number and kind: from when until when each slot was held.
-    type Held = Vec<(Instant, Option<Instant>)>;
-    let mut held: HashMap<(usize, &str), Held> = HashMap::new();
+    let mut held: HashMap<(usize, &str), Vec<Span>> = HashMap::new();
     for event in history {
         if let Done::Checked { seller, decision, dry: false } = &event.done
             && decision.verdict() == v1::Verdict::Allow
