@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, Request, State};
 use axum::middleware::Next;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -12,10 +12,14 @@ use serde::de::DeserializeOwned;
 use tonic::{Code, Status};
 
 use crate::proto::{json, v1};
-use crate::service::{Calls, Incoming, status};
+use crate::service::{Calls, Incoming, MESSAGE_BYTES, status};
 
 type Answer = http::Response<Body>;
 type Sent = Result<Bytes, BytesRejection>;
+type Segment = Result<Path<String>, PathRejection>;
+
+/// What is wrong with a path that does not read.
+const NOT_TEXT: &str = "the path is not UTF-8";
 
 /// The header in which a caller says for how many milliseconds an answer is of use.
 const TIMEOUT: &str = "x-ringfence-timeout-ms";
@@ -25,15 +29,17 @@ fn incoming(headers: &HeaderMap) -> Incoming {
     Incoming::local(told.map(Duration::from_millis))
 }
 
-fn read<T: DeserializeOwned>(sent: Sent) -> Result<T, Status> {
+fn read<T: DeserializeOwned>(sent: Sent) -> Result<T, Answer> {
     let bytes = sent.map_err(|rejected| match rejected.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Status::out_of_range(format!(
-            "the body is longer than the {} bytes that are accepted",
-            crate::service::MESSAGE_BYTES
-        )),
-        _ => Status::invalid_argument(format!("the body cannot be read: {}", rejected.body_text())),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let message = format!("the body is longer than the {MESSAGE_BYTES} bytes that are accepted");
+            let mut answer = refusal(&status::refused(Code::OutOfRange, "TOO_LARGE", message));
+            *answer.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+            answer
+        }
+        _ => refusal(&status::unreadable(None, &rejected.body_text())),
     })?;
-    json::read(&bytes).map_err(|error| Status::invalid_argument(format!("the body cannot be read: {error}")))
+    json::read(&bytes).map_err(|error| refusal(&status::unreadable(error.field(), &error.to_string())))
 }
 
 fn answer<T: Serialize>(result: Result<T, Status>) -> Answer {
@@ -85,7 +91,7 @@ macro_rules! calls {
         pub(super) async fn $name(State(calls): State<Calls>, headers: HeaderMap, sent: Sent) -> Answer {
             match read(sent) {
                 Ok(request) => answer(calls.$name(incoming(&headers), request).await),
-                Err(status) => refusal(&status),
+                Err(refused) => refused,
             }
         }
     )*};
@@ -109,11 +115,8 @@ calls! {
 }
 
 /// `GET /v1/decisions/{decision_id}`
-pub(super) async fn get_decision(
-    State(calls): State<Calls>,
-    Path(decision_id): Path<String>,
-    headers: HeaderMap,
-) -> Answer {
+pub(super) async fn get_decision(State(calls): State<Calls>, path: Segment, headers: HeaderMap) -> Answer {
+    let Ok(Path(decision_id)) = path else { return refusal(&status::unreadable(Some("decision_id"), NOT_TEXT)) };
     answer(calls.get_decision(incoming(&headers), v1::GetDecisionRequest { decision_id }).await)
 }
 
@@ -123,7 +126,8 @@ pub(super) async fn list_packs(State(calls): State<Calls>, headers: HeaderMap) -
 }
 
 /// `GET /v1/law/rules/{rule_id}`
-pub(super) async fn get_rule(State(calls): State<Calls>, Path(rule_id): Path<String>, headers: HeaderMap) -> Answer {
+pub(super) async fn get_rule(State(calls): State<Calls>, path: Segment, headers: HeaderMap) -> Answer {
+    let Ok(Path(rule_id)) = path else { return refusal(&status::unreadable(Some("rule_id"), NOT_TEXT)) };
     answer(calls.get_rule(&incoming(&headers), &v1::GetRuleRequest { rule_id }))
 }
 
@@ -131,7 +135,7 @@ pub(super) async fn get_rule(State(calls): State<Calls>, Path(rule_id): Path<Str
 pub(super) async fn calendar(State(calls): State<Calls>, headers: HeaderMap, sent: Sent) -> Answer {
     match read(sent) {
         Ok(request) => answer(calls.calendar(&incoming(&headers), &request)),
-        Err(status) => refusal(&status),
+        Err(refused) => refused,
     }
 }
 
@@ -140,12 +144,14 @@ pub(super) async fn no_such_path(request: Request) -> Answer {
     let path: String = request.uri().path().chars().take(64).collect();
     // A number may have been put into the path by mistake: digits are not said back.
     let path: String = path.chars().map(|c| if c.is_ascii_digit() { '•' } else { c }).collect();
-    refusal(&Status::not_found(format!("there is nothing at {path}; checks go to POST /v1/check")))
+    let message = format!("there is nothing at {path}; checks go to POST /v1/check");
+    refusal(&status::refused(Code::NotFound, "NO_SUCH_PATH", message))
 }
 
 /// The right path, the wrong method.
 pub(super) async fn no_such_method() -> Answer {
-    let mut answer = refusal(&Status::unimplemented("this path takes another method: calls are POST, look-ups GET"));
+    let message = "this path takes another method: calls are POST, look-ups GET";
+    let mut answer = refusal(&status::refused(Code::Unimplemented, "NO_SUCH_METHOD", message));
     *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     answer
 }
@@ -154,7 +160,8 @@ pub(super) async fn no_such_method() -> Answer {
 /// send no `Origin`.
 pub(super) async fn refuse_browsers(request: Request, next: Next) -> Answer {
     if request.headers().contains_key(header::ORIGIN) {
-        return refusal(&Status::permission_denied("this API is for programs: requests from web pages are refused"));
+        let message = "this API is for programs: requests from web pages are refused";
+        return refusal(&status::refused(Code::PermissionDenied, "WEB_PAGE", message));
     }
     next.run(request).await
 }

@@ -1,5 +1,5 @@
 //! A message that does not decode (text that is not UTF-8, a cut message) is the caller's fault, not the server's: tonic
-//! says INTERNAL, the contract says INVALID_ARGUMENT.
+//! says INTERNAL, the contract says INVALID_ARGUMENT, with the field.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -7,7 +7,10 @@ use std::task::{Context, Poll};
 
 use tonic::body::Body;
 use tonic::server::NamedService;
+use tonic::{Code, Status};
 use tower::Service;
+
+use super::status;
 
 /// Wraps a service.
 #[derive(Clone, Debug)]
@@ -17,9 +20,23 @@ impl<S: NamedService> NamedService for Refuse<S> {
     const NAME: &'static str = S::NAME;
 }
 
-/// How tonic begins the message of a status about bytes that do not decode, as it stands in the header.
-const UNREADABLE: &[u8] = b"failed%20to%20decode";
-const UNREADABLE_PLAIN: &[u8] = b"failed to decode";
+/// How prost begins the message of bytes that do not decode.
+const UNREADABLE: &str = "failed to decode Protobuf message: ";
+
+/// The status of a message that does not decode, with its field; `None` of any other status.
+fn unreadable(headers: &http::HeaderMap) -> Option<Status> {
+    let status = Status::from_header_map(headers).filter(|status| status.code() == Code::Internal)?;
+    let mut why = status.message().strip_prefix(UNREADABLE)?;
+    let mut path = Vec::new();
+    // Innermost first: `CheckRequest.seller: CheckBatchRequest.checks: invalid string value: …`
+    while let Some((step, rest)) = why.split_once(": ") {
+        let Some((_, field)) = step.split_once('.').filter(|_| !step.contains(' ')) else { break };
+        path.insert(0, field);
+        why = rest;
+    }
+    let path = path.join(".");
+    Some(status::unreadable((!path.is_empty()).then_some(path.as_str()), why))
+}
 
 impl<S> Service<http::Request<Body>> for Refuse<S>
 where
@@ -37,16 +54,8 @@ where
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let answer = self.0.call(request);
         Box::pin(async move {
-            let mut response = answer.await?;
-            let headers = response.headers_mut();
-            let unreadable = headers.get("grpc-status").is_some_and(|status| status == "13")
-                && headers.get("grpc-message").is_some_and(|message| {
-                    message.as_bytes().starts_with(UNREADABLE) || message.as_bytes().starts_with(UNREADABLE_PLAIN)
-                });
-            if unreadable {
-                headers.insert("grpc-status", http::HeaderValue::from_static("3"));
-            }
-            Ok(response)
+            let response = answer.await?;
+            Ok(unreadable(response.headers()).map_or(response, |status| status.into_http()))
         })
     }
 }

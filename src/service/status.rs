@@ -7,6 +7,7 @@ use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::contact::wire::Violation;
 use crate::engine::Failure;
 use crate::proto::rpc;
 use crate::store::StoreError;
@@ -71,6 +72,24 @@ fn store(error: &StoreError) -> Status {
         }
         _ => Status::with_error_details(Code::Unavailable, error.for_clients(), retry(info("STORE_UNAVAILABLE"))),
     }
+}
+
+/// The status of a request that cannot be read: by its field, where that is known.
+#[must_use]
+pub fn unreadable(field: Option<&str>, why: &str) -> Status {
+    match field {
+        Some(field) => {
+            let violation = Violation { field: field.to_owned(), message: format!("cannot be read: {why}") };
+            of(Failure::Invalid(vec![violation]))
+        }
+        None => refused(Code::InvalidArgument, "MALFORMED_REQUEST", format!("the request cannot be read: {why}")),
+    }
+}
+
+/// The status of a request that no call was made for.
+#[must_use]
+pub fn refused(code: Code, reason: &str, message: impl Into<String>) -> Status {
+    Status::with_error_details(code, message, info(reason))
 }
 
 fn info(reason: &str) -> ErrorDetails {

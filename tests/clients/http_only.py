@@ -38,32 +38,30 @@ def the_metrics_count_without_numbers(http):
 
 @case
 def json_of_the_wrong_shape_is_refused_with_its_place(http):
-    for body, word in [
-        (b"", "EOF"),
-        (b"{", "EOF"),
-        (b"[]", "CheckRequest"),
-        (b'{"numbr": "+13055550123"}', "numbr"),
-        (b'{"number": 13055550123}', "string"),
-        (b'{"dryRun": "yes"}', "boolean"),
-        (b'{"channel": "CHANNEL_PIGEON"}', "CHANNEL_PIGEON"),
-        (b'{"at": "yesterday"}', "RFC 3339"),
-        (b'{"seller": "\xff"}', "line 1"),
+    for body, start in [
+        (b"", "the request"),
+        (b"{", "the request"),
+        (b"[]", "the request"),
+        (b'{"seller": "\xff"}', "the request"),
+        (b'{"numbr": "+13055550123"}', "numbr: "),
+        (b'{"number": 13055550123}', "number: "),
+        (b'{"dryRun": "yes"}', "dryRun: "),
+        (b'{"channel": "CHANNEL_PIGEON"}', "channel: "),
+        (b'{"channel": 99}', "channel: "),
+        (b'{"evidence": {"consents": [{"givenAt": "yesterday"}]}}', "evidence.consents[0].givenAt: "),
     ]:
         code, answer = post(http, body)
         equal((code, answer["code"]), (400, 3), f"{body}: {answer}")
-        true(word in answer["message"], f"{body}: `{word}` in `{answer['message']}`")
+        true(answer["message"].startswith(start), f"{body}: `{start}` begins `{answer['message']}`")
         true("13055550123" not in answer["message"], answer["message"])
 
 
 @case
-def names_in_either_spelling_and_unknown_enum_numbers(http):
+def names_in_either_spelling_and_enums_by_number(http):
     snake = {**GOOD, "dry_run": True, "line_type": 2}
     del snake["dryRun"], snake["lineType"]
     code, answer = post(http, json.dumps(snake).encode())
     equal((code, answer["decision"]["verdict"]), (200, "VERDICT_ALLOW"))
-    code, answer = post(http, json.dumps({**GOOD, "channel": 99}).encode())
-    equal(code, 400, answer)
-    true("99" in answer["message"] and "CHANNEL_TEXT" in answer["message"], answer["message"])
 
 
 @case
@@ -84,9 +82,9 @@ def another_path_or_method_is_named(http):
 
 @case
 def a_body_beyond_the_limit_is_refused(http):
-    body = json.dumps({**GOOD, "subject": "s" * (17 << 20)}).encode()
-    code, answer = post(http, body)
-    equal(code, 400)
+    # Hardly beyond it: the server closes on what it does not read, and an answer may be lost in that.
+    code, answer = post(http, json.dumps({**GOOD, "subject": "s" * (16 << 20)}).encode())
+    equal((code, answer["code"]), (413, 11))
     true("bytes" in answer["message"], answer["message"])
 
 

@@ -1,0 +1,324 @@
+//! The contract as JSON over HTTP: every route, every refusal, and the same answers as over gRPC. In process, without a
+//! socket: `tests/clients.rs` brings those.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+#[path = "service/faulty.rs"]
+mod faulty;
+mod support;
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use faulty::{Fault, Faulty};
+use http::{Request, StatusCode};
+use ringfence::engine::Engine;
+use ringfence::http::router;
+use ringfence::proto::v1;
+use ringfence::service::{Calls, Incoming, MESSAGE_BYTES};
+use ringfence::store::Store;
+use serde_json::{Value, json};
+use support::{DAY, durable, engine, engine_over, florida, opt_out, stamp};
+use tower::Service as _;
+
+const NUMBER: &str = "+13055550123";
+
+/// An answer: status, headers, and the JSON of its body (a string where it is none).
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    body: Value,
+}
+
+struct Web(axum::Router);
+
+impl Web {
+    fn new(engine: Arc<Engine>) -> Self {
+        Self(router(Calls::new(engine)))
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.0.clone().call(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        if !head.status.is_success() {
+            assert!(!text.contains("3055550"), "a whole number in {text}");
+            assert!(!text.contains(faulty::PLACE), "a path in {text}");
+        }
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, path: &str, body: impl Into<Body>) -> Answer {
+        self.send(Request::post(path).body(body.into()).unwrap()).await
+    }
+
+    async fn ask(&self, path: &str, body: &impl serde::Serialize) -> Value {
+        let answer = self.post(path, serde_json::to_vec(body).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        assert_eq!(answer.headers["content-type"], "application/json");
+        answer.body
+    }
+}
+
+impl Answer {
+    /// A `google.rpc.Status` of this code, with its reason.
+    #[track_caller]
+    fn is(&self, status: u16, code: i32, reason: &str) {
+        assert_eq!((self.status.as_u16(), &self.body["code"]), (status, &json!(code)), "{}", self.body);
+        let info = self.detail("ErrorInfo");
+        assert_eq!((&info["reason"], &info["domain"]), (&json!(reason), &json!("ringfence")), "{}", self.body);
+        assert!(!self.body["message"].as_str().unwrap().is_empty());
+    }
+
+    fn detail(&self, name: &str) -> Value {
+        let details = self.body["details"].as_array().cloned().unwrap_or_default();
+        let kind = format!("type.googleapis.com/google.rpc.{name}");
+        details.into_iter().find(|detail| detail["@type"] == kind.as_str()).unwrap_or(Value::Null)
+    }
+
+    fn fields(&self) -> Vec<String> {
+        let violations = self.detail("BadRequest")["fieldViolations"].as_array().cloned().unwrap_or_default();
+        violations.iter().map(|one| one["field"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+fn pinned() -> v1::CheckRequest {
+    v1::CheckRequest { dry_run: true, at: stamp(DAY), ..florida(NUMBER) }
+}
+
+/// A live question that no hour closes.
+fn notice() -> v1::CheckRequest {
+    v1::CheckRequest { purpose: v1::Purpose::Informational.into(), evidence: None, ..florida(NUMBER) }
+}
+
+fn pinned_json(changed: Value) -> Vec<u8> {
+    let mut body = serde_json::to_value(pinned()).unwrap();
+    for (key, value) in changed.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    serde_json::to_vec(&body).unwrap()
+}
+
+#[tokio::test]
+async fn every_route_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let durable = durable(folder.path()).await;
+    let web = Web::new(durable.engine);
+    let decision = web.ask("/v1/check", &notice()).await["decision"].clone();
+    assert_eq!((&decision["verdict"], &decision["number"]), (&json!("VERDICT_ALLOW"), &json!(NUMBER)), "{decision}");
+    let id = decision["decisionId"].as_str().unwrap();
+    let record = web.get(&format!("/v1/decisions/{id}")).await.body["record"].clone();
+    assert_eq!(record["decision"], decision);
+    assert_eq!(record["position"]["sequence"], "1", "64 bits are a string");
+
+    let report = json!({"number": NUMBER, "attemptId": decision["attemptId"], "outcome": "OUTCOME_NOT_ATTEMPTED"});
+    assert_eq!(web.ask("/v1/outcomes:report", &report).await["released"], true);
+    let batch = web.ask("/v1/check:batch", &v1::CheckBatchRequest { checks: vec![pinned(), notice()] }).await;
+    assert_eq!(batch["results"].as_array().unwrap().len(), 2);
+
+    let receipt = web.ask("/v1/opt-outs:record", &opt_out(NUMBER, "s-1")).await;
+    assert_eq!(web.ask("/v1/opt-outs:record", &opt_out(NUMBER, "s-1")).await, receipt);
+    let denied = web.ask("/v1/check", &notice()).await["decision"].clone();
+    assert_eq!(denied["reasons"][0]["family"], "RULE_FAMILY_OPT_OUT");
+    let consent = json!({"grade": "CONSENT_GRADE_EXPRESS", "givenAt": "2026-01-01T00:00:00Z"});
+    web.ask("/v1/consents:record", &json!({"number": NUMBER, "requestId": "c-1", "consent": consent})).await;
+    let facts = json!({"residence": "US-TX"});
+    let update = json!({"number": NUMBER, "requestId": "u-1", "facts": facts, "updateMask": "residence"});
+    let version = web.ask("/v1/contacts:update", &update).await["version"].clone();
+    let contact = web.ask("/v1/contacts:get", &json!({"number": NUMBER})).await["contact"].clone();
+    assert_eq!(contact["version"], version);
+    assert_eq!((contact["optOuts"].as_array().unwrap().len(), contact["consents"].as_array().unwrap().len()), (1, 1));
+
+    let packs = web.get("/v1/law/packs").await.body;
+    assert_eq!(packs["rulesVersion"], decision["rulesVersion"]);
+    let rule = packs["packs"][0]["ruleIds"][0].as_str().unwrap();
+    assert_eq!(web.get(&format!("/v1/law/rules/{rule}")).await.body["rule"]["ruleId"], rule);
+    let calendar = json!({"place": "FR", "purpose": "PURPOSE_MARKETING", "channel": "CHANNEL_CALL", "days": 1});
+    assert_eq!(web.ask("/v1/law/calendar", &calendar).await["timeZones"], json!(["Europe/Paris"]));
+}
+
+/// The JSON is the proto3 mapping of the very message that gRPC sends.
+#[tokio::test]
+async fn the_answer_is_that_of_grpc() {
+    let engine = engine();
+    let web = Web::new(Arc::clone(&engine));
+    let calls = Calls::new(engine);
+    for at in [DAY, "2026-11-19T03:00:00Z", "2026-11-22T16:00:00Z"] {
+        let request = v1::CheckRequest { at: stamp(at), ..pinned() };
+        let direct = calls.check(Incoming::local(None), request.clone()).await.unwrap();
+        let mut direct = serde_json::to_value(direct).unwrap();
+        let mut told = web.ask("/v1/check", &request).await;
+        for answer in [&mut direct, &mut told] {
+            assert!(answer["decision"]["decisionId"].take().is_string());
+        }
+        assert_eq!(told, direct, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_the_request_is_told_by_its_field() {
+    let web = Web::new(engine());
+    for (changed, field) in [
+        // Read, and refused by what it says.
+        (json!({"seller": ""}), "seller"),
+        (json!({"dryRun": false}), "at"),
+        (json!({"at": "1969-12-31T23:59:59Z"}), "at"),
+        (json!({"at": "9999-12-31T23:59:59.999Z"}), "at"),
+        (json!({"seller": "s".repeat(10 << 20)}), "seller"),
+        (json!({"location": {"timeZone": "Mars/Olympus"}}), "location.time_zone"),
+        (json!({"evidence": {"optOuts": [{"scope": {}}]}}), "evidence.opt_outs[0].scope"),
+        // Not of the shape of the message.
+        (json!({"number": 13_055_550_123_u64}), "number"),
+        (json!({"channel": 99}), "channel"),
+        (json!({"channel": "CHANNEL_PIGEON"}), "channel"),
+        (json!({"dryRun": "yes"}), "dryRun"),
+        (json!({"at": "yesterday"}), "at"),
+        (json!({"at": "10000-01-01T00:00:00Z"}), "at"),
+        (json!({"sellr": "acme"}), "sellr"),
+        (json!({"evidence": {"consents": [{"givenAt": 7}]}}), "evidence.consents[0].givenAt"),
+        (json!({"evidence": null, "location": {"residence": ["US"]}}), "location.residence"),
+    ] {
+        let answer = web.post("/v1/check", pinned_json(changed)).await;
+        answer.is(400, 3, "INVALID_REQUEST");
+        assert_eq!(answer.fields(), [field], "{}", answer.body);
+        let message = answer.body["message"].as_str().unwrap();
+        assert!(message.starts_with(field) && message.len() < 1_000, "{message}");
+    }
+    let batch = v1::CheckBatchRequest { checks: vec![pinned(); 1_001] };
+    let answer = web.post("/v1/check:batch", serde_json::to_vec(&batch).unwrap()).await;
+    answer.is(400, 3, "INVALID_REQUEST");
+    assert_eq!(answer.fields(), ["checks"]);
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_told_by_its_place() {
+    let web = Web::new(engine());
+    for (body, word) in [
+        (&b""[..], "line 1 column 0"),
+        (b"{", "line 1 column 1"),
+        (b"\n\n{]", "line 3 column 2"),
+        (b"[]", "CheckRequest"),
+        (b"null", "CheckRequest"),
+        (b"{} {}", "trailing"),
+        (b"{\"seller\": \"\xff\"}", "line 1"),
+        (b"number=%2B13055550123", "line 1"),
+    ] {
+        let answer = web.post("/v1/check", body.to_vec()).await;
+        answer.is(400, 3, "MALFORMED_REQUEST");
+        let message = answer.body["message"].as_str().unwrap();
+        assert!(message.contains(word), "{}: {message}", String::from_utf8_lossy(body));
+    }
+    // Deep enough to overflow a stack, were it walked.
+    let deep = [b"{\"evidence\":".repeat(100_000), b"[".repeat(100_000)].concat();
+    assert_eq!(web.post("/v1/check", deep).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_refused() {
+    let web = Web::new(engine());
+    let answer = web.post("/v1/check", vec![b' '; MESSAGE_BYTES + 1]).await;
+    answer.is(413, 11, "TOO_LARGE");
+    let fits = [vec![b' '; MESSAGE_BYTES - 4096], serde_json::to_vec(&pinned()).unwrap()].concat();
+    assert_eq!(web.post("/v1/check", fits).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn another_path_method_or_origin_is_refused() {
+    let web = Web::new(engine());
+    web.post("/v1/chekc", "{}").await.is(404, 5, "NO_SUCH_PATH");
+    web.get("/").await.is(404, 5, "NO_SUCH_PATH");
+    web.get("/v1/contacts/+13055550123").await.is(404, 5, "NO_SUCH_PATH");
+    web.get("/v1/check").await.is(405, 12, "NO_SUCH_METHOD");
+    web.post("/v1/law/packs", "{}").await.is(405, 12, "NO_SUCH_METHOD");
+    web.get("/v1/decisions/%FF").await.is(400, 3, "INVALID_REQUEST");
+    web.get("/v1/law/rules/%FF").await.is(400, 3, "INVALID_REQUEST");
+    web.get("/v1/decisions/+13055550123").await.is(404, 5, "NOT_FOUND");
+    web.get("/v1/law/rules/us.nothing").await.is(404, 5, "NOT_FOUND");
+    for path in ["/v1/check", "/v1/opt-outs:record", "/metrics", "/nothing"] {
+        let request = Request::post(path).header("origin", "https://example.com").body(Body::from("{}")).unwrap();
+        web.send(request).await.is(403, 7, "WEB_PAGE");
+    }
+}
+
+#[tokio::test]
+async fn what_is_unknown_or_taken_says_so() {
+    let web = Web::new(engine());
+    let get = web.post("/v1/contacts:get", json!({"number": NUMBER}).to_string()).await;
+    get.is(404, 5, "NOT_FOUND");
+    web.ask("/v1/opt-outs:record", &opt_out(NUMBER, "s-1")).await;
+    let reworded = v1::RecordOptOutRequest { wording: "stop".to_owned(), ..opt_out(NUMBER, "s-1") };
+    let answer = web.post("/v1/opt-outs:record", serde_json::to_vec(&reworded).unwrap()).await;
+    answer.is(409, 6, "ALREADY_EXISTS");
+}
+
+/// I3 over HTTP, and what an orchestrator is told meanwhile.
+#[tokio::test]
+async fn without_a_store_nothing_but_an_emergency_is_answered() {
+    let store = Arc::new(Faulty::new());
+    let web = Web::new(engine_over(Arc::clone(&store) as Arc<dyn Store>));
+    assert_eq!(web.get("/readyz").await.status, StatusCode::OK);
+    store.set(Fault::Away);
+    let answer = web.post("/v1/check", serde_json::to_vec(&notice()).unwrap()).await;
+    answer.is(503, 14, "STORE_UNAVAILABLE");
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(answer.detail("RetryInfo")["retryDelay"], "0.500s");
+    let emergency = v1::CheckRequest { purpose: v1::Purpose::Emergency.into(), ..notice() };
+    let decision = web.ask("/v1/check", &emergency).await["decision"].clone();
+    assert_eq!((&decision["verdict"], &decision["degraded"]), (&json!("VERDICT_ALLOW"), &json!(true)));
+    let ready = web.get("/readyz").await;
+    assert_eq!((ready.status, &ready.body["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
+    assert!(ready.body["notReady"]["store"].is_string(), "{}", ready.body);
+    assert_eq!(web.get("/livez").await.status, StatusCode::OK, "the process itself is well");
+    store.set(Fault::None);
+    assert_eq!(web.get("/readyz").await.body["ready"], true);
+}
+
+#[tokio::test]
+async fn a_deadline_is_kept_and_one_that_passed_reserves_nothing() {
+    let store = Arc::new(Faulty::new());
+    let web = Web::new(engine_over(Arc::clone(&store) as Arc<dyn Store>));
+    let within = |millis: &str| {
+        let body = Body::from(serde_json::to_vec(&notice()).unwrap());
+        Request::post("/v1/check").header("x-ringfence-timeout-ms", millis).body(body).unwrap()
+    };
+    web.send(within("0")).await.is(504, 4, "DEADLINE_EXCEEDED");
+    let get = web.post("/v1/contacts:get", json!({"number": NUMBER}).to_string()).await;
+    get.is(404, 5, "NOT_FOUND");
+    store.set(Fault::Hang);
+    web.send(within("20")).await.is(504, 4, "DEADLINE_EXCEEDED");
+    store.set(Fault::None);
+    assert_eq!(web.send(within("60000")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_metrics_count_and_tell_no_number() {
+    let web = Web::new(engine());
+    web.ask("/v1/check", &pinned()).await;
+    web.post("/v1/check", pinned_json(json!({"seller": ""}))).await;
+    let answer = web.get("/metrics").await;
+    assert_eq!(answer.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let text = answer.body.as_str().unwrap().to_owned();
+    for line in [
+        r#"ringfence_decisions_total{verdict="allow",channel="call"} 1"#,
+        r#"ringfence_requests_total{method="Check",code="OK"} 1"#,
+        r#"ringfence_requests_total{method="Check",code="INVALID_ARGUMENT"} 1"#,
+        "ringfence_check_seconds_count 2",
+    ] {
+        assert!(text.lines().any(|found| found == line), "`{line}` in {text}");
+    }
+    assert!(text.ends_with("# EOF\n") && !text.contains("3055550"), "{text}");
+}
