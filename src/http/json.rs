@@ -29,6 +29,7 @@ fn incoming(headers: &HeaderMap) -> Incoming {
     Incoming::local(told.map(Duration::from_millis))
 }
 
+#[allow(clippy::result_large_err, reason = "the refusal is the answer itself, handed on once")]
 fn read<T: DeserializeOwned>(sent: Sent) -> Result<T, Answer> {
     let bytes = sent.map_err(|rejected| match rejected.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
