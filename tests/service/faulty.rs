@@ -1,4 +1,5 @@
 //! A store that fails when told to.
+#![allow(dead_code, reason = "each test uses its own part of this")]
 
 use std::sync::Mutex;
 
