@@ -206,13 +206,14 @@ fn unknown_variables() -> Vec<String> {
 }
 
 /// Variables that are no settings of the server.
-const KNOWN_BESIDE: [&str; 6] = [
+const KNOWN_BESIDE: [&str; 7] = [
     "RINGFENCE_LOG",
     "RINGFENCE_CONFIG",
     "RINGFENCE_SERVER",
     "RINGFENCE_BLESS",
     "RINGFENCE_TWIN_QUESTIONS",
     "RINGFENCE_BENCH_SECONDS",
+    "RINGFENCE_PYTHON",
 ];
 
 fn listener(written: &Written, fault: &mut dyn FnMut(&Written, &str)) -> Option<SocketAddr> {
