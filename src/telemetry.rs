@@ -2,6 +2,7 @@
 //!
 //! Promises: no label, log line or error carries a whole number. Guarded by `tests/contract.rs`.
 
+use std::io::IsTerminal as _;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -144,7 +145,9 @@ impl Metrics {
 pub fn start_log(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("RINGFENCE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("ringfence=info,warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for terminals: in a file or a journal they are noise that no search gets through.
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     // Tests start more than one log in a process; the first stays.
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }
