@@ -130,6 +130,7 @@ fn python_clients_get_the_same_right_answers() {
     assert_eq!(status, Some(0), "told to stop, it finishes and says so");
     let log = log.join("\n");
     println!("{log}");
+    assert!(!log.contains('\u{1b}'), "colours in a log that nobody sees on a terminal");
     for number in ["3055550", "612345678", "2079460123", "3023125012", "13800138006"] {
         assert!(!log.contains(number), "a whole number in the log");
     }
