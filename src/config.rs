@@ -210,21 +210,17 @@ fn unknown_variables() -> Vec<String> {
 }
 
 /// Variables that are no settings of the server.
-<<<<<<< HEAD
-const KNOWN_BESIDE: [&str; 8] = [
+const KNOWN_BESIDE: [&str; 10] = [
     "RINGFENCE_LOG_FILTER",
     "RINGFENCE_FAULT_ROUNDS",
     "RINGFENCE_FAULT_SEED",
-=======
-const KNOWN_BESIDE: [&str; 7] = [
-    "RINGFENCE_LOG",
->>>>>>> clients
     "RINGFENCE_CONFIG",
     "RINGFENCE_SERVER",
     "RINGFENCE_BLESS",
     "RINGFENCE_TWIN_QUESTIONS",
     "RINGFENCE_BENCH_SECONDS",
     "RINGFENCE_PYTHON",
+    "RINGFENCE_TWIN_SEED",
 ];
 
 fn listener(written: &Written, fault: &mut dyn FnMut(&Written, &str)) -> Option<SocketAddr> {

@@ -146,15 +146,9 @@ impl Metrics {
 pub fn start_log(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("RINGFENCE_LOG_FILTER")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("ringfence=info,warn"));
-<<<<<<< HEAD
-    // In a file, colours are noise that searches stumble over.
-    let colours = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
-=======
     // Colours are for terminals: in a file or a journal they are noise that no search gets through.
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
->>>>>>> clients
     // Tests start more than one log in a process; the first stays.
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }
