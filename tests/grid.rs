@@ -33,9 +33,24 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("GB", "+447400123456", "Europe/London"),
     ("JE", "+441534123456", "Europe/Jersey"),
     ("CN", "+8613800138000", "Asia/Shanghai"),
-    // Places without a pack: a state under a country that has one, and a country.
     ("US-CO", "+13035550100", "America/Denver"),
-    ("BR", "+5511987654321", "America/Sao_Paulo"),
+    ("US-LA", "+15045550100", "America/Chicago"),
+    ("US-UT", "+18015550100", "America/Denver"),
+    ("CA-ON", "+14165550123", "America/Toronto"),
+    ("ES", "+34612345678", "Europe/Madrid"),
+    ("IT", "+393123456789", "Europe/Rome"),
+    ("NL", "+31612345678", "Europe/Amsterdam"),
+    ("PL", "+48512345678", "Europe/Warsaw"),
+    ("CH", "+41781234567", "Europe/Zurich"),
+    ("AU", "+61491570156", "Australia/Sydney"),
+    ("IN", "+919876543210", "Asia/Kolkata"),
+    ("JP", "+819012345678", "Asia/Tokyo"),
+    ("KR", "+821012345678", "Asia/Seoul"),
+    ("BR-SP", "+5511987654321", "America/Sao_Paulo"),
+    ("ZA", "+27821234567", "Africa/Johannesburg"),
+    ("AE", "+971501234567", "Asia/Dubai"),
+    // A place without a pack.
+    ("MA", "+212650123456", "Africa/Casablanca"),
 ];
 const MONDAY: Date = date(2026, 11, 16);
 const HALF_HOURS: usize = 7 * 48;

@@ -230,7 +230,16 @@ impl Grounds {
         };
         let mut missing: SmallVec<[place::Jurisdiction; 4]> = SmallVec::new();
         let mut unreviewed: SmallVec<[place::Jurisdiction; 4]> = SmallVec::new();
-        for place in places.iter().chain(recorded.iter().flat_map(|recorded| recorded.plausible.iter())) {
+        for place in places.iter() {
+            grounds.jurisdictions.push(place.jurisdiction);
+        }
+        let also = recorded.iter().flat_map(|recorded| recorded.plausible.iter());
+        for place in also.clone() {
+            if !grounds.jurisdictions.contains(&place.jurisdiction) {
+                grounds.jurisdictions.push(place.jurisdiction);
+            }
+        }
+        for place in places.iter().chain(also) {
             let chain = scene.law.chain(place.jurisdiction);
             if !chain.covered {
                 missing.push(place.jurisdiction);
@@ -249,9 +258,6 @@ impl Grounds {
     }
 
     fn add(&mut self, place: &Place, packs: &[u16]) {
-        if !self.jurisdictions.contains(&place.jurisdiction) {
-            self.jurisdictions.push(place.jurisdiction);
-        }
         unite(&mut self.zones, &place.zones);
         for pack in packs {
             match self.packs.iter_mut().find(|(index, _)| index == pack) {

@@ -69,8 +69,8 @@ fn clock_rules<'a>(scene: &Scene<'a>, places: &[Place]) -> SmallVec<[InPlay<'a>;
     let mut plays: SmallVec<[InPlay<'a>; 8]> = SmallVec::new();
     let law: &'a Law = scene.law;
     for place in places {
-        for index in law.chain(place.jurisdiction).packs {
-            let Some(pack) = law.pack(index) else { continue };
+        for index in &law.chain(place.jurisdiction).packs {
+            let Some(pack) = law.pack(*index) else { continue };
             for rule in pack.rules_for(scene.attempt.channel, scene.attempt.purpose) {
                 if matches!(rule.body, Body::Hours { .. } | Body::Holidays(_) | Body::Inconvenient) {
                     let zones: Zones = place.zones.clone();
