@@ -24,7 +24,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
         "engine",
         &["access", "store", "registry", "audit", "telemetry", "decision", "law", "contact", "place", "proto", "time"],
     ),
-    ("service", &["engine", "access", "store", "proto", "time"]),
+    ("service", &["engine", "access", "store", "contact", "proto", "time"]),
     ("http", &["service", "engine", "proto"]),
     ("config", &["engine", "decision", "place", "time"]),
     (
