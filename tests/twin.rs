@@ -127,6 +127,8 @@ fn the_questions_meet_every_kind_of_answer() {
     let never: Vec<_> = built_in()
         .packs()
         .iter()
+        // The law of the numbers that are asked about.
+        .filter(|pack| ASKED_ABOUT.contains(&pack.jurisdiction().as_str()))
         .flat_map(|pack| &pack.rules)
         .filter(|rule| can_deny(&rule.body) && !rules.contains(&*rule.id))
         .map(|rule| rule.id.to_string())
@@ -135,6 +137,8 @@ fn the_questions_meet_every_kind_of_answer() {
     assert!(told.iter().all(|(_, count)| *count >= 120), "{told:?}");
     assert!(never.len() <= 12, "{never:?}");
 }
+
+const ASKED_ABOUT: [&str; 11] = ["US", "US-FL", "US-TX", "US-NY", "US-OH", "US-CA", "EU", "FR", "DE", "GB", "CN"];
 
 fn can_deny(body: &Body) -> bool {
     !matches!(

@@ -41,9 +41,6 @@ pub enum NumberError {
     /// A number of digits that no number of its country has, though shorter and longer ones do.
     #[error("no number of its country has this many digits")]
     WrongLength,
-    /// Of +1, but its first three digits cannot be an area code.
-    #[error("its first three digits cannot be an area code")]
-    NoAreaCode,
     /// The digits after `+` begin with no country's calling code.
     #[error("no country has this calling code")]
     UnknownCallingCode,
@@ -151,7 +148,7 @@ impl Number {
     fn canonical(digits: &[u8]) -> Option<Self> {
         let (code, national) = plan::split(digits).filter(|_| digits.len() <= MOST_DIGITS)?;
         let fits = code.fits(national.len()) == Fit::Possible;
-        let sure = || code.is_nanp() && begins_with_area_code(national);
+        let sure = || code.is_nanp() && national.first().is_some_and(|digit| *digit > b'1');
         (code.is_assigned(national) || fits && sure()).then(|| Self::pack(digits))
     }
 
@@ -219,7 +216,6 @@ impl Number {
         }
         match code.fits(national.len()) {
             _ if code.is_assigned(national) => Ok(Self::pack(digits)),
-            Fit::Possible if code.is_nanp() && !begins_with_area_code(national) => Err(NumberError::NoAreaCode),
             Fit::Possible => Ok(Self::pack(digits)),
             Fit::TooShort => Err(NumberError::TooShort),
             Fit::TooLong => Err(NumberError::TooLong),
@@ -233,14 +229,6 @@ impl Number {
                 value.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0')))
             }),
         )
-    }
-}
-
-/// An area code is [2-9][0-8]x and not N11 (North American Numbering Plan). What is none has no place at all.
-fn begins_with_area_code(national: &[u8]) -> bool {
-    match national {
-        [a, b, c, ..] => *a > b'1' && *b < b'9' && !(*b == b'1' && *c == b'1'),
-        _ => false,
     }
 }
 

@@ -31,7 +31,8 @@ pub fn clock(text: &str) -> Clock {
 }
 
 pub fn law() -> Arc<Law> {
-    Arc::new(Law::read(BUILT_IN.iter().copied()).unwrap())
+    static LAW: std::sync::OnceLock<Arc<Law>> = std::sync::OnceLock::new();
+    Arc::clone(LAW.get_or_init(|| Arc::new(Law::read(BUILT_IN.iter().copied()).unwrap())))
 }
 
 pub fn permit(role: Role) -> Permit {
