@@ -97,7 +97,10 @@ async fn sigterm_lets_requests_under_way_finish() {
     for one in asked {
         match one.await.unwrap() {
             (index, Ok(answer)) => told.push((index, answer.receipt_id)),
-            (_, Err(status)) => assert!(matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled)),
+            (_, Err(status)) => {
+                let code = status.code();
+                assert!(matches!(code, Code::Unavailable | Code::Unknown | Code::Cancelled), "{status:?}");
+            }
         }
     }
     assert!(ended.await.unwrap().success());
