@@ -204,3 +204,25 @@ async fn a_message_beyond_the_limit_is_refused() {
     // The connection is as good as before.
     served.decide(pinned()).await;
 }
+
+/// An unknown area code may be any state, and each says why not: the largest answers there are, a thousand at once.
+#[tokio::test]
+async fn the_largest_batch_is_answered_whole() {
+    let served = serve(engine()).await;
+    let opted_out = v1::OptOut { scope: opt_out(NUMBER, "").scope, ..Default::default() };
+    let unknown = v1::CheckRequest {
+        number: "+12325550123".to_owned(),
+        technology: 0,
+        recipient: 0,
+        line_type: 0,
+        attempt_id: "a".repeat(128),
+        evidence: Some(v1::Evidence { opt_outs: vec![opted_out], age: Some(10), ..Default::default() }),
+        ..pinned()
+    };
+    let checks = vec![unknown; 1_000];
+    let mut client = served.check().max_decoding_message_size(usize::MAX);
+    let results = client.check_batch(v1::CheckBatchRequest { checks }).await.unwrap().into_inner().results;
+    assert_eq!(results.len(), 1_000);
+    let length: usize = results.iter().map(prost::Message::encoded_len).sum();
+    assert!(length > MESSAGE_BYTES, "too small to prove anything: {length}");
+}
