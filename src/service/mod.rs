@@ -22,7 +22,8 @@ use crate::proto::v1::law_service_server::LawServiceServer;
 use crate::proto::v1::privacy_service_server::PrivacyServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
 
-/// The largest message read or written: room for a batch with evidence, and for an oversized field to be named.
+/// The largest message read: room for a batch with evidence, and for an oversized field to be named. What is written has
+/// no limit: the attempts of a batch are counted by then, and its caller must learn which.
 pub const MESSAGE_BYTES: usize = 16 << 20;
 
 /// Health of the services, as gRPC asks for it.
@@ -47,8 +48,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
     macro_rules! add {
         ($($server:ident),*) => {
             $(builder.add_service(malformed::Refuse($server::new(grpc.clone())
-                .max_decoding_message_size(MESSAGE_BYTES)
-                .max_encoding_message_size(MESSAGE_BYTES)));)*
+                .max_decoding_message_size(MESSAGE_BYTES)));)*
         };
     }
     add!(CheckServiceServer, ConsentServiceServer, AuditServiceServer);
