@@ -207,6 +207,10 @@ async fn a_string_that_is_no_number_is_a_decision() {
             assert_eq!(decision.verdict(), Verdict::Deny, "{number}");
             assert_eq!(families(&decision), ["RULE_FAMILY_NUMBER"], "{number} in {default_region}: {decision:?}");
             assert_eq!((decision.retry_at, decision.use_by), (None, None), "{number}");
+            if !number.starts_with("+1") && !number.starts_with("+4") {
+                let given: String = number.chars().take(64).collect();
+                assert_eq!(decision.number, given, "as it was given");
+            }
             assert!(!decision.reasons[0].message.is_empty());
         }
     }
