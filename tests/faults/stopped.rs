@@ -99,7 +99,11 @@ async fn sigterm_lets_requests_under_way_finish() {
             (index, Ok(answer)) => told.push((index, answer.receipt_id)),
             (_, Err(status)) => {
                 let code = status.code();
-                assert!(matches!(code, Code::Unavailable | Code::Unknown | Code::Cancelled), "{status:?}");
+                // A stream that the closing connection refuses is told by the client's own library, as it sees fit; what
+                // the server itself says carries details.
+                let by_transport = status.details().is_empty();
+                let closing = matches!(code, Code::Unavailable | Code::Unknown | Code::Cancelled);
+                assert!(closing || by_transport && code == Code::Internal, "{status:?}");
             }
         }
     }
