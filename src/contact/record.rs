@@ -201,8 +201,8 @@ impl Contact {
         let record = &self.record;
         let mut reader = Reader::new();
         let mut facts = Facts {
-            consents: self.consents(&mut reader),
-            opt_outs: record.opt_outs.iter().filter_map(|stored| opt_out(&mut reader, stored)).collect(),
+            consents: self.consents(),
+            opt_outs: record.opt_outs.iter().filter_map(opt_out_of).collect(),
             relationships: record.relationships.iter().map(|m| wire::relationship(&mut reader, m)).collect(),
             registry_checks: record
                 .registry_checks
@@ -230,9 +230,9 @@ impl Contact {
 
     /// Of consents recorded under one id the latest: it supersedes the others, but for a withdrawal that it does not
     /// outlive.
-    fn consents(&self, reader: &mut Reader) -> Vec<super::Consent> {
+    fn consents(&self) -> Vec<super::Consent> {
         let mut standing: Vec<super::Consent> = Vec::with_capacity(self.record.consents.len());
-        for mut consent in self.record.consents.iter().filter_map(|stored| self.consent(reader, stored)) {
+        for mut consent in self.record.consents.iter().filter_map(consent_of) {
             if let Some(earlier) = standing.iter().position(|other| other.id.is_some() && other.id == consent.id) {
                 let withdrawn = standing.remove(earlier).withdrawn_at;
                 let outlived = |withdrawn: &Instant| consent.given_at.is_some_and(|given| given > *withdrawn);
@@ -241,16 +241,6 @@ impl Contact {
             standing.push(consent);
         }
         standing
-    }
-
-    fn consent(&self, reader: &mut Reader, stored: &store::StoredConsent) -> Option<super::Consent> {
-        let mut consent = wire::consent(reader, stored.consent.as_ref()?);
-        let write = stored.write.as_ref();
-        consent.recorded_at = write.map(|write| Instant::from_millis(write.recorded_at));
-        if consent.id.is_none() {
-            consent.id = write.map(|write| uuid_text(&write.receipt_id).into());
-        }
-        Some(consent)
     }
 
     fn attempt(&self, stored: &store::StoredAttempt, without: Option<&AttemptId>) -> Option<PastAttempt> {
@@ -522,8 +512,29 @@ fn write_of(id: Option<WriteId>, receipt: [u8; UUID_BYTES], now: Instant) -> sto
     }
 }
 
-fn opt_out(reader: &mut Reader, stored: &store::StoredOptOut) -> Option<super::OptOut> {
-    let mut opt_out = wire::opt_out(reader, stored.opt_out.as_ref()?);
+/// A stored consent. A newer build may have written what this one cannot read in full; a channel that is left out would
+/// make "only there" into "anywhere", so such a consent covers nothing.
+fn consent_of(stored: &store::StoredConsent) -> Option<super::Consent> {
+    let mut reader = Reader::new();
+    let mut consent = wire::consent(&mut reader, stored.consent.as_ref()?);
+    if !reader.violations().is_empty() {
+        consent.grade = None;
+    }
+    let write = stored.write.as_ref();
+    consent.recorded_at = write.map(|write| Instant::from_millis(write.recorded_at));
+    if consent.id.is_none() {
+        consent.id = write.map(|write| uuid_text(&write.receipt_id).into());
+    }
+    Some(consent)
+}
+
+/// A stored opt-out. What cannot be read in full reaches everything.
+fn opt_out_of(stored: &store::StoredOptOut) -> Option<super::OptOut> {
+    let mut reader = Reader::new();
+    let mut opt_out = wire::opt_out(&mut reader, stored.opt_out.as_ref()?);
+    if !reader.violations().is_empty() {
+        opt_out.scope = super::Scope { everything: true, ..super::Scope::default() };
+    }
     let recorded_at = stored.write.as_ref().map(|write| Instant::from_millis(write.recorded_at));
     opt_out.recorded_at = recorded_at;
     opt_out.at = opt_out.at.or(recorded_at);
@@ -573,3 +584,7 @@ fn instant(millis: i64) -> Option<Instant> {
 fn millis(stamp: Option<crate::proto::well_known::Timestamp>) -> i64 {
     stamp.and_then(crate::proto::well_known::Timestamp::to_millis).unwrap_or(0)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+mod tests;
