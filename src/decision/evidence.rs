@@ -214,8 +214,8 @@ impl<'a> Evidence<'a> {
     }
 
     /// What is known of the number in a registry at `now`: a hit counts from any source and at any age; "not listed"
-    /// needs one fresh source. A look dated after `now` counts as a look at `now` in a live check and not at all in a
-    /// question about another instant.
+    /// needs one fresh source. A look dated after `now` (by more than clocks may differ) keeps nothing fresh in a live
+    /// check; in a question about another instant a loaded list counts as of then, and a check dated later does not exist.
     ///
     /// `oldest` is how old a source may be; `bites` tells from when on an entry of a known date counts.
     pub(crate) fn listing(

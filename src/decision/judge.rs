@@ -210,18 +210,18 @@ fn leaves(scene: &Scene<'_>, play: &InPlay<'_>) -> bool {
     asked_from.chain(scene.evidence.destinations()).any(|place| place.root() != home)
 }
 
-/// Whether the mechanism on file suffices for the number of persons exported. Where the number is unknown, any
-/// mechanism that some band accepts will do, but none at all will not.
+/// Whether the mechanism on file suffices for the number of persons exported. Where the number is unknown, it must
+/// suffice whatever the number is (I5).
 fn carried(scene: &Scene<'_>, bands: &[Band]) -> bool {
     let transfer = scene.evidence.transfer(scene.postures.stored_facts_only);
     let mechanism = transfer.and_then(|transfer| transfer.mechanism);
-    let has = |band: &Band| mechanism.is_some_and(|mechanism| band.mechanisms.contains(&mechanism));
+    let suffices = |band: &Band| {
+        band.mechanisms.is_empty() || mechanism.is_some_and(|mechanism| band.mechanisms.contains(&mechanism))
+    };
     match transfer.and_then(|transfer| transfer.persons_since_january) {
-        Some(persons) => bands
-            .iter()
-            .find(|band| band.below.is_none_or(|below| persons < below))
-            .is_some_and(|band| band.mechanisms.is_empty() || has(band)),
-        None => bands.iter().any(has),
+        Some(persons) => bands.iter().find(|band| band.below.is_none_or(|below| persons < below)).is_some_and(suffices),
+        // Without a band that has no ceiling there are numbers for which nothing suffices.
+        None => bands.last().is_some_and(|band| band.below.is_none()) && bands.iter().all(suffices),
     }
 }
 

@@ -335,12 +335,15 @@ impl<'a> Twin<'a> {
         let transfer = self.transfer();
         let mechanism = transfer.and_then(|transfer| transfer.mechanism);
         let has = |band: &Band| mechanism.is_some_and(|mechanism| band.mechanisms.contains(&mechanism));
-        // Of how many is not known, some mechanism must be there that suffices for some number.
-        let Some(persons) = transfer.and_then(|transfer| transfer.persons_since_january) else {
-            return bands.iter().any(has);
+        let fits = |persons: u64| {
+            let band = bands.iter().find(|band| band.below.is_none_or(|ceiling| persons < ceiling));
+            band.is_some_and(|band| band.mechanisms.is_empty() || has(band))
         };
-        let band = bands.iter().find(|band| band.below.is_none_or(|ceiling| persons < ceiling));
-        band.is_some_and(|band| band.mechanisms.is_empty() || has(band))
+        match transfer.and_then(|transfer| transfer.persons_since_january) {
+            Some(persons) => fits(persons),
+            // Of how many is not known: it must fit nobody at all, everybody there is, and all between the bands.
+            None => [0, u64::MAX].into_iter().chain(bands.iter().filter_map(|band| band.below)).all(fits),
+        }
     }
 }
 
