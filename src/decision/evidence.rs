@@ -96,6 +96,11 @@ impl<'a> Evidence<'a> {
         stored.iter().chain(asserted.iter().filter(move |consent| !known(consent)))
     }
 
+    /// Whether any consent promised a frequency.
+    pub(crate) fn promised(&self) -> bool {
+        self.both().into_iter().flat_map(|facts| &facts.consents).any(|consent| consent.frequency_cap.is_some())
+    }
+
     /// Every withdrawal told of a consent: its own, and one asserted under the same id.
     pub(crate) fn withdrawals(&self, consent: &'a Consent) -> impl Iterator<Item = Instant> + use<'a> {
         let told = self.asserted.consents.iter();

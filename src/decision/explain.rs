@@ -9,16 +9,16 @@ use super::evidence::Listing;
 use super::judge;
 use super::reason::{Reason, Source, Warning};
 use super::scene::{InPlay, Scene};
+use super::stretch::Stretch;
 use super::{builtin, hours, timing};
 
-/// The reason a denying rule gives at the instant of the question.
-pub(crate) fn reason(scene: &Scene<'_>, play: &InPlay<'_>) -> Reason {
+/// The reason a denying rule gives at the instant of the question; `word` is what it says then.
+pub(crate) fn reason(scene: &Scene<'_>, play: &InPlay<'_>, word: Stretch) -> Reason {
     let now = scene.now;
-    let word = judge::denies(scene, play, now);
     let clears_at = timing::first_allowed(scene, std::slice::from_ref(play), &[word], now);
     let rule = play.rule;
     // If only a promised frequency stands in the way, that is the reason, not the want of a consent.
-    if !judge::denies_if(scene, play, Promise::LookedPast, &|_| true, now).holds {
+    if scene.promised && !judge::denies_if(scene, play, Promise::LookedPast, &|_| true, now).holds {
         let source = Source::BuiltIn(&builtin::PROMISE, Some(rule.jurisdiction));
         let detail = format!("It is what rule {} rests on.", rule.id);
         return Reason { family: Family::Cap, source, detail, clears_at };
@@ -31,7 +31,7 @@ fn detail(scene: &Scene<'_>, play: &InPlay<'_>) -> String {
     match &play.rule.body {
         Body::Hours { week, dates, zone } => {
             let fixed = zone.map(|zone| [zone]);
-            let zones = fixed.as_ref().map_or(&*play.zones, |zone| &zone[..]);
+            let zones = fixed.as_ref().map_or(play.zones.as_slice(), |zone| &zone[..]);
             in_first(
                 zones,
                 |zone| hours::closed(week, dates, &[zone], now).holds,

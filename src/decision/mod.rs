@@ -10,6 +10,7 @@ mod caps;
 mod consent;
 mod evidence;
 mod explain;
+mod grounds;
 mod hours;
 mod judge;
 mod reason;
@@ -27,10 +28,10 @@ pub use evidence::{Evidence, Lists, Look, NoLists};
 pub use reason::{BuiltIn, Decision, ListUsed, Obligation, Reason, Source, Verdict, Warning};
 pub use windows::{Opening, openings};
 
-use crate::contact::Purpose;
 use crate::law::{Body, Family, Law, Rule};
-use crate::place::{self, Location, Number, NumberError, NumberType, Place, Plausible, Resolution, Zones};
+use crate::place::{self, Location, Number, NumberError, NumberType, Zones};
 use crate::time::Instant;
+use grounds::Grounds;
 use scene::{InPlay, Scene};
 use stretch::Stretch;
 
@@ -87,17 +88,16 @@ pub fn decide(question: &Question<'_>) -> Decision {
         line_types: evidence.line_types(resolution.certain_line, postures.stored_facts_only),
         legal_forms: evidence.legal_forms(),
         form_open: evidence.form_open(postures.stored_facts_only),
+        promised: evidence.promised(),
     };
-    let grounds = Grounds::of(&scene, &resolution, recorded.as_ref());
-    let plays = in_play(&scene, &grounds);
+    let Grounds { jurisdictions, zones, packs, mut reasons } = Grounds::of(&scene, &resolution, recorded.as_ref());
+    let nowhere = Zones::new();
+    let plays = in_play(&scene, &packs, &nowhere);
     let words: SmallVec<[Stretch; 24]> = plays.iter().map(|play| judge::denies(&scene, play, now)).collect();
 
-    let mut reasons = grounds.reasons;
-    for (play, word) in plays.iter().zip(&words) {
-        if word.holds {
-            reasons.push(explain::reason(&scene, play));
-        }
-    }
+    let denying = plays.iter().zip(&words).filter(|(_, word)| word.holds);
+    reasons.reserve(denying.clone().count());
+    reasons.extend(denying.map(|(play, word)| explain::reason(&scene, play, *word)));
     let mut decision = Decision {
         verdict: if reasons.is_empty() { Verdict::Allow } else { Verdict::Deny },
         reasons: Vec::new(),
@@ -106,8 +106,8 @@ pub fn decide(question: &Question<'_>) -> Decision {
         retry_at: None,
         valid_until: None,
         number_type: Some(resolution.number_type),
-        jurisdictions: grounds.jurisdictions,
-        zones: grounds.zones,
+        jurisdictions,
+        zones,
         lists: lists_used(&scene, &plays),
         evaluated_at: now,
     };
@@ -172,16 +172,6 @@ fn refused(rule: &'static BuiltIn, detail: String, number_type: Option<NumberTyp
     }
 }
 
-const fn no_place(why: place::NoPlaceReason) -> &'static str {
-    match why {
-        place::NoPlaceReason::TollFree => "It is toll-free.",
-        place::NoPlaceReason::Personal => "It is a personal number, which follows its user.",
-        place::NoPlaceReason::Global => "It is of a satellite or other network without a country.",
-        place::NoPlaceReason::Premium => "It is a premium-rate number.",
-        place::NoPlaceReason::Service => "It is of government or carriers among themselves.",
-    }
-}
-
 /// The reason that stands where a place has no law.
 #[must_use]
 pub fn no_pack(place: place::Jurisdiction) -> Reason {
@@ -198,109 +188,22 @@ fn own(rule: &'static BuiltIn, detail: String) -> Reason {
     Reason { family: rule.family, source: Source::BuiltIn(rule, None), detail, clears_at: None }
 }
 
-/// Whose law applies in which zones, and what stands against the contact before any rule is asked.
-struct Grounds {
-    jurisdictions: SmallVec<[place::Jurisdiction; 4]>,
-    zones: SmallVec<[crate::time::ZoneId; 4]>,
-    /// Packs in play, each with the zones of all places under it.
-    packs: SmallVec<[(u16, Zones); 4]>,
-    reasons: Vec<Reason>,
-}
-
-impl Grounds {
-    fn of(scene: &Scene<'_>, resolution: &Resolution, recorded: Option<&Resolution>) -> Self {
-        let mut grounds = Self {
-            jurisdictions: SmallVec::new(),
-            zones: SmallVec::new(),
-            packs: SmallVec::new(),
-            reasons: Vec::new(),
-        };
-        let emergency = scene.attempt.purpose == Purpose::Emergency;
-        if resolution.number_type == NumberType::Premium {
-            grounds.reasons.push(own(&builtin::PREMIUM, String::new()));
-        }
-        let places = match &resolution.plausible {
-            Plausible::Nowhere(why) => {
-                if !emergency && grounds.reasons.is_empty() {
-                    grounds.reasons.push(own(&builtin::NO_PLACE, no_place(*why).to_owned()));
-                }
-                return grounds;
-            }
-            places => places,
-        };
-        let mut missing: SmallVec<[place::Jurisdiction; 4]> = SmallVec::new();
-        let mut unreviewed: SmallVec<[place::Jurisdiction; 4]> = SmallVec::new();
-        for place in places.iter() {
-            grounds.jurisdictions.push(place.jurisdiction);
-        }
-        let also = recorded.iter().flat_map(|recorded| recorded.plausible.iter());
-        for place in also.clone() {
-            if !grounds.jurisdictions.contains(&place.jurisdiction) {
-                grounds.jurisdictions.push(place.jurisdiction);
-            }
-        }
-        for place in places.iter().chain(also) {
-            let chain = scene.law.chain(place.jurisdiction);
-            if !chain.covered {
-                missing.push(place.jurisdiction);
-            } else if !chain.reviewed {
-                unreviewed.push(place.jurisdiction);
-            }
-            grounds.add(place, &chain.packs);
-        }
-        if !missing.is_empty() && !emergency {
-            grounds.reasons.push(own(&builtin::NO_PACK, format!("Without rules: {}.", listed(&missing))));
-        }
-        if !unreviewed.is_empty() && scene.attempt.purpose == Purpose::Marketing {
-            grounds.reasons.push(own(&builtin::UNREVIEWED, format!("Never reviewed: {}.", listed(&unreviewed))));
-        }
-        grounds
-    }
-
-    fn add(&mut self, place: &Place, packs: &[u16]) {
-        unite(&mut self.zones, &place.zones);
-        for pack in packs {
-            match self.packs.iter_mut().find(|(index, _)| index == pack) {
-                Some((_, zones)) => unite(zones, &place.zones),
-                None => self.packs.push((*pack, place.zones.clone())),
-            }
-        }
-    }
-}
-
-fn unite(zones: &mut Zones, more: &Zones) {
-    for zone in more {
-        if !zones.contains(zone) {
-            zones.push(*zone);
-        }
-    }
-}
-
-/// At most a dozen names, and how many more.
-fn listed(places: &[place::Jurisdiction]) -> String {
-    let mut names: Vec<_> = places.iter().take(12).map(ToString::to_string).collect();
-    if places.len() > names.len() {
-        names.push(format!("and {} more", places.len() - names.len()));
-    }
-    names.join(", ")
-}
-
 /// The rules that are about this attempt, each narrowed to it.
-fn in_play<'a>(scene: &Scene<'a>, grounds: &Grounds) -> SmallVec<[InPlay<'a>; 24]> {
-    let mut plays = SmallVec::new();
+fn in_play<'a>(scene: &Scene<'a>, packs: &'a [(u16, Zones)], nowhere: &'a Zones) -> SmallVec<[InPlay<'a>; 24]> {
     let law: &'a Law = scene.law;
-    for (index, zones) in &grounds.packs {
-        let Some(pack) = law.pack(*index) else { continue };
-        for rule in pack.rules_for(scene.attempt.channel, scene.attempt.purpose) {
-            plays.extend(narrow(scene, rule, zones));
-        }
+    let rules = |index: u16| {
+        law.pack(index).map_or(&[][..], |pack| pack.rules_for(scene.attempt.channel, scene.attempt.purpose))
+    };
+    let mut plays = SmallVec::with_capacity(packs.iter().map(|(index, _)| rules(*index).len()).sum::<usize>() + 1);
+    for (index, zones) in packs {
+        plays.extend(rules(*index).iter().filter_map(|rule| narrow(scene, rule, zones)));
     }
     // Whatever the packs of a place say of opt-outs, or fail to say: one that stands is honoured.
-    plays.extend(narrow(scene, builtin::opt_out(), &Zones::new()));
+    plays.extend(narrow(scene, builtin::opt_out(), nowhere));
     plays
 }
 
-fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &Zones) -> Option<InPlay<'a>> {
+fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &'a Zones) -> Option<InPlay<'a>> {
     let technologies = scene.reach(&rule.applies);
     if technologies.is_empty() || !scene.chosen(rule) {
         return None;
@@ -319,7 +222,7 @@ fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &Zones) -> Option<I
         _ if scene.form_open => None,
         _ => Some(scene.legal_forms),
     };
-    Some(InPlay { rule, zones: zones.clone(), technologies, listing, forms })
+    Some(InPlay { rule, zones, technologies, listing, forms })
 }
 
 fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {

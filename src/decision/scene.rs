@@ -20,6 +20,8 @@ pub(crate) struct Scene<'a> {
     pub line_types: Set<LineType>,
     /// Every form anybody named.
     pub legal_forms: Set<LegalForm>,
+    /// Whether any consent promised a frequency.
+    pub promised: bool,
     /// Whether the form may be none of them: nobody named one, or only an untrusted word did.
     pub form_open: bool,
 }
@@ -27,8 +29,8 @@ pub(crate) struct Scene<'a> {
 /// A rule in play: what narrows it to this question, worked out once.
 pub(crate) struct InPlay<'a> {
     pub rule: &'a std::sync::Arc<Rule>,
-    /// Every plausible zone of the places whose law it is.
-    pub zones: Zones,
+    /// Every plausible zone of the places whose law it is: of several that show one clock the first.
+    pub zones: &'a Zones,
     /// The technologies for which it must let the attempt pass.
     pub technologies: Set<Technology>,
     /// What is known of its registry, where it is about one.

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::law::{Body, Law};
-use crate::place::{Place, Zones};
+use crate::place::Place;
 use crate::time::Instant;
 
 use super::attempt::{Attempt, Postures};
@@ -42,6 +42,7 @@ pub fn openings(
         line_types: evidence.line_types(None, postures.stored_facts_only),
         legal_forms: evidence.legal_forms(),
         form_open: evidence.form_open(postures.stored_facts_only),
+        promised: evidence.promised(),
     };
     let plays = clock_rules(&scene, places);
     let mut found: Vec<Opening> = Vec::new();
@@ -65,7 +66,7 @@ pub fn openings(
     found
 }
 
-fn clock_rules<'a>(scene: &Scene<'a>, places: &[Place]) -> SmallVec<[InPlay<'a>; 8]> {
+fn clock_rules<'a>(scene: &Scene<'a>, places: &'a [Place]) -> SmallVec<[InPlay<'a>; 8]> {
     let mut plays: SmallVec<[InPlay<'a>; 8]> = SmallVec::new();
     let law: &'a Law = scene.law;
     for place in places {
@@ -73,8 +74,7 @@ fn clock_rules<'a>(scene: &Scene<'a>, places: &[Place]) -> SmallVec<[InPlay<'a>;
             let Some(pack) = law.pack(*index) else { continue };
             for rule in pack.rules_for(scene.attempt.channel, scene.attempt.purpose) {
                 if matches!(rule.body, Body::Hours { .. } | Body::Holidays(_) | Body::Inconvenient) {
-                    let zones: Zones = place.zones.clone();
-                    plays.extend(narrow(scene, rule, &zones));
+                    plays.extend(narrow(scene, rule, &place.zones));
                 }
             }
         }

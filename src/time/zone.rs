@@ -4,7 +4,7 @@
 //! changes. A sorted table answers both with one search; the rules behind it stay the library's.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::Instant;
 
@@ -39,6 +39,19 @@ impl ZoneId {
             None => zones.by_name.get(*zones.folded.get(&name.to_ascii_lowercase())?).copied(),
         };
         id.map(Self)
+    }
+
+    /// A number of its own for each zone, from 0 without gaps.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The same number for zones that show the same time at every instant that is looked at (`America/Detroit` and
+    /// `America/New_York`), and different ones for all others.
+    #[must_use]
+    pub fn clock(self) -> u16 {
+        zones().list.get(usize::from(self.0)).map_or(self.0, |zone| zone.table().clock)
     }
 
     /// The IANA name.
@@ -87,7 +100,7 @@ impl std::fmt::Debug for ZoneId {
 }
 
 /// A stretch of time in which a zone keeps one offset: from `from`, until just before `until`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Regime {
     /// Local time minus UTC, in milliseconds.
     pub offset_millis: i64,
@@ -161,16 +174,35 @@ pub(crate) fn day_of(date: jiff::civil::Date) -> i32 {
 
 struct Zone {
     name: &'static str,
-    table: OnceLock<Vec<Regime>>,
+    number: u16,
+    table: OnceLock<Table>,
+}
+
+/// The stretches of a zone, and the number of the first zone read that has the very same.
+struct Table {
+    regimes: Vec<Regime>,
+    clock: u16,
 }
 
 impl Zone {
+    fn table(&self) -> &Table {
+        self.table.get_or_init(|| {
+            let regimes = regimes(self.name);
+            let mut clocks = CLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
+            let clock = *clocks.entry(regimes.clone()).or_insert(self.number);
+            Table { regimes, clock }
+        })
+    }
+
     fn regime(&self, at: Instant) -> Regime {
-        let table = self.table.get_or_init(|| regimes(self.name));
+        let table = &self.table().regimes;
         let index = table.partition_point(|regime| regime.until <= at);
         table.get(index).or(table.last()).copied().unwrap_or(Regime::UTC)
     }
 }
+
+/// By its stretches, the number of the first zone read that has them.
+static CLOCKS: Mutex<BTreeMap<Vec<Regime>, u16>> = Mutex::new(BTreeMap::new());
 
 /// Reads one zone's stretches from the library. An unreadable zone cannot occur: names come from the same database.
 fn regimes(name: &str) -> Vec<Regime> {
@@ -209,7 +241,11 @@ fn zones() -> &'static Zones {
         Zones {
             by_name: names.iter().enumerate().map(|(i, name)| (*name, index(i))).collect(),
             folded: names.iter().map(|name| (name.to_ascii_lowercase(), *name)).collect(),
-            list: names.into_iter().map(|name| Zone { name, table: OnceLock::new() }).collect(),
+            list: names
+                .into_iter()
+                .zip(0..)
+                .map(|(name, number)| Zone { name, number, table: OnceLock::new() })
+                .collect(),
         }
     })
 }
@@ -252,6 +288,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn one_clock_is_one_number() {
+        let clock = |name: &str| ZoneId::by_name(name).unwrap().clock();
+        assert_eq!(clock("America/Detroit"), clock("America/New_York"));
+        assert_eq!(clock("Europe/Berlin"), clock("Europe/Stockholm"));
+        // Indiana changed its clocks only from 2006 on; Phoenix never did.
+        assert_ne!(clock("America/Indiana/Indianapolis"), clock("America/New_York"));
+        assert_ne!(clock("America/Phoenix"), clock("America/Denver"));
     }
 
     #[test]
