@@ -1,7 +1,9 @@
 //! Check over gRPC beside an empty tonic call with messages of the same size, under the same load, in one run: dry run,
 //! and with reservation on the embedded store, beside that store's raw durable commits.
 //!
-//! Server and load generator share the machine. `RINGFENCE_BENCH_SECONDS` sets the length of each round (default 3).
+//! Server and load generator share the machine, so the generator does the same little for either call: it sends bytes
+//! made beforehand and takes bytes back, of which it reads every sixty-fourth answer. `RINGFENCE_BENCH_SECONDS` sets the
+//! length of each round (default 3); a name (`empty`, `dry`, `reserve`) as argument runs that one alone.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a benchmark")]
 
 use std::convert::Infallible;
@@ -12,9 +14,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant as Clock};
 
 use prost::Message as _;
+use prost::bytes::{Buf as _, BufMut as _, Bytes};
 use ringfence::access::{Caller, Role};
 use ringfence::proto::v1;
-use ringfence::proto::v1::check_service_client::CheckServiceClient;
 use ringfence::service::{Calls, now, routes};
 use ringfence::store::{Event, Key, Shard, Version, Write, WriterId};
 use tonic::body::Body;
@@ -140,18 +142,58 @@ fn request(number: u64, dry_run: bool) -> v1::CheckRequest {
     request
 }
 
-async fn check(channel: Channel, number: u64, dry_run: bool) {
-    let answer = CheckServiceClient::new(channel).check(request(number, dry_run)).await.unwrap().into_inner();
-    assert_eq!(answer.decision.unwrap().verdict(), v1::Verdict::Allow);
+/// Messages as the bytes they are.
+#[derive(Clone, Copy)]
+struct Raw;
+
+impl tonic::codec::Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+    fn decoder(&mut self) -> Self {
+        *self
+    }
 }
 
-async fn empty(channel: Channel, blob: Blob) {
+impl tonic::codec::Encoder for Raw {
+    type Item = Bytes;
+    type Error = tonic::Status;
+    fn encode(&mut self, item: Bytes, to: &mut tonic::codec::EncodeBuf<'_>) -> Result<(), tonic::Status> {
+        to.put(item);
+        Ok(())
+    }
+}
+
+impl tonic::codec::Decoder for Raw {
+    type Item = Bytes;
+    type Error = tonic::Status;
+    fn decode(&mut self, from: &mut tonic::codec::DecodeBuf<'_>) -> Result<Option<Bytes>, tonic::Status> {
+        Ok(Some(from.copy_to_bytes(from.remaining())))
+    }
+}
+
+async fn ask(channel: Channel, path: &'static str, message: Bytes) -> Bytes {
     let mut grpc = tonic::client::Grpc::new(channel);
     grpc.ready().await.unwrap();
-    let path = http::uri::PathAndQuery::from_static("/bench.Empty/Call");
-    let codec: ProstCodec<Blob, Blob> = ProstCodec::default();
-    let answer = grpc.unary(tonic::Request::new(blob), path, codec).await.unwrap();
-    std::hint::black_box(answer.into_inner());
+    let path = http::uri::PathAndQuery::from_static(path);
+    grpc.unary(tonic::Request::new(message), path, Raw).await.unwrap().into_inner()
+}
+
+async fn check(channel: Channel, template: &[u8], number: u64) {
+    // `number` is field 1: tag, length, then twelve characters whose last seven tell the numbers apart.
+    let mut message = template.to_vec();
+    message[7..14].copy_from_slice(format!("{:07}", 2_000_000 + number % 1_000_000).as_bytes());
+    let answer = ask(channel, "/ringfence.v1.CheckService/Check", message.into()).await;
+    if number % 64 == 0 {
+        let answer = v1::CheckResponse::decode(answer).unwrap();
+        let decision = answer.decision.unwrap();
+        assert_eq!(decision.verdict(), v1::Verdict::Allow);
+        assert!(decision.number.ends_with(&format!("{:07}", 2_000_000 + number % 1_000_000)));
+    }
 }
 
 /// Durable compare-and-sets a second of the bare store, as many writers as the load has calls in flight.
@@ -204,6 +246,12 @@ fn line(what: &str, measured: &Measured, beside: Option<&Measured>) {
     );
 }
 
+/// Whether the arguments ask for this load: all, where they name none.
+fn wanted(name: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).peekable();
+    words.peek().is_none() || words.any(|word| word == name)
+}
+
 fn main() {
     let seconds: f64 = std::env::var("RINGFENCE_BENCH_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(3.0);
     let server = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -238,17 +286,35 @@ fn main() {
     });
     client.block_on(async {
         let (ours, theirs) = (connect(address).await, connect(empty_address).await);
-        let blob = Blob { bytes: vec![7; asked_bytes] };
+        let blob = Bytes::from(Blob { bytes: vec![7; asked_bytes] }.encode_to_vec());
+        let template = |dry_run| -> Arc<[u8]> { request(0, dry_run).encode_to_vec().into() };
+        let (dry_run, reserve) = (template(true), template(false));
         for round in 1..=ROUNDS {
             println!("round {round}");
-            let blob = blob.clone();
-            let base = load(&theirs, seconds, move |channel, _| empty(channel, blob.clone())).await;
-            line("empty call", &base, None);
-            let dry = load(&ours, seconds, |channel, number| check(channel, number, true)).await;
-            line("Check, dry run", &dry, Some(&base));
-            let offset = round as u64 * 200_000;
-            let reserved = load(&ours, seconds, move |channel, n| check(channel, n + offset, false)).await;
-            line("Check with reservation, embedded", &reserved, Some(&base));
+            let (blob, dry_run, reserve) = (blob.clone(), Arc::clone(&dry_run), Arc::clone(&reserve));
+            let base = load(&theirs, seconds, move |channel, _| {
+                let blob = blob.clone();
+                async move {
+                    std::hint::black_box(ask(channel, "/bench.Empty/Call", blob).await);
+                }
+            });
+            let base = if wanted("empty") { Some(base.await) } else { None };
+            base.iter().for_each(|base| line("empty call", base, None));
+            if wanted("dry") {
+                let ask = move |channel, number| {
+                    let template = Arc::clone(&dry_run);
+                    async move { check(channel, &template, number).await }
+                };
+                line("Check, dry run", &load(&ours, seconds, ask).await, base.as_ref());
+            }
+            if wanted("reserve") {
+                let offset = round as u64 * 200_000;
+                let ask = move |channel, number| {
+                    let template = Arc::clone(&reserve);
+                    async move { check(channel, &template, number + offset).await }
+                };
+                line("Check with reservation, embedded", &load(&ours, seconds, ask).await, base.as_ref());
+            }
         }
         let raw = commits(&durable.store, seconds).await;
         println!("raw durable commits of the store  {raw:>8.0}/s");
