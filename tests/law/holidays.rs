@@ -29,9 +29,7 @@ fn theirs() -> BTreeMap<Id, BTreeMap<Date, String>> {
     let mut all: BTreeMap<Id, BTreeMap<Date, String>> = BTreeMap::new();
     for row in rows(include_str!("holidays/reference.tsv")) {
         let [pack, calendar, date, name] = row[..] else { panic!("{row:?}") };
-        all.entry((pack.to_owned(), calendar.to_owned()))
-            .or_default()
-            .insert(date.parse().unwrap(), name.to_owned());
+        all.entry((pack.to_owned(), calendar.to_owned())).or_default().insert(date.parse().unwrap(), name.to_owned());
     }
     all
 }
