@@ -1,5 +1,15 @@
 //! The packs: every one loads and lints clean, every rule's own cases hold, and whole questions come out as they must.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+#[path = "law/holidays.rs"]
+mod holidays;
 
 use ringfence::engine::cases;
 use ringfence::law::{BUILT_IN, Law, lint};
