@@ -24,10 +24,10 @@ use crate::time::{Instant, ZoneId, tzdata_version};
 
 pub use built_in::BUILT_IN;
 pub use calendar::{Calendar, Entry, On, Week, open_in};
-pub use lint::{Remark, lint};
+pub use lint::{Remark, lint, nearest};
 pub use rule::{
-    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Span, Tie,
-    Trigger, Window,
+    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Series, Span,
+    Tie, Trigger, Window,
 };
 
 /// A fault of a pack's text: where it is and what is wrong.
@@ -171,6 +171,12 @@ impl Pack {
         let rest = self.text.get(start..).unwrap_or("");
         let after = rest.get(2..).and_then(|rest| rest.find("\n[[rule]]\n")).map_or(rest.len(), |at| at + 3);
         rest.get(..after).unwrap_or(rest).trim_end()
+    }
+
+    /// The line on which some words of its text stand first; 1 where they stand nowhere.
+    pub(crate) fn line_of(&self, words: &str) -> usize {
+        let before = self.text.find(words).and_then(|at| self.text.get(..at)).unwrap_or("");
+        before.matches('\n').count() + 1
     }
 
     /// The rules that may say something about a contact of this channel and purpose.
