@@ -12,8 +12,8 @@ use crate::time::{Instant, Millis, ZoneId, day_of};
 
 use super::calendar::{Calendar, Entry, On, Week};
 use super::rule::{
-    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Series, Span,
-    Tie, Trigger, Window,
+    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Series, Span, Tie,
+    Trigger, Window,
 };
 use super::text::{
     AppliesText, CalendarText, CountsText, ExemptionText, HeadText, NeedsText, PackText, RuleText, Words,

@@ -44,9 +44,11 @@ mod tests {
 
     #[test]
     fn a_letter_more_less_or_other_is_one_step() {
-        let of = |one: &str, other: &str| {
-            distance(&one.chars().collect::<Vec<_>>(), &other.chars().collect::<Vec<_>>())
-        };
-        assert_eq!((of("", "abc"), of("abc", "abc"), of("abc", "abd"), of("abc", "ab"), of("kitten", "sitting")), (3, 0, 1, 1, 3));
+        let of =
+            |one: &str, other: &str| distance(&one.chars().collect::<Vec<_>>(), &other.chars().collect::<Vec<_>>());
+        assert_eq!(
+            (of("", "abc"), of("abc", "abc"), of("abc", "abd"), of("abc", "ab"), of("kitten", "sitting")),
+            (3, 0, 1, 1, 3)
+        );
     }
 }

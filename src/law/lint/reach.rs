@@ -52,7 +52,9 @@ fn never_denies(rule: &Rule) -> Option<String> {
         Body::Holidays(calendar) if calendar.dates().next().is_none() => {
             Some(format!("its calendar `{}` holds no date", calendar.name))
         }
-        Body::Cap { counts, .. } if !counts.only.is_empty() && counts.only.iter().all(|o| counts.except.contains(o)) => {
+        Body::Cap { counts, .. }
+            if !counts.only.is_empty() && counts.only.iter().all(|o| counts.except.contains(o)) =>
+        {
             said("`only` and `except` leave no outcome to count")
         }
         Body::Minor { under: 0 } => said("nobody is under 0"),
@@ -100,9 +102,16 @@ fn free_band(bands: &[Band]) -> Option<String> {
 
 fn exemptions(rule: &Rule, found: &mut Found<'_>) {
     for (index, exemption) in rule.unless.iter().enumerate() {
-        let named = if exemption.note.is_empty() { format!("number {}", index + 1) } else { format!("“{}”", exemption.note) };
+        let named = if exemption.note.is_empty() {
+            format!("number {}", index + 1)
+        } else {
+            format!("“{}”", exemption.note)
+        };
         if always(rule, exemption) {
-            found.of(rule, &format!("the exemption {named} always applies, so the rule is never reached: narrow one of them"));
+            found.of(
+                rule,
+                &format!("the exemption {named} always applies, so the rule is never reached: narrow one of them"),
+            );
         } else if let Some(why) = never(rule, exemption) {
             found.of(rule, &format!("the exemption {named} can never apply: {why}"));
         }
@@ -175,6 +184,8 @@ fn is_as_strong(given: &Needs, needed: &Needs) -> bool {
 /// Whether one rule says all that the other says, of all that it is about, whenever it is in force.
 fn shadows(one: &Rule, other: &Rule) -> bool {
     covers(&one.applies, &other.applies)
+        // Of two versions of one provision the time axis is told, not this.
+        && !one.series.replaces.contains(&other.id)
         && one.from <= other.from
         && other.until <= one.until
         && one.posture == other.posture

@@ -37,7 +37,11 @@ fn seam(pack: &Pack, earlier: &Rule, later: &Rule, found: &mut Found<'_>) {
     if earlier.until == Instant::FAR {
         found.of(
             later,
-            &format!("it replaces `{}`, which has no `effective.until`: both hold from {}", earlier.id, day(later.from)),
+            &format!(
+                "it replaces `{}`, which has no `effective.until`: both hold from {}",
+                earlier.id,
+                day(later.from)
+            ),
         );
         return;
     }

@@ -26,10 +26,16 @@ fn calendars(pack: &Pack, found: &mut Found<'_>) {
             _ => false,
         });
         if !read {
-            found.at(line, format!("[calendar.{name}] is declared but no rule reads it: name it in a rule or take it out"));
+            found.at(
+                line,
+                format!("[calendar.{name}] is declared but no rule reads it: name it in a rule or take it out"),
+            );
         }
         for day in calendar.idle() {
-            found.at(line, format!("[calendar.{name}] `{day}` never falls, or only on days already listed: take it out"));
+            found.at(
+                line,
+                format!("[calendar.{name}] `{day}` never falls, or only on days already listed: take it out"),
+            );
         }
     }
 }
@@ -83,7 +89,10 @@ fn postures(law: &Law, pack: &Pack, found: &mut Found<'_>) {
             // Words and record terms have no cases that could choose it.
             let caseless = matches!(rule.body, Body::Retention { .. } | Body::Keywords { .. });
             if !caseless && !pack.cases.iter().any(|case| chosen(&case)) {
-                found.of(rule, &format!("no case of it chooses its posture `{name}`: add one with `postures = [\"{name}\"]`"));
+                found.of(
+                    rule,
+                    &format!("no case of it chooses its posture `{name}`: add one with `postures = [\"{name}\"]`"),
+                );
             }
         }
     }
@@ -106,7 +115,10 @@ fn lists(law: &Law, pack: &Pack, found: &mut Found<'_>) {
             if !read.contains(list) && !list.starts_with("tenant.") {
                 let meant = nearest(list, read.iter().copied());
                 let meant = meant.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
-                found.at(case.line, format!("a case of `{}` asks the list `{list}`, which no rule here reads{meant}", case.rule));
+                found.at(
+                    case.line,
+                    format!("a case of `{}` asks the list `{list}`, which no rule here reads{meant}", case.rule),
+                );
             }
         }
     }
@@ -129,7 +141,10 @@ fn parts(pack: &Pack, rule: &Rule, found: &mut Found<'_>) {
                 };
                 if dates.iter().take(index).any(|earlier| same(&earlier)) {
                     let name = &entry.calendar.name;
-                    found.of(rule, &format!("its second `dates` entry for `{name}` is never read: the first one decides"));
+                    found.of(
+                        rule,
+                        &format!("its second `dates` entry for `{name}` is never read: the first one decides"),
+                    );
                 }
             }
         }
@@ -163,7 +178,10 @@ fn words(pack: &Pack, rule: &Rule, lists: [&[Box<str>]; 3], found: &mut Found<'_
     }
     for word in lists.into_iter().flatten() {
         if !seen.insert(word.to_lowercase()) {
-            found.of(rule, &format!("the word `{word}` is listed already, in this rule or an earlier one: take one out"));
+            found.of(
+                rule,
+                &format!("the word `{word}` is listed already, in this rule or an earlier one: take one out"),
+            );
         }
     }
 }
