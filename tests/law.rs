@@ -1,5 +1,12 @@
 //! The packs: every one loads and lints clean, every rule's own cases hold, and whole questions come out as they must.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 #[path = "law/diff.rs"]
 mod diff;
@@ -7,6 +14,8 @@ mod diff;
 mod lint_of_bad_packs;
 #[path = "law/overview.rs"]
 mod overview;
+#[path = "law/rows.rs"]
+mod rows;
 
 use ringfence::engine::cases;
 use ringfence::law::{BUILT_IN, Law, lint};
