@@ -10,6 +10,8 @@
 
 #[path = "law/diff.rs"]
 mod diff;
+#[path = "law/duties.rs"]
+mod duties;
 #[path = "law/lint.rs"]
 mod lint_of_bad_packs;
 #[path = "law/overview.rs"]

@@ -1,8 +1,10 @@
 //! What a schema cannot say of a set of packs.
 //!
-//! Promises: a set without remarks is cited, dated and shown by cases; every rule of it can be reached; everything it
-//! declares is read by something; and the versions of one provision meet on the time axis without a gap or an overlap
-//! that nobody gave a reason for. Guarded by `tests/law/lint.rs`, which feeds it a bad pack for each clause.
+//! Promises: a set without remarks is cited, dated (by the day of its review, and by a first day wherever one version
+//! follows another; a rule without one holds at every earlier instant) and shown by cases; every rule of it can be
+//! reached; everything it declares is read by something; and the versions of one provision meet on the time axis without
+//! a gap or an overlap that nobody gave a reason for. Guarded by `tests/law/lint.rs`, which feeds it a bad pack for each
+//! clause.
 
 mod cited;
 mod near;

@@ -47,6 +47,8 @@ impl Asked {
 pub struct Row {
     /// Its code.
     pub jurisdiction: String,
+    /// The file of its pack.
+    pub file: String,
     /// Its name, with the further places its pack covers.
     pub name: String,
     /// Hours of sales calls dialled by hand to consumers: Monday to Friday, Saturday, Sunday, closed dates.
@@ -97,13 +99,15 @@ impl Overview {
         );
         out.push_str("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
         for row in &self.rows {
-            let cells = [&row.jurisdiction, &row.name].into_iter().chain(&row.hours);
-            let cells =
-                cells.chain([&row.caps, &row.lists]).chain(&row.consent).chain([&row.reviewed, &row.confidence]);
-            for cell in cells {
-                out.push_str("| ");
-                out.push_str(&cell.replace('|', "\\|"));
-                out.push(' ');
+            // Built-in packs stand beside the text.
+            let code = match row.file.contains('/') {
+                true => row.jurisdiction.clone(),
+                false => format!("[{}]({})", row.jurisdiction, row.file),
+            };
+            let cells = [&code, &row.name].into_iter().chain(&row.hours);
+            let cells = cells.chain([&row.caps, &row.lists]).chain(&row.consent);
+            for cell in cells.chain([&row.reviewed, &row.confidence]) {
+                out.push_str(&format!("| {} ", cell.replace('|', "\\|")));
             }
             out.push_str(&format!("| {} |\n", row.rules));
         }
@@ -152,6 +156,7 @@ fn row(law: &Law, pack: &Pack, day: Date) -> Row {
     let least = pack.rules.iter().map(|rule| rule.confidence).max();
     Row {
         jurisdiction: pack.jurisdiction().to_string(),
+        file: pack.file.to_string(),
         name: format!("{}{also}", pack.title()),
         hours: hours(&rules),
         caps: caps(&rules),

@@ -103,7 +103,9 @@ fn what_was_mistyped_is_told_with_what_was_meant() {
 #[test]
 fn the_overview_has_a_row_a_jurisdiction() {
     let home = Home::new();
-    home.run(&["law", "show", "--overview"]).quietly(0).says(&["| US-FL | Florida | 08:00-20:00 |", "On 20"]);
+    home.run(&["law", "show", "--overview"])
+        .quietly(0)
+        .says(&["| [US-FL](us-fl.toml) | Florida | 08:00-20:00 |", "On 20"]);
     let ran = home.run(&["law", "show", "--overview", "--at=2026-08-10", "--json"]).quietly(0);
     let json = ran.json();
     assert_eq!(json["day"], "2026-08-10");

@@ -114,7 +114,7 @@ fn told(changes: &[Change<'_>], packs: &[&Pack], from: Date, to: Date) -> String
             }
         };
         out.push_str(&format!("\n  {line}\n"));
-        for text in [Some(&rule.summary), Some(&rule.citation), why(change.event)].into_iter().flatten() {
+        for text in [Some(&*rule.summary), Some(&*rule.citation), why(change.event)].into_iter().flatten() {
             out.push_str(&format!("            {}\n", folded(text, 12, 12)));
         }
     }
@@ -130,10 +130,10 @@ fn told(changes: &[Change<'_>], packs: &[&Pack], from: Date, to: Date) -> String
 }
 
 /// What the pack says of a seam in its series.
-fn why<'a>(event: Event<'a>) -> Option<&'a Box<str>> {
+fn why(event: Event<'_>) -> Option<&str> {
     match event {
-        Event::Ended(rule) => rule.series.ends.as_ref(),
-        Event::Began(rule) => rule.series.gap.as_ref().or(rule.series.overlap.as_ref()),
+        Event::Ended(rule) => rule.series.ends.as_deref(),
+        Event::Began(rule) => rule.series.gap.as_deref().or(rule.series.overlap.as_deref()),
         Event::Replaced { .. } => None,
     }
 }

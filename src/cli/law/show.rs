@@ -72,7 +72,7 @@ fn overview(law: &Law, at: Option<Date>, global: &Global) -> Result<(), Error> {
         let [weekdays, saturday, sunday, holidays] = &row.hours;
         let [call, recorded, text] = &row.consent;
         serde_json::json!({
-            "jurisdiction": row.jurisdiction, "name": row.name,
+            "jurisdiction": row.jurisdiction, "file": row.file, "name": row.name,
             "hours": {"mondayToFriday": weekdays, "saturday": saturday, "sunday": sunday, "holidays": holidays},
             "caps": row.caps, "lists": row.lists,
             "consent": {"callByHand": call, "recordedCall": recorded, "textByMachine": text},
@@ -209,8 +209,8 @@ fn one_rule(
         row("law", message.citation.clone()),
         row("checked", word(message.confidence().as_str_name(), "CONFIDENCE_")),
     ];
-    let from =
-        first_day(pack, rule).map_or_else(|| "ever: no first day stands in the pack".to_owned(), |d| d.to_string());
+    let from = first_day(pack, rule)
+        .map_or_else(|| "no first day in the pack: every earlier instant too".to_owned(), |d| d.to_string());
     rows.push(row("from", from));
     if let Some(day) = last_day(pack, rule) {
         rows.push(row("until", format!("{day} (last day)")));
