@@ -1,6 +1,8 @@
 //! `ringfence law`: the rules in force, and their tests.
 
 mod calendar;
+mod diff;
+mod names;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ pub enum Command {
     Test(TestArgs),
     /// Show the packs, one pack, or one rule
     Show(show::Args),
+    /// Show what changed between two days, or from one set of packs to another
+    Diff(diff::Args),
     /// Show the open hours of the coming days for one place and purpose
     Calendar(Box<calendar::Args>),
 }
@@ -44,6 +48,9 @@ impl Packs {
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Look for what a reviewer should mend in the packs",
+    long_about = "Look for what a reviewer should mend in the packs: rules without citation, review date or cases; rules and \
+                  exemptions that can never be reached; calendars, postures, lists and words that nothing reads; gaps and \
+                  overlaps between the versions of one provision",
     after_help = "Prints FILE:LINE: REMARK, one a line. Exit status: 0 no remark, 1 remarks or faults, 2 error."
 )]
 pub struct LintArgs {
@@ -75,6 +82,7 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
         Command::Lint(args) => lint(&args, global),
         Command::Test(args) => test(&args, global),
         Command::Show(args) => show::run(&args, global).await,
+        Command::Diff(args) => diff::run(&args, global),
         Command::Calendar(args) => calendar::run(*args, global).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::law::{Applies, Body, Confidence, Family, Rule};
+use crate::law::{Applies, Body, Confidence, Family, Rule, Series};
 use crate::place::Jurisdiction;
 use crate::time::Instant;
 
@@ -85,6 +85,7 @@ pub(crate) fn opt_out() -> &'static Arc<Rule> {
             applies: Applies::default(),
             from: Instant::NEVER,
             until: Instant::FAR,
+            series: Series::default(),
             posture: None,
             off_posture: None,
             body: Body::OptOut { whatever_scope_since: None },

@@ -70,8 +70,7 @@ pub fn of_pack(law: &Law, pack: &Pack) -> Vec<Outcome> {
 
 fn of_rule(law: &Law, pack: &Pack, case: &Case) -> Outcome {
     let name = format!("{}:{} {}", pack.file, case.line, case.rule);
-    let postures =
-        Postures { chosen: case.postures.iter().map(|name| name.as_str().into()).collect(), ..Postures::default() };
+    let postures = postures_of(case);
     let failure = match law.rule(&case.rule) {
         None => Err("its rule is not in force".to_owned()),
         Some((_, rule)) => request_of(pack, rule, case).and_then(|request| {
@@ -88,6 +87,25 @@ fn of_rule(law: &Law, pack: &Pack, case: &Case) -> Outcome {
         }),
     };
     Outcome { name, why: case.why.to_string(), failure: failure.err() }
+}
+
+/// Whether the answer to a case carries its rule as an obligation or a warning. Only an ALLOW carries any: to be asked of a
+/// set without rules that deny.
+///
+/// # Errors
+/// The case cannot be read, or the set denies it.
+pub fn carries(law: &Law, pack: &Pack, case: &Case) -> Result<bool, String> {
+    let (_, rule) = law.rule(&case.rule).ok_or_else(|| "its rule is not in the set".to_owned())?;
+    let decision = ask(law, &request_of(pack, rule, case)?, &postures_of(case))?;
+    if !decision.allows() {
+        return Err(shown("the set denies it", &decision, law));
+    }
+    let warns = decision.warnings.iter().any(|warning| warning.rule_id.as_deref() == Some(&*case.rule));
+    Ok(warns || decision.obligations.iter().any(|obligation| obligation.rule.id == case.rule))
+}
+
+fn postures_of(case: &Case) -> Postures {
+    Postures { chosen: case.postures.iter().map(|name| name.as_str().into()).collect(), ..Postures::default() }
 }
 
 /// Whether a reason is this rule's: also where a promised frequency stands in its place.

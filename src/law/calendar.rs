@@ -271,6 +271,12 @@ impl Calendar {
         (expected != day).then_some(expected)
     }
 
+    /// The names of entries that close no date: they never fall, or every date of theirs is closed by another entry.
+    pub fn idle(&self) -> impl Iterator<Item = &str> {
+        let closes = |index: usize| self.days.iter().any(|(_, name)| usize::from(*name) == index);
+        self.names.iter().enumerate().filter(move |(index, _)| !closes(*index)).map(|(_, name)| &**name)
+    }
+
     /// Every closed date, in order.
     pub fn dates(&self) -> impl Iterator<Item = (Date, &str)> {
         self.days.iter().filter_map(|(day, name)| {

@@ -12,7 +12,7 @@ use crate::time::{Instant, Millis, ZoneId, day_of};
 
 use super::calendar::{Calendar, Entry, On, Week};
 use super::rule::{
-    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Span, Tie,
+    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Series, Span, Tie,
     Trigger, Window,
 };
 use super::text::{
@@ -152,6 +152,7 @@ fn rule(head: &Head, calendars: &BTreeMap<String, Arc<Calendar>>, text: &RuleTex
         applies: applies(&text.applies)?,
         from: from.map_or(Instant::NEVER, |date| head.zone.day_start(day_of(date))),
         until: until.map_or(Instant::FAR, |date| head.zone.day_start(day_of(date) + 1)),
+        series: series(text),
         posture: text.posture.as_deref().map(Into::into),
         off_posture: text.off_posture.as_deref().map(Into::into),
         body,
@@ -162,6 +163,16 @@ fn rule(head: &Head, calendars: &BTreeMap<String, Arc<Calendar>>, text: &RuleTex
         confidence,
         line,
     })
+}
+
+fn series(text: &RuleText) -> Series {
+    let words = |words: &Option<String>| words.as_deref().map(Into::into);
+    Series {
+        replaces: text.replaces.iter().flat_map(Words::iter).map(Into::into).collect(),
+        gap: words(&text.gap),
+        overlap: words(&text.overlap),
+        ends: words(&text.ends),
+    }
 }
 
 fn family(body: &Body, objection: bool) -> Family {

@@ -1,6 +1,20 @@
 //! What a schema cannot say of a set of packs.
+//!
+//! Promises: a set without remarks is cited, dated (by the day of its review, and by a first day wherever one version
+//! follows another; a rule without one holds at every earlier instant) and shown by cases; every rule of it can be
+//! reached; everything it declares is read by something; and the versions of one provision meet on the time axis without
+//! a gap or an overlap that nobody gave a reason for. Guarded by `tests/law/lint.rs`, which feeds it a bad pack for each
+//! clause.
 
-use super::{Body, Law, Pack, Rule};
+mod cited;
+mod near;
+mod reach;
+mod series;
+mod unread;
+
+use super::{Body, Law, Pack};
+
+pub use near::nearest;
 
 /// Something a reviewer should mend.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,36 +27,45 @@ pub struct Remark {
     pub message: String,
 }
 
-/// Every remark about a set: rules without a citation or summary, without a case that allows and one that denies,
-/// calendars nobody reads, packs without a review date or an opt-out rule.
+/// Every remark about a set, in the order of the packs and of their lines.
 #[must_use]
 pub fn lint(law: &Law) -> Vec<Remark> {
     law.packs().iter().flat_map(|pack| lint_pack(law, pack)).collect()
 }
 
 fn lint_pack(law: &Law, pack: &Pack) -> Vec<Remark> {
-    let mut remarks = Vec::new();
-    let mut remark = |line: usize, message: String| {
-        remarks.push(Remark { file: pack.file.to_string(), line, message });
-    };
-    if pack.reviewed().is_none() && !pack.is_policy() {
-        remark(1, "[pack] has no `reviewed` date: no marketing contact will be allowed here".to_owned());
+    let mut found = Found { file: &pack.file, remarks: Vec::new() };
+    head(law, pack, &mut found);
+    cited::look(pack, &mut found);
+    reach::look(pack, &mut found);
+    series::look(pack, &mut found);
+    unread::look(law, pack, &mut found);
+    found.remarks.sort_by_key(|remark| remark.line);
+    found.remarks
+}
+
+/// The remarks about one pack, as they are found.
+struct Found<'a> {
+    file: &'a str,
+    remarks: Vec<Remark>,
+}
+
+impl Found<'_> {
+    fn at(&mut self, line: usize, message: String) {
+        self.remarks.push(Remark { file: self.file.to_owned(), line, message });
     }
-    for rule in &pack.rules {
-        for message in lint_rule(pack, rule) {
-            remark(rule.line, format!("rule `{}`: {message}", rule.id));
-        }
+
+    fn of(&mut self, rule: &super::Rule, message: &str) {
+        self.at(rule.line, format!("rule `{}`: {message}", rule.id));
     }
-    for name in pack.calendars.keys() {
-        let is = |calendar: &super::Calendar| &*calendar.name == name.as_str();
-        let read = pack.rules.iter().any(|rule| match &rule.body {
-            Body::Holidays(calendar) => is(calendar),
-            Body::Hours { dates, .. } => dates.iter().any(|dates| is(&dates.calendar)),
-            _ => false,
-        });
-        if !read {
-            remark(1, format!("[calendar.{name}] is declared but no rule reads it"));
-        }
+}
+
+fn head(law: &Law, pack: &Pack, found: &mut Found<'_>) {
+    if pack.is_policy() {
+        return;
+    }
+    if pack.reviewed().is_none() {
+        found.at(1, "[pack] has no `reviewed` date: no marketing contact will be allowed here".to_owned());
     }
     let chain = law.chain(pack.jurisdiction());
     let opt_out = chain
@@ -50,42 +73,7 @@ fn lint_pack(law: &Law, pack: &Pack) -> Vec<Remark> {
         .iter()
         .filter_map(|i| law.pack(*i))
         .any(|pack| pack.rules.iter().any(|rule| matches!(rule.body, Body::OptOut { .. })));
-    if !opt_out && !pack.is_policy() {
-        remark(1, "neither this pack nor a wider one has an `opt_out` rule".to_owned());
+    if !opt_out {
+        found.at(1, "neither this pack nor a wider one has an `opt_out` rule".to_owned());
     }
-    remarks
-}
-
-fn lint_rule(pack: &Pack, rule: &Rule) -> Vec<String> {
-    let mut found = Vec::new();
-    if rule.citation.trim().is_empty() {
-        found.push("no citation".to_owned());
-    }
-    let sentence = rule.summary.trim();
-    if sentence.is_empty() || !sentence.ends_with('.') {
-        found.push("`summary` must be one plain sentence, ending in a full stop".to_owned());
-    }
-    for exemption in &rule.unless {
-        if exemption.note.is_empty() {
-            found.push("an `unless` entry has no `note` saying what it is".to_owned());
-        }
-    }
-    // These say nothing about a single contact that a case could show.
-    if matches!(rule.body, Body::Retention { .. } | Body::Keywords { .. }) {
-        return found;
-    }
-    let cases: Vec<_> = pack.cases.iter().filter(|case| case.rule == rule.id).collect();
-    let duty = matches!(rule.body, Body::Obligation { .. } | Body::Abandonment);
-    if duty && cases.iter().any(|case| case.denies) {
-        found.push("a duty denies nothing: its cases can only say allow".to_owned());
-    }
-    if !cases.iter().any(|case| !case.denies) {
-        found.push("no case that allows".to_owned());
-    }
-    // A declared emergency is fed in while serving: no case of a pack can declare one.
-    let fed = matches!(rule.body, Body::Emergency);
-    if !duty && !fed && !cases.iter().any(|case| case.denies) {
-        found.push("no case that denies".to_owned());
-    }
-    found
 }

@@ -7,7 +7,9 @@
 mod built_in;
 mod calendar;
 mod compile;
+mod diff;
 mod lint;
+mod overview;
 mod rule;
 mod text;
 
@@ -24,9 +26,11 @@ use crate::time::{Instant, ZoneId, tzdata_version};
 
 pub use built_in::BUILT_IN;
 pub use calendar::{Calendar, Entry, On, Week, open_in};
-pub use lint::{Remark, lint};
+pub use diff::{Change, Difference, Event, Field, between, sets};
+pub use lint::{Remark, lint, nearest};
+pub use overview::{Overview, Row};
 pub use rule::{
-    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Span, Tie,
+    Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Series, Span, Tie,
     Trigger, Window,
 };
 
@@ -171,6 +175,22 @@ impl Pack {
         let rest = self.text.get(start..).unwrap_or("");
         let after = rest.get(2..).and_then(|rest| rest.find("\n[[rule]]\n")).map_or(rest.len(), |at| at + 3);
         rest.get(..after).unwrap_or(rest).trim_end()
+    }
+
+    /// The rules in whose place a rule of this pack stepped.
+    pub fn replaced_by<'a>(&'a self, rule: &'a Rule) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().map(AsRef::as_ref).filter(|earlier| rule.series.replaces.contains(&earlier.id))
+    }
+
+    /// The rules that stepped in the place of a rule of this pack.
+    pub fn successors<'a>(&'a self, rule: &'a Rule) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().map(AsRef::as_ref).filter(|next| next.series.replaces.contains(&rule.id))
+    }
+
+    /// The line on which some words of its text stand first; 1 where they stand nowhere.
+    pub(crate) fn line_of(&self, words: &str) -> usize {
+        let before = self.text.find(words).and_then(|at| self.text.get(..at)).unwrap_or("");
+        before.matches('\n').count() + 1
     }
 
     /// The rules that may say something about a contact of this channel and purpose.

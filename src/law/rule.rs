@@ -405,6 +405,20 @@ pub enum Body {
     },
 }
 
+/// Where a rule stands in the series of versions of one provision. Nothing is decided by it: the lint holds the dates of a
+/// series together, and a comparison of two dates tells a new version from a new rule.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Series {
+    /// The rules of the same pack in whose place it stepped.
+    pub replaces: Vec<Box<str>>,
+    /// Why there are days between them that neither covers.
+    pub gap: Option<Box<str>>,
+    /// Why there are days that both cover.
+    pub overlap: Option<Box<str>>,
+    /// Why nothing follows it when it ends.
+    pub ends: Option<Box<str>>,
+}
+
 /// One dated, cited provision.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -420,6 +434,8 @@ pub struct Rule {
     pub from: Instant,
     /// First instant it no longer is.
     pub until: Instant,
+    /// What it followed, and what follows it.
+    pub series: Series,
     /// Only under this posture of the tenant; and not under that one.
     pub posture: Option<Box<str>>,
     /// A posture of the tenant that switches it off.
@@ -438,4 +454,12 @@ pub struct Rule {
     pub confidence: Confidence,
     /// The line of its pack file on which it begins.
     pub line: usize,
+}
+
+impl Rule {
+    /// Whether it is in force at an instant.
+    #[must_use]
+    pub fn in_force(&self, at: Instant) -> bool {
+        self.from <= at && at < self.until
+    }
 }

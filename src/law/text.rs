@@ -88,6 +88,13 @@ pub(super) struct RuleText {
     pub _note: Option<String>,
     pub posture: Option<String>,
     pub off_posture: Option<String>,
+    /// The earlier versions of the provision, by the ids of their rules in this pack.
+    pub replaces: Option<Words>,
+    /// Why it does not begin on the day after what it replaces: days that neither covers, or days that both do.
+    pub gap: Option<String>,
+    pub overlap: Option<String>,
+    /// Why nothing follows it when it ends.
+    pub ends: Option<String>,
     #[serde(default)]
     pub case: Vec<Spanned<toml::Table>>,
 

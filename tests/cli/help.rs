@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["serve"],
     &["check"],
@@ -16,6 +16,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["law", "lint"],
     &["law", "test"],
     &["law", "show"],
+    &["law", "diff"],
     &["law", "calendar"],
     &["contact"],
     &["contact", "show"],

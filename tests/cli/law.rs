@@ -1,4 +1,4 @@
-//! `law`: lint, test, show, calendar; and packs of one's own.
+//! `law`: lint, test, show, diff, calendar; and packs of one's own.
 
 use std::fs;
 
@@ -58,6 +58,115 @@ fn packs_places_and_rules_are_shown() {
     assert_eq!(home.run(&["law", "show", "us.fl.cap", "--json"]).quietly(0).json()["ruleId"], "us.fl.cap");
     assert!(home.run(&["law", "show", "--json"]).quietly(0).json()["packs"].as_array().unwrap().len() >= 11);
     home.run(&["law", "show", "XX"]).refused(&["XX", "law show"]);
+}
+
+#[test]
+fn a_day_leaves_out_what_is_not_in_force() {
+    let home = Home::new();
+    let ran = home.run(&["law", "show", "fr", "--at=2026-08-10"]).quietly(0);
+    let ran = ran.says(&["fr.voice.bloctel", "rules in force on 2026-08-10", "inherited by FR"]);
+    assert!(!ran.out.contains("fr.voice.opt_in"), "{}", ran.out);
+    home.run(&["law", "show", "FR"]).quietly(0).says(&[
+        "fr.voice.hours_2023",
+        "2023-03-01 to 2026-08-10",
+        "fr_local_holidays",
+    ]);
+    home.run(&["law", "show", "gp"]).quietly(0).says(&["the law of GP too"]);
+    let rule = home.run(&["law", "show", "fr.voice.hours_2023", "--at=2026-08-11"]).quietly(0);
+    rule.says(&["2026-08-11: no longer in force", "fr.voice.hours  from 2026-08-11", "also in GP"]);
+    let packs = home.run(&["law", "show", "FR", "--at=2026-08-10", "--json"]).quietly(0).json();
+    let france = packs.as_array().unwrap().iter().find(|pack| pack["jurisdiction"] == "FR").unwrap();
+    let ids = france["ruleIds"].as_array().unwrap();
+    assert!(ids.contains(&"fr.voice.bloctel".into()) && !ids.contains(&"fr.voice.opt_in".into()));
+}
+
+#[test]
+fn what_was_mistyped_is_told_with_what_was_meant() {
+    let home = Home::new();
+    let meant = [
+        ("us.fl.cpa", "did you mean us.fl.cap?"),
+        ("UK", "did you mean GB?"),
+        ("FL", "did you mean US-FL?"),
+        ("Germny", "did you mean DE (Germany)?"),
+        ("US-FLA", "did you mean US-FL?"),
+        ("FR --at=2026-8-11", "not a date such as 2026-08-11"),
+        ("FR --at=1999-08-11", "outside 2000 to 2099"),
+    ];
+    for (typed, words) in meant {
+        let arguments: Vec<_> = ["law", "show"].into_iter().chain(typed.split(' ')).collect();
+        home.run(&arguments).refused(&[words]);
+    }
+    home.run(&["law", "calendar", "UK", "--purpose=marketing"]).refused(&["UK", "did you mean GB?"]);
+    home.run(&["law", "show", "FR", "--overview"]).refused(&["--overview"]);
+}
+
+#[test]
+fn the_overview_has_a_row_a_jurisdiction() {
+    let home = Home::new();
+    home.run(&["law", "show", "--overview"])
+        .quietly(0)
+        .says(&["| [US-FL](us-fl.toml) | Florida | 08:00-20:00 |", "On 20"]);
+    let ran = home.run(&["law", "show", "--overview", "--at=2026-08-10", "--json"]).quietly(0);
+    let json = ran.json();
+    assert_eq!(json["day"], "2026-08-10");
+    let rows = json["rows"].as_array().unwrap();
+    let france = rows.iter().find(|row| row["jurisdiction"] == "FR").unwrap();
+    assert_eq!((&france["lists"], &france["hours"]["saturday"]), (&"fr.bloctel".into(), &"closed".into()));
+}
+
+#[test]
+fn what_changed_between_two_days_is_told() {
+    let home = Home::new();
+    let ran = home.run(&["law", "diff", "2026-08-10", "2026-08-11", "fr"]).quietly(0);
+    let ran = ran.says(&[
+        "2026-08-11  FR  France",
+        "replaced  fr.voice.bloctel by fr.voice.opt_in",
+        "C. conso art. L.223-1",
+        "ended     fr.voice.refusal_60d",
+        "recorded as an opt-out",
+        "began     fr.consent.copy",
+    ]);
+    assert!(ran.out.ends_with("rules in force on 2026-08-10, 33 on 2026-08-11\n"), "{}", ran.out);
+    let nothing = home.run(&["law", "diff", "2026-08-11", "2026-08-11"]).quietly(0);
+    assert!(nothing.out.starts_with("0 began, 0 replaced, 0 ended; "), "{}", nothing.out);
+    let json = home.run(&["law", "diff", "2026-08-10", "2026-08-11", "FR", "--json"]).quietly(0).json();
+    let changes = json["changes"].as_array().unwrap();
+    let hours = changes.iter().find(|change| change["rule"]["ruleId"] == "fr.voice.hours").unwrap();
+    assert_eq!((&hours["event"], &hours["day"]), (&"replaced".into(), &"2026-08-11".into()));
+    assert_eq!(hours["replaces"]["ruleId"], "fr.voice.hours_2023");
+}
+
+#[test]
+fn days_and_places_that_are_none_are_refused() {
+    let home = Home::new();
+    home.run(&["law", "diff"]).refused(&["two days", "2026-08-10"]);
+    home.run(&["law", "diff", "2026-08-10"]).refused(&["two days"]);
+    home.run(&["law", "diff", "2026-08-11", "2026-08-10"]).refused(&["FROM 2026-08-11 lies after TO 2026-08-10"]);
+    home.run(&["law", "diff", "2026-02-30", "2026-08-10"]).refused(&["FROM 2026-02-30: not a date"]);
+    home.run(&["law", "diff", "2026-02-20", "tomorrow"]).refused(&["TO tomorrow: not a date"]);
+    home.run(&["law", "diff", "2026-02-20", "2026-03-01", "florida"]).refused(&["did you mean US-FL (Florida)?"]);
+    home.run(&["law", "diff", "--before=gone"]).refused(&["gone"]);
+}
+
+#[test]
+fn two_sets_of_packs_are_compared_field_by_field() {
+    let home = Home::new();
+    let florida = fs::read_to_string("src/law/packs/us-fl.toml").unwrap().replace("limit = 3", "limit = 2");
+    home.write("packs/us-fl.toml", florida);
+    home.write("packs/policy.toml", POLICY);
+    let ran = home.run(&["law", "diff", "--before=built-in", "--packs=packs"]).quietly(0);
+    ran.says(&[
+        "changed  us.fl.cap\n    - limit = 3\n    + limit = 2",
+        "added    pack ZZ",
+        "added    policy.no_information",
+    ]);
+    let ran = home.run(&["law", "diff", "--before=packs", "US-FL", "--json"]).quietly(0).json();
+    let differences = ran["differences"].as_array().unwrap();
+    let cap = differences.iter().find(|difference| difference["ruleId"] == "us.fl.cap").unwrap();
+    assert_eq!(cap["fields"][0], serde_json::json!({"name": "limit", "before": "2", "after": "3"}));
+    let ran = home.run(&["law", "diff", "--before=packs", "--packs=packs"]).quietly(0);
+    assert!(ran.out.starts_with("nothing differs\n"), "{}", ran.out);
+    home.run(&["law", "diff", "--before=built-in", "--packs=packs", "FR"]).quietly(0);
 }
 
 #[test]

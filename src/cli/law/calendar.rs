@@ -4,7 +4,7 @@ use super::super::open::{self, OpenSettings};
 use super::super::output::{folded, say, say_json, table};
 use super::super::terms::{instant, number, stamp, word};
 use super::super::{Error, Exit, Global, now};
-use super::Packs;
+use super::{Packs, names};
 use crate::access::{Caller, Role};
 use crate::contact::{Channel, OfferCategory, Purpose, Recipient, Technology};
 use crate::engine::Failure;
@@ -78,7 +78,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         days: args.days,
         evidence: None,
     };
-    let response = engine.calendar(&permit, &request, now)?;
+    let response = engine.calendar(&permit, &request, now).map_err(|failure| match Error::from(failure) {
+        failed if names::known(&engine.law(), &args.place).is_some() => failed,
+        failed => Error::said(format!("{failed}{}", names::meant(&engine.law(), &args.place, false))),
+    })?;
     match global.json {
         true => say_json(&response)?,
         false => say(&human(&request, &response, from))?,

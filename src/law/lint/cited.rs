@@ -1,0 +1,50 @@
+//! Every rule cited, told in a sentence, and shown by cases.
+
+use super::Found;
+use crate::law::{Body, Pack, Rule};
+
+pub(super) fn look(pack: &Pack, found: &mut Found<'_>) {
+    for rule in &pack.rules {
+        words(rule, found);
+        cases(pack, rule, found);
+    }
+}
+
+fn words(rule: &Rule, found: &mut Found<'_>) {
+    if rule.citation.trim().is_empty() {
+        found.of(rule, "no citation: name the article it stands in");
+    }
+    let sentence = rule.summary.trim();
+    if sentence.is_empty() || !sentence.ends_with('.') {
+        found.of(rule, "`summary` must be one plain sentence, ending in a full stop");
+    }
+    for exemption in &rule.unless {
+        if exemption.note.trim().is_empty() {
+            found.of(rule, "an `unless` entry has no `note` saying what it is");
+        }
+    }
+}
+
+fn cases(pack: &Pack, rule: &Rule, found: &mut Found<'_>) {
+    // These say nothing about a single contact that a case could show.
+    if matches!(rule.body, Body::Retention { .. } | Body::Keywords { .. }) {
+        return;
+    }
+    let mut allows = false;
+    let mut denies = false;
+    for case in pack.cases.iter().filter(|case| case.rule == rule.id) {
+        if case.denies { denies = true } else { allows = true }
+    }
+    let duty = matches!(rule.body, Body::Obligation { .. } | Body::Abandonment);
+    if duty && denies {
+        found.of(rule, "a duty denies nothing: its cases can only say allow");
+    }
+    if !allows {
+        found.of(rule, "no case that allows: add a [[rule.case]] with `says = \"allow\"`");
+    }
+    // A declared emergency is fed in while serving: no case of a pack can declare one.
+    let fed = matches!(rule.body, Body::Emergency);
+    if !duty && !fed && !denies {
+        found.of(rule, "no case that denies: add a [[rule.case]] with `says = \"deny\"`");
+    }
+}
