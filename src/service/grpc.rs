@@ -97,9 +97,10 @@ impl ConsentService for Grpc {
 
     async fn process_inbound(
         &self,
-        _request: Request<v1::ProcessInboundRequest>,
+        request: Request<v1::ProcessInboundRequest>,
     ) -> Answer<v1::ProcessInboundResponse> {
-        Err(later("ProcessInbound"))
+        let incoming = incoming(&request);
+        self.0.process_inbound(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn import_contacts(

@@ -1,0 +1,1 @@
+//! What is recorded of a text, and what may be replied.
