@@ -10,7 +10,9 @@ use super::consent::{Change, Described, Inbound, finish, number, receipt_text, r
 use super::{Clock, Engine, Failure};
 use crate::access::Permit;
 use crate::contact::wire::Reader;
-use crate::contact::{Channel, Contact, Facts, OptOut, OptOutSource, PastAttempt, Purpose, Seen, Seller, Set, Term, WriteId};
+use crate::contact::{
+    Channel, Contact, Facts, OptOut, OptOutSource, PastAttempt, Purpose, Seen, Seller, Set, Term, WriteId,
+};
 use crate::law::{Around, Heard, Law, Meaning};
 use crate::place::{self, Jurisdiction, Location, LocationPosture, Number};
 use crate::proto::store::{ContactEvent, audited_write};
@@ -25,12 +27,15 @@ struct Asked<'a> {
     request: &'a v1::ProcessInboundRequest,
     number: Number,
     id: Option<WriteId>,
-    received_at: Instant,
+    /// As told; absent: when it is processed.
+    received_at: Option<Instant>,
     law: &'a Law,
 }
 
 /// What the record held when the text came.
 struct Before {
+    /// When it came; never later than it was recorded.
+    received_at: Instant,
     facts: Facts,
     places: Vec<Jurisdiction>,
     /// The last text sent to the person: of the seller asked about, where one is.
@@ -63,11 +68,10 @@ impl Engine {
             request: &request,
             number,
             id: WriteId::new(&request.request_id, &request.encode_to_vec()),
-            received_at: received_at.unwrap_or(clock.now).min(clock.now),
+            received_at,
             law: &law,
         };
-        let described =
-            Described { request: audited_write::Request::ProcessInbound(request.clone()), event: None };
+        let described = Described { request: audited_write::Request::ProcessInbound(request.clone()), event: None };
         let mut answer = v1::ProcessInboundResponse::default();
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
@@ -101,9 +105,13 @@ impl Asked<'_> {
                 return Err(Failure::AlreadyExists("this request_id was used for another request"));
             }
         };
-        let before = self.before(contact, seen.map(|(_, at)| at));
-        let mut heard = self.hear(&before, seen.map_or(now, |(_, at)| at));
+        let judged_at = seen.map_or(now, |(_, at)| at);
         let recorded_before = seen.map(|(receipt, _)| contact.opt_out_of(receipt));
+        let said = recorded_before.iter().flatten().find_map(|(_, opt_out)| opt_out.at?.to_millis());
+        let received_at =
+            said.map_or_else(|| self.received_at.unwrap_or(judged_at).min(judged_at), Instant::from_millis);
+        let before = self.before(contact, received_at, seen.map(|(_, at)| at));
+        let mut heard = self.law.hear(&self.request.text, &around(&before, judged_at));
         match &recorded_before {
             // What was recorded then is the answer, whatever the packs say by now.
             Some(Some(_)) if heard.meaning != Meaning::Stop => heard = bare(Meaning::Stop),
@@ -114,7 +122,7 @@ impl Asked<'_> {
             Some((receipt, at)) => (at, receipt),
             None if heard.meaning == Meaning::Stop => {
                 let scope = self.scope(&before, &heard, now);
-                let opt_out = self.opt_out(scope);
+                let opt_out = self.opt_out(scope, received_at);
                 (contact.add_opt_out(&opt_out, self.id, receipt, now), receipt)
             }
             None => (contact.note(self.id, receipt, now), receipt),
@@ -136,7 +144,7 @@ impl Asked<'_> {
     }
 
     /// What the record held before the text; of a text seen before, what it held then as far as that shows.
-    fn before(&self, contact: &Contact, recorded_at: Option<Instant>) -> Before {
+    fn before(&self, contact: &Contact, received_at: Instant, recorded_at: Option<Instant>) -> Before {
         let mut facts = contact.facts(None);
         if let Some(at) = recorded_at {
             facts.opt_outs.retain(|opt_out| opt_out.recorded_at.is_none_or(|recorded| recorded <= at));
@@ -150,29 +158,16 @@ impl Asked<'_> {
             attempt.channel.is_none_or(|channel| channel == Channel::Text)
                 && (seller.is_none() || attempt.seller.is_none() || attempt.seller == seller)
                 // An answer comes after what it answers.
-                && attempt.earliest <= self.received_at
+                && attempt.earliest <= received_at
         });
         let last = texts.max_by_key(|attempt| attempt.earliest).cloned();
-        Before { places: places.unwrap_or_default(), last, facts }
-    }
-
-    fn around<'a>(&self, before: &'a Before, at: Instant) -> Around<'a> {
-        Around {
-            places: &before.places,
-            last: before.last.as_ref().and_then(|attempt| attempt.purpose),
-            had_stopped: !before.facts.opt_outs.is_empty(),
-            at,
-        }
-    }
-
-    fn hear(&self, before: &Before, at: Instant) -> Heard {
-        self.law.hear(&self.request.text, &self.around(before, at))
+        Before { received_at, places: places.unwrap_or_default(), last, facts }
     }
 
     /// What a stop closes: the purpose of the last text, of its seller; everything of that seller where that is unknown,
     /// where the words say so, or where the law of the place says so of such a text.
     fn scope(&self, before: &Before, heard: &Heard, at: Instant) -> v1::OptOutScope {
-        let terms = self.law.stop_terms(&self.around(before, at));
+        let terms = self.law.stop_terms(&around(before, at));
         let told = Seller::new(&self.request.seller);
         let seller = told.or_else(|| before.last.as_ref().and_then(|attempt| attempt.seller.clone()));
         let sellers: Vec<String> = seller.iter().map(ToString::to_string).collect();
@@ -182,16 +177,18 @@ impl Asked<'_> {
             !heard.everything && *purpose != Purpose::Emergency && !terms.everything_after.contains(*purpose)
         });
         match narrow {
-            Some(purpose) => v1::OptOutScope { purposes: vec![purpose.number().into()], sellers, ..v1::OptOutScope::default() },
+            Some(purpose) => {
+                v1::OptOutScope { purposes: vec![purpose.number().into()], sellers, ..v1::OptOutScope::default() }
+            }
             None => v1::OptOutScope { everything: true, sellers, ..v1::OptOutScope::default() },
         }
     }
 
-    fn opt_out(&self, scope: v1::OptOutScope) -> v1::RecordOptOutRequest {
+    fn opt_out(&self, scope: v1::OptOutScope, received_at: Instant) -> v1::RecordOptOutRequest {
         v1::RecordOptOutRequest {
             scope: Some(scope),
             source: v1::OptOutSource::TextReply.into(),
-            at: Some(stamp(self.received_at)),
+            at: Some(stamp(received_at)),
             wording: self.request.text.clone(),
             ..v1::RecordOptOutRequest::default()
         }
@@ -215,8 +212,8 @@ impl Asked<'_> {
         if heard.meaning == Meaning::Help {
             return Some(v1::InboundReply { text, send_by: None });
         }
-        let within = self.law.stop_terms(&self.around(before, at)).confirm_within;
-        let send_by = within.map(|within| self.received_at.plus(within));
+        let within = self.law.stop_terms(&around(before, at)).confirm_within;
+        let send_by = within.map(|within| before.received_at.plus(within));
         let confirmed = |earlier: &&OptOut| {
             earlier.source == Some(OptOutSource::TextReply)
                 // One that came in too late to be confirmed was not.
@@ -243,6 +240,15 @@ impl Asked<'_> {
             opt_out: Some(opt_out),
         });
         Inbound { answer: answer.clone(), rules_version: self.law.version().to_owned(), event }
+    }
+}
+
+fn around(before: &Before, at: Instant) -> Around<'_> {
+    Around {
+        places: &before.places,
+        last: before.last.as_ref().and_then(|attempt| attempt.purpose),
+        had_stopped: !before.facts.opt_outs.is_empty(),
+        at,
     }
 }
 

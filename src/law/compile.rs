@@ -485,7 +485,8 @@ fn span(text: &str) -> Compiled<Span> {
 
 fn minutes(text: &str) -> Compiled<Millis> {
     let count = text.strip_suffix(" minutes").and_then(|count| count.parse::<u16>().ok());
-    let count = count.filter(|count| *count > 0).ok_or_else(|| format!("`{text}` is not a span such as \"5 minutes\""))?;
+    let count =
+        count.filter(|count| *count > 0).ok_or_else(|| format!("`{text}` is not a span such as \"5 minutes\""))?;
     Ok(Millis::seconds(i64::from(count) * 60))
 }
 

@@ -85,6 +85,8 @@ struct Any {
     stop: Vec<String>,
     answering: Vec<String>,
     all: Vec<String>,
+    help: Vec<String>,
+    start: Vec<String>,
     at_home: Vec<String>,
     after_stop: Vec<String>,
     slips: Vec<String>,
@@ -161,7 +163,7 @@ pub(super) struct Words {
     long: BTreeSet<String>,
     slips: BTreeSet<String>,
     languages: Vec<Language>,
-    /// The languages a listed word is of, by its folded form.
+    /// The languages a listed word is of, by its folded form; none for what holds everywhere.
     spoken: HashMap<String, Vec<u16>>,
 }
 
@@ -188,7 +190,8 @@ impl Words {
     /// Everything that the packs and the languages list.
     pub(super) fn of(packs: &[Pack]) -> Result<Self, Vec<PackFault>> {
         let file: File = toml::from_str(LANGUAGES.1).map_err(|error| {
-            let line = error.span().map_or(1, |span| LANGUAGES.1.get(..span.start).unwrap_or("").lines().count().max(1));
+            let line =
+                error.span().map_or(1, |span| LANGUAGES.1.get(..span.start).unwrap_or("").lines().count().max(1));
             vec![PackFault { file: LANGUAGES.0.to_owned(), line, message: error.message().to_owned() }]
         })?;
         let mut words = Self::default();
@@ -250,6 +253,10 @@ impl Words {
         for phrase in self.phrases.iter_mut().skip(before) {
             phrase.answering = Set::one(Purpose::Marketing);
         }
+        self.list(&any.help, Meaning::Help, Spot::First, false);
+        self.list(&any.start, Meaning::Start, Spot::First, false);
+        let everywhere: BTreeSet<String> =
+            self.phrases.iter().filter(|p| p.source.is_none()).map(|p| key(&p.words)).collect();
         let mut polite = Vec::new();
         for (index, language) in file.language.iter().enumerate() {
             let before = self.phrases.len();
@@ -261,7 +268,8 @@ impl Words {
             polite.extend(language.polite.iter().map(|text| fold::fold(text)));
             let index = u16::try_from(index).unwrap_or(u16::MAX);
             let own = self.phrases.iter().skip(before).map(|phrase| key(&phrase.words));
-            for text in own.chain(language.answering.iter().map(|text| key(&fold::fold(text)))) {
+            let own = own.chain(language.answering.iter().map(|text| key(&fold::fold(text))));
+            for text in own.filter(|text| !everywhere.contains(text)) {
                 let spoken = self.spoken.entry(text).or_default();
                 if !spoken.contains(&index) {
                     spoken.push(index);

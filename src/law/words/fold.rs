@@ -124,7 +124,11 @@ fn join_spelled(words: Vec<String>) -> Vec<String> {
     let mut run: Vec<String> = Vec::new();
     let flush = |run: &mut Vec<String>, joined: &mut Vec<String>| {
         let least = if run.iter().all(|word| word.chars().all(is_unspaced)) { 2 } else { 3 };
-        if run.len() >= least { joined.push(run.concat()) } else { joined.append(run) }
+        if run.len() >= least {
+            joined.push(run.concat())
+        } else {
+            joined.append(run)
+        }
         run.clear();
     };
     for word in words {
@@ -146,7 +150,21 @@ mod tests {
 
     #[test]
     fn one_spelling_stands_for_all() {
-        for text in ["STOP", "stop", " Stop. ", "ＳＴＯＰ", "𝐒𝐓𝐎𝐏", "🆂🆃🅾🅿", "S\u{200b}TO\u{ad}P", "s.t.o.p", "\u{202e}STOP", "$top", "'STOP'", "ⓢⓣⓞⓟ", "s t o p"] {
+        for text in [
+            "STOP",
+            "stop",
+            " Stop. ",
+            "ＳＴＯＰ",
+            "𝐒𝐓𝐎𝐏",
+            "🆂🆃🅾🅿",
+            "S\u{200b}TO\u{ad}P",
+            "s.t.o.p",
+            "\u{202e}STOP",
+            "$top",
+            "'STOP'",
+            "ⓢⓣⓞⓟ",
+            "s t o p",
+        ] {
             assert_eq!(fold(text), ["stop"], "{text:?}");
         }
         for (text, folded) in [

@@ -78,9 +78,8 @@ impl Words {
         let first = [Meaning::Stop, Meaning::Start, Meaning::Help].into_iter().find_map(of);
         let Some(best) = first else { return nothing() };
         let meaning = best.phrase.meaning;
-        let everything = found.iter().any(|one| {
-            one.phrase.meaning == meaning && one.phrase.everything && search.counts(one)
-        });
+        let everything =
+            found.iter().any(|one| one.phrase.meaning == meaning && one.phrase.everything && search.counts(one));
         Heard {
             meaning,
             matched: best.phrase.listed.clone(),
