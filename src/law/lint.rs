@@ -70,6 +70,11 @@ fn lint_rule(pack: &Pack, rule: &Rule) -> Vec<String> {
             found.push("an `unless` entry has no `note` saying what it is".to_owned());
         }
     }
+    if let Body::Keywords { stop, help, start, .. } = &rule.body {
+        for word in stop.iter().chain(help).chain(start).filter(|word| !super::words::is_recognisable(word)) {
+            found.push(format!("`{word}` holds no letter, digit or sign: no text would ever match it"));
+        }
+    }
     // These say nothing about a single contact that a case could show.
     if matches!(rule.body, Body::Retention { .. } | Body::Keywords { .. }) {
         return found;

@@ -109,9 +109,7 @@ struct Language {
     phrases: Vec<String>,
     #[serde(default)]
     all: Vec<String>,
-    #[serde(default)]
     help: Vec<String>,
-    #[serde(default)]
     start: Vec<String>,
     polite: Vec<String>,
     confirm: String,
@@ -338,6 +336,11 @@ impl Words {
         };
         of_words.or_else(of_places).or_else(|| by_code(FALLBACK))
     }
+}
+
+/// Whether anything of a listed word is left to be recognised.
+pub(super) fn is_recognisable(listed: &str) -> bool {
+    !fold::fold(listed).is_empty()
 }
 
 fn has_unspaced(text: &str) -> bool {
