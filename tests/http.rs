@@ -143,6 +143,12 @@ async fn every_route_answers() {
     assert_eq!(contact["version"], version);
     assert_eq!((contact["optOuts"].as_array().unwrap().len(), contact["consents"].as_array().unwrap().len()), (1, 1));
 
+    let inbound = json!({"number": NUMBER, "requestId": "sms-1", "text": "ARRÊT", "seller": "acme"});
+    let heard = web.ask("/v1/inbound:process", &inbound).await;
+    assert_eq!(heard["meaning"], "INBOUND_MEANING_STOP");
+    assert_eq!(heard["optOut"]["scope"], json!({"sellers": ["acme"], "everything": true}));
+    assert!(heard["reply"]["text"].as_str().unwrap().starts_with("acme"), "{heard}");
+
     let packs = web.get("/v1/law/packs").await.body;
     assert_eq!(packs["rulesVersion"], decision["rulesVersion"]);
     let rule = packs["packs"][0]["ruleIds"][0].as_str().unwrap();

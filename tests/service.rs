@@ -182,6 +182,35 @@ async fn an_opt_out_once_answered_is_seen_and_a_later_recorded_consent_reopens()
     assert_eq!(served.decide(notice()).await.verdict(), Verdict::Allow);
 }
 
+/// I1 by text: what the person wrote is in force once it is answered.
+#[tokio::test]
+async fn a_text_that_says_stop_is_recorded_and_confirmed() {
+    let served = serve(engine()).await;
+    assert_eq!(served.decide(notice()).await.verdict(), Verdict::Allow);
+    let request = v1::ProcessInboundRequest {
+        number: NUMBER.to_owned(),
+        request_id: "sms-1".to_owned(),
+        text: "please stop texting me".to_owned(),
+        seller: "acme".to_owned(),
+        ..Default::default()
+    };
+    let answer = served.consent().process_inbound(request.clone()).await.unwrap().into_inner();
+    assert_eq!((answer.meaning(), answer.number.as_str()), (v1::InboundMeaning::Stop, NUMBER));
+    let (recorded, reply) = (answer.recorded_at.unwrap().to_millis().unwrap(), answer.reply.clone().unwrap());
+    assert_eq!(reply.send_by.unwrap().to_millis().unwrap(), recorded + 300_000);
+    assert_eq!(families(&served.decide(notice()).await), ["RULE_FAMILY_OPT_OUT"]);
+    assert_eq!(served.consent().process_inbound(request.clone()).await.unwrap().into_inner(), answer);
+
+    let other = v1::ProcessInboundRequest { text: "HELP".to_owned(), ..request.clone() };
+    assert_eq!(refusal(served.consent().process_inbound(other).await).code(), Code::AlreadyExists);
+    let faulty = v1::ProcessInboundRequest { text: "s".repeat(8_193), request_id: String::new(), ..request };
+    let status = refusal(served.consent().process_inbound(faulty).await);
+    assert_eq!(
+        (status.code(), fields(&status)),
+        (Code::InvalidArgument, vec!["request_id".to_owned(), "text".to_owned()])
+    );
+}
+
 #[tokio::test]
 async fn facts_are_updated_and_the_law_is_shown() {
     let served = serve(engine()).await;
@@ -227,7 +256,6 @@ async fn what_is_not_served_yet_is_unimplemented() {
     let mut registry = RegistryServiceClient::new(served.channel.clone());
     let refused = [
         refusal(check.check_stream(tokio_stream::iter([v1::CheckStreamRequest::default()])).await),
-        refusal(consent.process_inbound(v1::ProcessInboundRequest::default()).await),
         refusal(consent.import_contacts(tokio_stream::iter([v1::ImportContactsRequest::default()])).await),
         refusal(consent.watch_opt_outs(v1::WatchOptOutsRequest::default()).await),
         refusal(audit.list_decisions(v1::ListDecisionsRequest::default()).await),

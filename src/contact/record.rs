@@ -427,6 +427,22 @@ impl Contact {
         now
     }
 
+    /// Notes a write that leaves nothing but itself. Returns when it was recorded.
+    pub fn note(&mut self, id: Option<WriteId>, receipt: [u8; UUID_BYTES], now: Instant) -> Instant {
+        let now = self.recording(now);
+        self.record.writes.push(write_of(id, receipt, now));
+        self.prune(now);
+        now
+    }
+
+    /// The opt-out that a write recorded, if it recorded one: its place among all that were recorded, and itself.
+    #[must_use]
+    pub fn opt_out_of(&self, receipt: [u8; UUID_BYTES]) -> Option<(usize, v1::OptOut)> {
+        let by = |stored: &store::StoredOptOut| stored.write.as_ref().is_some_and(|write| write.receipt_id == receipt);
+        let place = self.record.opt_outs.iter().position(by)?;
+        Some((place, message::recorded_opt_out(self.record.opt_outs.get(place)?).opt_out?))
+    }
+
     /// Changes the facts named by the mask; dated facts are superseded, never lost. The mask was checked before. Returns
     /// when it was recorded.
     pub fn update(

@@ -90,11 +90,25 @@ impl Engine {
         version: u64,
         now: Instant,
     ) -> Vec<u8> {
+        Self::write_body_with(permit, request, version, now, None)
+    }
+
+    /// The body of a write, with what an inbound text was found to mean and by which packs.
+    pub(super) fn write_body_with(
+        permit: &Permit,
+        request: store::audited_write::Request,
+        version: u64,
+        now: Instant,
+        inbound: Option<(v1::ProcessInboundResponse, String)>,
+    ) -> Vec<u8> {
+        let (inbound, rules_version) = inbound.unzip();
         let body = store::AuditedWrite {
             request: Some(request),
             recorded_at: now.millis(),
             version,
             caller: permit.name().to_owned(),
+            inbound,
+            rules_version: rules_version.unwrap_or_default(),
         };
         store::AuditBody { body: Some(store::audit_body::Body::Write(body)) }.encode_to_vec()
     }

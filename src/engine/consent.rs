@@ -44,10 +44,19 @@ pub(super) struct Written {
 pub(super) enum Change {
     /// Changed, as of this instant.
     Changed(Instant),
+    /// Changed, as of this instant, by what only the record could tell.
+    Found(Instant, Box<Inbound>),
     Stands {
         receipt: [u8; 16],
         recorded_at: Instant,
     },
+}
+
+/// What an inbound text was found to mean: for the log and for those who follow the events.
+pub(super) struct Inbound {
+    pub answer: v1::ProcessInboundResponse,
+    pub rules_version: String,
+    pub event: Option<ContactEvent>,
 }
 
 /// Makes the next record of the present one, given the receipt.
@@ -220,16 +229,21 @@ impl Engine {
                 Some(Loaded { version, contact, own }) => (version, contact, own),
                 None => (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?),
             };
-            let recorded_at = match make(&mut contact, receipt)? {
-                Change::Changed(at) => at,
+            let (recorded_at, found) = match make(&mut contact, receipt)? {
+                Change::Changed(at) => (at, None),
+                Change::Found(at, found) => (at, Some(*found)),
                 Change::Stands { receipt, recorded_at } => {
                     return Ok(Written { receipt, recorded_at, version: expected.0 });
                 }
             };
             let next = expected.next();
-            let body = Self::write_body(permit, described.request.clone(), next.0, clock.now);
+            let (event, inbound) = match found {
+                None => (described.event.clone(), None),
+                Some(found) => (found.event, Some((found.answer, found.rules_version))),
+            };
+            let body = Self::write_body_with(permit, described.request.clone(), next.0, clock.now, inbound);
             let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
-            let (kind, payload) = self.event_payload(&described, &key, &own, receipt, entry.digest())?;
+            let (kind, payload) = Self::event_payload(event, &key, &own, receipt, entry.digest())?;
             let write = Write {
                 key,
                 expected,
@@ -254,15 +268,14 @@ impl Engine {
     }
 
     fn event_payload(
-        &self,
-        described: &Described,
+        event: Option<ContactEvent>,
         key: &Key,
         own: &DataKey,
         receipt: [u8; 16],
         digest: [u8; 32],
     ) -> Result<(u8, Vec<u8>), Failure> {
-        let Some(event) = &described.event else { return Ok((0, Vec::new())) };
-        let event = ContactEvent { entry_id: receipt.to_vec(), entry_digest: digest.to_vec(), ..event.clone() };
+        let Some(event) = event else { return Ok((0, Vec::new())) };
+        let event = ContactEvent { entry_id: receipt.to_vec(), entry_digest: digest.to_vec(), ..event };
         let kind = u8::try_from(event.kind).unwrap_or(0);
         Ok((kind, own.seal(Purpose::Payload, &key.to_bytes(), &event.encode_to_vec())?))
     }
@@ -289,7 +302,7 @@ pub(super) fn receipt_text(receipt: [u8; 16]) -> String {
     uuid::Uuid::from_bytes(receipt).hyphenated().to_string()
 }
 
-fn request_id(reader: &mut Reader, id: &str) {
+pub(super) fn request_id(reader: &mut Reader, id: &str) {
     if id.is_empty() {
         reader.fault("request_id", "is required: it makes the same request asked again harmless");
     }

@@ -12,6 +12,7 @@ pub mod cases;
 mod check;
 mod consent;
 mod failure;
+mod inbound;
 mod law;
 mod outcome;
 pub mod question;

@@ -113,6 +113,8 @@ calls! {
     get_contact,
     /// `POST /v1/contacts:update`
     update_contact,
+    /// `POST /v1/inbound:process`
+    process_inbound,
 }
 
 /// `GET /v1/decisions/{decision_id}`

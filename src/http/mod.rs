@@ -22,6 +22,7 @@ pub fn router(calls: Calls) -> Router {
         .route("/v1/opt-outs:record", post(json::record_opt_out))
         .route("/v1/contacts:get", post(json::get_contact))
         .route("/v1/contacts:update", post(json::update_contact))
+        .route("/v1/inbound:process", post(json::process_inbound))
         .route("/v1/decisions/{decision_id}", get(json::get_decision))
         .route("/v1/law/packs", get(json::list_packs))
         .route("/v1/law/rules/{rule_id}", get(json::get_rule))

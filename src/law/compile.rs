@@ -279,8 +279,14 @@ fn body(
         }
         "keywords" => {
             let list = |words: &Option<Vec<String>>| words.iter().flatten().map(|w| w.as_str().into()).collect();
-            let body = Body::Keywords { stop: list(&text.stop), help: list(&text.help), start: list(&text.start) };
-            (&["stop", "help", "start"], body)
+            let body = Body::Keywords {
+                stop: list(&text.stop),
+                help: list(&text.help),
+                start: list(&text.start),
+                confirm_within: text.confirm_within.as_deref().map(minutes).transpose()?,
+                stops_everything: set(text.stops_everything.as_ref())?,
+            };
+            (&["stop", "help", "start", "confirm_within", "stops_everything"], body)
         }
         other => {
             return Err(format!(
@@ -486,6 +492,13 @@ fn span(text: &str) -> Compiled<Span> {
         "year" | "years" => Ok(Span { months: count * 12, days: 0 }),
         _ => Err(bad()),
     }
+}
+
+fn minutes(text: &str) -> Compiled<Millis> {
+    let count = text.strip_suffix(" minutes").and_then(|count| count.parse::<u16>().ok());
+    let count =
+        count.filter(|count| *count > 0).ok_or_else(|| format!("`{text}` is not a span such as \"5 minutes\""))?;
+    Ok(Millis::seconds(i64::from(count) * 60))
 }
 
 fn zone(name: &str) -> Compiled<ZoneId> {

@@ -12,6 +12,7 @@ mod lint;
 mod overview;
 mod rule;
 mod text;
+mod words;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher};
@@ -33,6 +34,7 @@ pub use rule::{
     Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Series, Span, Tie,
     Trigger, Window,
 };
+pub use words::{Around, Heard, Meaning, StopTerms};
 
 /// A fault of a pack's text: where it is and what is wrong.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -277,6 +279,7 @@ pub struct Law {
     chains_of_parts: HashMap<Jurisdiction, Chain, ByCode>,
     chain_of_nowhere: Chain,
     version: String,
+    words: words::Words,
     /// States of emergency in force or announced.
     pub emergencies: Vec<Declared>,
 }
@@ -318,6 +321,7 @@ impl Law {
             }
         }
         let version = version_of(digest);
+        let words = words::Words::of(&packs)?;
         let mut law = Self {
             packs,
             by_jurisdiction,
@@ -326,6 +330,7 @@ impl Law {
             chains_of_parts: HashMap::default(),
             chain_of_nowhere: Chain::default(),
             version,
+            words,
             emergencies: Vec::new(),
         };
         law.work_out_chains();

@@ -402,6 +402,10 @@ pub enum Body {
         help: Vec<Box<str>>,
         /// Start words.
         start: Vec<Box<str>>,
+        /// A stop may be confirmed within this long, and not later.
+        confirm_within: Option<Millis>,
+        /// A stop in answer to a text of one of these purposes closes everything of the seller.
+        stops_everything: Set<Purpose>,
     },
 }
 

@@ -125,6 +125,8 @@ pub(super) struct RuleText {
     pub stop: Option<Vec<String>>,
     pub help: Option<Vec<String>>,
     pub start: Option<Vec<String>>,
+    pub confirm_within: Option<String>,
+    pub stops_everything: Option<Words>,
 }
 
 impl RuleText {
@@ -158,6 +160,8 @@ impl RuleText {
             ("stop", self.stop.is_some()),
             ("help", self.help.is_some()),
             ("start", self.start.is_some()),
+            ("confirm_within", self.confirm_within.is_some()),
+            ("stops_everything", self.stops_everything.is_some()),
         ];
         keys.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect()
     }

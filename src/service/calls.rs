@@ -215,6 +215,23 @@ impl Calls {
         self.done("UpdateContact", &incoming, answer)
     }
 
+    /// `ConsentService.ProcessInbound`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn process_inbound(
+        &self,
+        incoming: Incoming,
+        request: v1::ProcessInboundRequest,
+    ) -> Result<v1::ProcessInboundResponse, Status> {
+        let answer = incoming
+            .within(Role::WriteConsent, async |permit| {
+                self.engine.process_inbound(permit, request, incoming.clock()).await
+            })
+            .await;
+        self.done("ProcessInbound", &incoming, answer)
+    }
+
     /// `AuditService.GetDecision`.
     ///
     /// # Errors

@@ -95,11 +95,9 @@ impl ConsentService for Grpc {
         self.0.update_contact(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn process_inbound(
-        &self,
-        _request: Request<v1::ProcessInboundRequest>,
-    ) -> Answer<v1::ProcessInboundResponse> {
-        Err(later("ProcessInbound"))
+    async fn process_inbound(&self, request: Request<v1::ProcessInboundRequest>) -> Answer<v1::ProcessInboundResponse> {
+        let incoming = incoming(&request);
+        self.0.process_inbound(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn import_contacts(

@@ -166,6 +166,26 @@ def an_opt_out_is_seen_by_the_next_check(client):
     equal(contact["optOuts"][0]["receiptId"], receipt["receiptId"], "receipt on record")
 
 
+@each
+def a_text_that_says_stop_is_in_force_once_answered(client):
+    number = fresh_number()
+    request = {"number": number, "requestId": "sms-1", "text": "Arrêtez, svp!", "seller": "acme"}
+    answer = client.call("ConsentService.ProcessInbound", request)
+    equal(answer["meaning"], "INBOUND_MEANING_STOP")
+    equal(answer["optOut"]["scope"], {"sellers": ["acme"], "everything": True}, "no text is known that it answers")
+    true(answer["reply"]["text"].startswith("acme") and answer["reply"]["sendBy"], f"one confirmation: {answer}")
+    equal(families(check(client, live(number))), ["OPT_OUT"])
+    equal(client.call("ConsentService.ProcessInbound", request), answer, "the same request again")
+    again = client.call("ConsentService.ProcessInbound", {**request, "requestId": "sms-2"})
+    true("reply" not in again, "confirmed once")
+    request["text"] = "HELP"
+    equal(refusal(client, "ConsentService.ProcessInbound", request).code, "ALREADY_EXISTS")
+    help = client.call("ConsentService.ProcessInbound", {**request, "requestId": "sms-3"})
+    equal((help["meaning"], "optOut" in help, "reply" in help), ("INBOUND_MEANING_HELP", False, True))
+    refused = refusal(client, "ConsentService.ProcessInbound", {**request, "requestId": "", "text": "s" * 8193})
+    equal((refused.code, refused.fields), ("INVALID_ARGUMENT", ["request_id", "text"]))
+
+
 @together
 def an_opt_out_told_to_one_transport_holds_on_the_others(clients):
     for teller in clients:

@@ -39,7 +39,7 @@ def health_says_serving_for_each_service(client):
 @case
 def what_is_not_served_yet_says_so(client):
     for path in (
-        "ConsentService/ProcessInbound",
+        "ConsentService/ImportContacts",
         "PrivacyService/EraseContact",
         "RegistryService/LookUp",
         "AuditService/Replay",

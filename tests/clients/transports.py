@@ -39,6 +39,7 @@ ROUTES = {
     "ConsentService.RecordOptOut": ("POST", "/v1/opt-outs:record", None),
     "ConsentService.GetContact": ("POST", "/v1/contacts:get", None),
     "ConsentService.UpdateContact": ("POST", "/v1/contacts:update", None),
+    "ConsentService.ProcessInbound": ("POST", "/v1/inbound:process", None),
     "AuditService.GetDecision": ("GET", "/v1/decisions/", "decisionId"),
     "LawService.ListPacks": ("GET", "/v1/law/packs", None),
     "LawService.GetRule": ("GET", "/v1/law/rules/", "ruleId"),

@@ -73,6 +73,7 @@ async fn text_that_is_not_utf_8_is_refused_by_its_field() {
         ("/ringfence.v1.ConsentService/RecordOptOut", 7, "wording"),
         ("/ringfence.v1.ConsentService/GetContact", 1, "number"),
         ("/ringfence.v1.ConsentService/UpdateContact", 2, "default_region"),
+        ("/ringfence.v1.ConsentService/ProcessInbound", 4, "text"),
         ("/ringfence.v1.AuditService/GetDecision", 1, "decision_id"),
         ("/ringfence.v1.LawService/GetRule", 1, "rule_id"),
         ("/ringfence.v1.LawService/Calendar", 2, "time_zone"),

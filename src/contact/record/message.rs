@@ -109,7 +109,7 @@ fn recorded_consent(stored: &store::StoredConsent) -> v1::RecordedConsent {
     v1::RecordedConsent { consent: Some(consent), recorded_at, receipt_id, person: stored.person.clone() }
 }
 
-fn recorded_opt_out(stored: &store::StoredOptOut) -> v1::RecordedOptOut {
+pub(super) fn recorded_opt_out(stored: &store::StoredOptOut) -> v1::RecordedOptOut {
     let write = stored.write.clone().unwrap_or_default();
     let receipt_id = uuid_text(&write.receipt_id);
     let recorded_at = Some(Timestamp::from_millis(write.recorded_at));

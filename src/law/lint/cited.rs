@@ -1,6 +1,7 @@
 //! Every rule cited, told in a sentence, and shown by cases.
 
 use super::Found;
+use crate::law::words::is_recognisable;
 use crate::law::{Body, Pack, Rule};
 
 pub(super) fn look(pack: &Pack, found: &mut Found<'_>) {
@@ -21,6 +22,11 @@ fn words(rule: &Rule, found: &mut Found<'_>) {
     for exemption in &rule.unless {
         if exemption.note.trim().is_empty() {
             found.of(rule, "an `unless` entry has no `note` saying what it is");
+        }
+    }
+    if let Body::Keywords { stop, help, start, .. } = &rule.body {
+        for word in stop.iter().chain(help).chain(start).filter(|word| !is_recognisable(word)) {
+            found.of(rule, &format!("`{word}` holds no letter, digit or sign: no text would ever match it"));
         }
     }
 }

@@ -60,7 +60,9 @@ fn never_denies(rule: &Rule) -> Option<String> {
         Body::Minor { under: 0 } => said("nobody is under 0"),
         Body::CrossBorder { bands } => free_band(bands),
         Body::CallerId { allowed, denied } if allowed.is_empty() && denied.is_empty() => None,
-        Body::Keywords { stop, help, start } if stop.is_empty() && help.is_empty() && start.is_empty() => {
+        Body::Keywords { stop, help, start, confirm_within: None, stops_everything }
+            if [stop, help, start].iter().all(|list| list.is_empty()) && stops_everything.is_empty() =>
+        {
             said("it lists no word: fill `stop`, `help` or `start`")
         }
         _ => None,

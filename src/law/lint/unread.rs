@@ -161,7 +161,7 @@ fn parts(pack: &Pack, rule: &Rule, found: &mut Found<'_>) {
                 found.of(rule, &format!("`denied` names +{prefix}, which `allowed` leaves out already: take it out"));
             }
         }
-        Body::Keywords { stop, help, start } => words(pack, rule, [stop, help, start], found),
+        Body::Keywords { stop, help, start, .. } => words(pack, rule, [stop, help, start], found),
         _ => {}
     }
 }
@@ -172,7 +172,7 @@ fn words(pack: &Pack, rule: &Rule, lists: [&[Box<str>]; 3], found: &mut Found<'_
     for earlier in pack.rules.iter().take_while(|other| other.id != rule.id) {
         let overlapping = earlier.from < rule.until && rule.from < earlier.until;
         let wider = earlier.applies.purposes.is_empty() || rule.applies.purposes.within(earlier.applies.purposes);
-        if let (Body::Keywords { stop, help, start }, true, true) = (&earlier.body, overlapping, wider) {
+        if let (Body::Keywords { stop, help, start, .. }, true, true) = (&earlier.body, overlapping, wider) {
             seen.extend([stop, help, start].into_iter().flatten().map(|word| word.to_lowercase()));
         }
     }
