@@ -1,4 +1,4 @@
-//! A text that the person sent: understood, and where it is a stop recorded as an opt-out; with the one reply permitted.
+//! A text that the person sent: understood, and recorded as an opt-out where it is a stop; with the one reply permitted.
 //!
 //! The answer follows from the request, the packs and what the record held before it, so that the same request asked
 //! again gets the same answer.
