@@ -1,4 +1,4 @@
-//! A text that the person sent: understood, and where it is a stop recorded as an opt-out; with the one reply permitted.
+//! A text that the person sent: understood, and recorded as an opt-out where it is a stop; with the one reply permitted.
 //!
 //! The answer follows from the request, the packs and what the record held before it, so that the same request asked
 //! again gets the same answer.
@@ -272,11 +272,9 @@ fn covers(earlier: &OptOut, scope: Option<&v1::OptOutScope>) -> bool {
     let sellers = earlier.sellers.is_empty()
         || !scope.sellers.is_empty() && scope.sellers.iter().all(|s| earlier.sellers.iter().any(|e| e.as_str() == s));
     let wanted: Set<Purpose> = scope.purposes.iter().filter_map(|number| Purpose::from_number(*number)).collect();
-    let purposes = if scope.everything {
-        earlier.everything && earlier.purposes.is_empty()
-    } else {
-        earlier.everything && earlier.purposes.is_empty() || wanted.iter().all(|p| earlier.purposes.contains(p))
-    };
+    // One that names only sellers closes what `everything` closes.
+    let purposes = earlier.purposes.is_empty()
+        || !scope.everything && wanted.iter().all(|purpose| earlier.purposes.contains(purpose));
     sellers && purposes && earlier.channels.is_empty() && earlier.subjects.is_empty()
 }
 

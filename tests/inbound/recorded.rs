@@ -163,6 +163,18 @@ async fn a_stop_is_confirmed_once_and_in_time() {
     assert_eq!(first.send_by, stamp("2026-11-18T16:07:00Z"));
     assert!(first.text.starts_with("acme: ") && first.text.len() <= 160, "{}", first.text);
     assert_eq!(process(&engine, inbound(FLORIDA, "m-2", "STOP!!"), LATER).await.reply, None, "already confirmed");
+    // One that a gateway recorded itself, and may have confirmed, counts too.
+    let by_gateway = v1::RecordOptOutRequest {
+        number: FRANCE.to_owned(),
+        request_id: "g-1".to_owned(),
+        scope: Some(v1::OptOutScope { sellers: sellers(&["acme"]), ..Default::default() }),
+        source: v1::OptOutSource::TextReply.into(),
+        ..Default::default()
+    };
+    engine.record_opt_out(&permit(Role::WriteConsent), by_gateway, clock(DAY)).await.unwrap();
+    let mut again = inbound(FRANCE, "m-1", "STOP");
+    again.seller = "acme".to_owned();
+    assert_eq!(process(&engine, again, LATER).await.reply, None, "already confirmed");
     let wider = process(&engine, inbound(FLORIDA, "m-3", "STOP ALL"), LATER).await;
     assert!(wider.reply.is_some(), "more was closed than was confirmed");
     // After a new consent a stop is a new one.

@@ -293,8 +293,48 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use super::super::fold::fold;
+    use super::super::{Around, Meaning, Words};
     use super::{distance, mend};
+    use crate::time::Instant;
+
+    /// What a text means by the languages alone, from anywhere.
+    fn meaning(words: &Words, text: &str) -> Meaning {
+        let around = Around { places: &[], last: None, had_stopped: false, at: Instant::from_millis(0) };
+        words.hear(text, &around, &|_| true).meaning
+    }
+
+    #[test]
+    fn every_language_is_whole_and_its_words_mean_what_they_are_listed_for() {
+        let words = Words::of(&[]).unwrap();
+        assert!(words.languages.len() > 30);
+        for language in &words.languages {
+            let code = &language.code;
+            assert!(!language.help.is_empty() && !language.start.is_empty(), "{code}");
+            for text in language.stop.iter().chain(&language.phrases).chain(&language.all) {
+                assert!(!fold(text).is_empty(), "{code}: {text}");
+                if text != "SEIS" {
+                    assert_eq!(meaning(&words, &text.replace('*', "one two")), Meaning::Stop, "{code}: {text}");
+                }
+            }
+            for (list, meant) in [
+                (&language.help, Meaning::Help),
+                (&language.start, Meaning::Start),
+                (&language.polite, Meaning::Nothing),
+            ] {
+                // `stp` is French for please, and a slip for STOP.
+                for text in list.iter().filter(|text| !words.slips.contains(*text)) {
+                    assert_eq!(meaning(&words, text), meant, "{code}: {text}");
+                }
+            }
+            for wording in [&language.confirm, &language.explain] {
+                assert!(wording.starts_with("{seller}") && wording.ends_with(['.', '。', '।']), "{code}: {wording}");
+                assert!(wording.chars().count() <= 120, "{code}: {wording}");
+            }
+        }
+    }
 
     #[test]
     fn slips_are_counted_and_mended() {
