@@ -164,7 +164,7 @@ impl Asked<'_> {
         Before { received_at, places: places.unwrap_or_default(), last, facts }
     }
 
-    /// What a stop closes: the purpose of the last text, of its seller; everything of that seller where that is unknown,
+    /// What a stop closes: the purpose of the last text, and marketing, of its seller; everything of that seller where that is unknown,
     /// where the words say so, or where the law of the place says so of such a text.
     fn scope(&self, before: &Before, heard: &Heard, at: Instant) -> v1::OptOutScope {
         let terms = self.law.stop_terms(&around(before, at));
@@ -178,7 +178,10 @@ impl Asked<'_> {
         });
         match narrow {
             Some(purpose) => {
-                v1::OptOutScope { purposes: vec![purpose.number().into()], sellers, ..v1::OptOutScope::default() }
+                // Whoever stops a notice does not want to be sold to (GDPR art. 21(2)-(3)).
+                let mut purposes: Vec<i32> = vec![purpose.number().into()];
+                purposes.extend((purpose != Purpose::Marketing).then(|| i32::from(Purpose::Marketing.number())));
+                v1::OptOutScope { purposes, sellers, ..v1::OptOutScope::default() }
             }
             None => v1::OptOutScope { everything: true, sellers, ..v1::OptOutScope::default() },
         }
