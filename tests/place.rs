@@ -159,7 +159,8 @@ fn the_reference_sample_agrees() {
     let mut extra = BTreeSet::new();
     for (region, zones) in our_zones.iter().filter(|(region, _)| **region != "-") {
         let Some(known) = region_clocks.get(region) else { continue };
-        extra.extend(zones.iter().filter(|(_, clock)| !known.contains(clock)).map(|(zone, _)| (*region, zone.as_str())));
+        extra
+            .extend(zones.iter().filter(|(_, clock)| !known.contains(clock)).map(|(zone, _)| (*region, zone.as_str())));
     }
     let explained: BTreeSet<_> = ONLY_OURS.iter().map(|(region, zone, _)| (*region, *zone)).collect();
     failures.extend(extra.difference(&explained).map(|extra| format!("{extra:?} is no zone of the region there")));
