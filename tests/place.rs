@@ -1,5 +1,6 @@
-//! The numbering tables against libphonenumber: on a committed sample (`place/reference.tsv`, metadata 9.0.43) and, over
-//! generated numbers, against `rlibphonenumber` (metadata 9.0.42: calling codes that upstream changed since are left to
+//! The numbering tables against libphonenumber: on a committed sample of generated numbers of every region
+//! (`place/reference.tsv`: country, kind, zones, state or province; metadata 9.0.43) and, over numbers generated anew,
+//! against `rlibphonenumber` (metadata 9.0.42: calling codes that upstream changed since are left to
 //! the sample).
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +12,7 @@
     reason = "tests"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberType};
@@ -38,6 +39,26 @@ const WRONG_ZONES: [(&str, &str, &str); 15] = [
     ("+218", "Europe/Bucharest", "a stand-in; Libya has no summer time"),
     ("+505", "America/Chicago", "a stand-in; Nicaragua has no summer time"),
     ("+970", "Europe/Bucharest", "a stand-in; Palestine has a summer time of its own"),
+];
+
+/// Zones that the library names for no number of a region: region, zone, reason.
+const ONLY_OURS: [(&str, &str, &str); 16] = [
+    ("AU", "Australia/Darwin", "the library gives the Northern Territory the clock of Adelaide, which has summer time"),
+    ("CA", "America/Cambridge_Bay", "Mountain time of Nunavut, which still changes its clocks"),
+    ("CA", "America/Rankin_Inlet", "Central time of Nunavut, which did not follow Manitoba in 2026"),
+    ("CL", "America/Coyhaique", "Aysén left Santiago's clock in 2025"),
+    ("CL", "America/Punta_Arenas", "Magallanes left Santiago's clock in 2016"),
+    ("CL", "Pacific/Easter", "Easter Island shares the country's numbers"),
+    ("DZ", "Africa/Algiers", "the library's stand-in is Paris, which has summer time"),
+    ("GL", "America/Danmarkshavn", "a station on UTC, under the country's numbers"),
+    ("LY", "Africa/Tripoli", "the library's stand-in is Bucharest, which has summer time"),
+    ("MA", "Africa/Casablanca", "the library's stand-in is the Canaries, whose summer is Morocco's whole year"),
+    ("NI", "America/Managua", "the library's stand-in is Chicago, which has summer time"),
+    ("PG", "Pacific/Bougainville", "an hour ahead since 2014"),
+    ("PS", "Asia/Gaza", "summer time of its own; the library's stand-in is Bucharest"),
+    ("RU", "Europe/Kaliningrad", "the library's stand-in is Bucharest, which has summer time"),
+    ("SS", "Africa/Juba", "an hour behind Nairobi since 2021"),
+    ("UA", "Europe/Simferopol", "Crimea, where Ukrainian numbers may still be carried, keeps Moscow's clock"),
 ];
 
 fn look(text: &str) -> Resolution {
@@ -78,10 +99,12 @@ fn the_reference_sample_agrees() {
         clocks.entry(name.to_owned()).or_insert_with(|| clock(ZoneId::by_name(name).expect("a known zone"))).clone()
     };
     let mut failures = Vec::new();
-    let mut rows = 0;
+    let mut region_clocks: BTreeMap<&str, BTreeSet<Vec<i64>>> = BTreeMap::new();
+    let mut our_zones: BTreeMap<&str, BTreeSet<(String, Vec<i64>)>> = BTreeMap::new();
+    let (mut rows, mut states) = (0, 0);
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let cells: Vec<&str> = line.split('\t').collect();
-        let [number, region, kind, valid, zones] = cells[..] else { panic!("{line}") };
+        let [number, region, kind, valid, zones, state] = cells[..] else { panic!("{line}") };
         rows += 1;
         let found = look(number);
         if found.assigned != (valid == "valid") {
@@ -101,16 +124,50 @@ fn the_reference_sample_agrees() {
                 failures.push(format!("{number}: {places:?}, reference {region}"));
             }
         }
-        let ours: Vec<Vec<i64>> =
-            places.iter().flat_map(|place| place.zones.iter()).map(|zone| clock_of(zone.name())).collect();
-        for zone in zones.split(',').filter(|zone| *zone != "-") {
-            let excused = WRONG_ZONES.iter().any(|(prefix, name, _)| number.starts_with(prefix) && *name == zone);
-            if !excused && !ours.contains(&clock_of(zone)) {
+        if state != "-" {
+            states += 1;
+            if !places.iter().any(|place| place.jurisdiction.as_str() == state) {
+                failures.push(format!("{number}: {places:?}, reference {state}"));
+            }
+        }
+        let ours: Vec<(String, Vec<i64>)> = places
+            .iter()
+            .flat_map(|place| place.zones.iter())
+            .map(|zone| (zone.name().to_owned(), clock_of(zone.name())))
+            .collect();
+        let (any_of, zones) = zones.strip_prefix('~').map_or((false, zones), |zones| (true, zones));
+        let theirs: Vec<&str> = zones.split(',').filter(|zone| *zone != "-").collect();
+        for zone in theirs.iter().filter(|_| !any_of) {
+            let excused = WRONG_ZONES.iter().any(|(prefix, name, _)| number.starts_with(prefix) && name == zone);
+            if !excused && !ours.iter().any(|(_, clock)| *clock == clock_of(zone)) {
                 failures.push(format!("{number} ({region}, {kind}): lacks {zone}, has {places:?}"));
             }
         }
+        for zone in theirs.iter().filter(|_| !any_of) {
+            region_clocks.entry(region).or_default().insert(clock_of(zone));
+        }
+        for (zone, clock) in ours {
+            let missing_there = any_of && !theirs.iter().any(|theirs| clock_of(theirs) == clock);
+            if missing_there && !ONLY_OURS.iter().any(|(of, name, _)| *of == region && *name == zone) {
+                failures.push(format!("{number} ({region}, {kind}): {zone} is no zone of its calling code: {zones}"));
+            }
+            our_zones.entry(region).or_default().insert((zone, clock));
+        }
     }
-    assert!(rows > 4_000, "{rows}");
+    // More zones than the library names for a number are the strictest reading; more than it names for the whole region
+    // need a reason.
+    let mut extra = BTreeSet::new();
+    for (region, zones) in our_zones.iter().filter(|(region, _)| **region != "-") {
+        let Some(known) = region_clocks.get(region) else { continue };
+        extra
+            .extend(zones.iter().filter(|(_, clock)| !known.contains(clock)).map(|(zone, _)| (*region, zone.as_str())));
+    }
+    let explained: BTreeSet<_> = ONLY_OURS.iter().map(|(region, zone, _)| (*region, *zone)).collect();
+    failures.extend(extra.difference(&explained).map(|extra| format!("{extra:?} is no zone of the region there")));
+    failures.extend(explained.difference(&extra).map(|stale| format!("{stale:?} is explained and no difference")));
+    let regions: BTreeSet<_> = our_zones.keys().filter(|region| **region != "-").collect();
+    assert!(regions.len() >= 240, "generated numbers of every region: {}", regions.len());
+    assert!(rows > 8_000 && states > 450, "{rows}, {states} with a state or province");
     assert!(failures.is_empty(), "{} of {rows}:\n{}", failures.len(), failures.join("\n"));
 }
 

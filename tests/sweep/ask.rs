@@ -15,9 +15,8 @@ use ringfence::time::{Instant, Millis};
 use super::tables::Place;
 
 /// Kinds of contact, as the tables name them.
-const KINDS: [(&str, Purpose, Channel, Technology); 10] = [
+const KINDS: [(&str, Purpose, Channel, Technology); 9] = [
     ("call", Purpose::Marketing, Channel::Call, Technology::Manual),
-    ("dialled", Purpose::Marketing, Channel::Call, Technology::Autodialer),
     ("recorded", Purpose::Marketing, Channel::Call, Technology::Prerecorded),
     ("text", Purpose::Marketing, Channel::Text, Technology::Autodialer),
     ("finance", Purpose::Marketing, Channel::Call, Technology::Manual),

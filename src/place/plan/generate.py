@@ -23,7 +23,7 @@ from importlib import resources
 
 import phonenumbers
 import tzdata
-from phonenumbers import PhoneMetadata, PhoneNumberType, shortdata, timezone
+from phonenumbers import PhoneMetadata, PhoneNumberType, geocoder, shortdata, timezone
 from phonenumbers.tzdata import TIMEZONE_DATA
 
 import places as hand
@@ -259,6 +259,16 @@ TYPE_NAMES = {
 }
 
 
+def subdivision(number, region):
+    """The state or province that the library's description ends in: `Chicago, IL`, or its whole name."""
+    if region not in ("US", "CA"):
+        return "-"
+    description = geocoder.description_for_number(number, "en")
+    code = description.rpartition(", ")[2]
+    code = hand.STATE_NAMES.get(description, code)
+    return f"{region}-{code}" if f"{region}-{code}" in hand.SUBDIVISIONS else "-"
+
+
 def reference():
     rng = random.Random(20261121)
     numbers = set()
@@ -269,7 +279,7 @@ def reference():
                 continue
             text = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
             numbers.add(text)
-            for changed in (1, 4):
+            for changed in (1, 2, 4, 5):
                 tail = "".join(rng.choice("0123456789") for _ in range(changed))
                 numbers.add(text[:-changed] + tail)
     for code in phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS:
@@ -282,7 +292,7 @@ def reference():
             numbers.add("+" + (key + "".join(rng.choice("23456789") for _ in range(11)))[:11])
         numbers.add(f"+1{npa}{rng.randint(2, 9)}{rng.randint(0, 999999):06}")
     for key in TIMEZONE_DATA:
-        if not key.startswith("1") and rng.random() < 0.4:
+        if not key.startswith("1"):
             numbers.add("+" + (key + "".join(rng.choice("0123456789") for _ in range(9)))[:11])
     rows = []
     for text in sorted(numbers):
@@ -296,15 +306,17 @@ def reference():
             continue
         zones = [z for z in timezone.time_zones_for_number(number) if z != "Etc/Unknown"]
         shared = len(phonenumbers.COUNTRY_CODE_TO_REGION_CODE[number.country_code]) > 1
-        if shared and not phonenumbers.is_number_geographical(number):
-            # The library lists every zone of the calling code, whatever the number's country.
-            zones = []
+        # The library then lists every zone of the calling code, whatever the number's country.
+        any_of = "~" if zones and shared and not phonenumbers.is_number_geographical(number) else ""
+        if any_of and number.country_code == 1:
+            any_of, zones = "", []
         valid = phonenumbers.is_valid_number(number)
-        rows.append([text, (phonenumbers.region_code_for_number(number) or "-") if valid else "-",
-                     TYPE_NAMES[phonenumbers.number_type(number)], "valid" if valid else "invalid", join(zones) or "-"])
+        region = (phonenumbers.region_code_for_number(number) or "-") if valid else "-"
+        rows.append([text, region, TYPE_NAMES[phonenumbers.number_type(number)], "valid" if valid else "invalid",
+                     any_of + (join(zones) or "-"), subdivision(number, region)])
     write(ROOT / "tests/place/reference.tsv",
           f"Generated numbers and what phonenumbers {VERSION} (Apache-2.0) says of them, by src/place/plan/generate.py.",
-          ["number", "region", "type", "valid", "zones"], rows)
+          ["number", "region", "type", "valid", "zones (~: all those of the calling code)", "state or province"], rows)
 
 
 if __name__ == "__main__":
