@@ -48,10 +48,10 @@ impl Packs {
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Look for what a reviewer should mend in the packs",
-    long_about = "Look for what a reviewer should mend in the packs: rules without citation, review date or cases; rules and \
-                  exemptions that can never be reached; calendars, postures, lists and words that nothing reads; gaps and \
-                  overlaps between the versions of one provision",
-    after_help = "Prints FILE:LINE: REMARK, one a line. Exit status: 0 no remark, 1 remarks or faults, 2 error."
+    after_help = "Looks for: rules without citation, review date or cases; rules and exemptions that can never be reached; \
+                  calendars, postures, lists, words and places that nothing reads; gaps and overlaps between the \
+                  versions of one provision.\n\n\
+                  Prints FILE:LINE: REMARK, one a line. Exit status: 0 no remark, 1 remarks or faults, 2 error."
 )]
 pub struct LintArgs {
     #[command(flatten)]
