@@ -204,6 +204,26 @@ fn a_pack_of_ones_own_replaces_or_adds() {
 }
 
 #[test]
+fn the_lint_names_file_line_rule_and_what_to_do() {
+    let home = Home::new();
+    let florida = fs::read_to_string("src/law/packs/us-fl.toml").unwrap();
+    let line = florida.lines().position(|line| line == "id = \"us.fl.dnc\"").unwrap();
+    home.write("packs/us-fl.toml", florida.replace("us.dnc.fl", "us.dnc.fla"));
+    home.run(&["law", "lint", "--packs=packs"]).quietly(1).says(&[&format!(
+        "packs/us-fl.toml:{line}: rule `us.fl.dnc`: no registry is called `us.dnc.fla`; did you mean `us.dnc.fl`?"
+    )]);
+    home.write(
+        "packs/us-fl.toml",
+        format!("{florida}\n[calendar.unread]\ndays = [{{ name = \"A\", on = \"01-01\" }}]\n"),
+    );
+    let json = home.run(&["law", "lint", "--packs=packs", "--json"]).quietly(1).json();
+    assert!(
+        json[0]["message"].as_str().unwrap().contains("[calendar.unread] is declared but no rule reads it"),
+        "{json}"
+    );
+}
+
+#[test]
 fn a_typo_in_a_pack_names_file_and_line() {
     let home = Home::new();
     home.write("packs/policy.toml", POLICY.replace("citation", "citatoin"));
