@@ -13,7 +13,8 @@ use super::output::{say, say_json};
 use super::packs::{self, PacksError};
 use super::{Error, Exit, Global};
 use crate::engine::cases::{self, Outcome};
-use crate::law::{self, Law};
+use crate::law::{self, Body, Law};
+use crate::registry::ids;
 
 /// The law.
 #[derive(Debug, clap::Subcommand)]
@@ -48,10 +49,10 @@ impl Packs {
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Look for what a reviewer should mend in the packs",
-    long_about = "Look for what a reviewer should mend in the packs: rules without citation, review date or cases; rules and \
-                  exemptions that can never be reached; calendars, postures, lists and words that nothing reads; gaps and \
-                  overlaps between the versions of one provision",
-    after_help = "Prints FILE:LINE: REMARK, one a line. Exit status: 0 no remark, 1 remarks or faults, 2 error."
+    after_help = "Looks for: rules without citation, review date or cases; rules and exemptions that can never be reached; \
+                  calendars, postures, lists, words and places that nothing reads; gaps and overlaps between the \
+                  versions of one provision.\n\n\
+                  Prints FILE:LINE: REMARK, one a line. Exit status: 0 no remark, 1 remarks or faults, 2 error."
 )]
 pub struct LintArgs {
     #[command(flatten)]
@@ -89,7 +90,9 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
 
 fn lint(args: &LintArgs, global: &Global) -> Result<Exit, Error> {
     let remarks: Vec<_> = match packs::read(args.packs.packs.as_deref()) {
-        Ok(law) => law::lint(&law).into_iter().map(|r| (r.file, r.line, r.message)).collect(),
+        Ok(law) => {
+            law::lint(&law).into_iter().map(|r| (r.file, r.line, r.message)).chain(unknown_lists(&law)).collect()
+        }
         // A pack that cannot be read is the first thing a reviewer should mend.
         Err(PacksError::Faults(faults)) => faults.into_iter().map(|f| (f.file, f.line, f.message)).collect(),
         Err(other) => return Err(super::open::OpenError::from(other).into()),
@@ -104,6 +107,19 @@ fn lint(args: &LintArgs, global: &Global) -> Result<Exit, Error> {
         say(&lines)?;
     }
     Ok(Exit::when(remarks.is_empty()))
+}
+
+/// Rules about a list that the service knows by no name: no file could ever hold it.
+fn unknown_lists(law: &Law) -> Vec<(String, usize, String)> {
+    let rules = law.packs().iter().flat_map(|pack| pack.rules.iter().map(move |rule| (pack, rule)));
+    let unknown = rules.filter_map(|(pack, rule)| match &rule.body {
+        Body::Registry { list, .. } => {
+            let why = ids::kind(list).err()?;
+            Some((pack.file.to_string(), rule.line, format!("rule `{}`: {why}", rule.id)))
+        }
+        _ => None,
+    });
+    unknown.collect()
 }
 
 fn test(args: &TestArgs, global: &Global) -> Result<Exit, Error> {

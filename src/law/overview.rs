@@ -267,7 +267,12 @@ fn caps(rules: &[&Rule]) -> String {
                     (_, true) => ", one campaign",
                     _ => "",
                 };
-                told.extend(windows.iter().map(|window| format!("{limit} in {}{per}{only}", stretch(*window))));
+                let outcomes: Vec<_> = counts.only.iter().map(|outcome| outcome.word().replace('_', " ")).collect();
+                let counted = match outcomes.is_empty() {
+                    true => String::new(),
+                    false => format!(", counting {}", outcomes.join(" and ")),
+                };
+                told.extend(windows.iter().map(|window| format!("{limit} {}{per}{counted}{only}", stretch(*window))));
             }
             Body::CoolOff { after, resumes_after_days, .. } => {
                 let after = match after {
@@ -276,7 +281,7 @@ fn caps(rules: &[&Rule]) -> String {
                 };
                 told.insert(match resumes_after_days {
                     Some(days) => format!("pause of {} days after {after}{only}", days - 1),
-                    None => format!("none after {after}{only}"),
+                    None => format!("never after {after}{only}"),
                 });
             }
             _ => {}
@@ -288,11 +293,11 @@ fn caps(rules: &[&Rule]) -> String {
 fn stretch(window: Window) -> String {
     match window {
         Window::Rolling(span) => match span.0 / Millis::hours(1).0 {
-            hours if hours > 24 && hours % 24 == 0 => format!("{} rolling days", hours / 24),
-            hours => format!("{hours} h"),
+            hours if hours > 24 && hours % 24 == 0 => format!("in {} rolling days", hours / 24),
+            hours => format!("in {hours} h"),
         },
         Window::Days(1) => "a day".to_owned(),
-        Window::Days(days) => format!("{days} days"),
+        Window::Days(days) => format!("in {days} days"),
         Window::Calendar(Period::Day) => "a day".to_owned(),
         Window::Calendar(Period::Week) => "a week".to_owned(),
         Window::Calendar(Period::Month) => "a month".to_owned(),

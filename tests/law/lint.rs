@@ -245,7 +245,7 @@ fn a_list_that_no_rule_reads() {
     let case = "evidence.registry_checks = [{ registry = \"fr.blocktel\", listed = true }]\n";
     let text = rule("x.r", "registry", registry) + case;
     only(
-        remarks(&[text.clone()]),
+        remarks(std::slice::from_ref(&text)),
         "x.toml:17: a case of `x.r` asks the list `fr.blocktel`, which no rule here reads; did you mean `fr.bloctel`?",
     );
     assert_eq!(remarks(&[text.replace("blocktel", "bloctel")]), [""; 0]);
