@@ -15,6 +15,7 @@ mod judge;
 mod reason;
 mod scene;
 mod stretch;
+mod switches;
 mod timing;
 mod windows;
 
@@ -25,10 +26,11 @@ use smallvec::SmallVec;
 pub use attempt::{Attempt, Postures};
 pub use evidence::{Evidence, Lists, Look, NoLists};
 pub use reason::{BuiltIn, Decision, ListUsed, Obligation, Reason, Source, Verdict, Warning};
+pub use switches::{Freeze, Switches, Target};
 pub use windows::{Opening, openings};
 
 use crate::contact::Purpose;
-use crate::law::{Body, Family, Law, Rule};
+use crate::law::{Body, Declared, Family, Law, Rule};
 use crate::place::{self, Location, Number, NumberError, NumberType, Place, Plausible, Resolution, Zones};
 use crate::time::Instant;
 use scene::{InPlay, Scene};
@@ -45,6 +47,8 @@ pub struct Question<'a> {
     pub evidence: Evidence<'a>,
     /// The rules.
     pub law: &'a Law,
+    /// What people switched.
+    pub switches: Switches<'a>,
     /// How doubt is read.
     pub postures: &'a Postures,
     /// The one now of this question.
@@ -54,7 +58,7 @@ pub struct Question<'a> {
 /// Answers one question.
 #[must_use]
 pub fn decide(question: &Question<'_>) -> Decision {
-    let Question { number, attempt, evidence, law, postures, now } = *question;
+    let Question { number, attempt, evidence, law, switches, postures, now } = *question;
     let location = Location {
         residences: evidence.residences(),
         county: attempt.county.clone(),
@@ -89,7 +93,8 @@ pub fn decide(question: &Question<'_>) -> Decision {
         form_open: evidence.form_open(postures.stored_facts_only),
     };
     let grounds = Grounds::of(&scene, &resolution, recorded.as_ref());
-    let plays = in_play(&scene, &grounds);
+    let plays = in_play(&scene, &grounds, &switches);
+    let unnamed = switches.unnamed(attempt, evidence.live, now);
     let words: SmallVec<[Stretch; 24]> = plays.iter().map(|play| judge::denies(&scene, play, now)).collect();
 
     let mut reasons = grounds.reasons;
@@ -109,6 +114,8 @@ pub fn decide(question: &Question<'_>) -> Decision {
         jurisdictions: grounds.jurisdictions,
         zones: grounds.zones,
         lists: lists_used(&scene, &plays),
+        freezes: plays.iter().filter_map(|play| play.freeze).chain(unnamed.iter().copied()).cloned().collect(),
+        emergencies: declared_used(&plays),
         evaluated_at: now,
     };
     if !resolution.assigned {
@@ -126,6 +133,7 @@ pub fn decide(question: &Question<'_>) -> Decision {
             explain::warnings(&scene, play, &mut decision.warnings);
             decision.obligations.extend(obligation(&scene, play));
         }
+        decision.warnings.extend(unnamed.iter().map(|freeze| explain::unnamed(freeze)));
         // The same thing is said once, whichever rules it concerns.
         let mut said = std::collections::HashSet::new();
         decision.warnings.retain(|warning| said.insert((warning.code, warning.message.clone())));
@@ -137,7 +145,11 @@ pub fn decide(question: &Question<'_>) -> Decision {
         reasons.retain(|reason| reason.rule_id() != builtin::OPT_OUT);
     }
     reasons.sort_by(|a, b| (a.family, a.rule_id()).cmp(&(b.family, b.rule_id())));
-    reasons.dedup_by(|a, b| a.family == b.family && a.rule_id() == b.rule_id() && a.jurisdiction() == b.jurisdiction());
+    reasons.dedup_by(|a, b| {
+        let alike = a.family == b.family && a.rule_id() == b.rule_id() && a.jurisdiction() == b.jurisdiction();
+        // Two freezes of one kind are two reasons.
+        alike && (a.rule_id() != builtin::FREEZE.id || a.detail == b.detail)
+    });
     decision.reasons = reasons;
     decision
 }
@@ -168,6 +180,8 @@ fn refused(rule: &'static BuiltIn, detail: String, number_type: Option<NumberTyp
         jurisdictions: SmallVec::new(),
         zones: SmallVec::new(),
         lists: Vec::new(),
+        freezes: Vec::new(),
+        emergencies: Vec::new(),
         evaluated_at: now,
     }
 }
@@ -286,18 +300,54 @@ fn listed(places: &[place::Jurisdiction]) -> String {
 }
 
 /// The rules that are about this attempt, each narrowed to it.
-fn in_play<'a>(scene: &Scene<'a>, grounds: &Grounds) -> SmallVec<[InPlay<'a>; 24]> {
-    let mut plays = SmallVec::new();
+fn in_play<'a>(scene: &Scene<'a>, grounds: &Grounds, switches: &Switches<'a>) -> SmallVec<[InPlay<'a>; 24]> {
+    let mut plays: SmallVec<[InPlay<'a>; 24]> = SmallVec::new();
     let law: &'a Law = scene.law;
     for (index, zones) in &grounds.packs {
         let Some(pack) = law.pack(*index) else { continue };
         for rule in pack.rules_for(scene.attempt.channel, scene.attempt.purpose) {
-            plays.extend(narrow(scene, rule, zones));
+            let Some(mut play) = narrow(scene, rule, zones) else { continue };
+            if matches!(rule.body, Body::Emergency) && switches.declared().next().is_some() {
+                play.declared = declared(scene, *index, grounds, rule, switches);
+            }
+            plays.push(play);
         }
     }
     // Whatever the packs of a place say of opt-outs, or fail to say: one that stands is honoured.
     plays.extend(narrow(scene, builtin::opt_out(), &Zones::new()));
+    for freeze in switches.freezing(scene.attempt, law, &grounds.jurisdictions, scene.evidence.live) {
+        let play = narrow(scene, builtin::freeze(), &Zones::new());
+        plays.extend(play.map(|play| InPlay { freeze: Some(freeze), ..play }));
+    }
     plays
+}
+
+/// The states of emergency that may be where the person is, as far as this rule's pack goes.
+fn declared<'a>(
+    scene: &Scene<'_>,
+    pack: u16,
+    grounds: &Grounds,
+    rule: &Rule,
+    switches: &Switches<'a>,
+) -> Vec<&'a Arc<Declared>> {
+    let here = |place: &&place::Jurisdiction| scene.law.chain(**place).packs.contains(&pack);
+    let places: SmallVec<[_; 4]> = grounds.jurisdictions.iter().filter(here).copied().collect();
+    let reaches = |state: &&Arc<Declared>| {
+        let there = state.jurisdiction == rule.jurisdiction || places.iter().any(|place| state.concerns(*place));
+        there && scene.may_be_in_county(state)
+    };
+    switches.declared().filter(reaches).collect()
+}
+
+/// Every state of emergency that some rule in play looked at, once.
+fn declared_used(plays: &[InPlay<'_>]) -> Vec<Arc<Declared>> {
+    let mut used: Vec<Arc<Declared>> = Vec::new();
+    for state in plays.iter().flat_map(|play| &play.declared) {
+        if !used.iter().any(|other| Arc::ptr_eq(other, state)) {
+            used.push(Arc::clone(state));
+        }
+    }
+    used
 }
 
 fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &Zones) -> Option<InPlay<'a>> {
@@ -319,7 +369,8 @@ fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &Zones) -> Option<I
         _ if scene.form_open => None,
         _ => Some(scene.legal_forms),
     };
-    Some(InPlay { rule, zones: zones.clone(), technologies, listing, forms })
+    let (declared, freeze) = (Vec::new(), None);
+    Some(InPlay { rule, zones: zones.clone(), technologies, listing, forms, declared, freeze })
 }
 
 fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {

@@ -289,7 +289,7 @@ pub(super) fn receipt_text(receipt: [u8; 16]) -> String {
     uuid::Uuid::from_bytes(receipt).hyphenated().to_string()
 }
 
-fn request_id(reader: &mut Reader, id: &str) {
+pub(super) fn request_id(reader: &mut Reader, id: &str) {
     if id.is_empty() {
         reader.fault("request_id", "is required: it makes the same request asked again harmless");
     }

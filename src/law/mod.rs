@@ -7,6 +7,7 @@
 mod built_in;
 mod calendar;
 mod compile;
+mod emergency;
 mod lint;
 mod rule;
 mod text;
@@ -20,10 +21,11 @@ use smallvec::SmallVec;
 
 use crate::contact::{Channel, Purpose, Set, Term};
 use crate::place::Jurisdiction;
-use crate::time::{Instant, ZoneId, tzdata_version};
+use crate::time::{ZoneId, tzdata_version};
 
 pub use built_in::BUILT_IN;
 pub use calendar::{Calendar, Entry, On, Week, open_in};
+pub use emergency::{Declared, MOST_COUNTIES, WORDS_BYTES, read_declared, within};
 pub use lint::{Remark, lint};
 pub use rule::{
     Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Span, Tie,
@@ -43,7 +45,7 @@ pub struct PackFault {
 }
 
 /// An example beside a rule.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Case {
     /// The rule it is about.
     pub rule: Box<str>,
@@ -53,10 +55,22 @@ pub struct Case {
     pub why: Box<str>,
     /// Postures chosen.
     pub postures: Vec<String>,
+    /// States of emergency declared, as its `emergencies` say.
+    emergencies: Vec<emergency::DeclaredText>,
     /// The question, in the words of the contract; what is left out is filled in from the rule.
     pub request: toml::Table,
     /// The line it begins on.
     pub line: usize,
+}
+
+impl Case {
+    /// The states of emergency that its question is asked under; one that names no place is of `jurisdiction`.
+    ///
+    /// # Errors
+    /// What is wrong with one.
+    pub fn declared(&self, law: &Law, jurisdiction: Jurisdiction) -> Result<Vec<Declared>, String> {
+        self.emergencies.iter().map(|text| emergency::declared(text, law, Some(jurisdiction))).collect()
+    }
 }
 
 /// The rules of one jurisdiction.
@@ -194,17 +208,6 @@ pub(crate) fn purposes_of(set: Set<Purpose>) -> Set<Purpose> {
     if set.is_empty() { Purpose::ALL.iter().copied().filter(|p| *p != Purpose::Emergency).collect() } else { set }
 }
 
-/// A state of emergency as declared: a fact fed in while serving, dated like every other.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Declared {
-    /// Where.
-    pub jurisdiction: Jurisdiction,
-    /// First instant.
-    pub from: Instant,
-    /// First instant after it.
-    pub until: Instant,
-}
-
 /// What the law of a place is made of.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Chain {
@@ -257,8 +260,6 @@ pub struct Law {
     chains_of_parts: HashMap<Jurisdiction, Chain, ByCode>,
     chain_of_nowhere: Chain,
     version: String,
-    /// States of emergency in force or announced.
-    pub emergencies: Vec<Declared>,
 }
 
 /// The jurisdiction code of a policy about every place (ISO 3166 leaves ZZ to users).
@@ -306,7 +307,6 @@ impl Law {
             chains_of_parts: HashMap::default(),
             chain_of_nowhere: Chain::default(),
             version,
-            emergencies: Vec::new(),
         };
         law.work_out_chains();
         Ok(law)
