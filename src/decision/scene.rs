@@ -8,8 +8,8 @@ use crate::place::{LineType, Zones};
 use crate::time::{Instant, ZoneId, date_of, day_of};
 
 use super::attempt::{Attempt, Postures};
-use super::switches::Freeze;
 use super::evidence::{Evidence, Listing};
+use super::switches::Freeze;
 
 /// What every rule is judged against.
 pub(crate) struct Scene<'a> {

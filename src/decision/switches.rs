@@ -66,7 +66,9 @@ impl Freeze {
             // Lifted is lifted, whichever clock said when.
             Some(_) if live => Stretch::always(false),
             _ if live => Stretch::before(self.until, at),
-            lifted => Stretch::since(self.from, at).and(Stretch::before(lifted.unwrap_or(Instant::FAR).min(self.until), at)),
+            lifted => {
+                Stretch::since(self.from, at).and(Stretch::before(lifted.unwrap_or(Instant::FAR).min(self.until), at))
+            }
         }
     }
 

@@ -183,7 +183,8 @@ impl Engine {
         }
         let entry = match loaded {
             Some(Loaded { contact, own, version }) => {
-                let body = self.decision_body(request, Some((contact, version)), asked.law, standing, decision, &answer);
+                let body =
+                    self.decision_body(request, Some((contact, version)), asked.law, standing, decision, &answer);
                 self.contact_entry(Kind::Answer, id, clock.now, &asked.key, &own, &body)?
             }
             None => {
@@ -270,12 +271,7 @@ enum Reserved {
     Lost(Option<Box<Loaded>>),
 }
 
-pub(super) fn decide(
-    engine: &Engine,
-    asked: &Asked<'_>,
-    standing: &Standing,
-    contact: Option<&Contact>,
-) -> Decision {
+pub(super) fn decide(engine: &Engine, asked: &Asked<'_>, standing: &Standing, contact: Option<&Contact>) -> Decision {
     let checked = asked.checked;
     let stored = contact.map_or_else(Facts::default, |contact| contact.facts(checked.attempt_id.as_ref()));
     decision::decide(&Question {

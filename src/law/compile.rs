@@ -141,7 +141,9 @@ fn case(rule: &Rule, text: &toml::Table, line: usize) -> Compiled<Case> {
     };
     let emergencies = match request.remove("emergencies") {
         None => Vec::new(),
-        Some(value) => value.try_into().map_err(|error: toml::de::Error| format!("`emergencies`: {}", error.message()))?,
+        Some(value) => {
+            value.try_into().map_err(|error: toml::de::Error| format!("`emergencies`: {}", error.message()))?
+        }
     };
     Ok(Case { rule: rule.id.clone(), denies, why, postures, emergencies, request, line })
 }

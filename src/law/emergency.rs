@@ -119,7 +119,11 @@ impl Law {
         let speaks = |about: Jurisdiction| {
             within(jurisdiction, about)
                 || within(about, jurisdiction)
-                || self.chain(jurisdiction).packs.iter().any(|i| self.pack(*i).is_some_and(|p| p.jurisdiction() == about))
+                || self
+                    .chain(jurisdiction)
+                    .packs
+                    .iter()
+                    .any(|i| self.pack(*i).is_some_and(|p| p.jurisdiction() == about))
         };
         let of_kind = rules.filter(|rule| matches!(rule.body, super::Body::Emergency) && speaks(rule.jurisdiction));
         of_kind.map(|rule| &*rule.id).collect()
@@ -240,7 +244,9 @@ impl Row {
 /// Reads one declaration; `of` is the place where it names none.
 pub(super) fn declared(text: &DeclaredText, law: &Law, of: Option<Jurisdiction>) -> Result<Declared, String> {
     let jurisdiction = match (&text.jurisdiction, of) {
-        (Some(code), _) => code.parse::<Jurisdiction>().map_err(|error| format!("`jurisdiction` `{code}` is {error}"))?,
+        (Some(code), _) => {
+            code.parse::<Jurisdiction>().map_err(|error| format!("`jurisdiction` `{code}` is {error}"))?
+        }
         (None, Some(place)) => place,
         (None, None) => return Err("`jurisdiction` is missing: an ISO 3166 code such as US-NY".to_owned()),
     };
@@ -256,7 +262,8 @@ pub(super) fn declared(text: &DeclaredText, law: &Law, of: Option<Jurisdiction>)
     };
     let day = |date: &Datetime, last: bool| day(date, jurisdiction, last);
     let from = text.from.as_ref().map(|date| day(date, false)).transpose().map_err(|what| format!("`from` {what}"))?;
-    let until = text.until.as_ref().map(|date| day(date, true)).transpose().map_err(|what| format!("`until` {what}"))?;
+    let until =
+        text.until.as_ref().map(|date| day(date, true)).transpose().map_err(|what| format!("`until` {what}"))?;
     if from.is_none() && of.is_none() {
         return Err("`from` is missing: a date, or an instant with its offset".to_owned());
     }

@@ -234,11 +234,7 @@ impl Calls {
     ///
     /// # Errors
     /// See [`Calls::check`].
-    pub async fn freeze(
-        &self,
-        incoming: Incoming,
-        request: v1::FreezeRequest,
-    ) -> Result<v1::FreezeResponse, Status> {
+    pub async fn freeze(&self, incoming: Incoming, request: v1::FreezeRequest) -> Result<v1::FreezeResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| self.engine.freeze(permit, request, incoming.clock()).await)
             .await;
@@ -270,7 +266,9 @@ impl Calls {
         request: v1::DeclareEmergencyRequest,
     ) -> Result<v1::DeclareEmergencyResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine.declare_emergency(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| {
+                self.engine.declare_emergency(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("DeclareEmergency", &incoming, answer)
     }
@@ -300,7 +298,9 @@ impl Calls {
         request: v1::ListFreezesRequest,
     ) -> Result<v1::ListFreezesResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine.list_freezes(permit, &request, incoming.clock().now).await)
+            .within(Role::Control, async |permit| {
+                self.engine.list_freezes(permit, &request, incoming.clock().now).await
+            })
             .await;
         self.done("ListFreezes", &incoming, answer)
     }
@@ -315,7 +315,9 @@ impl Calls {
         request: v1::ListEmergenciesRequest,
     ) -> Result<v1::ListEmergenciesResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine.list_emergencies(permit, &request, incoming.clock().now).await)
+            .within(Role::Control, async |permit| {
+                self.engine.list_emergencies(permit, &request, incoming.clock().now).await
+            })
             .await;
         self.done("ListEmergencies", &incoming, answer)
     }

@@ -150,7 +150,10 @@ impl ControlService for Grpc {
         self.0.list_freezes(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn declare_emergency(&self, request: Request<v1::DeclareEmergencyRequest>) -> Answer<v1::DeclareEmergencyResponse> {
+    async fn declare_emergency(
+        &self,
+        request: Request<v1::DeclareEmergencyRequest>,
+    ) -> Answer<v1::DeclareEmergencyResponse> {
         let incoming = incoming(&request);
         self.0.declare_emergency(incoming, request.into_inner()).await.map(Response::new)
     }
@@ -160,7 +163,10 @@ impl ControlService for Grpc {
         self.0.end_emergency(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn list_emergencies(&self, request: Request<v1::ListEmergenciesRequest>) -> Answer<v1::ListEmergenciesResponse> {
+    async fn list_emergencies(
+        &self,
+        request: Request<v1::ListEmergenciesRequest>,
+    ) -> Answer<v1::ListEmergenciesResponse> {
         let incoming = incoming(&request);
         self.0.list_emergencies(incoming, request.into_inner()).await.map(Response::new)
     }

@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 25] = [
     &[],
     &["serve"],
     &["check"],
@@ -20,6 +20,14 @@ const COMMANDS: [&[&str]; 17] = [
     &["contact"],
     &["contact", "show"],
     &["contact", "opt-out"],
+    &["control"],
+    &["control", "freeze"],
+    &["control", "unfreeze"],
+    &["control", "list"],
+    &["control", "emergency"],
+    &["control", "emergency", "declare"],
+    &["control", "emergency", "end"],
+    &["control", "emergency", "list"],
     &["audit"],
     &["audit", "verify"],
     &["keys"],

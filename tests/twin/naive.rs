@@ -59,7 +59,14 @@ impl<'a> Twin<'a> {
             postal_code: q.attempt.postal_code.clone(),
             time_zone: q.attempt.time_zone,
         };
-        let mut twin = Self { q, grounds: Reasons::new(), checks: Vec::new(), own_opt_out: Vec::new(), places: None, last: 0.into() };
+        let mut twin = Self {
+            q,
+            grounds: Reasons::new(),
+            checks: Vec::new(),
+            own_opt_out: Vec::new(),
+            places: None,
+            last: 0.into(),
+        };
         let Ok(found) = place::resolve(q.number, &location, q.postures.location) else {
             twin.ground("ringfence.jurisdiction.location", Family::Jurisdiction);
             return twin;

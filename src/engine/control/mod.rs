@@ -246,7 +246,9 @@ impl Engine {
         let all = recorded.chain(feed.emergencies.iter().map(|state| wire::emergency_message(state)));
         let wanted = all.filter(|state| request.history || record::emergency_holds(state, now));
         let (states, next_page_token) =
-            page(wanted.collect(), request.page_size, &request.page_token, |state: &v1::Emergency| &state.emergency_id)?;
+            page(wanted.collect(), request.page_size, &request.page_token, |state: &v1::Emergency| {
+                &state.emergency_id
+            })?;
         let emergencies = states.into_iter().map(|state| self.with_rules(state)).collect();
         Ok(v1::ListEmergenciesResponse { emergencies, next_page_token })
     }

@@ -56,17 +56,17 @@ fn made(write: Option<&StoredWrite>, receipt: [u8; 16]) -> bool {
 
 /// The freeze that a write began or lifted.
 pub(super) fn freeze_of_write(record: &ControlRecord, receipt: [u8; 16]) -> Option<&v1::Freeze> {
-    let found = record.freezes.iter().find(|kept| {
-        made(kept.write.as_ref(), receipt) || made(kept.lifting.as_ref(), receipt)
-    });
+    let found =
+        record.freezes.iter().find(|kept| made(kept.write.as_ref(), receipt) || made(kept.lifting.as_ref(), receipt));
     found.and_then(|kept| kept.freeze.as_ref())
 }
 
 /// The state of emergency that a write declared or ended.
 pub(super) fn emergency_of_write(record: &ControlRecord, receipt: [u8; 16]) -> Option<&v1::Emergency> {
-    let found = record.emergencies.iter().find(|kept| {
-        made(kept.write.as_ref(), receipt) || made(kept.ending.as_ref(), receipt)
-    });
+    let found = record
+        .emergencies
+        .iter()
+        .find(|kept| made(kept.write.as_ref(), receipt) || made(kept.ending.as_ref(), receipt));
     found.and_then(|kept| kept.emergency.as_ref())
 }
 

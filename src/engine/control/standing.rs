@@ -99,10 +99,7 @@ impl Engine {
     }
 
     /// The record of switches, opened.
-    pub(super) fn opened_control(
-        &self,
-        found: &Versioned,
-    ) -> Result<(crate::store::DataKey, ControlRecord), Failure> {
+    pub(super) fn opened_control(&self, found: &Versioned) -> Result<(crate::store::DataKey, ControlRecord), Failure> {
         let opened = self.keys.open_record(&self.control_key, &found.bytes);
         let (own, plain) = opened.map_err(|error| broken(&error.to_string()))?;
         let record = ControlRecord::decode(plain.as_slice()).map_err(|error| broken(&error.to_string()))?;

@@ -28,8 +28,8 @@ use self::writer::{Job, Writer};
 use super::memory::{check_size, check_write};
 use super::queue::Queue;
 use super::{
-    Answer, Beside, EventId, Held, Key, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled, Version,
-    Versioned, Write, WriterId, folder,
+    Answer, Beside, EventId, Held, Key, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled,
+    Version, Versioned, Write, WriterId, folder,
 };
 
 const FILE: &str = "store.redb";
