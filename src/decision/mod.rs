@@ -30,7 +30,7 @@ pub use switches::{Freeze, Switches, Target};
 pub use windows::{Opening, openings};
 
 use crate::contact::Purpose;
-use crate::law::{Body, Declared, Family, Law, Rule};
+use crate::law::{Body, Family, Law, Rule};
 use crate::place::{self, Location, Number, NumberError, NumberType, Place, Plausible, Resolution, Zones};
 use crate::time::Instant;
 use scene::{InPlay, Scene};
@@ -115,7 +115,7 @@ pub fn decide(question: &Question<'_>) -> Decision {
         zones: grounds.zones,
         lists: lists_used(&scene, &plays),
         freezes: plays.iter().filter_map(|play| play.freeze).chain(unnamed.iter().copied()).cloned().collect(),
-        emergencies: declared_used(&plays),
+        emergencies: switches::looked_at(&plays),
         evaluated_at: now,
     };
     if !resolution.assigned {
@@ -307,8 +307,8 @@ fn in_play<'a>(scene: &Scene<'a>, grounds: &Grounds, switches: &Switches<'a>) ->
         let Some(pack) = law.pack(*index) else { continue };
         for rule in pack.rules_for(scene.attempt.channel, scene.attempt.purpose) {
             let Some(mut play) = narrow(scene, rule, zones) else { continue };
-            if matches!(rule.body, Body::Emergency) && switches.declared().next().is_some() {
-                play.declared = declared(scene, *index, grounds, rule, switches);
+            if matches!(rule.body, Body::Emergency) {
+                play.declared = switches.reaching(scene, rule, *index, &grounds.jurisdictions);
             }
             plays.push(play);
         }
@@ -320,34 +320,6 @@ fn in_play<'a>(scene: &Scene<'a>, grounds: &Grounds, switches: &Switches<'a>) ->
         plays.extend(play.map(|play| InPlay { freeze: Some(freeze), ..play }));
     }
     plays
-}
-
-/// The states of emergency that may be where the person is, as far as this rule's pack goes.
-fn declared<'a>(
-    scene: &Scene<'_>,
-    pack: u16,
-    grounds: &Grounds,
-    rule: &Rule,
-    switches: &Switches<'a>,
-) -> Vec<&'a Arc<Declared>> {
-    let here = |place: &&place::Jurisdiction| scene.law.chain(**place).packs.contains(&pack);
-    let places: SmallVec<[_; 4]> = grounds.jurisdictions.iter().filter(here).copied().collect();
-    let reaches = |state: &&Arc<Declared>| {
-        let there = state.jurisdiction == rule.jurisdiction || places.iter().any(|place| state.concerns(*place));
-        there && scene.may_be_in_county(state)
-    };
-    switches.declared().filter(reaches).collect()
-}
-
-/// Every state of emergency that some rule in play looked at, once.
-fn declared_used(plays: &[InPlay<'_>]) -> Vec<Arc<Declared>> {
-    let mut used: Vec<Arc<Declared>> = Vec::new();
-    for state in plays.iter().flat_map(|play| &play.declared) {
-        if !used.iter().any(|other| Arc::ptr_eq(other, state)) {
-            used.push(Arc::clone(state));
-        }
-    }
-    used
 }
 
 fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &Zones) -> Option<InPlay<'a>> {

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::attempt::Attempt;
+use super::scene::{InPlay, Scene};
 use super::stretch::Stretch;
 use crate::contact::{Campaign, Purpose, Seller};
-use crate::law::{Declared, Law, within};
+use crate::law::{Declared, Law, Rule, within};
 use crate::place::Jurisdiction;
 use crate::time::Instant;
 
@@ -111,9 +112,25 @@ impl<'a> Switches<'a> {
     /// No switch was ever thrown.
     pub const NONE: Self = Self { freezes: &[], emergencies: &[], fed: &[] };
 
-    /// Every state of emergency.
-    pub(super) fn declared(&self) -> impl Iterator<Item = &'a Arc<Declared>> + use<'a> {
-        self.emergencies.iter().chain(self.fed)
+    /// The states of emergency that may be where the person is, as far as this rule goes: `pack` is its pack, `places` are
+    /// those the person may be in.
+    pub(super) fn reaching(
+        &self,
+        scene: &Scene<'_>,
+        rule: &Rule,
+        pack: u16,
+        places: &[Jurisdiction],
+    ) -> Vec<&'a Arc<Declared>> {
+        if self.emergencies.is_empty() && self.fed.is_empty() {
+            return Vec::new();
+        }
+        let under = |place: &&Jurisdiction| scene.law.chain(**place).packs.contains(&pack);
+        let places: SmallVec<[Jurisdiction; 4]> = places.iter().filter(under).copied().collect();
+        let reaches = |state: &&Arc<Declared>| {
+            let there = state.jurisdiction == rule.jurisdiction || places.iter().any(|place| state.concerns(*place));
+            there && scene.may_be_in_county(state)
+        };
+        self.emergencies.iter().chain(self.fed).filter(reaches).collect()
     }
 
     /// The freezes that reach an attempt at whoever may be in these places.
@@ -139,6 +156,17 @@ impl<'a> Switches<'a> {
         let of_campaigns = self.freezes.iter().filter(|freeze| matches!(freeze.target, Target::Campaign(_)));
         of_campaigns.filter(|freeze| freeze.holds(live, now).holds).collect()
     }
+}
+
+/// Every state of emergency that some rule in play looked at, once.
+pub(super) fn looked_at(plays: &[InPlay<'_>]) -> Vec<Arc<Declared>> {
+    let mut seen: Vec<Arc<Declared>> = Vec::new();
+    for state in plays.iter().flat_map(|play| &play.declared) {
+        if !seen.iter().any(|other| Arc::ptr_eq(other, state)) {
+            seen.push(Arc::clone(state));
+        }
+    }
+    seen
 }
 
 /// No freeze stops what saves lives, or what the law itself demands.

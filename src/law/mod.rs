@@ -8,6 +8,7 @@ mod built_in;
 mod calendar;
 mod compile;
 mod emergency;
+mod feed;
 mod lint;
 mod rule;
 mod text;
@@ -25,7 +26,8 @@ use crate::time::{ZoneId, tzdata_version};
 
 pub use built_in::BUILT_IN;
 pub use calendar::{Calendar, Entry, On, Week, open_in};
-pub use emergency::{Declared, MOST_COUNTIES, WORDS_BYTES, read_declared, within};
+pub use emergency::{Declared, MOST_COUNTIES, WORDS_BYTES, within};
+pub use feed::read_declared;
 pub use lint::{Remark, lint};
 pub use rule::{
     Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Span, Tie,
@@ -45,7 +47,7 @@ pub struct PackFault {
 }
 
 /// An example beside a rule.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Case {
     /// The rule it is about.
     pub rule: Box<str>,
@@ -56,7 +58,7 @@ pub struct Case {
     /// Postures chosen.
     pub postures: Vec<String>,
     /// States of emergency declared, as its `emergencies` say.
-    emergencies: Vec<emergency::DeclaredText>,
+    emergencies: Vec<feed::DeclaredText>,
     /// The question, in the words of the contract; what is left out is filled in from the rule.
     pub request: toml::Table,
     /// The line it begins on.
@@ -69,7 +71,7 @@ impl Case {
     /// # Errors
     /// What is wrong with one.
     pub fn declared(&self, law: &Law, jurisdiction: Jurisdiction) -> Result<Vec<Declared>, String> {
-        self.emergencies.iter().map(|text| emergency::declared(text, law, Some(jurisdiction))).collect()
+        self.emergencies.iter().map(|text| feed::declared(text, law, Some(jurisdiction))).collect()
     }
 }
 
