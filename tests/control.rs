@@ -8,6 +8,7 @@ mod emergency;
 mod faulty;
 mod support;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use faulty::{Fault, Faulty};
@@ -231,6 +232,28 @@ async fn a_switch_asked_for_again_is_the_same_and_its_id_serves_nothing_else() {
     let request = v1::ListFreezesRequest { history: true, ..request };
     let listed = engine.list_freezes(&permit(Role::Control), &request, at(DAY)).await.unwrap();
     assert_eq!((listed.freezes[0].lifted_by.as_str(), listed.freezes.len()), ("bob", 1));
+}
+
+/// Two instances, many hands: every switch that was answered is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn racing_switches_are_all_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let pair = pair(&store, &folder.path().join("keys")).await;
+    let hands: Vec<_> = (0..24)
+        .map(|n| {
+            let engine = Arc::clone(&pair[n % 2]);
+            tokio::spawn(async move { freeze(&engine, stop(seller(&format!("s{n}")), &format!("f{n}"))).await })
+        })
+        .collect();
+    let mut made = HashSet::new();
+    for hand in hands {
+        made.insert(hand.await.unwrap().freeze_id);
+    }
+    let all = v1::ListFreezesRequest::default();
+    let listed = pair[0].list_freezes(&permit(Role::Control), &all, at(DAY)).await.unwrap().freezes;
+    assert_eq!(listed.into_iter().map(|freeze| freeze.freeze_id).collect::<HashSet<_>>(), made);
+    assert_eq!(made.len(), 24);
 }
 
 #[tokio::test]

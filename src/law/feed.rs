@@ -243,6 +243,28 @@ mod tests {
     }
 
     #[test]
+    fn each_fault_of_a_table_is_told() {
+        let good = "[[emergency]]\nid=\"a\"\njurisdiction=\"US-NY\"\ncounties=[\"Erie\"]\ntitle=\"t\"\nsource=\"s\"\n\
+                    from=2026-11-18\n";
+        for (from, to, line, word) in [
+            ("Erie", "Eerie", 1, "Eerie"),
+            ("US-NY", "New York", 1, "New York"),
+            ("title=\"t\"", "title=\" \"", 1, "`title`"),
+            ("source=\"s\"\n", "", 1, "`source`"),
+            ("from=2026-11-18", "until=2026-11-18", 1, "`from`"),
+            ("from=2026-11-18", "from=2026-11-18T10:00:00", 1, "offset"),
+            ("from=2026-11-18", "from=2026-11-18\nuntil=2026-11-17", 1, "`until`"),
+            ("from=2026-11-18", "form=2026-11-18", 7, "form"),
+        ] {
+            let faults = read("e.toml", &good.replace(from, to)).unwrap_err();
+            assert_eq!((faults.len(), faults[0].line), (1, line), "{faults:?}");
+            assert!(faults[0].message.contains(word), "{faults:?}");
+        }
+        let twice = read("e.toml", &format!("{good}{good}")).unwrap_err();
+        assert_eq!((twice[0].line, twice[0].message.as_str()), (8, "`id` a is that of line 1"));
+    }
+
+    #[test]
     fn no_text_makes_it_panic() {
         for text in
             ["[[emergency]]", "[emergency]\n", "emergency = 1", "\u{0}", "a,b\n1", "id\n\"", "[[emergency]]\nfrom=1"]

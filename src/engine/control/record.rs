@@ -109,3 +109,65 @@ fn over(stopped: Option<&Timestamp>, until: Option<&Timestamp>, by: Instant) -> 
     let ends = [stopped, until].into_iter().flatten().filter_map(|end| end.to_millis());
     ends.min().is_some_and(|end| end <= by.millis())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000;
+
+    fn freeze(n: i64, lifted: Option<i64>, why: &str) -> StoredFreeze {
+        let freeze = v1::Freeze {
+            freeze_id: n.to_string(),
+            why: why.to_owned(),
+            lifted_at: lifted.map(Timestamp::from_millis),
+            ..v1::Freeze::default()
+        };
+        let id = WriteId::new(&n.to_string(), b"x").unwrap();
+        let write = Some(id.stored([0; 16], Instant::from_millis(n)));
+        StoredFreeze { freeze: Some(freeze), write, lifting: None }
+    }
+
+    fn ids(record: &ControlRecord) -> Vec<&str> {
+        record.freezes.iter().map(|kept| kept.freeze.as_ref().unwrap().freeze_id.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten_after_400_days_and_what_holds_never() {
+        let now = Instant::from_millis(1_000 * DAY);
+        let freezes = vec![
+            freeze(1, None, ""),
+            freeze(2, Some(600 * DAY), ""),
+            freeze(3, Some(600 * DAY + 1), ""),
+            freeze(4, Some(999 * DAY), ""),
+        ];
+        let mut record = ControlRecord { freezes, ..ControlRecord::default() };
+        prune(&mut record, now);
+        assert_eq!(ids(&record), ["1", "3", "4"]);
+    }
+
+    #[test]
+    fn a_record_too_large_forgets_the_oldest_that_are_over_and_nothing_that_holds() {
+        let now = Instant::from_millis(1_000 * DAY);
+        let why = "x".repeat(1 << 20);
+        let freezes = (0..12).map(|n| freeze(n, (n % 2 == 0).then_some(999 * DAY), &why)).collect();
+        let mut record = ControlRecord { freezes, ..ControlRecord::default() };
+        prune(&mut record, now);
+        assert!(record.encoded_len() <= BYTES);
+        assert!(["1", "3", "5", "7", "9", "11"].iter().all(|id| ids(&record).contains(id)), "{:?}", ids(&record));
+        assert_eq!(record.freezes.len(), 7, "the newest of those over is left");
+        // Nothing more can go: it stays as large as it is.
+        let freezes = (0..12).map(|n| freeze(n, None, &why)).collect();
+        let mut record = ControlRecord { freezes, ..ControlRecord::default() };
+        prune(&mut record, now);
+        assert_eq!(record.freezes.len(), 12);
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_date_a_write_before_another() {
+        let record = ControlRecord { freezes: vec![freeze(5_000, None, "")], ..ControlRecord::default() };
+        assert_eq!(recording(&record, Instant::from_millis(4_000)).millis(), 5_000);
+        assert_eq!(recording(&record, Instant::from_millis(6_000)).millis(), 6_000);
+    }
+}
