@@ -75,7 +75,7 @@ pub static PROMISE: BuiltIn = BuiltIn {
 pub static FREEZE: BuiltIn = BuiltIn {
     id: "ringfence.freeze",
     family: Family::Policy,
-    summary: "These contacts are frozen.",
+    summary: "A freeze stops these contacts.",
     citation: "The tenant's own freeze",
     remedy: "Ask whoever froze them; a freeze is lifted by Unfreeze, or by `ringfence control unfreeze`.",
 };

@@ -200,7 +200,8 @@ mod tests {
     use crate::law::BUILT_IN;
 
     fn read(file: &str, text: &str) -> Result<Vec<Declared>, Vec<PackFault>> {
-        read_declared(file, text, &Law::read(BUILT_IN.iter().copied()).unwrap())
+        static LAW: std::sync::OnceLock<Law> = std::sync::OnceLock::new();
+        read_declared(file, text, LAW.get_or_init(|| Law::read(BUILT_IN.iter().copied()).unwrap()))
     }
 
     fn at(text: &str) -> Instant {
