@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 /// The files of the public contract; served by reflection, with all that they import.
-const API: [&str; 11] = [
+const API: [&str; 12] = [
     "google/rpc/status.proto",
     "ringfence/v1/audit.proto",
     "ringfence/v1/check.proto",
     "ringfence/v1/consent.proto",
     "ringfence/v1/contact.proto",
+    "ringfence/v1/control.proto",
     "ringfence/v1/decision.proto",
     "ringfence/v1/evidence.proto",
     "ringfence/v1/law.proto",

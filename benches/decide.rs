@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant as Clock;
 
 use ringfence::contact::Facts;
-use ringfence::decision::{Evidence, NoLists, Postures, Question, decide};
+use ringfence::decision::{Evidence, NoLists, Postures, Question, Switches, decide};
 use ringfence::engine::question::{self, Checked};
 use ringfence::law::{BUILT_IN, Law};
 use ringfence::place::Number;
@@ -83,7 +83,8 @@ fn median(law: &Law, questions: &[Asked]) -> f64 {
                 let evidence =
                     Evidence { asserted: &asked.checked.facts, stored: &stored, lists: &NoLists, live: false };
                 let attempt = &asked.checked.attempt;
-                decide(&Question { number, attempt, evidence, law, postures: &postures, now: asked.now })
+                let switches = Switches::NONE;
+                decide(&Question { number, attempt, evidence, law, switches, postures: &postures, now: asked.now })
             };
             black_box(answer());
             let batch = 200;

@@ -20,6 +20,8 @@ pub enum Role {
     Audit,
     /// Read the law.
     ReadLaw,
+    /// Freeze contacts and lift freezes, declare emergencies and end them, list both.
+    Control,
 }
 
 /// Somebody who was recognised.
@@ -37,11 +39,11 @@ impl Caller {
     /// Whoever reaches a server without configured authentication.
     #[must_use]
     pub fn local() -> Self {
-        use Role::{AssertExceptional, Audit, Check, ReadContacts, ReadLaw, WriteConsent};
+        use Role::{AssertExceptional, Audit, Check, Control, ReadContacts, ReadLaw, WriteConsent};
         Self {
             tenant: DEFAULT_TENANT.into(),
             name: "".into(),
-            roles: vec![Check, AssertExceptional, WriteConsent, ReadContacts, Audit, ReadLaw],
+            roles: vec![Check, AssertExceptional, WriteConsent, ReadContacts, Audit, ReadLaw, Control],
         }
     }
 

@@ -15,12 +15,13 @@ use crate::time::Millis;
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
-pub const KEYS: [(&str, &str, &str); 14] = [
+pub const KEYS: [(&str, &str, &str); 15] = [
     ("store", "where records are: `embedded` (a file in the data folder)", "embedded"),
     ("data", "the data folder: records and audit log", "ringfence-data"),
     ("keys", "the keys file; never inside the data folder", "ringfence-keys"),
     ("registries", "the folder of do-not-call lists; none: no list is loaded", ""),
     ("packs", "a folder of packs that replace or add to the built-in ones", ""),
+    ("emergencies", "the file of states of emergency, TOML or CSV; read again when it changes", ""),
     ("grpc", "the address of the gRPC listener; `off` for none", "127.0.0.1:50051"),
     ("http", "the address of the HTTP listener; `off` for none", "127.0.0.1:8080"),
     ("region", "where this server runs, as an ISO 3166 code; for cross-border rules", ""),
@@ -47,6 +48,8 @@ pub struct Config {
     pub registries: Option<PathBuf>,
     /// The folder of packs.
     pub packs: Option<PathBuf>,
+    /// The file of states of emergency.
+    pub emergencies: Option<PathBuf>,
     /// The gRPC listener.
     pub grpc: Option<SocketAddr>,
     /// The HTTP listener.
@@ -66,6 +69,7 @@ struct FileText {
     keys: Option<String>,
     registries: Option<String>,
     packs: Option<String>,
+    emergencies: Option<String>,
     grpc: Option<String>,
     http: Option<String>,
     region: Option<String>,
@@ -85,6 +89,7 @@ impl FileText {
             "keys" => self.keys.clone(),
             "registries" => self.registries.clone(),
             "packs" => self.packs.clone(),
+            "emergencies" => self.emergencies.clone(),
             "grpc" => self.grpc.clone(),
             "http" => self.http.clone(),
             "region" => self.region.clone(),
@@ -166,13 +171,14 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     if reserve.is_none() {
         fault(&seconds, "is not a number of seconds, 1 to 3600");
     }
-    let folder = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
+    let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
     let config = Config {
         data: PathBuf::from(read("data").text),
         keys: PathBuf::from(read("keys").text),
-        registries: folder(read("registries")),
-        packs: folder(read("packs")),
+        registries: path(read("registries")),
+        packs: path(read("packs")),
+        emergencies: path(read("emergencies")),
         grpc,
         http,
         engine: engine::Settings {

@@ -11,6 +11,8 @@
 
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/control.rs"]
+mod control;
 #[path = "cli/data.rs"]
 mod data;
 #[path = "cli/help.rs"]

@@ -30,5 +30,7 @@ mod opening;
 mod server;
 #[path = "faults/stopped.rs"]
 mod stopped;
+#[path = "faults/switches.rs"]
+mod switches;
 #[path = "faults/tampered.rs"]
 mod tampered;

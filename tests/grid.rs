@@ -13,7 +13,7 @@ use jiff::tz::TimeZoneDatabase;
 use ringfence::contact::{
     Channel, Consent, Facts, Flag, Grade, Purpose, RegistryCheck, Seller, Set, Subject, Technology, Term,
 };
-use ringfence::decision::{Attempt, Evidence, NoLists, Postures, Question, decide};
+use ringfence::decision::{Attempt, Evidence, NoLists, Postures, Question, Switches, decide};
 use ringfence::law::{BUILT_IN, Body, Law};
 use ringfence::place::Number;
 use ringfence::time::Instant;
@@ -168,7 +168,8 @@ fn families(law: &Law, number: Number, attempt: &Attempt, known: Known, now: Ins
     let stored = Facts::default();
     let evidence = Evidence { asserted: &asserted, stored: &stored, lists: &NoLists, live: false };
     let postures = Postures::default();
-    let decision = decide(&Question { number, attempt, evidence, law, postures: &postures, now });
+    let decision =
+        decide(&Question { number, attempt, evidence, law, switches: Switches::NONE, postures: &postures, now });
     assert_eq!(decision.allows(), decision.reasons.is_empty());
     decision.reasons.iter().map(|reason| reason.family.name()).collect()
 }

@@ -148,6 +148,27 @@ async fn every_route_answers() {
     assert_eq!(heard["meaning"], "INBOUND_MEANING_STOP");
     assert_eq!(heard["optOut"]["scope"], json!({"sellers": ["acme"], "everything": true}));
     assert!(heard["reply"]["text"].as_str().unwrap().starts_with("acme"), "{heard}");
+    let by = json!({"who": "ann", "why": "Wrong prices."});
+    let asked = |id: &str, more: Value| {
+        let mut body = by.clone();
+        body["requestId"] = id.into();
+        more.as_object().unwrap().iter().for_each(|(key, value)| body[key] = value.clone());
+        body
+    };
+    let frozen = web.ask("/v1/control:freeze", &asked("f-1", json!({"target": {"place": "US-FL"}}))).await;
+    let denied = web.ask("/v1/check", &notice()).await["decision"].clone();
+    let reason = denied["reasons"].as_array().unwrap().iter().find(|one| one["ruleId"] == "ringfence.freeze").unwrap();
+    assert_eq!((&reason["family"], &reason["jurisdiction"]), (&json!("RULE_FAMILY_POLICY"), &json!("US-FL")));
+    let listed = web.ask("/v1/control:listFreezes", &json!({})).await;
+    assert_eq!(listed["freezes"][0], frozen["freeze"]);
+    let id = json!({"freezeId": frozen["freeze"]["freezeId"]});
+    assert_eq!(web.ask("/v1/control:unfreeze", &asked("u-1", id)).await["freeze"]["liftedBy"], "ann");
+    let snow = json!({"requestId": "e-1", "jurisdiction": "US-NY", "title": "Snow", "source": "EO 60", "who": "ann"});
+    let declared = web.ask("/v1/control:declareEmergency", &snow).await["emergency"].clone();
+    assert_eq!(declared["ruleIds"], json!(["us.ny.emergency"]));
+    assert_eq!(web.ask("/v1/control:listEmergencies", &json!({})).await["emergencies"][0], declared);
+    let id = json!({"emergencyId": declared["emergencyId"]});
+    assert!(web.ask("/v1/control:endEmergency", &asked("x-1", id)).await["emergency"]["endedAt"].is_string());
 
     let packs = web.get("/v1/law/packs").await.body;
     assert_eq!(packs["rulesVersion"], decision["rulesVersion"]);

@@ -25,6 +25,7 @@ use ringfence::engine::Engine;
 use ringfence::proto::v1::audit_service_client::AuditServiceClient;
 use ringfence::proto::v1::check_service_client::CheckServiceClient;
 use ringfence::proto::v1::consent_service_client::ConsentServiceClient;
+use ringfence::proto::v1::control_service_client::ControlServiceClient;
 use ringfence::proto::v1::law_service_client::LawServiceClient;
 use ringfence::proto::v1::privacy_service_client::PrivacyServiceClient;
 use ringfence::proto::v1::registry_service_client::RegistryServiceClient;
@@ -62,6 +63,10 @@ impl Served {
 
     fn consent(&self) -> ConsentServiceClient<Channel> {
         ConsentServiceClient::new(self.channel.clone())
+    }
+
+    fn control(&self) -> ControlServiceClient<Channel> {
+        ControlServiceClient::new(self.channel.clone())
     }
 
     fn audit(&self) -> AuditServiceClient<Channel> {
@@ -209,6 +214,41 @@ async fn a_text_that_says_stop_is_recorded_and_confirmed() {
         (status.code(), fields(&status)),
         (Code::InvalidArgument, vec!["request_id".to_owned(), "text".to_owned()])
     );
+}
+
+/// The stop button over the wire.
+#[tokio::test]
+async fn a_freeze_once_answered_is_seen_and_a_lifted_one_is_not() {
+    let served = serve(engine()).await;
+    let target = v1::FreezeTarget { target: Some(v1::freeze_target::Target::Everything(true)) };
+    let request = v1::FreezeRequest {
+        request_id: "f-1".to_owned(),
+        target: Some(target.clone()),
+        who: "ann".to_owned(),
+        why: "Wrong prices.".to_owned(),
+        until: None,
+    };
+    let answer = served.control().freeze(request).await.unwrap().into_inner();
+    let frozen = answer.freeze.unwrap();
+    assert_eq!((frozen.freeze_id.as_str(), frozen.target), (answer.receipt_id.as_str(), Some(target)));
+    assert_eq!(families(&served.decide(notice()).await), ["RULE_FAMILY_POLICY"]);
+    let listed = served.control().list_freezes(v1::ListFreezesRequest::default()).await.unwrap().into_inner();
+    assert_eq!(listed.freezes.len(), 1);
+    let request = v1::UnfreezeRequest {
+        request_id: "u-1".to_owned(),
+        freeze_id: frozen.freeze_id,
+        who: "bob".to_owned(),
+        why: "Corrected.".to_owned(),
+    };
+    let lifted = served.control().unfreeze(request).await.unwrap().into_inner().freeze.unwrap();
+    assert_eq!(lifted.lifted_by, "bob");
+    assert_eq!(served.decide(notice()).await.verdict(), Verdict::Allow);
+    let refused = refusal(served.control().freeze(v1::FreezeRequest::default()).await);
+    assert_eq!(fields(&refused), ["request_id", "target", "who", "why"]);
+    let refused = refusal(served.control().declare_emergency(v1::DeclareEmergencyRequest::default()).await);
+    assert_eq!(fields(&refused), ["request_id", "jurisdiction", "title", "source", "who"]);
+    let refused = refusal(served.control().end_emergency(v1::EndEmergencyRequest::default()).await);
+    assert_eq!(fields(&refused), ["request_id", "emergency_id", "who", "why"]);
 }
 
 #[tokio::test]

@@ -81,6 +81,7 @@ macro_rules! promises {
             every_write_leaves_its_event_in_order,
             streams_of_shards_are_apart,
             many_records_load_in_the_order_asked,
+            a_record_beside_another_is_told_when_it_changed,
             a_walk_meets_every_record_once,
             named_values_are_compared_and_set,
             named_values_are_listed_by_prefix,

@@ -143,13 +143,11 @@ fn the_questions_meet_every_kind_of_answer() {
     eprintln!("{told:?}; never denied: {never:?}");
     assert!(told.iter().all(|(_, count)| *count >= 120), "{told:?}");
     assert!(never.len() <= 12, "{never:?}");
+    assert!(rules.contains("ringfence.freeze") && rules.contains("us.ny.emergency"), "{rules:?}");
 }
 
 const ASKED_ABOUT: [&str; 11] = ["US", "US-FL", "US-TX", "US-NY", "US-OH", "US-CA", "EU", "FR", "DE", "GB", "CN"];
 
 fn can_deny(body: &Body) -> bool {
-    !matches!(
-        body,
-        Body::Abandonment | Body::Retention { .. } | Body::Obligation { .. } | Body::Keywords { .. } | Body::Emergency
-    )
+    !matches!(body, Body::Abandonment | Body::Retention { .. } | Body::Obligation { .. } | Body::Keywords { .. })
 }

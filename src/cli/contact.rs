@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::output::{say, say_json};
-use super::source::{self, Kept, Lists};
+use super::source::{self, Kept, NO_LISTS};
 use super::terms::{instant, number, stamp, word};
 use super::{Error, Exit, Global, now, remote};
 use crate::access::{Caller, Permit, Role};
@@ -97,8 +97,6 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
         Command::OptOut(args) => opt_out(*args, global).await,
     }
 }
-
-const NO_LISTS: Lists = Lists { registries: None, sample: false, packs: None };
 
 fn permit(role: Role) -> Result<Permit, Error> {
     Ok(Caller::local().permit(role).map_err(Failure::from)?)

@@ -8,8 +8,10 @@
 mod audit;
 mod check;
 mod contact;
+mod control;
 mod error;
 mod explain;
+mod feed;
 mod keys;
 mod law;
 pub mod open;
@@ -90,6 +92,9 @@ pub enum Command {
     /// What is stored about a number, and opting it out
     #[command(subcommand)]
     Contact(contact::Command),
+    /// Stop contacts at once, and say where a state of emergency is declared
+    #[command(subcommand)]
+    Control(control::Command),
     /// Prove that the log of decisions was not altered
     #[command(subcommand)]
     Audit(audit::Command),
@@ -127,6 +132,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Scrub(args) => scrub::run(*args, global).await,
         Command::Law(command) => law::run(command, global).await,
         Command::Contact(command) => contact::run(command, global).await,
+        Command::Control(command) => control::run(command, global).await,
         Command::Audit(command) => audit::run(command, global).await,
         Command::Keys(command) => keys::run(&command, global),
     }
@@ -160,6 +166,7 @@ fn contradiction(matches: &ArgMatches) -> Option<clap::Error> {
         ("server", "registries"),
         ("server", "sample"),
         ("server", "packs"),
+        ("server", "emergencies"),
         ("sample", "registries"),
     ];
     let (one, other) = pairs.into_iter().find(|(one, other)| typed(one) && typed(other))?;

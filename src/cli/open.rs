@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::feed;
 use super::packs::{self, PacksError};
 use crate::audit::{self, Log, Reconciled, Reconciler};
 use crate::engine::{self, Engine, Parts};
@@ -30,6 +31,8 @@ pub struct OpenSettings {
     pub sample: bool,
     /// A folder of packs that replace or add to those built in.
     pub packs: Option<PathBuf>,
+    /// The file of states of emergency.
+    pub emergencies: Option<PathBuf>,
     /// How the engine reads doubt and time.
     pub engine: engine::Settings,
     /// How the store uses the machine.
@@ -50,6 +53,7 @@ impl OpenSettings {
             registries: None,
             sample: false,
             packs: None,
+            emergencies: None,
             engine: engine::Settings::default(),
             store: embedded::Settings::default(),
             log: audit::Settings::default(),
@@ -70,7 +74,7 @@ pub enum OpenError {
     /// The folder of lists as a whole. A single bad list is no error: see [`Registries::faults`].
     #[error("{0}")]
     Registries(#[from] registry::Fault),
-    /// The packs.
+    /// The packs, or the states of emergency.
     #[error(transparent)]
     Packs(#[from] PacksError),
 }
@@ -119,6 +123,7 @@ impl Opened {
 /// The first thing that cannot be opened.
 pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
     let law = Arc::new(packs::read(settings.packs.as_deref())?);
+    let emergencies = settings.emergencies.as_deref().map(|file| feed::read(file, &law)).transpose()?;
     let registries = Arc::new(match (settings.sample, &settings.registries) {
         (true, None) => Registries::fixed(sample::lists(settings.now)?),
         (_, dir) => Registries::open(dir.as_deref())?,
@@ -134,6 +139,9 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
         settings: settings.engine.clone(),
         metrics: Arc::clone(&metrics),
     }));
+    if let Some(emergencies) = emergencies {
+        engine.change_feed(Arc::new(emergencies));
+    }
     let (log, reconciler, reconciled) = match kept.audit {
         Some(audit) => (Some(audit.log), Some(audit.reconciler), audit.reconciled),
         None => (None, None, Reconciled::default()),

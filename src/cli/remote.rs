@@ -8,6 +8,7 @@ use tonic_types::StatusExt as _;
 use super::{Error, error};
 use crate::proto::v1::check_service_client::CheckServiceClient;
 use crate::proto::v1::consent_service_client::ConsentServiceClient;
+use crate::proto::v1::control_service_client::ControlServiceClient;
 
 /// How long a server may take to take the connection, and to answer.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -30,6 +31,14 @@ pub(super) async fn checks(url: &str) -> Result<CheckServiceClient<Channel>, Err
 /// As [`connect`].
 pub(super) async fn contacts(url: &str) -> Result<ConsentServiceClient<Channel>, Error> {
     Ok(ConsentServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
+/// Throws switches.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn control(url: &str) -> Result<ControlServiceClient<Channel>, Error> {
+    Ok(ControlServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
 /// Connects to a server.

@@ -10,6 +10,7 @@ use tokio::signal::unix::SignalKind;
 use tokio::sync::watch;
 use tonic_health::ServingStatus;
 
+use super::feed::{self, Seen};
 use super::open::{OpenSettings, Opened, open};
 use super::{Error, Exit, Global, explain, now, output, packs};
 use crate::config::{self, Config, Sources};
@@ -47,6 +48,9 @@ pub struct Args {
     /// A folder of packs that replace those built in, or add to them
     #[arg(long, value_name = "DIR")]
     pub packs: Option<String>,
+    /// The file of states of emergency, TOML or CSV; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub emergencies: Option<String>,
     /// The address of the gRPC listener, or off [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDR:PORT")]
     pub grpc: Option<String>,
@@ -68,6 +72,7 @@ impl Args {
             "data" => self.data.clone(),
             "registries" => self.registries.clone(),
             "packs" => self.packs.clone(),
+            "emergencies" => self.emergencies.clone(),
             "grpc" => self.grpc.clone(),
             "http" => self.http.clone(),
             "region" => self.region.clone(),
@@ -89,6 +94,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         registries: config.registries.clone(),
         sample: args.sample,
         packs: config.packs.clone(),
+        emergencies: config.emergencies.clone(),
         engine: config.engine.clone(),
         store: store::embedded::Settings::default(),
         log: audit::Settings::default(),
@@ -120,7 +126,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(heard);
     announce(&bound, args.sample)?;
     let opened = Arc::new(opened);
-    let keeping = tokio::spawn(keep(Arc::clone(&opened), config.packs.clone(), reporter.clone(), stopping.clone()));
+    let watched = Watched { packs: config.packs.clone(), emergencies: config.emergencies.clone() };
+    let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
         first_answer(address, bound.http).await?;
     }
@@ -206,10 +213,12 @@ async fn drain(servers: &mut tokio::task::JoinSet<Result<(), String>>) {
 }
 
 /// What goes on beside the requests: log and store are put in step, lists and packs looked at, health told.
-async fn keep(opened: Arc<Opened>, packs: Option<PathBuf>, reporter: HealthReporter, stopping: watch::Receiver<bool>) {
+async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, stopping: watch::Receiver<bool>) {
+    let Watched { packs, emergencies } = watched;
     let mut tick = tokio::time::interval(TICK);
     let mut look = tokio::time::interval(LOOK);
     let mut seen = packs.as_deref().map(fingerprint);
+    let mut feed = Seen::Text(opened.engine.feed().digest.clone());
     let mut serving = true;
     let mut stop = Box::pin(told(stopping));
     loop {
@@ -237,9 +246,42 @@ async fn keep(opened: Arc<Opened>, packs: Option<PathBuf>, reporter: HealthRepor
                         reload(&opened.engine, folder).await;
                     }
                 }
+                if let Some(file) = &emergencies {
+                    feed = look_at(&opened.engine, file, feed).await;
+                }
             }
         }
     }
+}
+
+/// What is read again while serving.
+struct Watched {
+    packs: Option<PathBuf>,
+    emergencies: Option<PathBuf>,
+}
+
+/// Puts changed states of emergency in force, or keeps the old ones and says what is wrong with the file.
+async fn look_at(engine: &Arc<engine::Engine>, file: &Path, seen: Seen) -> Seen {
+    let (law, path, before) = (engine.law(), file.to_owned(), seen.clone());
+    let looked = tokio::task::spawn_blocking(move || feed::look(&path, &before, &law)).await;
+    let (now, changed) = match looked {
+        Ok(looked) => looked,
+        Err(error) => {
+            tracing::error!(%error, "the states of emergency could not be read");
+            return seen;
+        }
+    };
+    match changed {
+        None => {}
+        Some(Ok(feed)) => {
+            tracing::info!(emergencies = feed.emergencies.len(), version = feed.digest, "states of emergency changed");
+            engine.change_feed(Arc::new(feed));
+        }
+        Some(Err(error)) => {
+            tracing::warn!(%error, "the changed states of emergency are refused; the old ones stay in force");
+        }
+    }
+    now
 }
 
 /// Names, lengths and times of the files of a folder: what differs when one of them does.

@@ -60,7 +60,13 @@ pub struct Lists {
     /// A folder of packs that replace those built in, or add to them
     #[arg(long, value_name = "DIR", env = "RINGFENCE_PACKS", hide_env_values = true)]
     pub packs: Option<PathBuf>,
+    /// The file of states of emergency, TOML or CSV
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_EMERGENCIES", hide_env_values = true)]
+    pub emergencies: Option<PathBuf>,
 }
+
+/// None of them: for commands that judge nothing.
+pub(super) const NO_LISTS: Lists = Lists { registries: None, sample: false, packs: None, emergencies: None };
 
 /// Opens what the options name; `data` is the folder, or nothing stored.
 pub(super) async fn opened(data: Option<PathBuf>, lists: &Lists, global: &Global) -> Result<Opened, Error> {
@@ -70,6 +76,7 @@ pub(super) async fn opened(data: Option<PathBuf>, lists: &Lists, global: &Global
         registries: lists.registries.clone().filter(|_| !lists.sample),
         sample: lists.sample,
         packs: lists.packs.clone(),
+        emergencies: lists.emergencies.clone(),
         ..OpenSettings::nothing(now())
     };
     let opened = open::open(&settings).await?;

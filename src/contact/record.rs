@@ -67,6 +67,27 @@ impl WriteId {
     }
 }
 
+impl WriteId {
+    /// How the write is kept, beside what it made.
+    #[must_use]
+    pub fn stored(self, receipt: [u8; UUID_BYTES], now: Instant) -> store::StoredWrite {
+        write_of(Some(self), receipt, now)
+    }
+
+    /// Whether a write that is kept is this one; `None`: it has another id.
+    #[must_use]
+    pub fn seen(self, write: &store::StoredWrite) -> Option<Seen> {
+        if write.request_hash != self.request_hash {
+            return None;
+        }
+        if write.content_hash != self.content_hash {
+            return Some(Seen::Other);
+        }
+        let receipt = write.receipt_id.as_slice().try_into().unwrap_or_default();
+        Some(Seen::Same { receipt, recorded_at: Instant::from_millis(write.recorded_at) })
+    }
+}
+
 /// What became of an earlier write with the same id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Seen {
@@ -375,12 +396,7 @@ impl Contact {
         let record = &self.record;
         let consents = record.consents.iter().filter_map(|stored| stored.write.as_ref());
         let opt_outs = record.opt_outs.iter().filter_map(|stored| stored.write.as_ref());
-        let write = consents.chain(opt_outs).chain(&record.writes).find(|w| w.request_hash == id.request_hash)?;
-        if write.content_hash != id.content_hash {
-            return Some(Seen::Other);
-        }
-        let receipt = write.receipt_id.as_slice().try_into().unwrap_or_default();
-        Some(Seen::Same { receipt, recorded_at: Instant::from_millis(write.recorded_at) })
+        consents.chain(opt_outs).chain(&record.writes).find_map(|write| id.seen(write))
     }
 
     /// The instant at which a write is recorded: now, but never before what the record already holds. Instances whose

@@ -71,6 +71,43 @@ pub static PROMISE: BuiltIn = BuiltIn {
     remedy: "Wait for the next period, or obtain a consent without that promise.",
 };
 
+/// Somebody pressed the stop button.
+pub static FREEZE: BuiltIn = BuiltIn {
+    id: "ringfence.freeze",
+    family: Family::Policy,
+    summary: "A freeze stops these contacts.",
+    citation: "The tenant's own freeze",
+    remedy: "Ask whoever froze them; a freeze is lifted by Unfreeze, or by `ringfence control unfreeze`.",
+};
+
+/// What stands in play for one freeze; who asks it finds the freeze beside it.
+pub(crate) fn freeze() -> &'static Arc<Rule> {
+    static RULE: OnceLock<Arc<Rule>> = OnceLock::new();
+    RULE.get_or_init(|| Arc::new(own(FREEZE.id, FREEZE.family, FREEZE.summary, FREEZE.citation, Body::Ban)))
+}
+
+/// A rule of the service itself, about every contact but those of purpose EMERGENCY.
+fn own(id: &str, family: Family, summary: &str, citation: &str, body: Body) -> Rule {
+    Rule {
+        id: id.into(),
+        jurisdiction: "ZZ".parse().unwrap_or(Jurisdiction::EU),
+        family,
+        applies: Applies::default(),
+        from: Instant::NEVER,
+        until: Instant::FAR,
+        series: Series::default(),
+        posture: None,
+        off_posture: None,
+        body,
+        unless: Vec::new(),
+        citation: citation.into(),
+        summary: summary.into(),
+        remedy: None,
+        confidence: Confidence::Policy,
+        line: 0,
+    }
+}
+
 /// The id of the service's own rule about opt-outs.
 pub(crate) const OPT_OUT: &str = "ringfence.opt_out";
 
@@ -78,23 +115,7 @@ pub(crate) const OPT_OUT: &str = "ringfence.opt_out";
 pub(crate) fn opt_out() -> &'static Arc<Rule> {
     static RULE: OnceLock<Arc<Rule>> = OnceLock::new();
     RULE.get_or_init(|| {
-        Arc::new(Rule {
-            id: OPT_OUT.into(),
-            jurisdiction: "ZZ".parse().unwrap_or(Jurisdiction::EU),
-            family: Family::OptOut,
-            applies: Applies::default(),
-            from: Instant::NEVER,
-            until: Instant::FAR,
-            series: Series::default(),
-            posture: None,
-            off_posture: None,
-            body: Body::OptOut { whatever_scope_since: None },
-            unless: Vec::new(),
-            citation: "Ringfence honours an opt-out everywhere".into(),
-            summary: "The person asked not to be contacted.".into(),
-            remedy: None,
-            confidence: Confidence::Policy,
-            line: 0,
-        })
+        let (summary, citation) = ("The person asked not to be contacted.", "Ringfence honours an opt-out everywhere");
+        Arc::new(own(OPT_OUT, Family::OptOut, summary, citation, Body::OptOut { whatever_scope_since: None }))
     })
 }

@@ -1,7 +1,7 @@
 //! What a rule found, in a sentence; and what an allowed contact should know.
 
-use crate::law::{Body, Family, Freshness};
-use crate::time::{Civil, Millis, ZoneId};
+use crate::law::{Body, Declared, Family, Freshness};
+use crate::time::{Civil, Instant, Millis, ZoneId};
 
 use super::caps;
 use super::consent::Promise;
@@ -10,6 +10,7 @@ use super::judge;
 use super::reason::{Reason, Source, Warning};
 use super::scene::{InPlay, Scene};
 use super::stretch::Stretch;
+use super::switches::{Freeze, Target};
 use super::{builtin, hours, timing};
 
 /// The reason a denying rule gives at the instant of the question; `word` is what it says then.
@@ -17,6 +18,11 @@ pub(crate) fn reason(scene: &Scene<'_>, play: &InPlay<'_>, word: Stretch) -> Rea
     let now = scene.now;
     let clears_at = timing::first_allowed(scene, std::slice::from_ref(play), &[word], now);
     let rule = play.rule;
+    if let Some(freeze) = play.freeze {
+        let place = if let Target::Place(place) = freeze.target { Some(place) } else { None };
+        let source = Source::BuiltIn(&builtin::FREEZE, place);
+        return Reason { family: rule.family, source, detail: frozen(freeze), clears_at };
+    }
     // If only a promised frequency stands in the way, that is the reason, not the want of a consent.
     if scene.promised && !judge::denies_if(scene, play, Promise::LookedPast, &|_| true, now).holds {
         let source = Source::BuiltIn(&builtin::PROMISE, Some(rule.jurisdiction));
@@ -24,6 +30,19 @@ pub(crate) fn reason(scene: &Scene<'_>, play: &InPlay<'_>, word: Stretch) -> Rea
         return Reason { family: Family::Cap, source, detail, clears_at };
     }
     Reason { family: rule.family, source: Source::Rule(rule.clone()), detail: detail(scene, play), clears_at }
+}
+
+/// `Frozen: campaign spring, since … by ann: wrong prices.`
+fn frozen(freeze: &Freeze) -> String {
+    let until = if freeze.until == Instant::FAR { String::new() } else { format!(" until {}", freeze.until) };
+    let Freeze { target, who, why, from, .. } = freeze;
+    format!("Frozen: {target}, since {from}{until}, by {who}: {}.", why.trim_end_matches('.'))
+}
+
+/// The warning that a contact was allowed because it names no campaign.
+pub(crate) fn unnamed(freeze: &Freeze) -> Warning {
+    let message = format!("No campaign was named, so this freeze was taken not to reach it. {}", frozen(freeze));
+    Warning { code: "campaign_not_named", message, rule_id: Some(builtin::FREEZE.id.into()) }
 }
 
 fn detail(scene: &Scene<'_>, play: &InPlay<'_>) -> String {
@@ -67,10 +86,28 @@ fn detail(scene: &Scene<'_>, play: &InPlay<'_>) -> String {
             let all = scene.evidence.attempts().filter(|past| scene.counts(counts, past)).count();
             format!("{all} earlier attempts are known that count; {limit} are allowed in each window.")
         }
+        Body::Emergency => {
+            let live = scene.evidence.live;
+            let in_force = play.declared.iter().filter(|state| state.begins(live) <= now && now < state.until);
+            let said: Vec<_> = in_force.map(|state| declared(state)).collect();
+            said.join(" ")
+        }
         Body::Minor { under } => format!("A plausible age lies under {under}."),
         Body::CallerId { .. } => "The number shown is not one this rule permits.".to_owned(),
         _ => String::new(),
     }
+}
+
+/// `Declared: Snow in Erie (Executive Order 60), since … .`
+fn declared(state: &Declared) -> String {
+    let until = if state.until == Instant::FAR { String::new() } else { format!(" until {}", state.until) };
+    let since = if state.from == Instant::NEVER { String::new() } else { format!(", since {}", state.from) };
+    let counties = match state.counties.as_slice() {
+        [] => String::new(),
+        counties if counties.len() > 12 => format!(" for {} counties", counties.len()),
+        counties => format!(" for {}", counties.join(", ")),
+    };
+    format!("Declared: {} ({}){counties}{since}{until}.", state.title, state.source)
 }
 
 fn in_first(zones: &[ZoneId], fits: impl Fn(ZoneId) -> bool, say: impl Fn(ZoneId) -> String) -> String {

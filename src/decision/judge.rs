@@ -61,6 +61,9 @@ pub(crate) fn asks(scene: &Scene<'_>, play: &InPlay<'_>, at: Instant) -> bool {
 /// What the rule says of one technology, its exemptions aside.
 fn says_no(scene: &Scene<'_>, play: &InPlay<'_>, technology: Technology, promise: Promise, at: Instant) -> Stretch {
     let zones = &play.zones;
+    if let Some(freeze) = play.freeze {
+        return freeze.holds(scene.evidence.live, at);
+    }
     match &play.rule.body {
         Body::Hours { week, dates, zone: Some(zone) } => hours::closed(week, dates, &[*zone], at),
         Body::Hours { week, dates, zone: None } => hours::closed(week, dates, zones, at),
@@ -173,9 +176,9 @@ fn contract_runs(relationship: &Relationship, at: Instant) -> Stretch {
 
 fn emergency(scene: &Scene<'_>, play: &InPlay<'_>, at: Instant) -> Stretch {
     let mut declared = Stretch::always(false);
-    let here = play.rule.jurisdiction;
-    for state in scene.law.emergencies.iter().filter(|state| state.jurisdiction == here) {
-        declared = declared.or(Stretch::since(state.from, at).and(Stretch::before(state.until, at)));
+    for state in &play.declared {
+        let begun = Stretch::since(state.begins(scene.evidence.live), at);
+        declared = declared.or(begun.and(Stretch::before(state.until, at)));
     }
     declared
 }

@@ -16,6 +16,7 @@ mod judge;
 mod reason;
 mod scene;
 mod stretch;
+mod switches;
 mod timing;
 mod windows;
 
@@ -26,6 +27,7 @@ use smallvec::SmallVec;
 pub use attempt::{Attempt, Postures};
 pub use evidence::{Evidence, Lists, Look, NoLists};
 pub use reason::{BuiltIn, Decision, ListUsed, Obligation, Reason, Source, Verdict, Warning};
+pub use switches::{Freeze, Switches, Target};
 pub use windows::{Opening, openings};
 
 use crate::law::{Body, Family, Law, Rule};
@@ -46,6 +48,8 @@ pub struct Question<'a> {
     pub evidence: Evidence<'a>,
     /// The rules.
     pub law: &'a Law,
+    /// What people switched.
+    pub switches: Switches<'a>,
     /// How doubt is read.
     pub postures: &'a Postures,
     /// The one now of this question.
@@ -55,7 +59,7 @@ pub struct Question<'a> {
 /// Answers one question.
 #[must_use]
 pub fn decide(question: &Question<'_>) -> Decision {
-    let Question { number, attempt, evidence, law, postures, now } = *question;
+    let Question { number, attempt, evidence, law, switches, postures, now } = *question;
     let location = Location {
         residences: evidence.residences(),
         county: attempt.county.clone(),
@@ -92,7 +96,8 @@ pub fn decide(question: &Question<'_>) -> Decision {
     };
     let Grounds { jurisdictions, zones, packs, mut reasons } = Grounds::of(&scene, &resolution, recorded.as_ref());
     let nowhere = Zones::new();
-    let plays = in_play(&scene, &packs, &nowhere);
+    let plays = in_play(&scene, &packs, &jurisdictions, &switches, &nowhere);
+    let unnamed = switches.unnamed(attempt, evidence.live, now);
     let words: SmallVec<[Stretch; 24]> = plays.iter().map(|play| judge::denies(&scene, play, now)).collect();
 
     let denying = plays.iter().zip(&words).filter(|(_, word)| word.holds);
@@ -109,6 +114,8 @@ pub fn decide(question: &Question<'_>) -> Decision {
         jurisdictions,
         zones,
         lists: lists_used(&scene, &plays),
+        freezes: plays.iter().filter_map(|play| play.freeze).chain(unnamed.iter().copied()).cloned().collect(),
+        emergencies: switches::looked_at(&plays),
         evaluated_at: now,
     };
     if !resolution.assigned {
@@ -126,6 +133,7 @@ pub fn decide(question: &Question<'_>) -> Decision {
             explain::warnings(&scene, play, &mut decision.warnings);
             decision.obligations.extend(obligation(&scene, play));
         }
+        decision.warnings.extend(unnamed.iter().map(|freeze| explain::unnamed(freeze)));
         // The same thing is said once, whichever rules it concerns.
         let mut said = std::collections::HashSet::new();
         decision.warnings.retain(|warning| said.insert((warning.code, warning.message.clone())));
@@ -137,7 +145,11 @@ pub fn decide(question: &Question<'_>) -> Decision {
         reasons.retain(|reason| reason.rule_id() != builtin::OPT_OUT);
     }
     reasons.sort_by(|a, b| (a.family, a.rule_id()).cmp(&(b.family, b.rule_id())));
-    reasons.dedup_by(|a, b| a.family == b.family && a.rule_id() == b.rule_id() && a.jurisdiction() == b.jurisdiction());
+    reasons.dedup_by(|a, b| {
+        let alike = a.family == b.family && a.rule_id() == b.rule_id() && a.jurisdiction() == b.jurisdiction();
+        // Two freezes of one kind are two reasons.
+        alike && (a.rule_id() != builtin::FREEZE.id || a.detail == b.detail)
+    });
     decision.reasons = reasons;
     decision
 }
@@ -168,6 +180,8 @@ fn refused(rule: &'static BuiltIn, detail: String, number_type: Option<NumberTyp
         jurisdictions: SmallVec::new(),
         zones: SmallVec::new(),
         lists: Vec::new(),
+        freezes: Vec::new(),
+        emergencies: Vec::new(),
         evaluated_at: now,
     }
 }
@@ -189,17 +203,33 @@ fn own(rule: &'static BuiltIn, detail: String) -> Reason {
 }
 
 /// The rules that are about this attempt, each narrowed to it.
-fn in_play<'a>(scene: &Scene<'a>, packs: &'a [(u16, Zones)], nowhere: &'a Zones) -> SmallVec<[InPlay<'a>; 24]> {
+fn in_play<'a>(
+    scene: &Scene<'a>,
+    packs: &'a [(u16, Zones)],
+    places: &[place::Jurisdiction],
+    switches: &Switches<'a>,
+    nowhere: &'a Zones,
+) -> SmallVec<[InPlay<'a>; 24]> {
     let law: &'a Law = scene.law;
     let rules = |index: u16| {
         law.pack(index).map_or(&[][..], |pack| pack.rules_for(scene.attempt.channel, scene.attempt.purpose))
     };
     let mut plays = SmallVec::with_capacity(packs.iter().map(|(index, _)| rules(*index).len()).sum::<usize>() + 1);
     for (index, zones) in packs {
-        plays.extend(rules(*index).iter().filter_map(|rule| narrow(scene, rule, zones)));
+        for rule in rules(*index) {
+            let Some(mut play) = narrow(scene, rule, zones) else { continue };
+            if matches!(rule.body, Body::Emergency) {
+                play.declared = switches.reaching(scene, rule, *index, places);
+            }
+            plays.push(play);
+        }
     }
     // Whatever the packs of a place say of opt-outs, or fail to say: one that stands is honoured.
     plays.extend(narrow(scene, builtin::opt_out(), nowhere));
+    for freeze in switches.freezing(scene.attempt, law, places, scene.evidence.live) {
+        let play = narrow(scene, builtin::freeze(), nowhere);
+        plays.extend(play.map(|play| InPlay { freeze: Some(freeze), ..play }));
+    }
     plays
 }
 
@@ -222,7 +252,8 @@ fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &'a Zones) -> Optio
         _ if scene.form_open => None,
         _ => Some(scene.legal_forms),
     };
-    Some(InPlay { rule, zones, technologies, listing, forms })
+    let (declared, freeze) = (Vec::new(), None);
+    Some(InPlay { rule, zones, technologies, listing, forms, declared, freeze })
 }
 
 fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::law::{Body, Confidence, Family, Rule};
+use crate::law::{Body, Confidence, Declared, Family, Rule};
 use crate::place::{Jurisdiction, NumberType};
 use crate::time::{Instant, ZoneId};
 
@@ -174,6 +174,10 @@ pub struct Decision {
     pub zones: SmallVec<[ZoneId; 4]>,
     /// The loaded lists it rested on.
     pub lists: Vec<ListUsed>,
+    /// The freezes that were looked at: those that reach the attempt, and those it is warned of.
+    pub freezes: Vec<Arc<super::Freeze>>,
+    /// The states of emergency that were looked at: those that reach a rule in play.
+    pub emergencies: Vec<Arc<Declared>>,
     /// The instant judged.
     pub evaluated_at: Instant,
 }

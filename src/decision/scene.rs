@@ -1,12 +1,15 @@
 //! One question with everything it rests on, as the rules see it.
 
+use std::sync::Arc;
+
 use crate::contact::{LegalForm, OptOut, PastAttempt, Purpose, Recipient, Set, Technology};
-use crate::law::{Applies, Counts, Freshness, Law, Rule, Span};
+use crate::law::{Applies, Counts, Declared, Freshness, Law, Rule, Span};
 use crate::place::{LineType, Zones};
 use crate::time::{Instant, ZoneId, date_of, day_of};
 
 use super::attempt::{Attempt, Postures};
 use super::evidence::{Evidence, Listing};
+use super::switches::Freeze;
 
 /// What every rule is judged against.
 pub(crate) struct Scene<'a> {
@@ -28,7 +31,7 @@ pub(crate) struct Scene<'a> {
 
 /// A rule in play: what narrows it to this question, worked out once.
 pub(crate) struct InPlay<'a> {
-    pub rule: &'a std::sync::Arc<Rule>,
+    pub rule: &'a Arc<Rule>,
     /// Every plausible zone of the places whose law it is: of several that show one clock the first.
     pub zones: &'a Zones,
     /// The technologies for which it must let the attempt pass.
@@ -37,6 +40,10 @@ pub(crate) struct InPlay<'a> {
     pub listing: Option<Listing>,
     /// The legal forms that count for its ways out; `None` where the form may be one nobody named.
     pub forms: Option<Set<LegalForm>>,
+    /// The states of emergency it is about, where it is about any.
+    pub declared: Vec<&'a Arc<Declared>>,
+    /// The freeze it stands for, where it is the service's own rule about freezes.
+    pub freeze: Option<&'a Arc<Freeze>>,
 }
 
 impl<'a> Scene<'a> {
@@ -106,6 +113,18 @@ impl<'a> Scene<'a> {
             true
         };
         channel && seller && subject && purpose
+    }
+
+    /// Whether the person may be in one of the counties of a state of emergency. A county that is not told, not told of
+    /// that place, not known to its pack, or told by somebody who is not trusted to narrow, may be any.
+    pub fn may_be_in_county(&self, state: &Declared) -> bool {
+        let (stored, asserted) = (&self.evidence.stored.residences, &self.evidence.asserted.residences);
+        let residences = if asserted.is_empty() { stored } else { asserted };
+        let there = !residences.is_empty() && residences.iter().all(|residence| *residence == state.jurisdiction);
+        let told = self.attempt.county.as_deref().filter(|_| there && !self.postures.stored_facts_only);
+        let Some(pack) = self.law.pack_of(state.jurisdiction) else { return true };
+        let Some(here) = told.and_then(|name| pack.county(name)) else { return true };
+        state.counties.is_empty() || state.counties.iter().any(|name| pack.county(name).is_none_or(|name| name == here))
     }
 
     /// Whether a dated fact of the past exists at `at`: always in a live check, from its date on otherwise.

@@ -3,6 +3,7 @@
 
 use prost::Message;
 
+use super::control::{Standing, wire};
 use super::{Engine, Failure};
 use crate::access::Permit;
 use crate::audit::{BodyKey, DecisionId, Encoded, Entry};
@@ -47,6 +48,7 @@ impl Engine {
         request: v1::CheckRequest,
         before: Option<(Contact, Version)>,
         law: &Law,
+        standing: &Standing,
         decision: &Decision,
         answer: &v1::Decision,
     ) -> Vec<u8> {
@@ -76,7 +78,9 @@ impl Engine {
             server_region: settings.server_region.map(|place| place.to_string()).unwrap_or_default(),
             stored_facts_only: settings.postures.stored_facts_only,
             postures: chosen.collect(),
-            feed_version: String::new(),
+            feed_version: standing.name(),
+            freezes: decision.freezes.iter().map(|freeze| wire::freeze_message(freeze)).collect(),
+            emergencies: decision.emergencies.iter().map(|state| wire::emergency_message(state)).collect(),
             reserve_for: u32::try_from(settings.reserve_for.0).unwrap_or(u32::MAX),
             decision: answer.encode_to_vec(),
         };
@@ -202,8 +206,12 @@ impl Engine {
             (BodyKey::Clear, _) => return Ok(Some(entry.body.clone())),
             (BodyKey::Contact, Some(tag)) => {
                 let key = self.keys.key_of(&self.tenant, tag);
-                match self.load(&key).await? {
-                    Some(loaded) => loaded.own.open(Purpose::AuditBody, &context, &entry.body)?,
+                match self.store.load(&key).await? {
+                    // Whatever the record is: an entry about switches is sealed under the key of theirs.
+                    Some(stored) => {
+                        let (own, _) = self.keys.open_record(&key, &stored.bytes)?;
+                        own.open(Purpose::AuditBody, &context, &entry.body)?
+                    }
                     None => return Ok(None),
                 }
             }
@@ -238,6 +246,9 @@ fn record(
         stored_facts_only: body.stored_facts_only,
         contact_version: body.contact_version,
         postures: postures.collect(),
+        feed_version: body.feed_version,
+        freezes: body.freezes,
+        emergencies: body.emergencies,
     };
     v1::DecisionRecord {
         decision: Some(decision),

@@ -31,9 +31,9 @@ impl Engine {
         let snapshot = self.registries.snapshot();
         let lists = Turned { lists: &snapshot, digits: number.reveal_digits() };
         let key = self.key(permit, number);
-        let loaded = self.load(&key).await?;
+        let (loaded, standing) = self.load_with_switches(&key).await?;
         let asked = Asked { checked: &checked, number, key, law: &law, lists, now };
-        Ok(decide(self, &asked, loaded.as_ref().map(|loaded| &loaded.contact)))
+        Ok(decide(self, &asked, &standing, loaded.as_ref().map(|loaded| &loaded.contact)))
     }
 
     /// Writes one entry for many rows, and returns its id once it is safe; `None` where no log is kept.

@@ -3,13 +3,15 @@
 //!
 //! A case is always a question about another instant, with the shipped postures and no lists loaded.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::answer::{self, Granted};
 use super::question;
 use crate::contact::{Facts, Term};
-use crate::decision::{self, Decision, Evidence, NoLists, Postures, Question};
+use crate::decision::{self, Decision, Evidence, NoLists, Postures, Question, Switches};
 use crate::law::{Case, Law, Pack, Rule};
 use crate::proto::{json, v1};
 use crate::time::Instant;
@@ -57,7 +59,7 @@ pub fn acceptance(law: &Law, line: &str, number: usize) -> Outcome {
             return Outcome { name: format!("line {number}"), why: String::new(), failure };
         }
     };
-    let failure = ask(law, &case.request, &Postures::default())
+    let failure = ask(law, &case.request, &Postures::default(), Switches::NONE)
         .and_then(|decision| compare(&case.expect, &decision).map_err(|what| shown(&what, &decision, law)));
     Outcome { name: case.id, why: case.why, failure: failure.err() }
 }
@@ -74,7 +76,10 @@ fn of_rule(law: &Law, pack: &Pack, case: &Case) -> Outcome {
     let failure = match law.rule(&case.rule) {
         None => Err("its rule is not in force".to_owned()),
         Some((_, rule)) => request_of(pack, rule, case).and_then(|request| {
-            let decision = ask(law, &request, &postures)?;
+            let declared = case.declared(law, pack.jurisdiction())?;
+            let declared: Vec<_> = declared.into_iter().map(Arc::new).collect();
+            let switches = Switches { emergencies: &declared, ..Switches::NONE };
+            let decision = ask(law, &request, &postures, switches)?;
             let denied = decision.reasons.iter().any(|reason| names(reason, &case.rule));
             let said = |denies| if denies { "deny" } else { "allow" };
             match denied == case.denies {
@@ -96,7 +101,7 @@ fn of_rule(law: &Law, pack: &Pack, case: &Case) -> Outcome {
 /// The case cannot be read, or the set denies it.
 pub fn carries(law: &Law, pack: &Pack, case: &Case) -> Result<bool, String> {
     let (_, rule) = law.rule(&case.rule).ok_or_else(|| "its rule is not in the set".to_owned())?;
-    let decision = ask(law, &request_of(pack, rule, case)?, &postures_of(case))?;
+    let decision = ask(law, &request_of(pack, rule, case)?, &postures_of(case), Switches::NONE)?;
     if !decision.allows() {
         return Err(shown("the set denies it", &decision, law));
     }
@@ -113,18 +118,23 @@ fn names(reason: &decision::Reason, rule: &str) -> bool {
     reason.rule_id() == rule || reason.rule_id().starts_with("ringfence.consent") && reason.detail.contains(rule)
 }
 
-fn ask(law: &Law, request: &Value, postures: &Postures) -> Result<Decision, String> {
+fn ask(law: &Law, request: &Value, postures: &Postures, switches: Switches<'_>) -> Result<Decision, String> {
     let text = serde_json::to_vec(request).map_err(|error| error.to_string())?;
     let request: v1::CheckRequest =
         json::read(&text).map_err(|error| format!("the request cannot be read: {error}"))?;
-    decide(law, &request, postures)
+    decide(law, &request, postures, switches)
 }
 
 /// Answers a question from itself alone: no store, no lists.
 ///
 /// # Errors
 /// The faults of the request, in one line.
-pub fn decide(law: &Law, request: &v1::CheckRequest, postures: &Postures) -> Result<Decision, String> {
+pub fn decide(
+    law: &Law,
+    request: &v1::CheckRequest,
+    postures: &Postures,
+    switches: Switches<'_>,
+) -> Result<Decision, String> {
     let checked = question::read(request, None).map_err(|violations| {
         let all: Vec<_> = violations.iter().map(|v| format!("{} {}", v.field, v.message)).collect();
         format!("the request is refused: {}", all.join("; "))
@@ -136,7 +146,7 @@ pub fn decide(law: &Law, request: &v1::CheckRequest, postures: &Postures) -> Res
     };
     let stored = Facts::default();
     let evidence = Evidence { asserted: &checked.facts, stored: &stored, lists: &NoLists, live: false };
-    Ok(decision::decide(&Question { number, attempt: &checked.attempt, evidence, law, postures, now }))
+    Ok(decision::decide(&Question { number, attempt: &checked.attempt, evidence, law, switches, postures, now }))
 }
 
 fn compare(expect: &Expect, decision: &Decision) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 use super::answer::{self, Granted};
 use super::audited::Kind;
+use super::control::Standing;
 use super::question::{self, Checked};
 use super::{Clock, Engine, Failure, Loaded};
 use crate::access::Permit;
@@ -117,7 +118,7 @@ impl Engine {
         if self.log.is_none() {
             return Ok(answer);
         }
-        let body = self.decision_body(request, None, law, &decision, &answer);
+        let body = self.decision_body(request, None, law, &Standing::default(), &decision, &answer);
         let entry = self.day_entry(Kind::Answer, id, clock.now, None, &body).await?;
         self.log_soon(entry).await?;
         Ok(answer)
@@ -129,20 +130,20 @@ impl Engine {
         request: v1::CheckRequest,
         clock: Clock,
     ) -> Result<v1::Decision, Failure> {
-        let mut loaded = self.load(&asked.key).await?;
+        let (mut loaded, standing) = self.load_with_switches(&asked.key).await?;
         let mut lost = false;
         loop {
             if let (Some(id), Some(loaded), false) = (&asked.checked.attempt_id, &loaded, asked.checked.dry_run) {
                 known(&loaded.contact, id, &request)?;
             }
-            let decision = decide(self, asked, loaded.as_ref().map(|loaded| &loaded.contact));
+            let decision = decide(self, asked, &standing, loaded.as_ref().map(|loaded| &loaded.contact));
             if asked.checked.dry_run || !decision.allows() {
-                return self.answer_only(asked, request, loaded, &decision, clock).await;
+                return self.answer_only(asked, request, loaded, &standing, &decision, clock).await;
             }
             if clock.passed() {
                 return Err(if lost { Failure::Aborted } else { Failure::TooLate });
             }
-            match self.reserve(asked, &request, loaded, &decision, clock).await? {
+            match self.reserve(asked, &request, loaded, &standing, &decision, clock).await? {
                 Reserved::Done(answer) => return Ok(*answer),
                 // A lost race costs no further read: the store hands back the record that won.
                 Reserved::Lost(winner) => {
@@ -156,7 +157,7 @@ impl Engine {
 
     /// An emergency answered without a store or a log: it counts nothing and says that it is degraded.
     fn answer_degraded(&self, asked: &Asked<'_>, attempt_id: &str, clock: Clock) -> v1::Decision {
-        let decision = decide(self, asked, None);
+        let decision = decide(self, asked, &Standing::default(), None);
         let id = self.next_id(clock.now);
         let mut answer = self.message(&decision, Some(asked.number), asked.law, id, attempt_id, None);
         answer.degraded = true;
@@ -171,6 +172,7 @@ impl Engine {
         asked: &Asked<'_>,
         request: v1::CheckRequest,
         loaded: Option<Loaded>,
+        standing: &Standing,
         decision: &Decision,
         clock: Clock,
     ) -> Result<v1::Decision, Failure> {
@@ -181,11 +183,12 @@ impl Engine {
         }
         let entry = match loaded {
             Some(Loaded { contact, own, version }) => {
-                let body = self.decision_body(request, Some((contact, version)), asked.law, decision, &answer);
+                let body =
+                    self.decision_body(request, Some((contact, version)), asked.law, standing, decision, &answer);
                 self.contact_entry(Kind::Answer, id, clock.now, &asked.key, &own, &body)?
             }
             None => {
-                let body = self.decision_body(request, None, asked.law, decision, &answer);
+                let body = self.decision_body(request, None, asked.law, standing, decision, &answer);
                 self.day_entry(Kind::Answer, id, clock.now, Some(*asked.key.tag()), &body).await?
             }
         };
@@ -199,6 +202,7 @@ impl Engine {
         asked: &Asked<'_>,
         request: &v1::CheckRequest,
         loaded: Option<Loaded>,
+        standing: &Standing,
         decision: &Decision,
         clock: Clock,
     ) -> Result<Reserved, Failure> {
@@ -220,7 +224,7 @@ impl Engine {
         let mut after = before.clone().unwrap_or_else(|| Contact::new(asked.number, asked.now));
         after.reserve(&Reservation { id: &attempt_id, request, decision: id, use_by }, asked.now);
         let before = before.map(|contact| (contact, expected));
-        let body = self.decision_body(request.clone(), before, asked.law, decision, &answer);
+        let body = self.decision_body(request.clone(), before, asked.law, standing, decision, &answer);
         let entry = self.contact_entry(Kind::Reservation, id, clock.now, &asked.key, &own, &body)?;
         let write = Write {
             key: asked.key,
@@ -267,7 +271,7 @@ enum Reserved {
     Lost(Option<Box<Loaded>>),
 }
 
-pub(super) fn decide(engine: &Engine, asked: &Asked<'_>, contact: Option<&Contact>) -> Decision {
+pub(super) fn decide(engine: &Engine, asked: &Asked<'_>, standing: &Standing, contact: Option<&Contact>) -> Decision {
     let checked = asked.checked;
     let stored = contact.map_or_else(Facts::default, |contact| contact.facts(checked.attempt_id.as_ref()));
     decision::decide(&Question {
@@ -280,6 +284,7 @@ pub(super) fn decide(engine: &Engine, asked: &Asked<'_>, contact: Option<&Contac
             live: checked.at.is_none(),
         },
         law: asked.law,
+        switches: standing.switches(),
         postures: &engine.settings.postures,
         now: asked.now,
     })

@@ -11,6 +11,7 @@ mod batch;
 pub mod cases;
 mod check;
 mod consent;
+mod control;
 mod failure;
 mod inbound;
 mod law;
@@ -24,6 +25,7 @@ use arc_swap::ArcSwap;
 
 pub use audited::is_swapped;
 pub use check::{BATCH, batch_too_long};
+pub use control::Feed;
 pub use failure::Failure;
 
 use crate::access::Permit;
@@ -84,6 +86,10 @@ pub struct Engine {
     log: Option<Arc<Log>>,
     registries: Arc<Registries>,
     law: ArcSwap<Law>,
+    /// Where the switches are, as they were last read, and those of a file.
+    control_key: Key,
+    recorded: ArcSwap<control::Recorded>,
+    feed: ArcSwap<Feed>,
     settings: Settings,
     tenant: Tenant,
     metrics: Arc<Metrics>,
@@ -126,6 +132,9 @@ impl Engine {
     pub fn new(parts: Parts) -> Self {
         let tenant = parts.keys.tenant(crate::access::DEFAULT_TENANT, 1);
         Self {
+            control_key: parts.keys.control(&tenant),
+            recorded: ArcSwap::default(),
+            feed: ArcSwap::default(),
             store: parts.store,
             keys: parts.keys,
             days: DayKeys::default(),

@@ -115,6 +115,18 @@ calls! {
     update_contact,
     /// `POST /v1/inbound:process`
     process_inbound,
+    /// `POST /v1/control:freeze`
+    freeze,
+    /// `POST /v1/control:unfreeze`
+    unfreeze,
+    /// `POST /v1/control:listFreezes`
+    list_freezes,
+    /// `POST /v1/control:declareEmergency`
+    declare_emergency,
+    /// `POST /v1/control:endEmergency`
+    end_emergency,
+    /// `POST /v1/control:listEmergencies`
+    list_emergencies,
 }
 
 /// `GET /v1/decisions/{decision_id}`

@@ -72,12 +72,23 @@ pub(super) struct Head {
     pub inherits: Vec<Jurisdiction>,
     pub parts_need_packs: bool,
     pub policy: bool,
+    /// What a county's name is compared by, and the name.
+    pub counties: Vec<(String, Box<str>)>,
     pub example: Option<Box<str>>,
 }
 
 fn head(text: &HeadText) -> Compiled<Head> {
     let code = |code: &String| code.parse::<Jurisdiction>().map_err(|e| format!("[pack] `{code}`: {e}"));
+    let mut counties: Vec<(String, Box<str>)> = Vec::new();
+    for name in &text.counties {
+        let key = super::emergency::county_key(name);
+        if key.is_empty() || counties.iter().any(|(other, _)| *other == key) {
+            return Err(format!("[pack] `counties`: `{name}` is no name, or there twice"));
+        }
+        counties.push((key, name.as_str().into()));
+    }
     Ok(Head {
+        counties,
         jurisdiction: code(&text.jurisdiction)?,
         title: text.title.as_str().into(),
         reviewed: text.reviewed.as_ref().map(date).transpose()?,
@@ -128,7 +139,13 @@ fn case(rule: &Rule, text: &toml::Table, line: usize) -> Compiled<Case> {
         None => Vec::new(),
         Some(value) => value.try_into().map_err(|_| "`postures` must be a list of names".to_owned())?,
     };
-    Ok(Case { rule: rule.id.clone(), denies, why, postures, request, line })
+    let emergencies = match request.remove("emergencies") {
+        None => Vec::new(),
+        Some(value) => {
+            value.try_into().map_err(|error: toml::de::Error| format!("`emergencies`: {}", error.message()))?
+        }
+    };
+    Ok(Case { rule: rule.id.clone(), denies, why, postures, emergencies, request, line })
 }
 
 fn rule(head: &Head, calendars: &BTreeMap<String, Arc<Calendar>>, text: &RuleText, line: usize) -> Compiled<Rule> {

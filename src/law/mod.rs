@@ -8,6 +8,8 @@ mod built_in;
 mod calendar;
 mod compile;
 mod diff;
+mod emergency;
+mod feed;
 mod lint;
 mod overview;
 mod rule;
@@ -23,11 +25,13 @@ use smallvec::SmallVec;
 
 use crate::contact::{Channel, Purpose, Set, Term};
 use crate::place::Jurisdiction;
-use crate::time::{Instant, ZoneId, tzdata_version};
+use crate::time::{ZoneId, tzdata_version};
 
 pub use built_in::BUILT_IN;
 pub use calendar::{Calendar, Entry, On, Week, open_in};
 pub use diff::{Change, Difference, Event, Field, between, sets};
+pub use emergency::{Declared, MOST_COUNTIES, WORDS_BYTES, within};
+pub use feed::read_declared;
 pub use lint::{Remark, lint, nearest};
 pub use overview::{Overview, Row};
 pub use rule::{
@@ -59,10 +63,22 @@ pub struct Case {
     pub why: Box<str>,
     /// Postures chosen.
     pub postures: Vec<String>,
+    /// States of emergency declared, as its `emergencies` say.
+    emergencies: Vec<feed::DeclaredText>,
     /// The question, in the words of the contract; what is left out is filled in from the rule.
     pub request: toml::Table,
     /// The line it begins on.
     pub line: usize,
+}
+
+impl Case {
+    /// The states of emergency that its question is asked under; one that names no place is of `jurisdiction`.
+    ///
+    /// # Errors
+    /// What is wrong with one.
+    pub fn declared(&self, law: &Law, jurisdiction: Jurisdiction) -> Result<Vec<Declared>, String> {
+        self.emergencies.iter().map(|text| feed::declared(text, law, Some(jurisdiction))).collect()
+    }
 }
 
 /// The rules of one jurisdiction.
@@ -216,17 +232,6 @@ pub(crate) fn purposes_of(set: Set<Purpose>) -> Set<Purpose> {
     if set.is_empty() { Purpose::ALL.iter().copied().filter(|p| *p != Purpose::Emergency).collect() } else { set }
 }
 
-/// A state of emergency as declared: a fact fed in while serving, dated like every other.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Declared {
-    /// Where.
-    pub jurisdiction: Jurisdiction,
-    /// First instant.
-    pub from: Instant,
-    /// First instant after it.
-    pub until: Instant,
-}
-
 /// What the law of a place is made of.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Chain {
@@ -280,8 +285,6 @@ pub struct Law {
     chain_of_nowhere: Chain,
     version: String,
     words: words::Words,
-    /// States of emergency in force or announced.
-    pub emergencies: Vec<Declared>,
 }
 
 /// The jurisdiction code of a policy about every place (ISO 3166 leaves ZZ to users).
@@ -331,7 +334,6 @@ impl Law {
             chain_of_nowhere: Chain::default(),
             version,
             words,
-            emergencies: Vec::new(),
         };
         law.work_out_chains();
         Ok(law)

@@ -40,6 +40,9 @@ pub(super) struct HeadText {
     /// A tenant's own rules: every reason is of family POLICY.
     #[serde(default)]
     pub policy: bool,
+    /// The counties or parishes, where declarations of emergency name them.
+    #[serde(default)]
+    pub counties: Vec<String>,
     /// A number that stands in its cases where a case names none.
     pub example: Option<String>,
 }

@@ -88,6 +88,22 @@ pub fn numbering_version() -> &'static str {
     })
 }
 
+/// A place under its one name (`PR` for `US-PR`); `None` for one that is not known. Of the United States and Canada every
+/// part is known; elsewhere any part of a country is.
+#[must_use]
+pub fn known_as(code: Jurisdiction) -> Option<Jurisdiction> {
+    if code == Jurisdiction::EU {
+        return Some(code);
+    }
+    match region::look_up(code).ok()? {
+        region::Known::Whole(code) => Some(code),
+        region::Known::Part(code, _) => {
+            let siblings = region::places(code.root());
+            (siblings.len() < 2 || siblings.iter().any(|place| place.jurisdiction == code)).then_some(code)
+        }
+    }
+}
+
 /// The zones people keep in a country or a part of one; `None` for a code of no known country.
 #[must_use]
 pub fn zones_of(place: Jurisdiction) -> Option<Zones> {

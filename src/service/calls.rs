@@ -247,6 +247,98 @@ impl Calls {
         self.done("GetDecision", &incoming, answer)
     }
 
+    /// `ControlService.Freeze`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn freeze(&self, incoming: Incoming, request: v1::FreezeRequest) -> Result<v1::FreezeResponse, Status> {
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine.freeze(permit, request, incoming.clock()).await)
+            .await;
+        self.done("Freeze", &incoming, answer)
+    }
+
+    /// `ControlService.Unfreeze`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn unfreeze(
+        &self,
+        incoming: Incoming,
+        request: v1::UnfreezeRequest,
+    ) -> Result<v1::UnfreezeResponse, Status> {
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine.unfreeze(permit, request, incoming.clock()).await)
+            .await;
+        self.done("Unfreeze", &incoming, answer)
+    }
+
+    /// `ControlService.DeclareEmergency`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn declare_emergency(
+        &self,
+        incoming: Incoming,
+        request: v1::DeclareEmergencyRequest,
+    ) -> Result<v1::DeclareEmergencyResponse, Status> {
+        let answer = incoming
+            .within(Role::Control, async |permit| {
+                self.engine.declare_emergency(permit, request, incoming.clock()).await
+            })
+            .await;
+        self.done("DeclareEmergency", &incoming, answer)
+    }
+
+    /// `ControlService.EndEmergency`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn end_emergency(
+        &self,
+        incoming: Incoming,
+        request: v1::EndEmergencyRequest,
+    ) -> Result<v1::EndEmergencyResponse, Status> {
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine.end_emergency(permit, request, incoming.clock()).await)
+            .await;
+        self.done("EndEmergency", &incoming, answer)
+    }
+
+    /// `ControlService.ListFreezes`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn list_freezes(
+        &self,
+        incoming: Incoming,
+        request: v1::ListFreezesRequest,
+    ) -> Result<v1::ListFreezesResponse, Status> {
+        let answer = incoming
+            .within(Role::Control, async |permit| {
+                self.engine.list_freezes(permit, &request, incoming.clock().now).await
+            })
+            .await;
+        self.done("ListFreezes", &incoming, answer)
+    }
+
+    /// `ControlService.ListEmergencies`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn list_emergencies(
+        &self,
+        incoming: Incoming,
+        request: v1::ListEmergenciesRequest,
+    ) -> Result<v1::ListEmergenciesResponse, Status> {
+        let answer = incoming
+            .within(Role::Control, async |permit| {
+                self.engine.list_emergencies(permit, &request, incoming.clock().now).await
+            })
+            .await;
+        self.done("ListEmergencies", &incoming, answer)
+    }
+
     /// `LawService.ListPacks`.
     ///
     /// # Errors

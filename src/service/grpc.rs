@@ -11,6 +11,7 @@ use crate::proto::v1;
 use crate::proto::v1::audit_service_server::AuditService;
 use crate::proto::v1::check_service_server::CheckService;
 use crate::proto::v1::consent_service_server::ConsentService;
+use crate::proto::v1::control_service_server::ControlService;
 use crate::proto::v1::law_service_server::LawService;
 use crate::proto::v1::privacy_service_server::PrivacyService;
 use crate::proto::v1::registry_service_server::RegistryService;
@@ -127,6 +128,45 @@ impl AuditService for Grpc {
 
     async fn replay(&self, _request: Request<v1::ReplayRequest>) -> Answer<v1::ReplayResponse> {
         Err(later("Replay"))
+    }
+}
+
+#[tonic::async_trait]
+impl ControlService for Grpc {
+    async fn freeze(&self, request: Request<v1::FreezeRequest>) -> Answer<v1::FreezeResponse> {
+        let incoming = incoming(&request);
+        self.0.freeze(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn unfreeze(&self, request: Request<v1::UnfreezeRequest>) -> Answer<v1::UnfreezeResponse> {
+        let incoming = incoming(&request);
+        self.0.unfreeze(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_freezes(&self, request: Request<v1::ListFreezesRequest>) -> Answer<v1::ListFreezesResponse> {
+        let incoming = incoming(&request);
+        self.0.list_freezes(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn declare_emergency(
+        &self,
+        request: Request<v1::DeclareEmergencyRequest>,
+    ) -> Answer<v1::DeclareEmergencyResponse> {
+        let incoming = incoming(&request);
+        self.0.declare_emergency(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn end_emergency(&self, request: Request<v1::EndEmergencyRequest>) -> Answer<v1::EndEmergencyResponse> {
+        let incoming = incoming(&request);
+        self.0.end_emergency(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_emergencies(
+        &self,
+        request: Request<v1::ListEmergenciesRequest>,
+    ) -> Answer<v1::ListEmergenciesResponse> {
+        let incoming = incoming(&request);
+        self.0.list_emergencies(incoming, request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::proto;
 use crate::proto::v1::audit_service_server::AuditServiceServer;
 use crate::proto::v1::check_service_server::CheckServiceServer;
 use crate::proto::v1::consent_service_server::ConsentServiceServer;
+use crate::proto::v1::control_service_server::ControlServiceServer;
 use crate::proto::v1::law_service_server::LawServiceServer;
 use crate::proto::v1::privacy_service_server::PrivacyServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
@@ -51,7 +52,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
                 .max_decoding_message_size(MESSAGE_BYTES)));)*
         };
     }
-    add!(CheckServiceServer, ConsentServiceServer, AuditServiceServer);
+    add!(CheckServiceServer, ConsentServiceServer, ControlServiceServer, AuditServiceServer);
     add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer);
     builder.add_service(health);
     builder.add_service(reflection().build_v1()?);
@@ -61,10 +62,11 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
 }
 
 /// The names under which health is asked for; the empty one is the server as a whole.
-pub const HEALTH_NAMES: [&str; 7] = [
+pub const HEALTH_NAMES: [&str; 8] = [
     "",
     CheckServiceServer::<Grpc>::NAME,
     ConsentServiceServer::<Grpc>::NAME,
+    ControlServiceServer::<Grpc>::NAME,
     AuditServiceServer::<Grpc>::NAME,
     LawServiceServer::<Grpc>::NAME,
     PrivacyServiceServer::<Grpc>::NAME,

@@ -278,6 +278,15 @@ pub enum MetaSwapped {
     Lost(Option<Versioned>),
 }
 
+/// What a look at a record beside another found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Beside {
+    /// It has the version that was known.
+    Unchanged,
+    /// It is another one; this. `None` if there is none.
+    Now(Option<Versioned>),
+}
+
 /// Keeps sealed bytes. See the module for what every store promises.
 ///
 /// An error of [`Store::swap`], [`Store::meta_swap`] or [`Store::settle`] that says `retry` may hide a write that did
@@ -286,6 +295,22 @@ pub enum MetaSwapped {
 pub trait Store: Send + Sync {
     /// The record, if there is one.
     fn load<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Versioned>>;
+
+    /// The record of `key`; and that of `beside`, unless it still has the version `known`: what every check looks at beside
+    /// its contact. Both as they are now, in one trip; a store that is far away should not send what is known.
+    fn load_beside<'a>(
+        &'a self,
+        key: &'a Key,
+        beside: &'a Key,
+        known: Version,
+    ) -> Answer<'a, (Option<Versioned>, Beside)> {
+        Answer::waiting(async move {
+            let mut both = self.load_many(&[*key, *beside]).await?.into_iter();
+            let (record, other) = (both.next().flatten(), both.next().flatten());
+            let version = other.as_ref().map_or(Version::ABSENT, |other| other.version);
+            Ok((record, if version == known { Beside::Unchanged } else { Beside::Now(other) }))
+        })
+    }
 
     /// The records of all these keys, in their order.
     fn load_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Versioned>>>;

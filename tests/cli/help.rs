@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 26] = [
     &[],
     &["serve"],
     &["check"],
@@ -21,6 +21,14 @@ const COMMANDS: [&[&str]; 18] = [
     &["contact"],
     &["contact", "show"],
     &["contact", "opt-out"],
+    &["control"],
+    &["control", "freeze"],
+    &["control", "unfreeze"],
+    &["control", "list"],
+    &["control", "emergency"],
+    &["control", "emergency", "declare"],
+    &["control", "emergency", "end"],
+    &["control", "emergency", "list"],
     &["audit"],
     &["audit", "verify"],
     &["keys"],

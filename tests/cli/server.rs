@@ -7,9 +7,9 @@ use std::process::{Child, Stdio};
 use super::{ALLOWED, Home, with};
 
 /// A server on a port of its own; ended when dropped.
-struct Server {
+pub struct Server {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Drop for Server {
@@ -20,8 +20,12 @@ impl Drop for Server {
 }
 
 fn serve(home: &Home) -> Server {
+    serve_with(home, &[])
+}
+
+pub fn serve_with(home: &Home, more: &[&str]) -> Server {
     let mut command = home.command();
-    command.args(["serve", "--grpc=127.0.0.1:0", "--http=off"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.args(["serve", "--grpc=127.0.0.1:0", "--http=off"]).args(more).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let address = lines

@@ -35,6 +35,7 @@ fn the_services_are_those_of_the_design() {
                     CheckService: Check CheckBatch CheckStream> ReportOutcome\n\
                     ConsentService: RecordConsent RecordOptOut GetContact UpdateContact ProcessInbound ImportContacts \
                     WatchOptOuts>\n\
+                    ControlService: Freeze Unfreeze ListFreezes DeclareEmergency EndEmergency ListEmergencies\n\
                     LawService: ListPacks GetRule Calendar\n\
                     PrivacyService: OpenRequest ExportContact EraseContact ListRequests\n\
                     RegistryService: ListRegistries LookUp\n";

@@ -7,6 +7,7 @@ use ringfence::proto::v1;
 use ringfence::proto::v1::audit_service_client::AuditServiceClient;
 use ringfence::proto::v1::check_service_client::CheckServiceClient;
 use ringfence::proto::v1::consent_service_client::ConsentServiceClient;
+use ringfence::proto::v1::control_service_client::ControlServiceClient;
 use ringfence::proto::well_known::Timestamp;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
@@ -14,12 +15,13 @@ use tonic::{Code, Status};
 /// Longer than any answer takes on a busy machine: a test fails rather than hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The three services of one server.
+/// The services of one server.
 #[derive(Clone)]
 pub struct Client {
     pub check: CheckServiceClient<Channel>,
     pub consent: ConsentServiceClient<Channel>,
     pub audit: AuditServiceClient<Channel>,
+    pub control: ControlServiceClient<Channel>,
 }
 
 impl Client {
@@ -28,7 +30,8 @@ impl Client {
         Self {
             check: CheckServiceClient::new(channel.clone()),
             consent: ConsentServiceClient::new(channel.clone()),
-            audit: AuditServiceClient::new(channel),
+            audit: AuditServiceClient::new(channel.clone()),
+            control: ControlServiceClient::new(channel),
         }
     }
 

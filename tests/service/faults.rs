@@ -37,7 +37,7 @@ fn unavailable(status: &Status) {
 
 async fn all_calls_with_state(served: &Served) -> Vec<Status> {
     let number = || NUMBER.to_owned();
-    let (mut check, mut consent) = (served.check(), served.consent());
+    let (mut check, mut consent, mut control) = (served.check(), served.consent(), served.control());
     let report = v1::ReportOutcomeRequest {
         number: number(),
         attempt_id: "a".to_owned(),
@@ -60,7 +60,21 @@ async fn all_calls_with_state(served: &Served) -> Vec<Status> {
         update_mask: Some(ringfence::proto::well_known::FieldMask { paths: vec!["residence".to_owned()] }),
         ..Default::default()
     };
+    let by = || ("ann".to_owned(), "A test.".to_owned());
+    let freeze = v1::FreezeRequest {
+        request_id: "f".to_owned(),
+        target: Some(v1::FreezeTarget { target: Some(v1::freeze_target::Target::Everything(true)) }),
+        who: by().0,
+        why: by().1,
+        until: None,
+    };
+    let unfreeze =
+        v1::UnfreezeRequest { request_id: "l".to_owned(), freeze_id: "f".to_owned(), who: by().0, why: by().1 };
     vec![
+        refusal(control.freeze(freeze).await),
+        refusal(control.unfreeze(unfreeze).await),
+        refusal(control.list_freezes(v1::ListFreezesRequest::default()).await),
+        refusal(control.list_emergencies(v1::ListEmergenciesRequest::default()).await),
         refusal(check.check(notice()).await),
         refusal(check.check(pinned()).await),
         refusal(check.report_outcome(report).await),

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ringfence::store::{
-    Event, EventId, Key, MAX_BYTES, MetaSwapped, Shard, Store, StoreError, Swapped, Version, Versioned, Write, WriterId,
+    Beside, Event, EventId, Key, MAX_BYTES, MetaSwapped, Shard, Store, StoreError, Swapped, Version, Versioned, Write,
+    WriterId,
 };
 use ringfence::time::Instant;
 
@@ -175,6 +176,24 @@ pub async fn many_records_load_in_the_order_asked(backend: &impl Backend) {
     let texts: Vec<_> = loaded.into_iter().map(|found| found.map(|record| record.bytes)).collect();
     assert_eq!(texts, [Some(b"7".to_vec()), None, Some(b"0".to_vec()), Some(b"7".to_vec())]);
     assert!(store.load_many(&[]).await.unwrap().is_empty());
+}
+
+/// What every check looks at beside its contact: as it is now, and not again while it is as it was known.
+pub async fn a_record_beside_another_is_told_when_it_changed(backend: &impl Backend) {
+    let store = backend.open();
+    let beside = async |known: u64| store.load_beside(&key(1), &key(2), Version(known)).await.unwrap();
+    assert_eq!(beside(0).await, (None, Beside::Unchanged));
+    assert_eq!(beside(3).await, (None, Beside::Now(None)), "gone is not unchanged");
+    won(&*store, write(key(1), 0, "one")).await;
+    for version in 0..3 {
+        won(&*store, write(key(2), version, &format!("two {version}"))).await;
+        let (record, other) = beside(version).await;
+        assert_eq!(record.unwrap().bytes, b"one");
+        let Beside::Now(Some(other)) = other else { panic!("{other:?}") };
+        assert_eq!((other.version, other.bytes), (Version(version + 1), format!("two {version}").into_bytes()));
+        assert_eq!(beside(version + 1).await.1, Beside::Unchanged);
+        assert!(matches!(beside(version + 2).await.1, Beside::Now(Some(_))), "an older one is not unchanged");
+    }
 }
 
 pub async fn a_walk_meets_every_record_once(backend: &impl Backend) {

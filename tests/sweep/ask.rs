@@ -7,7 +7,7 @@ use ringfence::contact::{
     Channel, Consent, Facts, Flag, Grade, OfferCategory, Purpose, Recipient, RegistryCheck, Relationship, Seller, Set,
     Subject, Technology, Term,
 };
-use ringfence::decision::{Attempt, Decision, Evidence, NoLists, Postures, Question, decide};
+use ringfence::decision::{Attempt, Decision, Evidence, NoLists, Postures, Question, Switches, decide};
 use ringfence::law::{Body, Family, Law};
 use ringfence::place::Number;
 use ringfence::time::{Instant, Millis};
@@ -130,6 +130,7 @@ impl<'a> Asker<'a> {
             attempt: &self.attempt,
             evidence,
             law: self.law,
+            switches: Switches::NONE,
             postures: &self.postures,
             now: instant(at),
         })

@@ -112,7 +112,8 @@ fn remarkable(asked: &Asked) -> BTreeSet<i64> {
         }
         all.extend(facts.attempts.iter().flat_map(|a| [a.earliest, a.latest].into_iter().chain(a.ended_at)));
     }
-    all.extend(asked.law.emergencies.iter().flat_map(|declared| [declared.from, declared.until]));
+    all.extend(asked.declared.iter().flat_map(|declared| [declared.from, declared.until]));
+    all.extend(asked.freezes.iter().flat_map(|f| [f.from, f.until].into_iter().chain(f.lifted_at)));
     for rule in asked.law.packs().iter().flat_map(|pack| &pack.rules) {
         all.extend([rule.from, rule.until]);
         if let Body::Cap { windows, .. } = &rule.body {
@@ -215,6 +216,14 @@ fn take(asked: &mut Asked, step: usize) -> Option<bool> {
         }
         return Some(*consent != before);
     }
+    if let (Some(i), true) = (drop_at(asked.freezes.len(), 79), side == 0) {
+        asked.freezes.remove(i);
+        return Some(true);
+    }
+    if let (Some(i), true) = (drop_at(asked.declared.len(), 87), side == 0) {
+        asked.declared.remove(i);
+        return Some(true);
+    }
     match step {
         0..100 => Some(false),
         _ => without_rule(asked, step - 100),
@@ -230,9 +239,7 @@ fn without_rule(asked: &mut Asked, index: usize) -> Option<bool> {
             let end = rules.get(left + 1).copied().unwrap_or(text.len());
             text.replace_range(*start..end, "");
             let packs = asked.packs.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-            let mut law = Law::read(packs).unwrap();
-            law.emergencies.clone_from(&asked.law.emergencies);
-            asked.law = Arc::new(law);
+            asked.law = Arc::new(Law::read(packs).unwrap());
             return Some(true);
         }
         left -= rules.len();

@@ -43,6 +43,8 @@ fn call(to: &str, purpose: Purpose, now: &str) -> Asked {
         postures: Postures::default(),
         now: at(now),
         law: built_in(),
+        freezes: Vec::new(),
+        declared: Vec::new(),
         packs: Vec::new(),
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, HashSet};
 
 use ringfence::contact::{Age, Grade, LegalForm, Purpose, ReassignedAnswer, Recipient, Set, Technology, Term};
-use ringfence::decision::Question;
-use ringfence::law::{Body, Exemption, Family, Needs, Rule, Tie};
+use ringfence::decision::{Freeze, Question, Target};
+use ringfence::law::{Body, Declared, Exemption, Family, Needs, Rule, Tie};
 use ringfence::place::{self, Jurisdiction, LineType, Location, NumberType, Plausible};
 use ringfence::time::{Instant, ZoneId};
 
@@ -43,6 +43,8 @@ pub struct Twin<'a> {
     checks: Vec<Check<'a>>,
     /// The ways the unknown may be, for the service's own rule about opt-outs.
     own_opt_out: Vec<Variant>,
+    /// Wherever the person may be; `None`: what is said of it cannot be read, and nothing else is asked.
+    places: Option<Vec<Jurisdiction>>,
     last: std::cell::Cell<usize>,
 }
 
@@ -57,7 +59,14 @@ impl<'a> Twin<'a> {
             postal_code: q.attempt.postal_code.clone(),
             time_zone: q.attempt.time_zone,
         };
-        let mut twin = Self { q, grounds: Reasons::new(), checks: Vec::new(), own_opt_out: Vec::new(), last: 0.into() };
+        let mut twin = Self {
+            q,
+            grounds: Reasons::new(),
+            checks: Vec::new(),
+            own_opt_out: Vec::new(),
+            places: None,
+            last: 0.into(),
+        };
         let Ok(found) = place::resolve(q.number, &location, q.postures.location) else {
             twin.ground("ringfence.jurisdiction.location", Family::Jurisdiction);
             return twin;
@@ -74,6 +83,7 @@ impl<'a> Twin<'a> {
             place::resolve(q.number, &Location { residences, ..Location::default() }, q.postures.location).unwrap()
         });
         let also = recorded.iter().flat_map(|recorded| recorded.plausible.iter());
+        twin.places = Some(found.plausible.iter().chain(also.clone()).map(|place| place.jurisdiction).collect());
         for place in found.plausible.iter().chain(also) {
             let (packs, covered) = twin.packs_of(place.jurisdiction);
             if !covered && q.attempt.purpose != Purpose::Emergency {
@@ -223,6 +233,9 @@ impl<'a> Twin<'a> {
         if self.own_denies(t) && !said {
             reasons.insert(("ringfence.opt_out".to_owned(), Family::OptOut));
         }
+        if self.frozen(t) {
+            reasons.insert(("ringfence.freeze".to_owned(), Family::Policy));
+        }
         reasons
     }
 
@@ -239,7 +252,49 @@ impl<'a> Twin<'a> {
             self.last.set(index);
             return false;
         }
-        !self.own_denies(t)
+        !self.own_denies(t) && !self.frozen(t)
+    }
+
+    /// Whether somebody froze what this is.
+    fn frozen(&self, t: Instant) -> bool {
+        let (attempt, Some(places)) = (self.q.attempt, &self.places) else { return false };
+        let named = |name: &str, frozen: &str| name.to_lowercase() == frozen.to_lowercase();
+        let stopped = |freeze: &Freeze| match &freeze.target {
+            Target::Everything => true,
+            Target::Seller(seller) => named(attempt.seller.as_str(), seller.as_str()),
+            Target::Campaign(campaign) => attempt.campaign.iter().any(|c| named(c.as_str(), campaign.as_str())),
+            Target::Place(frozen) => places.iter().any(|place| {
+                let law = self.packs_of(*place).0;
+                let mut law = law.iter().map(|i| &self.q.law.packs()[*i]).filter(|pack| !pack.is_policy());
+                overlap(*place, *frozen) || law.any(|pack| pack.jurisdiction() == *frozen)
+            }),
+        };
+        let holds = |freeze: &Freeze| match self.q.evidence.live {
+            true => freeze.lifted_at.is_none() && t < freeze.until,
+            false => freeze.from <= t && t < freeze.until && freeze.lifted_at.is_none_or(|lifted| t < lifted),
+        };
+        let spared = attempt.purpose == Purpose::Emergency || attempt.legally_required;
+        !spared && self.q.switches.freezes.iter().any(|freeze| holds(freeze) && stopped(freeze))
+    }
+
+    /// Whether the person may be where a state of emergency is declared.
+    fn in_emergency(&self, declared: &Declared, rule: &Rule, places: &[Jurisdiction]) -> bool {
+        let there = declared.jurisdiction == rule.jurisdiction
+            || places.iter().any(|place| overlap(*place, declared.jurisdiction));
+        // A county counts where the residence it is told of is that place, and its pack knows it.
+        let (asserted, stored) = (&self.q.evidence.asserted.residences, &self.q.evidence.stored.residences);
+        let of = if asserted.is_empty() { stored } else { asserted };
+        let settled = of.iter().any(|_| true)
+            && !of.iter().any(|residence| *residence != declared.jurisdiction)
+            && !self.q.postures.stored_facts_only;
+        let pack = self.q.law.pack_of(declared.jurisdiction);
+        let county = |name: &str| pack.and_then(|pack| pack.county(name));
+        match self.q.attempt.county.as_deref().filter(|_| settled).and_then(county) {
+            Some(lives) if !declared.counties.is_empty() => {
+                there && declared.counties.iter().any(|name| county(name).is_none() || county(name) == Some(lives))
+            }
+            _ => there,
+        }
     }
 
     fn own_denies(&self, t: Instant) -> bool {
@@ -294,12 +349,10 @@ impl<'a> Twin<'a> {
                 })
             }
             Body::Ban => true,
-            Body::Emergency => self.q.law.emergencies.iter().any(|declared| {
-                let covers = |place: &Jurisdiction| {
-                    declared.jurisdiction == *place || Some(declared.jurisdiction) == place.country()
-                };
-                let here = check.places.iter().any(covers) || declared.jurisdiction == rule.jurisdiction;
-                here && declared.from <= t && t < declared.until
+            Body::Emergency => self.q.switches.emergencies.iter().any(|declared| {
+                let at_once = self.q.evidence.live && declared.from <= declared.declared_at;
+                let now = (at_once || declared.from <= t) && t < declared.until;
+                now && self.in_emergency(declared, rule, &check.places)
             }),
             Body::Minor { under } => self.ages().into_iter().any(|known| match known {
                 Age::Years(years) => years < *under,
@@ -376,6 +429,12 @@ impl<'a> Twin<'a> {
         }
     }
 }
+
+/// Whether who may be in the one place may be in the other.
+fn overlap(place: Jurisdiction, other: Jurisdiction) -> bool {
+    place == other || place::country_group(place) == other || other.country() == Some(place)
+}
+
 pub fn any<T: Term>(set: Set<T>, term: T) -> bool {
     set.is_empty() || set.contains(term)
 }

@@ -2,6 +2,7 @@
 //! meet what no built-in pack uses.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use ringfence::law::{Declared, Law};
 use ringfence::time::Instant;
@@ -89,20 +90,26 @@ pub fn law(r: &mut Random) -> (Law, Choices, Vec<(String, String)>) {
     }
     let named: Vec<(String, String)> = texts.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
     let read = Law::read(named.iter().map(|(name, text)| (name.as_str(), text.as_str())));
-    let mut law = read.unwrap_or_else(|faults| {
+    let law = read.unwrap_or_else(|faults| {
         let texts: Vec<_> = named.iter().map(|(_, text)| text.as_str()).collect();
         panic!("{faults:?}\n{}", texts.join("\n"))
     });
-    for _ in 0..r.below(3) {
+    let mut declared = Vec::new();
+    for n in 0..r.below(3) {
         let places = [land.jurisdiction, land.parts.first().map_or(land.jurisdiction, |part| part.0)];
         let from = 1_735_000_000_000 + r.between(0, 700 * 86_400_000);
-        law.emergencies.push(Declared {
+        declared.push(Arc::new(Declared {
+            id: format!("e{n}").into(),
             jurisdiction: r.pick(&places).parse().unwrap(),
+            counties: Vec::new(),
+            title: "Made up".into(),
+            source: "none".into(),
             from: Instant::from_millis(from),
             until: Instant::from_millis(from + r.between(1, 60 * 86_400_000)),
-        });
+            declared_at: Instant::NEVER,
+        }));
     }
-    (law, Choices { numbers: land.numbers.to_vec(), registries: LISTS.to_vec(), open: 30 }, named)
+    (law, Choices { numbers: land.numbers.to_vec(), registries: LISTS.to_vec(), open: 30, declared }, named)
 }
 
 fn policy(r: &mut Random, about: &str, zone: &str) -> (String, String) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ringfence::contact::{AttemptId, Campaign, Recipient, RegistryCheck, Set, Subject, Technology, Term};
-use ringfence::decision::decide;
+use ringfence::decision::{Target, decide};
 use ringfence::place::{LineType, LocationPosture, NumberType};
 use ringfence::time::{Instant, Millis};
 
@@ -74,7 +74,13 @@ fn doubts(asked: &Asked) -> Vec<(&'static str, Asked, Vec<Asked>)> {
 
     let subject = |name: Option<&str>| with(asked, |a| a.attempt.subject = name.and_then(Subject::new));
     doubts.push(("subject", subject(None), vec![subject(Some("renewal")), subject(Some("boots"))]));
-    let campaign = |name: Option<&str>| with(asked, |a| a.attempt.campaign = name.and_then(Campaign::new));
+    // A check without a campaign is in none that could be frozen (the contract says so, and it is warned).
+    let campaign = |name: Option<&str>| {
+        with(asked, |a| {
+            a.attempt.campaign = name.and_then(Campaign::new);
+            a.freezes.retain(|freeze| !matches!(freeze.target, Target::Campaign(_)));
+        })
+    };
     doubts.push(("campaign", campaign(None), vec![campaign(Some("spring")), campaign(Some("autumn"))]));
 
     // A residence or a zone among those the number leaves open.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use jiff::civil::date;
 use jiff::tz::TimeZoneDatabase;
 use ringfence::contact::{Campaign, Channel, Facts, OfferCategory, Purpose, Seller, Set, Subject, Technology, Term};
-use ringfence::decision::{Attempt, Evidence, Lists, Look, Postures, Question};
-use ringfence::law::Law;
+use ringfence::decision::{Attempt, Evidence, Freeze, Lists, Look, Postures, Question, Switches, Target};
+use ringfence::law::{Declared, Law};
 use ringfence::place::{LocationPosture, Number};
 use ringfence::time::{Instant, ZoneId};
 
@@ -174,6 +174,8 @@ pub struct Asked {
     pub postures: Postures,
     pub now: Instant,
     pub law: Arc<Law>,
+    pub freezes: Vec<Arc<Freeze>>,
+    pub declared: Vec<Arc<Declared>>,
     /// The packs, where they are not the built-in ones.
     pub packs: Vec<(String, String)>,
 }
@@ -185,6 +187,7 @@ impl Asked {
             attempt: &self.attempt,
             evidence: Evidence { asserted: &self.asserted, stored: &self.stored, lists: &self.lists, live: self.live },
             law: &self.law,
+            switches: Switches { freezes: &self.freezes, emergencies: &self.declared, fed: &[] },
             postures: &self.postures,
             now: self.now,
         }
@@ -205,11 +208,13 @@ pub struct Choices {
     pub registries: Vec<&'static str>,
     /// Percentage of questions that leave technology, recipient, line type open.
     pub open: u64,
+    /// States of emergency.
+    pub declared: Vec<Arc<Declared>>,
 }
 
 impl Default for Choices {
     fn default() -> Self {
-        Self { numbers: NUMBERS.to_vec(), registries: REGISTRIES.to_vec(), open: 25 }
+        Self { numbers: NUMBERS.to_vec(), registries: REGISTRIES.to_vec(), open: 25, declared: Vec::new() }
     }
 }
 
@@ -274,11 +279,61 @@ pub fn question(r: &mut Random, law: &Arc<Law>, choices: &Choices) -> Asked {
     let postures = if r.chance(50) { Postures::default() } else { postures };
     let number = number(r.pick(&choices.numbers));
     let (law, live) = (Arc::clone(law), r.chance(60));
-    let mut asked = Asked { number, attempt, asserted, stored, lists, live, postures, now, law, packs: Vec::new() };
+    let (freezes, declared, packs) = (Vec::new(), choices.declared.clone(), Vec::new());
+    let mut asked =
+        Asked { number, attempt, asserted, stored, lists, live, postures, now, law, freezes, declared, packs };
     if r.chance(40) {
         aim(r, &mut asked);
     }
+    if r.chance(10) {
+        asked.freezes = r.some(2, |r| Arc::new(freeze(r, &maker)));
+    }
+    if r.chance(10) {
+        declare(r, &maker, &mut asked);
+    }
     asked
+}
+
+const FROZEN: &[&str] = &["US", "US-NY", "US-FL", "US-OH", "EU", "FR", "GP", "DE", "GB", "JE", "PR", "CN"];
+const COUNTIES: &[&str] = &["Erie", "Kings", "St. Lawrence"];
+
+/// A freeze dated near the instant, ended or lifted or neither.
+fn freeze(r: &mut Random, maker: &Maker<'_>) -> Freeze {
+    let target = match r.below(7) {
+        0 => Target::Everything,
+        1 => Target::Seller(seller(r.pick(&["acme", "ACME", "borealis"]))),
+        2 | 3 => Target::Campaign(Campaign::new(r.pick(&["spring", "Spring", "autumn"])).unwrap()),
+        _ => Target::Place(r.pick(FROZEN).parse().unwrap()),
+    };
+    Freeze {
+        id: "f".into(),
+        target,
+        who: "ann".into(),
+        why: "a test".into(),
+        from: maker.near(r),
+        until: r.maybe(50, |r| maker.near(r)).unwrap_or(Instant::FAR),
+        lifted_at: r.maybe(25, |r| maker.near(r)),
+    }
+}
+
+/// A state of emergency in New York, whose pack knows counties, or about it; and a person who may live there.
+fn declare(r: &mut Random, maker: &Maker<'_>, asked: &mut Asked) {
+    asked.number = number("+12125550123");
+    let from = maker.near(r);
+    asked.declared.push(Arc::new(Declared {
+        id: "e".into(),
+        jurisdiction: r.pick(&["US-NY", "US-NY", "US-NY", "US", "US-LA"]).parse().unwrap(),
+        counties: r.some(2, |r| r.pick(COUNTIES).into()),
+        title: "Snow".into(),
+        source: "none".into(),
+        from,
+        until: r.maybe(60, |r| maker.near(r)).unwrap_or(Instant::FAR),
+        declared_at: if r.chance(50) { from } else { Instant::NEVER },
+    }));
+    asked.attempt.county = r.maybe(60, |r| r.pick(&["Erie", "erie county", "Saint Lawrence", "Atlantis"]).to_owned());
+    if r.chance(70) {
+        asked.asserted.residences = vec!["US-NY".parse().unwrap()];
+    }
 }
 
 /// Makes a question one that some rule is about.

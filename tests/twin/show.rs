@@ -32,6 +32,7 @@ pub fn json(asked: &Asked) -> String {
             "residence": list(&asked.asserted.residences, |p| json!(p.to_string())),
             "postalCode": attempt.postal_code,
             "timeZone": attempt.time_zone.map(|z| z.name()),
+            "county": attempt.county,
         })),
         "at": at(Some(asked.now)),
         "dryRun": true,
@@ -49,6 +50,8 @@ pub fn json(asked: &Asked) -> String {
         "storedFactsOnly": asked.postures.stored_facts_only.then_some(true),
         "verifiedOnly": asked.postures.verified_only.then_some(true),
         "residenceOnly": (asked.postures.location == LocationPosture::Residence).then_some(true),
+        "freezes": list(&asked.freezes, |freeze| json!(format!("{freeze:?}"))),
+        "declared": list(&asked.declared, |state| json!(format!("{state:?}"))),
         "lists": asked.lists.0.iter().map(|(id, look)| {
             (id.clone(), tidy(json!({"listed": look.listed, "listedAt": at(look.listed_at), "asOf": at(Some(look.as_of))})))
         }).collect::<Map<_, _>>(),

@@ -48,9 +48,7 @@ fn cases(pack: &Pack, rule: &Rule, found: &mut Found<'_>) {
     if !allows {
         found.of(rule, "no case that allows: add a [[rule.case]] with `says = \"allow\"`");
     }
-    // A declared emergency is fed in while serving: no case of a pack can declare one.
-    let fed = matches!(rule.body, Body::Emergency);
-    if !duty && !fed && !denies {
+    if !duty && !denies {
         found.of(rule, "no case that denies: add a [[rule.case]] with `says = \"deny\"`");
     }
 }

@@ -28,8 +28,8 @@ use self::writer::{Job, Writer};
 use super::memory::{check_size, check_write};
 use super::queue::Queue;
 use super::{
-    Answer, EventId, Held, Key, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled, Version,
-    Versioned, Write, WriterId, folder,
+    Answer, Beside, EventId, Held, Key, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled,
+    Version, Versioned, Write, WriterId, folder,
 };
 
 const FILE: &str = "store.redb";
@@ -213,6 +213,21 @@ impl Drop for EmbeddedStore {
 impl Store for EmbeddedStore {
     fn load<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Versioned>> {
         Answer::ready(self.read(|now| tables::read(now.records.get(&key.to_bytes())?, tables::record)))
+    }
+
+    fn load_beside<'a>(
+        &'a self,
+        key: &'a Key,
+        beside: &'a Key,
+        known: Version,
+    ) -> Answer<'a, (Option<Versioned>, Beside)> {
+        Answer::ready(self.read(|now| {
+            let record = tables::read(now.records.get(&key.to_bytes())?, tables::record)?;
+            let other = now.records.get(&beside.to_bytes())?;
+            let version = other.as_ref().map_or(Some(Version::ABSENT), |value| tables::version(value.value()));
+            let same = version == Some(known);
+            Ok((record, if same { Beside::Unchanged } else { Beside::Now(tables::read(other, tables::record)?) }))
+        }))
     }
 
     fn load_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Versioned>>> {

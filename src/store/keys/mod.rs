@@ -75,6 +75,15 @@ impl Keys {
         self.key_of(tenant, tag)
     }
 
+    /// The key of the record that holds the tenant's switches: no number has it.
+    #[must_use]
+    pub fn control(&self, tenant: &Tenant) -> Key {
+        let mac = self.mac(&[b"control", tenant.name.as_bytes()]);
+        let mut tag = [0; 32];
+        tag.copy_from_slice(mac.as_ref());
+        self.key_of(tenant, tag)
+    }
+
     /// The key of the record with this tag.
     #[must_use]
     #[allow(clippy::unused_self, reason = "a key is only made by who holds the keys")]
