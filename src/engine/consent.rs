@@ -223,6 +223,8 @@ impl Engine {
             let recorded_at = match make(&mut contact, receipt)? {
                 Change::Changed(at) => at,
                 Change::Stands { receipt, recorded_at } => {
+                    // Whoever wrote it may never have been told that it is safe.
+                    self.store.confirm(key.shard()).await?;
                     return Ok(Written { receipt, recorded_at, version: expected.0 });
                 }
             };

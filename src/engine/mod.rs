@@ -123,7 +123,7 @@ impl Engine {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let tenant = parts.keys.tenant(crate::access::DEFAULT_TENANT, 1);
+        let tenant = parts.keys.tenant(crate::access::DEFAULT_TENANT, parts.store.shard_count());
         Self {
             store: parts.store,
             keys: parts.keys,

@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["serve"],
     &["check"],
@@ -24,6 +24,7 @@ const COMMANDS: [&[&str]; 17] = [
     &["audit", "verify"],
     &["keys"],
     &["keys", "new"],
+    &["doctor"],
     &["help"],
 ];
 
