@@ -22,6 +22,12 @@ mod model;
 mod on_redis;
 #[path = "support/redis.rs"]
 mod redis;
+#[path = "store/redis_acks.rs"]
+mod redis_acks;
+#[path = "store/redis_failover.rs"]
+mod redis_failover;
+#[path = "store/redis_faults.rs"]
+mod redis_faults;
 #[path = "store/suite.rs"]
 mod suite;
 
@@ -101,3 +107,7 @@ macro_rules! promises {
 promises!(on_memory, super::Memory);
 promises!(on_embedded, super::Embedded, and[a_restart_keeps_everything]);
 promises!(on_standalone, super::on_redis::Standalone, and[a_restart_keeps_everything]);
+// Excused from `a_restart_keeps_everything`, where opening again is a restart of the server: what they promise through
+// restarts and failovers is more, and stands in `redis_failover`.
+promises!(on_sentinel, super::on_redis::OnSentinel);
+promises!(on_cluster, super::on_redis::OnCluster);

@@ -109,14 +109,7 @@ impl Server {
     }
 
     fn answers(&self) -> bool {
-        let port = self.tls_port().unwrap_or(self.port);
-        TcpStream::connect(("127.0.0.1", port)).is_ok()
-            && (self.tls_port().is_some() || self.ask(&["PING"]).contains("PONG"))
-    }
-
-    fn tls_port(&self) -> Option<u16> {
-        let at = self.options.iter().position(|option| option == "--tls-port")?;
-        self.options[at + 1].parse().ok()
+        TcpStream::connect(("127.0.0.1", self.port)).is_ok() && self.ask(&["PING"]).contains("PONG")
     }
 
     fn alive(&self) -> bool {
@@ -205,5 +198,97 @@ impl Drop for Server {
             eprintln!("--- redis {}:\n{}", self.port, self.log());
         }
         self.kill();
+    }
+}
+
+/// A primary with two replicas, watched by three sentinels.
+pub struct Trio {
+    pub servers: Vec<Server>,
+    pub sentinels: Vec<Server>,
+}
+
+impl Trio {
+    pub fn start() -> Self {
+        let primary = Server::start(&[]);
+        let replicas = [primary.replica(), primary.replica()];
+        let sentinels: Vec<_> = (0..3).map(|_| Server::sentinel(primary.port, 2)).collect();
+        let servers = std::iter::once(primary).chain(replicas).collect();
+        let trio = Self { servers, sentinels };
+        trio.settled();
+        trio
+    }
+
+    /// Waits until every sentinel that runs knows the two others and both replicas, and both follow.
+    pub fn settled(&self) {
+        for sentinel in self.sentinels.iter().filter(|sentinel| sentinel.runs()) {
+            until("the sentinels know each other and the replicas", || {
+                let text = sentinel.ask(&["INFO", "sentinel"]);
+                text.contains("status=ok") && text.contains("slaves=2,sentinels=3")
+            });
+        }
+        until("both replicas follow", || {
+            let at = self.primary();
+            at.is_some_and(|at| self.servers[at].ask(&["INFO", "replication"]).matches("state=online").count() == 2)
+        });
+    }
+
+    /// Which server the first sentinel calls the primary.
+    pub fn primary(&self) -> Option<usize> {
+        let sentinel = self.sentinels.iter().find(|sentinel| sentinel.runs())?;
+        let text = sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]);
+        let port: u16 = text.lines().nth(1)?.trim().parse().ok()?;
+        self.servers.iter().position(|server: &Server| server.port == port)
+    }
+
+    pub fn url(&self) -> String {
+        let list: Vec<_> = self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port)).collect();
+        format!("redis+sentinel://{}/main", list.join(","))
+    }
+}
+
+/// Three primaries with a replica each.
+pub struct Cluster {
+    pub servers: Vec<Server>,
+}
+
+impl Cluster {
+    pub fn start() -> Self {
+        let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
+        let servers: Vec<_> = (0..6).map(|_| Server::start(&options)).collect();
+        let places: Vec<_> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
+        let made = Command::new("redis-cli")
+            .args(["--cluster", "create"])
+            .args(&places)
+            .args(["--cluster-replicas", "1", "--cluster-yes"])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+        let cluster = Self { servers };
+        cluster.settled();
+        cluster
+    }
+
+    /// Waits until every node agrees that all slots are served and every replica follows.
+    pub fn settled(&self) {
+        for server in &self.servers {
+            until("the cluster is whole", || {
+                let nodes = server.ask(&["CLUSTER", "NODES"]);
+                let role = server.ask(&["INFO", "replication"]);
+                server.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
+                    && nodes.matches("slave").count() == 3
+                    && !nodes.contains("fail")
+                    && (role.contains("master_link_status:up") || role.contains("state=online"))
+            });
+        }
+    }
+
+    pub fn primaries(&self) -> Vec<usize> {
+        let is = |server: &Server| server.runs() && server.ask(&["ROLE"]).starts_with("master");
+        (0..self.servers.len()).filter(|at| is(&self.servers[*at])).collect()
+    }
+
+    pub fn url(&self) -> String {
+        let list: Vec<_> = self.servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
+        format!("redis+cluster://{}", list.join(","))
     }
 }

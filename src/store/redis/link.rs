@@ -109,7 +109,7 @@ impl Link {
         matches!(self.settings.deployment, Deployment::Cluster(_))
     }
 
-    /// Changes whenever a connection that writes was made anew: what was known of the server may be so no longer.
+    /// Changes whenever a connection was made anew: what was known of the server may be so no longer.
     pub(super) fn reconnects(&self) -> u64 {
         self.reconnects.load(Ordering::Acquire)
     }

@@ -55,6 +55,8 @@ pub struct RedisStore {
     known: Mutex<(u64, HashSet<Shard>)>,
     /// The newest event of each shard that somebody was told of.
     told: Mutex<HashMap<Shard, u64>>,
+    /// Shards that were seen to have what was told, as of so many reconnects.
+    seen: Mutex<(u64, HashSet<Shard>)>,
     forgot: OnceLock<StoreError>,
     walk: tokio::sync::Mutex<Option<Walk>>,
     keeper: JoinHandle<()>,
@@ -99,6 +101,7 @@ impl RedisStore {
             shards: 1,
             known: Mutex::default(),
             told: Mutex::default(),
+            seen: Mutex::default(),
             forgot: OnceLock::new(),
             walk: tokio::sync::Mutex::default(),
             keeper,
@@ -147,12 +150,39 @@ impl RedisStore {
         self.forgot.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
+    /// After a reconnect, makes sure that the server still has what was told of this shard.
+    async fn still_there(&self, shard: Shard) -> Result<(), StoreError> {
+        self.sound()?;
+        let reconnects = self.link.reconnects();
+        {
+            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.0 == reconnects && seen.1.contains(&shard) {
+                return Ok(());
+            }
+        }
+        let told = self.told(shard);
+        if told > 0 {
+            let found = self.newest_event(shard).await?;
+            if found < told {
+                return Err(self.went_back(shard, found, told));
+            }
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.0 != reconnects {
+            *seen = (reconnects, HashSet::new());
+        }
+        seen.1.insert(shard);
+        Ok(())
+    }
+
     async fn load_one(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
         self.sound()?;
         let stored = shape::record_key(key);
         let mut pipe = Pipeline::with_capacity(1);
         pipe.cmd("GET").arg(stored.as_slice());
         let answers = self.link.read(shape::slot(&stored), &pipe, "reading a record").await?;
+        // Afterwards: the connection may have been made for this very read.
+        self.still_there(key.shard()).await?;
         self.value_of(answers.into_iter().next())
     }
 
@@ -161,16 +191,15 @@ impl RedisStore {
         bytes.map(|bytes| shape::parse_value(&bytes).ok_or_else(|| self.corrupt("record"))).transpose()
     }
 
-    /// One trip for all keys of one shard, the shards one after the other.
+    /// One trip for each shard, all at once.
     async fn load_all(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
-        self.sound()?;
         let mut by_shard: BTreeMap<Shard, Vec<usize>> = BTreeMap::new();
         for (index, key) in keys.iter().enumerate() {
             by_shard.entry(key.shard()).or_default().push(index);
         }
-        let trips = by_shard.into_values().map(|indexes| {
+        let trips = by_shard.into_iter().map(|(shard, indexes)| {
             let wanted: Vec<_> = indexes.iter().filter_map(|index| keys.get(*index)).map(shape::record_key).collect();
-            async move { self.load_slot(&wanted).await.map(|values| (indexes, values)) }
+            async move { self.load_slot(shard, &wanted).await.map(|values| (indexes, values)) }
         });
         let mut found = vec![None; keys.len()];
         for trip in futures_util::future::join_all(trips).await {
@@ -185,7 +214,8 @@ impl RedisStore {
     }
 
     /// The records under these keys, which share a slot.
-    async fn load_slot(&self, wanted: &[Vec<u8>]) -> Result<Vec<Value>, StoreError> {
+    async fn load_slot(&self, shard: Shard, wanted: &[Vec<u8>]) -> Result<Vec<Value>, StoreError> {
+        self.sound()?;
         let doing = "reading records";
         let slot = wanted.first().map_or(0, |key| shape::slot(key));
         let mut pipe = Pipeline::new();
@@ -199,6 +229,7 @@ impl RedisStore {
         for answer in self.link.read(slot, &pipe, doing).await? {
             values.extend(reply::list(answer).map_err(self.trouble(doing))?);
         }
+        self.still_there(shard).await?;
         Ok(values)
     }
 
@@ -225,9 +256,9 @@ impl RedisStore {
     }
 
     async fn swap_record(&self, write: Write) -> Result<Swapped, StoreError> {
-        self.sound()?;
         check_write(&write)?;
         let shard = write.key.shard();
+        self.still_there(shard).await?;
         self.introduce(shard).await?;
         let told = self.told(shard);
         let version = write.expected.next();

@@ -133,7 +133,7 @@ pub(super) struct Shared {
     connected: AtomicUsize,
     most: AtomicUsize,
     address: Mutex<Option<Address>>,
-    /// Rises with every new connection that writes, anywhere in the store.
+    /// Rises with every new connection, anywhere in the store.
     reconnects: Arc<AtomicU64>,
 }
 
@@ -313,6 +313,7 @@ async fn keep_connected(shared: Arc<Shared>) {
         let era = shared.era();
         match shared.connect().await {
             Ok(connection) => {
+                shared.count_reconnect();
                 shared.up.send_modify(|up| {
                     if let Up::Down(since, trouble) = up
                         && since.elapsed() > PAUSE
