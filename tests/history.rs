@@ -70,7 +70,7 @@ async fn instances(url: &str) -> Vec<Arc<Engine>> {
 async fn disturb(run: &Run, mut harm: impl FnMut(usize) + Send) {
     let mut round = 0;
     while !run.through() {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
         tokio::task::block_in_place(|| harm(round));
         round += 1;
     }

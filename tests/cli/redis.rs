@@ -18,7 +18,7 @@ fn two_instances_share_a_redis_that_learns_no_number() {
     two.run(&with(&ALLOWED, &at)).refused(&["not the keys that this store was made with"]);
     fs::copy(one.path("ringfence-keys"), two.path("ringfence-keys")).unwrap();
     two.run(&with(&["contact", "opt-out", "+4930231250", "--everything"], &at)).quietly(0);
-    one.run(&with(&ALLOWED, &at)).quietly(1).says(&["DENIED", "opted out"]);
+    one.run(&with(&ALLOWED, &at)).quietly(1).says(&["DENIED", "OBJECTION"]);
     one.run(&with(&["contact", "show", "+4930231250"], &at)).quietly(0);
     let kept = fs::read_dir(server.folder().join("appendonlydir")).unwrap();
     for file in kept {
@@ -46,7 +46,7 @@ fn doctor_says_what_a_server_would_lose() {
     home.run(&["keys", "new"]).quietly(0);
     home.run(&["doctor", "--store", &url]).quietly(0).says(&["noeviction", "appendfsync always", "clocks agree"]);
     server.set("appendfsync", "everysec");
-    home.run(&["doctor", "--store", &url]).quietly(1).says(&["warning", "two seconds of acknowledged writes"]);
+    home.run(&["doctor", "--store", &url]).quietly(1).says(&["warning", "appendfsync everysec"]);
     server.set("maxmemory-policy", "allkeys-lru");
     let ran = home.run(&["doctor", "--store", &url, "--json"]).quietly(1);
     assert!(ran.json().as_array().unwrap().iter().any(|row| row["weight"] == "refused"), "{}", ran.out);

@@ -83,7 +83,7 @@ impl Run {
 }
 
 async fn act(history: Arc<History>, engines: Vec<Arc<Engine>>, client: usize, operations: usize) {
-    let mut last: Option<(usize, Asked)> = None;
+    let mut tries = client;
     loop {
         let turn = history.next.fetch_add(1, Ordering::SeqCst);
         if turn >= operations {
@@ -92,24 +92,24 @@ async fn act(history: Arc<History>, engines: Vec<Arc<Engine>>, client: usize, op
         // A small generator: what is chosen need not be random, only different.
         let dice = (turn as u64 ^ 0x9e37_79b9).wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
         let number = turn / (EACH * TOGETHER) * TOGETHER + dice as usize % TOGETHER;
+        let asked = match (dice >> 8) % 16 {
+            0 => Asked::OptOut { request: format!("{client}-{turn}") },
+            _ => Asked::Check { attempt: format!("{client}-{turn}") },
+        };
         // What failed is asked again, elsewhere, by the same id, as a client should.
-        let (number, asked) = last.take().unwrap_or_else(|| {
-            let asked = match dice % 16 {
-                0 => Asked::OptOut { request: format!("{client}-{turn}") },
-                _ => Asked::Check { attempt: format!("{client}-{turn}") },
-            };
-            (number, asked)
-        });
-        let engine = &engines[(client + turn) % engines.len()];
-        let began = history.now();
-        let answer = ask(engine, number, &asked).await;
-        let ended = history.now();
-        if answer.is_none() {
+        loop {
+            tries += 1;
+            let began = history.now();
+            let answer = ask(&engines[tries % engines.len()], number, &asked).await;
+            let ended = history.now();
+            let asked = asked.clone();
+            history.operations.lock().unwrap().push(Operation { number, asked, began, ended, answer });
+            if answer.is_some() {
+                break;
+            }
             history.failed.fetch_add(1, Ordering::SeqCst);
-            last = Some((number, asked.clone()));
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        history.operations.lock().unwrap().push(Operation { number, asked, began, ended, answer });
     }
 }
 
