@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use ringfence::access::Role;
 use ringfence::engine::{Engine, Parts};
 use ringfence::registry::Registries;
 use ringfence::store::redis::{RedisStore, Settings};
@@ -34,7 +35,7 @@ use ringfence::store::{Keys, Store};
 use ringfence::telemetry::Metrics;
 
 use self::clients::Run;
-use self::redis::{Server, Trio, until};
+use self::redis::{Cluster, Server, Trio, until};
 
 fn operations() -> usize {
     std::env::var("RINGFENCE_REDIS_OPERATIONS").map_or(50_000, |text| text.parse().expect("a number"))
@@ -66,11 +67,11 @@ async fn instances(url: &str) -> Vec<Arc<Engine>> {
     engines
 }
 
-/// Does something to the servers, again and again, until the clients are through.
-async fn disturb(run: &Run, mut harm: impl FnMut(usize) + Send) {
+/// Does something to the servers, again and again with so much peace between, until the clients are through.
+async fn disturb(run: &Run, peace: Duration, mut harm: impl FnMut(usize) + Send) {
     let mut round = 0;
     while !run.through() {
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        tokio::time::sleep(peace).await;
         tokio::task::block_in_place(|| harm(round));
         round += 1;
     }
@@ -82,7 +83,7 @@ async fn a_standalone_server_that_is_killed_and_frozen_keeps_every_promise() {
     let mut server = Server::start(&[]);
     let engines = instances(&server.url()).await;
     let run = Run::start(&engines, operations());
-    disturb(&run, |round| match round % 3 {
+    disturb(&run, Duration::from_millis(1_500), |round| match round % 3 {
         0 => server.restart(),
         1 => {
             server.freeze();
@@ -104,7 +105,7 @@ async fn failovers_under_sentinel_keep_every_promise() {
     let mut trio = Trio::start();
     let engines = instances(&trio.url()).await;
     let run = Run::start(&engines, operations());
-    disturb(&run, |round| match round % 3 {
+    disturb(&run, Duration::from_secs(5), |round| match round % 3 {
         0 => {
             let old = trio.primary().unwrap();
             trio.servers[old].kill();
@@ -130,6 +131,54 @@ async fn failovers_under_sentinel_keep_every_promise() {
     let history = run.end().await;
     assert!(run_was_disturbed(&history), "no operation failed: nothing was tried");
     checker::check(&history, &engines[0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn failovers_in_a_cluster_keep_every_promise() {
+    let mut cluster = Cluster::start();
+    let engines = instances(&cluster.url()).await;
+    let run = Run::start(&engines, operations() / 4);
+    disturb(&run, Duration::from_secs(4), |round| {
+        let primaries = cluster.primaries();
+        let old = primaries[round % primaries.len()];
+        if round % 2 == 0 {
+            cluster.servers[old].kill();
+            until("its replica was promoted", || cluster.primaries().len() == 3);
+            cluster.servers[old].run();
+        } else {
+            cluster.servers[old].restart();
+        }
+        cluster.settled();
+    })
+    .await;
+    let history = run.end().await;
+    checker::check(&history, &engines[0]).await;
+}
+
+/// I1: whoever asks again by the same id must not be told of an opt-out that a failover would forget.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_finds_its_opt_out_there_still_waits_for_the_replica() {
+    let primary = Server::start(&[]);
+    let replica = primary.replica();
+    let engines = instances(&primary.url()).await;
+    let (clock, writes) = (support::clock(support::DAY), support::permit(Role::WriteConsent));
+    let ask = async |engine: usize| {
+        let request = support::opt_out(&clients::number(1), "the same id");
+        engines[engine].record_opt_out(&writes, request, clock).await
+    };
+    replica.freeze();
+    for engine in [0, 0, 1] {
+        let error = ask(engine).await.unwrap_err();
+        assert!(error.to_string().contains("0 of the 1 replicas"), "{error}");
+    }
+    // Told or not, it stands in the way from the first.
+    let request = support::florida(&clients::number(1));
+    let decision = engines[2].check(&support::permit(Role::Check), request, clock).await.unwrap();
+    assert!(support::families(&decision).contains(&"RULE_FAMILY_OPT_OUT"), "{:?}", decision.reasons);
+    replica.thaw();
+    until("the replica acknowledges", || {
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(ask(1))).is_ok()
+    });
 }
 
 fn run_was_disturbed(history: &clients::History) -> bool {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ringfence::store::redis::{Files, RedisStore, Settings};
-use ringfence::store::{EventId, Store, StoreError, Swapped, Version};
+use ringfence::store::{EventId, Store, StoreError, Swapped, Version, Write};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -163,6 +163,16 @@ async fn forgotten_scripts_are_loaded_again() {
         store.meta_swap("name", Version(n), vec![]).await.unwrap();
     }
     assert_eq!(store.last_event(shard(1)).await.unwrap(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_takes_few_bytes() {
+    let server = Server::start(&[]);
+    let store = open(impatient(&server.url())).await;
+    // As long as the sealed record of a contact with one attempt.
+    won(&store, Write { bytes: vec![7; 158], ..write(key(1), 0, "") }).await;
+    let used = server.ask(&["EVAL", "return redis.call('MEMORY', 'USAGE', redis.call('KEYS', '*}r*')[1])", "0"]);
+    assert!(used.parse::<usize>().unwrap() <= 300, "{used} bytes");
 }
 
 /// Between store and server: answers can be swallowed, and the connection cut in their place.

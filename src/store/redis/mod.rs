@@ -8,9 +8,12 @@
 
 mod address;
 mod cluster;
+mod events;
 mod lane;
 mod link;
+mod named;
 mod node;
+mod record;
 mod reply;
 mod script;
 mod sentinel;
@@ -19,20 +22,18 @@ mod survey;
 mod trouble;
 mod walk;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use ::redis::{Cmd, Pipeline, Value};
+use ::redis::{Pipeline, Value};
 use tokio::task::JoinHandle;
 
 pub use self::address::{Acks, Address, Deployment, Files, Secret, Settings, Timing, Tls};
 pub use self::survey::{Finding, Weight};
 
-use self::link::{Done, Link};
-use self::script::{Command, Script};
+use self::link::Link;
 use self::trouble::Trouble;
 use self::walk::Walk;
-use super::memory::{check_size, check_write};
 use super::{
     Answer, EventId, Key, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled, Version, Versioned,
     Write, WriterId,
@@ -40,12 +41,9 @@ use super::{
 
 /// The named value that says over how many shards a tenant spreads.
 const SHARD_COUNT: &str = "store/shards";
+
 /// Keys asked for in one command.
 const CHUNK: usize = 500;
-/// Events read at a time when looking for a write of ours.
-const PAGE: usize = 200;
-/// Pages read so: writes of others that may lie above ours.
-const PAGES: usize = 50;
 
 /// See the module.
 pub struct RedisStore {
@@ -150,357 +148,9 @@ impl RedisStore {
         self.forgot.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// After a reconnect, makes sure that the server still has what was told of this shard.
-    async fn still_there(&self, shard: Shard) -> Result<(), StoreError> {
-        self.sound()?;
-        let reconnects = self.link.reconnects();
-        {
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if seen.0 == reconnects && seen.1.contains(&shard) {
-                return Ok(());
-            }
-        }
-        let told = self.told(shard);
-        if told > 0 {
-            let found = self.newest_event(shard).await?;
-            if found < told {
-                return Err(self.went_back(shard, found, told));
-            }
-        }
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.0 != reconnects {
-            *seen = (reconnects, HashSet::new());
-        }
-        seen.1.insert(shard);
-        Ok(())
-    }
-
-    async fn load_one(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
-        self.sound()?;
-        let stored = shape::record_key(key);
-        let mut pipe = Pipeline::with_capacity(1);
-        pipe.cmd("GET").arg(stored.as_slice());
-        let answers = self.link.read(shape::slot(&stored), &pipe, "reading a record").await?;
-        // Afterwards: the connection may have been made for this very read.
-        self.still_there(key.shard()).await?;
-        self.value_of(answers.into_iter().next())
-    }
-
     fn value_of(&self, answer: Option<Value>) -> Result<Option<Versioned>, StoreError> {
         let bytes = reply::bytes(answer.unwrap_or(Value::Nil)).map_err(self.trouble("reading"))?;
         bytes.map(|bytes| shape::parse_value(&bytes).ok_or_else(|| self.corrupt("record"))).transpose()
-    }
-
-    /// One trip for each shard, all at once.
-    async fn load_all(&self, keys: &[Key]) -> Result<Vec<Option<Versioned>>, StoreError> {
-        let mut by_shard: BTreeMap<Shard, Vec<usize>> = BTreeMap::new();
-        for (index, key) in keys.iter().enumerate() {
-            by_shard.entry(key.shard()).or_default().push(index);
-        }
-        let trips = by_shard.into_iter().map(|(shard, indexes)| {
-            let wanted: Vec<_> = indexes.iter().filter_map(|index| keys.get(*index)).map(shape::record_key).collect();
-            async move { self.load_slot(shard, &wanted).await.map(|values| (indexes, values)) }
-        });
-        let mut found = vec![None; keys.len()];
-        for trip in futures_util::future::join_all(trips).await {
-            let (indexes, values) = trip?;
-            for (index, value) in indexes.into_iter().zip(values) {
-                if let Some(place) = found.get_mut(index) {
-                    *place = self.value_of(Some(value))?;
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// The records under these keys, which share a slot.
-    async fn load_slot(&self, shard: Shard, wanted: &[Vec<u8>]) -> Result<Vec<Value>, StoreError> {
-        self.sound()?;
-        let doing = "reading records";
-        let slot = wanted.first().map_or(0, |key| shape::slot(key));
-        let mut pipe = Pipeline::new();
-        for chunk in wanted.chunks(CHUNK) {
-            let command = pipe.cmd("MGET");
-            chunk.iter().for_each(|key| {
-                command.arg(key.as_slice());
-            });
-        }
-        let mut values = Vec::with_capacity(wanted.len());
-        for answer in self.link.read(slot, &pipe, doing).await? {
-            values.extend(reply::list(answer).map_err(self.trouble(doing))?);
-        }
-        self.still_there(shard).await?;
-        Ok(values)
-    }
-
-    /// Makes sure that the server knows this shard to have events, before it has any.
-    async fn introduce(&self, shard: Shard) -> Result<(), StoreError> {
-        let reconnects = self.link.reconnects();
-        {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.0 == reconnects && known.1.contains(&shard) {
-                return Ok(());
-            }
-        }
-        let mut command = Cmd::new();
-        command.arg("SADD").arg(shape::SHARDS).arg(shard.to_bytes().as_slice());
-        self.link.write(shape::slot(shape::SHARDS), Command::Plain(command), "writing").await?;
-        // As of now, not as of before: this very write may have been the first on a connection.
-        let reconnects = self.link.reconnects();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.0 != reconnects {
-            *known = (reconnects, HashSet::new());
-        }
-        known.1.insert(shard);
-        Ok(())
-    }
-
-    async fn swap_record(&self, write: Write) -> Result<Swapped, StoreError> {
-        check_write(&write)?;
-        let shard = write.key.shard();
-        self.still_there(shard).await?;
-        self.introduce(shard).await?;
-        let told = self.told(shard);
-        let version = write.expected.next();
-        let value = shape::value(version, write.expires, &write.bytes);
-        let record = shape::record_key(&write.key);
-        let slot = shape::slot(&record);
-        let keys = vec![record, shape::events_key(shard), shape::outbox_key(shard, write.event.writer)];
-        let event = shape::event(&write);
-        let arguments = vec![
-            shape::head(write.expected),
-            value.clone(),
-            shape::drop_at(write.expires),
-            event.clone(),
-            write.event.entry,
-        ];
-        let command = Command::Script { script: Script::Swap, keys, arguments };
-        let Done { value: answer, again } = self.link.write(slot, command, "writing a record").await?;
-        if let Value::Int(seq) = answer {
-            let seq = u64::try_from(seq).unwrap_or(0);
-            self.remember(shard, seq, told)?;
-            return Ok(Swapped::Won { version, event: EventId { shard, seq } });
-        }
-        let winner = self.value_of(Some(answer))?;
-        if again
-            && winner.as_ref().is_some_and(|winner| winner.version >= version)
-            && let Some(seq) = self.find(shard, version, &write.key, &event).await?
-        {
-            // Ours, of the time before the answer was lost. The replicas were never waited for.
-            self.confirm_shard(shard).await?;
-            self.remember(shard, seq, told)?;
-            return Ok(Swapped::Won { version, event: EventId { shard, seq } });
-        }
-        Ok(Swapped::Lost(winner))
-    }
-
-    fn told(&self, shard: Shard) -> u64 {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).get(&shard).copied().unwrap_or(0)
-    }
-
-    /// Notes the newest event that somebody is told of. One that is not newer than what had been told before it was asked
-    /// for means that the server went back in time.
-    fn remember(&self, shard: Shard, seq: u64, before: u64) -> Result<(), StoreError> {
-        if seq <= before {
-            return Err(self.went_back(shard, seq, before));
-        }
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = told.entry(shard).or_default();
-        *newest = seq.max(*newest);
-        Ok(())
-    }
-
-    fn went_back(&self, shard: Shard, found: u64, told: u64) -> StoreError {
-        let error = StoreError::Forgot { place: self.link.place().to_owned(), shard, found, told };
-        tracing::error!(%error, "nothing is answered any more");
-        self.forgot.get_or_init(|| error).clone()
-    }
-
-    /// The place of this very event, if it is in the stream: the record was written once with this version.
-    async fn find(&self, shard: Shard, version: Version, key: &Key, event: &[u8]) -> Result<Option<u64>, StoreError> {
-        let stream = shape::events_key(shard);
-        let mut end = "+".to_owned();
-        for _ in 0..PAGES {
-            let mut pipe = Pipeline::new();
-            pipe.cmd("XREVRANGE").arg(stream.as_slice()).arg(&end).arg("-").arg("COUNT").arg(PAGE);
-            let page = self.entries(&stream, &pipe).await?;
-            let Some((oldest, _)) = page.last() else { return Ok(None) };
-            end = format!("(0-{oldest}");
-            for (seq, bytes) in page {
-                if bytes == event {
-                    return Ok(Some(seq));
-                }
-                let other = shape::parse_event(EventId { shard, seq }, &bytes);
-                if other.is_some_and(|other| other.key == *key && other.version <= version) {
-                    return Ok(None);
-                }
-            }
-        }
-        let why = "whether a write happened could not be told: too much was written since".to_owned();
-        Err(StoreError::Unavailable { place: self.link.place().to_owned(), doing: "writing a record", why })
-    }
-
-    async fn entries(&self, stream: &[u8], pipe: &Pipeline) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        let doing = "reading events";
-        let answers = self.link.read(shape::slot(stream), pipe, doing).await?;
-        let list = reply::list(answers.into_iter().next().unwrap_or(Value::Nil)).map_err(self.trouble(doing))?;
-        list.into_iter().map(reply::stream_entry).collect::<Result<_, _>>().map_err(self.trouble(doing))
-    }
-
-    /// Writes something of no meaning into the shard, and waits for it as for any write: what is safe covers all before.
-    async fn confirm_shard(&self, shard: Shard) -> Result<(), StoreError> {
-        self.sound()?;
-        let key = shape::barrier_key(shard);
-        let mut command = Cmd::new();
-        command.arg("SET").arg(key.as_slice()).arg("");
-        self.link.write(shape::slot(&key), Command::Plain(command), "confirming").await.map(drop)
-    }
-
-    async fn events_of(&self, shard: Shard, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
-        let Some(first) = after.checked_add(1) else { return Ok(Vec::new()) };
-        let stream = shape::events_key(shard);
-        let mut pipe = Pipeline::new();
-        pipe.cmd("XRANGE").arg(stream.as_slice()).arg(format!("0-{first}")).arg("+").arg("COUNT").arg(count(limit));
-        let entries = self.entries(&stream, &pipe).await?.into_iter().take(limit);
-        entries
-            .map(|(seq, bytes)| shape::parse_event(EventId { shard, seq }, &bytes).ok_or_else(|| self.corrupt("event")))
-            .collect()
-    }
-
-    async fn newest_event(&self, shard: Shard) -> Result<u64, StoreError> {
-        let stream = shape::events_key(shard);
-        let mut pipe = Pipeline::new();
-        pipe.cmd("XREVRANGE").arg(stream.as_slice()).arg("+").arg("-").arg("COUNT").arg(1);
-        Ok(self.entries(&stream, &pipe).await?.first().map_or(0, |(seq, _)| *seq))
-    }
-
-    async fn known_shards(&self) -> Result<Vec<Shard>, StoreError> {
-        let doing = "reading the list of shards";
-        let mut pipe = Pipeline::new();
-        pipe.cmd("SMEMBERS").arg(shape::SHARDS);
-        let answers = self.link.read(shape::slot(shape::SHARDS), &pipe, doing).await?;
-        let members = reply::list(answers.into_iter().next().unwrap_or(Value::Nil)).map_err(self.trouble(doing))?;
-        let mut shards = Vec::with_capacity(members.len());
-        for member in members {
-            let bytes = reply::bytes(member).map_err(self.trouble(doing))?.unwrap_or_default();
-            let bytes = bytes.as_slice().try_into().map_err(|_| self.corrupt("list of shards"))?;
-            shards.push(Shard::from_bytes(bytes));
-        }
-        shards.sort_unstable();
-        Ok(shards)
-    }
-
-    async fn shards_with_events(&self) -> Result<Vec<Shard>, StoreError> {
-        let mut shards = self.known_shards().await?;
-        let lengths = self.lengths(shards.iter().map(|shard| shape::events_key(*shard)).collect()).await?;
-        let mut lengths = lengths.into_iter();
-        shards.retain(|_| lengths.next().is_some_and(|length| length > 0));
-        Ok(shards)
-    }
-
-    /// How long these streams are.
-    async fn lengths(&self, streams: Vec<Vec<u8>>) -> Result<Vec<usize>, StoreError> {
-        let trips = streams.into_iter().map(|stream| async move { self.length(&stream).await });
-        futures_util::future::join_all(trips).await.into_iter().collect()
-    }
-
-    async fn length(&self, stream: &[u8]) -> Result<usize, StoreError> {
-        let doing = "reading the length of a stream";
-        let mut pipe = Pipeline::new();
-        pipe.cmd("XLEN").arg(stream);
-        let answers = self.link.read(shape::slot(stream), &pipe, doing).await?;
-        reply::count(answers.into_iter().next().unwrap_or(Value::Nil)).map_err(self.trouble(doing))
-    }
-
-    async fn open_entries(
-        &self,
-        writer: WriterId,
-        after: Option<EventId>,
-        limit: usize,
-    ) -> Result<Vec<Unsettled>, StoreError> {
-        let mut shards = self.known_shards().await?;
-        shards.retain(|shard| after.is_none_or(|after| *shard >= after.shard));
-        let lengths = self.lengths(shards.iter().map(|shard| shape::outbox_key(*shard, writer)).collect()).await?;
-        let mut found = Vec::new();
-        for (shard, _) in shards.into_iter().zip(lengths).filter(|(_, length)| *length > 0) {
-            if found.len() >= limit {
-                break;
-            }
-            let after = after.filter(|after| after.shard == shard).map_or(0, |after| after.seq);
-            let Some(first) = after.checked_add(1) else { continue };
-            let stream = shape::outbox_key(shard, writer);
-            let room = limit - found.len();
-            let mut pipe = Pipeline::new();
-            pipe.cmd("XRANGE").arg(stream.as_slice()).arg(format!("0-{first}")).arg("+").arg("COUNT").arg(count(room));
-            let entries = self.entries(&stream, &pipe).await?.into_iter();
-            found.extend(entries.map(|(seq, entry)| Unsettled { id: EventId { shard, seq }, entry }));
-        }
-        Ok(found)
-    }
-
-    async fn drop_entries(&self, writer: WriterId, events: Vec<EventId>) -> Result<(), StoreError> {
-        self.sound()?;
-        let mut by_shard: BTreeMap<Shard, Vec<u64>> = BTreeMap::new();
-        for id in events {
-            by_shard.entry(id.shard).or_default().push(id.seq);
-        }
-        for (shard, places) in by_shard {
-            let stream = shape::outbox_key(shard, writer);
-            for chunk in places.chunks(CHUNK) {
-                let mut command = Cmd::new();
-                command.arg("XDEL").arg(stream.as_slice());
-                chunk.iter().for_each(|seq| {
-                    command.arg(format!("0-{seq}"));
-                });
-                self.link.write(shape::slot(&stream), Command::Plain(command), "settling").await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn meta_read(&self, name: &str) -> Result<Option<Versioned>, StoreError> {
-        let mut pipe = Pipeline::new();
-        pipe.cmd("HGET").arg(shape::META).arg(name);
-        let answers = self.link.read(shape::slot(shape::META), &pipe, "reading a named value").await?;
-        self.value_of(answers.into_iter().next())
-    }
-
-    async fn meta_write(&self, name: &str, expected: Version, bytes: &[u8]) -> Result<MetaSwapped, StoreError> {
-        check_size(bytes.len())?;
-        let version = expected.next();
-        let value = shape::value(version, None, bytes);
-        let arguments = vec![name.as_bytes().to_vec(), shape::head(expected), value];
-        let command = Command::Script { script: Script::Meta, keys: vec![shape::META.to_vec()], arguments };
-        let done = self.link.write(shape::slot(shape::META), command, "writing a named value").await?;
-        if matches!(done.value, Value::Int(_)) {
-            return Ok(MetaSwapped::Won(version));
-        }
-        let there = self.value_of(Some(done.value))?;
-        if done.again && there.as_ref().is_some_and(|there| there.version == version && there.bytes == bytes) {
-            let mut command = Cmd::new();
-            command.arg("SET").arg(shape::META_BARRIER).arg("");
-            self.link.write(shape::slot(shape::META_BARRIER), Command::Plain(command), "confirming").await?;
-            return Ok(MetaSwapped::Won(version));
-        }
-        Ok(MetaSwapped::Lost(there))
-    }
-
-    async fn meta_find(&self, prefix: &str) -> Result<Vec<(String, Versioned)>, StoreError> {
-        let doing = "reading named values";
-        let mut pipe = Pipeline::new();
-        pipe.cmd("HGETALL").arg(shape::META);
-        let answers = self.link.read(shape::slot(shape::META), &pipe, doing).await?;
-        let all = reply::list(answers.into_iter().next().unwrap_or(Value::Nil)).map_err(self.trouble(doing))?;
-        let mut found = Vec::new();
-        let mut all = all.into_iter();
-        while let (Some(name), Some(value)) = (all.next(), all.next()) {
-            let name = reply::text(name).map_err(self.trouble(doing))?;
-            if name.starts_with(prefix) {
-                found.extend(self.value_of(Some(value))?.map(|value| (name, value)));
-            }
-        }
-        found.sort_by(|one, other| one.0.cmp(&other.0));
-        Ok(found)
     }
 
     async fn is_ready(&self) -> Result<(), StoreError> {
@@ -521,11 +171,6 @@ impl RedisStore {
         }
         Ok(())
     }
-}
-
-/// A limit as Redis takes it.
-fn count(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 impl Store for RedisStore {
