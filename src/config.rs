@@ -11,12 +11,19 @@ use serde::Deserialize;
 use crate::decision::Postures;
 use crate::engine;
 use crate::place::{Jurisdiction, LocationPosture};
+use crate::store::redis;
 use crate::time::Millis;
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
-pub const KEYS: [(&str, &str, &str); 15] = [
-    ("store", "where records are: `embedded` (a file in the data folder)", "embedded"),
+pub const KEYS: [(&str, &str, &str); 21] = [
+    ("store", "where records are: `embedded` (a file in the data folder), or the URL of a Redis", "embedded"),
+    ("store_user", "the user of the Redis", ""),
+    ("store_password_file", "a file with its password; or RINGFENCE_STORE_PASSWORD in the environment", ""),
+    ("store_ca", "the authority of its certificate, PEM; none: those of the system", ""),
+    ("store_cert", "our certificate, PEM, where it asks for one", ""),
+    ("store_key", "the key of that certificate, PEM", ""),
+    ("acks", "replicas that must have a write before it is acknowledged: `all`, or a number", "all"),
     ("data", "the data folder: records and audit log", "ringfence-data"),
     ("keys", "the keys file; never inside the data folder", "ringfence-keys"),
     ("registries", "the folder of do-not-call lists; none: no list is loaded", ""),
@@ -37,9 +44,20 @@ pub const KEYS: [(&str, &str, &str); 15] = [
     ("log", "`text` or `json`", "text"),
 ];
 
+/// Where records are.
+#[derive(Clone, Debug)]
+pub enum StoreAt {
+    /// In a file in the data folder.
+    Embedded,
+    /// In a Redis; what the files hold is still to be read.
+    Redis(Box<redis::Settings>, redis::Files),
+}
+
 /// Settings, ready for use.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Where records are.
+    pub store: StoreAt,
     /// The data folder.
     pub data: PathBuf,
     /// The keys file.
@@ -60,11 +78,34 @@ pub struct Config {
     pub log_json: bool,
 }
 
+/// `acks = "all"` or `acks = 1`.
+#[derive(Deserialize, Clone, Debug)]
+#[serde(untagged)]
+enum Acks {
+    Number(u32),
+    Text(String),
+}
+
+impl std::fmt::Display for Acks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
 /// What the file holds.
 #[derive(Deserialize, Default, Debug)]
 #[serde(deny_unknown_fields)]
 struct FileText {
     store: Option<String>,
+    store_user: Option<String>,
+    store_password_file: Option<String>,
+    store_ca: Option<String>,
+    store_cert: Option<String>,
+    store_key: Option<String>,
+    acks: Option<Acks>,
     data: Option<String>,
     keys: Option<String>,
     registries: Option<String>,
@@ -85,6 +126,12 @@ impl FileText {
     fn get(&self, key: &str) -> Option<String> {
         match key {
             "store" => self.store.clone(),
+            "store_user" => self.store_user.clone(),
+            "store_password_file" => self.store_password_file.clone(),
+            "store_ca" => self.store_ca.clone(),
+            "store_cert" => self.store_cert.clone(),
+            "store_key" => self.store_key.clone(),
+            "acks" => self.acks.as_ref().map(ToString::to_string),
             "data" => self.data.clone(),
             "keys" => self.keys.clone(),
             "registries" => self.registries.clone(),
@@ -145,10 +192,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     let mut fault = |written: &Written, what: &str| {
         faults.push(format!("{}: `{}` {what}", written.origin, shown(&written.text)));
     };
-    let store = read("store");
-    if store.text != "embedded" {
-        fault(&store, "is not a store of this release; it has `embedded`, a file in the data folder");
-    }
+    let store = store_at(&read, &mut fault);
     let grpc = listener(&read("grpc"), &mut fault);
     let http = listener(&read("http"), &mut fault);
     let location = choice(&read("location"), &["strictest", "residence"], &mut fault);
@@ -174,6 +218,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
     let config = Config {
+        store,
         data: PathBuf::from(read("data").text),
         keys: PathBuf::from(read("keys").text),
         registries: path(read("registries")),
@@ -196,6 +241,56 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
 
+/// Where a command that is not the server finds the records: its flag, or the environment.
+///
+/// # Errors
+/// Every fault.
+pub fn resolve_store(flag: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Result<StoreAt, Vec<String>> {
+    let mut faults = Vec::new();
+    let read = |key: &str| {
+        let variable = format!("RINGFENCE_{}", key.to_uppercase());
+        let default = KEYS.iter().find(|(known, ..)| *known == key).map_or("", |(.., default)| default);
+        match flag.filter(|_| key == "store") {
+            Some(text) => Written { text: text.to_owned(), origin: "--store".to_owned() },
+            None => Written { text: env(&variable).unwrap_or_else(|| default.to_owned()), origin: variable },
+        }
+    };
+    let store = store_at(&read, &mut |written: &Written, what: &str| {
+        faults.push(format!("{}: `{}` {what}", written.origin, shown(&written.text)));
+    });
+    if faults.is_empty() { Ok(store) } else { Err(faults) }
+}
+
+fn store_at(read: &dyn Fn(&str) -> Written, fault: &mut dyn FnMut(&Written, &str)) -> StoreAt {
+    let store = read("store");
+    if store.text == "embedded" {
+        return StoreAt::Embedded;
+    }
+    let mut settings = match redis::Settings::from_url(&store.text) {
+        Ok(settings) => settings,
+        Err(why) => {
+            // What stands before an @ may be a password.
+            let text = store.text.rsplit('@').next().unwrap_or_default().to_owned();
+            fault(&Written { text, ..store }, why);
+            return StoreAt::Embedded;
+        }
+    };
+    let acks = read("acks");
+    match redis::Acks::parse(&acks.text) {
+        Some(number) => settings.acks = number,
+        None => fault(&acks, "is neither `all` nor a number of replicas"),
+    }
+    settings.user = Some(read("store_user").text).filter(|user| !user.is_empty());
+    let file = |key: &str| Some(read(key).text).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let files = redis::Files {
+        password: file("store_password_file"),
+        authority: file("store_ca"),
+        certificate: file("store_cert"),
+        key: file("store_key"),
+    };
+    StoreAt::Redis(Box::new(settings), files)
+}
+
 fn read_file(path: &Path) -> Result<FileText, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
     toml::from_str(&text).map_err(|error| {
@@ -216,7 +311,10 @@ fn unknown_variables() -> Vec<String> {
 }
 
 /// Variables that are no settings of the server.
-const KNOWN_BESIDE: [&str; 10] = [
+const KNOWN_BESIDE: [&str; 13] = [
+    "RINGFENCE_STORE_PASSWORD",
+    "RINGFENCE_REDIS_LOGS",
+    "RINGFENCE_REDIS_OPERATIONS",
     "RINGFENCE_LOG_FILTER",
     "RINGFENCE_FAULT_ROUNDS",
     "RINGFENCE_FAULT_SEED",
@@ -294,6 +392,24 @@ mod tests {
         let faults = with(&bad, &|_| None).unwrap_err();
         assert_eq!(faults.len(), 3, "{faults:?}");
         assert!(faults.iter().any(|fault| fault.contains("--grpc") && fault.contains("authentication")));
+    }
+
+    #[test]
+    fn a_redis_is_read_and_its_password_never_shown() {
+        let flag = |key: &str| match key {
+            "store" => Some("rediss+sentinel://a,b:7/main".to_owned()),
+            "acks" => Some("1".to_owned()),
+            "store_ca" => Some("ca.pem".to_owned()),
+            _ => None,
+        };
+        let StoreAt::Redis(settings, files) = with(&flag, &|_| None).unwrap().store else { unreachable!() };
+        assert_eq!(settings.place(), "rediss+sentinel://a:26379,b:7/main");
+        assert_eq!((settings.acks, files.authority), (redis::Acks::AtLeast(1), Some("ca.pem".into())));
+        let flag = |key: &str| (key == "store").then(|| "redis://me:hush@a".to_owned());
+        let faults = with(&flag, &|_| None).unwrap_err();
+        assert!(faults.len() == 1 && !faults[0].contains("hush") && faults[0].contains("--store"), "{faults:?}");
+        assert!(resolve_store(Some("redis://a"), &|_| None).is_ok());
+        assert!(resolve_store(None, &|name| (name == "RINGFENCE_STORE").then(|| "x".to_owned())).is_err());
     }
 
     #[test]

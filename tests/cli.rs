@@ -19,6 +19,10 @@ mod data;
 mod help;
 #[path = "cli/law.rs"]
 mod law;
+#[path = "support/redis.rs"]
+mod redis;
+#[path = "cli/redis.rs"]
+mod redis_store;
 #[path = "cli/scrub.rs"]
 mod scrub;
 #[path = "cli/server.rs"]

@@ -1,5 +1,5 @@
-//! The promises of a store, run on every backend; and what the embedded one promises about its folder, its file and the
-//! disk below.
+//! The promises of a store, run on every backend; what the embedded one promises about its folder, its file and the disk
+//! below; and what the one on Redis promises while its servers fail. Starts its own redis-servers and stops them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +18,16 @@ mod disk;
 mod keys;
 #[path = "store/model.rs"]
 mod model;
+#[path = "store/on_redis.rs"]
+mod on_redis;
+#[path = "support/redis.rs"]
+mod redis;
+#[path = "store/redis_acks.rs"]
+mod redis_acks;
+#[path = "store/redis_failover.rs"]
+mod redis_failover;
+#[path = "store/redis_faults.rs"]
+mod redis_faults;
 #[path = "store/suite.rs"]
 mod suite;
 
@@ -97,3 +107,8 @@ macro_rules! promises {
 // Excused from `a_restart_keeps_everything`: it is the model, kept in memory on purpose.
 promises!(on_memory, super::Memory);
 promises!(on_embedded, super::Embedded, and[a_restart_keeps_everything]);
+promises!(on_standalone, super::on_redis::Standalone, and[a_restart_keeps_everything]);
+// Excused from `a_restart_keeps_everything`, where opening again is a restart of the server: what they promise through
+// restarts and failovers is more, and stands in `redis_failover`.
+promises!(on_sentinel, super::on_redis::OnSentinel);
+promises!(on_cluster, super::on_redis::OnCluster);

@@ -42,7 +42,7 @@ pub struct VerifyArgs {
 /// Folder or store cannot be read. A bad log is no error but an answer.
 pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
     let Command::Verify(args) = command;
-    let folder = Kept { server: None, data: args.data }.existing_folder()?;
+    let folder = Kept { server: None, store: None, data: args.data }.existing_folder()?;
     let log = folder.join(AUDIT);
     if !log.is_dir() {
         return Err(Error::said(format!("{}: no audit log there", log.display())));

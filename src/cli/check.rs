@@ -92,7 +92,7 @@ async fn ask(server: &str, request: v1::CheckRequest) -> Result<v1::Decision, Er
 async fn answer(args: &Args, request: v1::CheckRequest, global: &Global) -> Result<(v1::Decision, bool), Error> {
     let folder = if args.reserve { Some(args.kept.existing_folder()?) } else { args.kept.folder()? };
     let from_nothing = folder.is_none();
-    let opened = source::opened(folder, &args.lists, global).await?;
+    let opened = source::opened(folder, &args.kept, &args.lists, global).await?;
     let permit = Caller::local().permit(Role::Check).map_err(Failure::from)?;
     let decision = opened.engine.check(&permit, request, Clock::at(now())).await?;
     opened.settle(now()).await?;

@@ -115,7 +115,7 @@ async fn show(whose: Whose, global: &Global) -> Result<Exit, Error> {
             }
         }
         None => {
-            let opened = source::opened(Some(whose.kept.existing_folder()?), &NO_LISTS, global).await?;
+            let opened = source::opened(Some(whose.kept.existing_folder()?), &whose.kept, &NO_LISTS, global).await?;
             match opened.engine.contact(&permit(Role::ReadContacts)?, &request).await {
                 Ok(contact) => Some(contact),
                 Err(Failure::NotFound(_)) => None,
@@ -146,7 +146,8 @@ async fn opt_out(args: OptOutArgs, global: &Global) -> Result<Exit, Error> {
             response.map_err(|status| again(&remote::refused(&status), &request_id))?.into_inner()
         }
         None => {
-            let opened = source::opened(Some(args.whose.kept.existing_folder()?), &NO_LISTS, global).await?;
+            let opened =
+                source::opened(Some(args.whose.kept.existing_folder()?), &args.whose.kept, &NO_LISTS, global).await?;
             let clock = Clock::at(now());
             let recorded = opened.engine.record_opt_out(&permit(Role::WriteConsent)?, request, clock).await;
             let recorded = recorded.map_err(Error::from)?;

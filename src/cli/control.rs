@@ -137,7 +137,7 @@ fn permit() -> Result<Permit, Error> {
 }
 
 async fn opened(kept: &Kept, global: &Global) -> Result<open::Opened, Error> {
-    source::opened(Some(kept.existing_folder()?), &NO_LISTS, global).await
+    source::opened(Some(kept.existing_folder()?), kept, &NO_LISTS, global).await
 }
 
 async fn freeze(args: FreezeArgs, global: &Global) -> Result<Exit, Error> {

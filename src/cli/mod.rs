@@ -9,6 +9,7 @@ mod audit;
 mod check;
 mod contact;
 mod control;
+mod doctor;
 mod error;
 mod explain;
 mod feed;
@@ -101,6 +102,8 @@ pub enum Command {
     /// Keys of the data
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Whether the store is set up so that it keeps what it acknowledges
+    Doctor(doctor::Args),
 }
 
 /// Reads the command line, runs the command, and says how it ended.
@@ -135,6 +138,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Control(command) => control::run(command, global).await,
         Command::Audit(command) => audit::run(command, global).await,
         Command::Keys(command) => keys::run(&command, global),
+        Command::Doctor(args) => doctor::run(args, global).await,
     }
 }
 
@@ -163,6 +167,7 @@ fn contradiction(matches: &ArgMatches) -> Option<clap::Error> {
     };
     let pairs = [
         ("server", "data"),
+        ("server", "store"),
         ("server", "registries"),
         ("server", "sample"),
         ("server", "packs"),

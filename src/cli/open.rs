@@ -1,7 +1,7 @@
 //! Data folder, keys, audit log, lists and rules, put together as an engine: for commands that answer by themselves,
 //! and for `serve`.
 //!
-//! Layout of a data folder: the store's own files, and `audit/` with the log.
+//! Layout of a data folder: the embedded store's own files, if it is there, and `audit/` with the log.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use super::packs::{self, PacksError};
 use crate::audit::{self, Log, Reconciled, Reconciler};
 use crate::engine::{self, Engine, Parts};
 use crate::registry::{self, Registries, sample};
+use crate::store::redis::{self, RedisStore, Weight};
 use crate::store::{EmbeddedStore, Keys, KeysError, MemoryStore, Store, StoreError, embedded};
 use crate::telemetry::Metrics;
 use crate::time::Instant;
@@ -35,7 +36,9 @@ pub struct OpenSettings {
     pub emergencies: Option<PathBuf>,
     /// How the engine reads doubt and time.
     pub engine: engine::Settings,
-    /// How the store uses the machine.
+    /// A Redis that holds the records; `None`: a file in the data folder.
+    pub redis: Option<redis::Settings>,
+    /// How the embedded store uses the machine.
     pub store: embedded::Settings,
     /// How the audit log uses its volume.
     pub log: audit::Settings,
@@ -55,6 +58,7 @@ impl OpenSettings {
             packs: None,
             emergencies: None,
             engine: engine::Settings::default(),
+            redis: None,
             store: embedded::Settings::default(),
             log: audit::Settings::default(),
             now,
@@ -159,7 +163,16 @@ async fn keep(settings: &OpenSettings) -> Result<Kept, OpenError> {
     let Some(data) = &settings.data else {
         return Ok(Kept { store: Arc::new(MemoryStore::new()), keys: Keys::ephemeral()?, audit: None });
     };
-    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(data, settings.store)?);
+    let store: Arc<dyn Store> = match &settings.redis {
+        None => Arc::new(EmbeddedStore::open(data, settings.store)?),
+        Some(redis) => {
+            let (store, findings) = RedisStore::open(redis.clone()).await?;
+            for finding in findings.iter().filter(|finding| finding.weight == Weight::Warning) {
+                tracing::warn!(server = finding.server, "{}", finding.text);
+            }
+            Arc::new(store)
+        }
+    };
     let keys = Keys::for_store(&settings.keys, Some(data), &*store).await?;
     let log = audit::Settings { swapped: engine::is_swapped, ..settings.log };
     let audit = audit::open(&data.join(AUDIT), log, Arc::clone(&store), settings.now).await?;

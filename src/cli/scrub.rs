@@ -156,7 +156,7 @@ async fn judge(args: &Args, global: &Global, clock: Clock) -> Result<(Judge, Opt
         let client = remote::checks(server).await?;
         return Ok((Judge::Remote(client), None));
     }
-    let opened = source::opened(args.kept.folder()?, &args.lists, global).await?;
+    let opened = source::opened(args.kept.folder()?, &args.kept, &args.lists, global).await?;
     let permit = Caller::local().permit(Role::Check).map_err(Failure::from)?;
     let judge = Judge::Local { engine: Arc::clone(&opened.engine), permit, clock };
     Ok((judge, Some(opened)))

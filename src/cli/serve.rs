@@ -12,8 +12,8 @@ use tonic_health::ServingStatus;
 
 use super::feed::{self, Seen};
 use super::open::{OpenSettings, Opened, open};
-use super::{Error, Exit, Global, explain, now, output, packs};
-use crate::config::{self, Config, Sources};
+use super::{Error, Exit, Global, explain, now, output, packs, source};
+use crate::config::{self, Config, Sources, StoreAt};
 use crate::proto::v1;
 use crate::registry::Registries;
 use crate::service::{Calls, HEALTH_NAMES, HealthReporter, routes};
@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long requests under way may take to finish after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 /// The file of settings that is read where none is named.
-const CONFIG: &str = "ringfence.toml";
+pub(super) const CONFIG: &str = "ringfence.toml";
 /// A number of the sample data, in Florida.
 const SAMPLE_NUMBER: &str = "+13055550123";
 
@@ -36,7 +36,8 @@ pub struct Args {
     /// The file of settings; ringfence.toml where there is one
     #[arg(long, value_name = "FILE", env = "RINGFENCE_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// Where records are: embedded, a file in the data folder (the default)
+    /// Where records are: embedded, a file in the data folder (the default), or redis://host:port,
+    /// redis+sentinel://host:port,…/name, redis+cluster://host:port,… (rediss for TLS)
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
     /// The folder of records and audit log [default: ringfence-data]
@@ -96,6 +97,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         packs: config.packs.clone(),
         emergencies: config.emergencies.clone(),
         engine: config.engine.clone(),
+        redis: source::loaded(&config.store)?,
         store: store::embedded::Settings::default(),
         log: audit::Settings::default(),
         now: now(),
@@ -331,7 +333,8 @@ fn announce_state(config: &Config, opened: &Opened) {
             "audit entries were completed from the store after a crash"
         );
     }
-    if !opened.reconciled.others.is_empty() {
+    // Several instances share a Redis, each with a log of its own.
+    if matches!(config.store, StoreAt::Embedded) && !opened.reconciled.others.is_empty() {
         tracing::warn!(logs = opened.reconciled.others.len(), "the store knows audit logs that are not in this folder");
     }
     let lists: Vec<_> =

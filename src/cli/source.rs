@@ -6,6 +6,8 @@ use clap::Args;
 
 use super::open::{self, OpenSettings, Opened};
 use super::{Error, Global, now, output};
+use crate::config::{self, StoreAt};
+use crate::store::redis;
 
 /// The data folder where none is named.
 pub const DATA: &str = "ringfence-data";
@@ -20,6 +22,9 @@ pub struct Kept {
     /// Ask the service at this address, such as http://127.0.0.1:50051
     #[arg(long, value_name = "URL", env = "RINGFENCE_SERVER", hide_env_values = true)]
     pub server: Option<String>,
+    /// Where records are: embedded, a file in the data folder (the default), or redis://host:port and the like
+    #[arg(long, value_name = "URL", env = "RINGFENCE_STORE", hide_env_values = true)]
+    pub store: Option<String>,
     /// The data folder, while no server holds it [default: ringfence-data]
     #[arg(long, value_name = "DIR", env = "RINGFENCE_DATA", hide_env_values = true)]
     pub data: Option<PathBuf>,
@@ -29,10 +34,19 @@ impl Kept {
     /// The folder named, which must be there, or the usual one if it is there.
     pub(super) fn folder(&self) -> Result<Option<PathBuf>, Error> {
         match &self.data {
+            // Beside a Redis it holds only this machine's log, and is made where it is absent.
+            _ if self.redis()?.is_some() => Ok(Some(self.data.clone().unwrap_or_else(|| PathBuf::from(DATA)))),
             Some(named) if !named.is_dir() => Err(missing(named)),
             Some(named) => Ok(Some(named.clone())),
             None => Ok(Some(PathBuf::from(DATA)).filter(|usual| usual.is_dir())),
         }
+    }
+
+    /// The Redis that holds the records, if one does.
+    pub(super) fn redis(&self) -> Result<Option<redis::Settings>, Error> {
+        let env = |name: &str| std::env::var(name).ok();
+        let store = config::resolve_store(self.store.as_deref(), &env);
+        loaded(&store.map_err(|faults| Error::said(faults.join("\n")))?)
     }
 
     /// The folder, which must be there: a command that writes must not begin a new store where a path was mistyped.
@@ -40,6 +54,18 @@ impl Kept {
         self.folder()?.ok_or_else(|| missing(Path::new(DATA)))
     }
 }
+
+/// The settings of a Redis with what its files hold.
+pub(super) fn loaded(store: &StoreAt) -> Result<Option<redis::Settings>, Error> {
+    let StoreAt::Redis(settings, files) = store else { return Ok(None) };
+    let mut settings = settings.as_ref().clone();
+    let password = std::env::var(PASSWORD).ok().filter(|password| !password.is_empty());
+    settings.load(files, password.as_deref().map(redis::Secret::new)).map_err(Error::said)?;
+    Ok(Some(settings))
+}
+
+/// The variable that may hold the password of a Redis.
+const PASSWORD: &str = "RINGFENCE_STORE_PASSWORD";
 
 fn missing(folder: &Path) -> Error {
     Error::said(format!(
@@ -69,8 +95,14 @@ pub struct Lists {
 pub(super) const NO_LISTS: Lists = Lists { registries: None, sample: false, packs: None, emergencies: None };
 
 /// Opens what the options name; `data` is the folder, or nothing stored.
-pub(super) async fn opened(data: Option<PathBuf>, lists: &Lists, global: &Global) -> Result<Opened, Error> {
+pub(super) async fn opened(
+    data: Option<PathBuf>,
+    kept: &Kept,
+    lists: &Lists,
+    global: &Global,
+) -> Result<Opened, Error> {
     let settings = OpenSettings {
+        redis: if data.is_some() { kept.redis()? } else { None },
         data,
         keys: global.keys.clone(),
         registries: lists.registries.clone().filter(|_| !lists.sample),

@@ -233,6 +233,8 @@ impl Engine {
                 Change::Changed(at) => (at, None),
                 Change::Found(at, found) => (at, Some(*found)),
                 Change::Stands { receipt, recorded_at } => {
+                    // Whoever wrote it may never have been told that it is safe.
+                    self.store.confirm(key.shard()).await?;
                     return Ok(Written { receipt, recorded_at, version: expected.0 });
                 }
             };

@@ -130,7 +130,7 @@ impl Engine {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let tenant = parts.keys.tenant(crate::access::DEFAULT_TENANT, 1);
+        let tenant = parts.keys.tenant(crate::access::DEFAULT_TENANT, parts.store.shard_count());
         Self {
             control_key: parts.keys.control(&tenant),
             recorded: ArcSwap::default(),

@@ -83,6 +83,28 @@ pub enum StoreError {
         /// How many, of those that the store does not remember having anchored.
         writes: usize,
     },
+    /// A server's settings would lose what was acknowledged.
+    #[error("{place}: this server would lose what was acknowledged: {why}")]
+    Unsafe {
+        /// The address.
+        place: String,
+        /// Which settings, and what to set.
+        why: String,
+    },
+    /// A server no longer has what it acknowledged.
+    #[error(
+        "{place}: shard {shard:?} is back at event {found}, {told} was acknowledged: the server lost writes, opt-outs among them: stop all instances, restore the newest copy (append-only file or replica), then start again"
+    )]
+    Forgot {
+        /// The address.
+        place: String,
+        /// Where.
+        shard: super::Shard,
+        /// The place of the newest event now.
+        found: u64,
+        /// The place of the newest one that somebody was told of.
+        told: u64,
+    },
     /// One value is larger than a store takes.
     #[error("{size} bytes are more than the {limit} that one record may have")]
     TooLarge {

@@ -14,6 +14,7 @@ mod folder;
 mod keys;
 pub mod memory;
 pub(crate) mod queue;
+pub mod redis;
 mod seal;
 
 pub use answer::Answer;
@@ -23,6 +24,7 @@ pub use error::StoreError;
 pub(crate) use folder::{Held, make_folder, sync_folder};
 pub use keys::{Keys, KeysError, Tenant};
 pub use memory::MemoryStore;
+pub use redis::RedisStore;
 pub use seal::{DataKey, Purpose, SealError};
 
 use crate::time::Instant;
@@ -64,6 +66,12 @@ impl Shard {
     #[must_use]
     pub const fn tenant(&self) -> [u8; 8] {
         self.tenant
+    }
+
+    /// Which slice of the tenant it is.
+    #[must_use]
+    pub const fn index(&self) -> u16 {
+        self.index
     }
 
     /// Ten bytes whose order is the order of shards.
@@ -317,6 +325,20 @@ pub trait Store: Send + Sync {
 
     /// Writes record and event if the record still has the expected version.
     fn swap(&self, write: Write) -> Answer<'_, Swapped>;
+
+    /// Returns once all that reads and lost swaps have shown of this shard so far is as safe as what was answered as
+    /// won. Whoever finds that what it was to write is there already, and answers so, must ask this first: that write may
+    /// have been made by somebody who was never told that it is safe.
+    fn confirm(&self, shard: Shard) -> Answer<'_, ()> {
+        // Where a write shows to others only once it is safe there is nothing to wait for.
+        let _ = shard;
+        Answer::ready(Ok(()))
+    }
+
+    /// Over how many shards each tenant's records spread. Fixed when the store was made.
+    fn shard_count(&self) -> u16 {
+        1
+    }
 
     /// Up to `limit` events of a shard after `after` (0: from the first), in order.
     fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>>;

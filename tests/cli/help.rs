@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 26] = [
+const COMMANDS: [&[&str]; 27] = [
     &[],
     &["serve"],
     &["check"],
@@ -33,6 +33,7 @@ const COMMANDS: [&[&str]; 26] = [
     &["audit", "verify"],
     &["keys"],
     &["keys", "new"],
+    &["doctor"],
     &["help"],
 ];
 

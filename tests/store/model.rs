@@ -1,8 +1,12 @@
-//! Random work on the embedded store and on the model: the same answers, step by step, and across restarts.
+//! Random work on a store and on the model: the same answers, step by step, and across restarts.
+
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use proptest::prelude::*;
+use ringfence::store::redis::{RedisStore, Settings};
 use ringfence::store::{EmbeddedStore, EventId, Key, MemoryStore, Shard, Store, Version, Write, WriterId, embedded};
 
+use super::redis::Server;
 use super::suite::event;
 
 #[derive(Clone, Debug)]
@@ -75,6 +79,31 @@ proptest! {
                 if matches!(step, Step::Restart) {
                     drop(store);
                     store = open();
+                }
+                assert_eq!(apply(&store, step).await, apply(&model, step).await, "{step:?}");
+            }
+            assert_eq!(all(&store).await, all(&model).await);
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn the_store_on_redis_does_what_the_model_does(steps in prop::collection::vec(step(), 1..40)) {
+        static SERVER: LazyLock<Mutex<Server>> = LazyLock::new(|| Mutex::new(Server::start(&[])));
+        let server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(server.ask(&["FLUSHALL"]), "OK");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let settings = Settings::from_url(&server.url()).unwrap();
+            let open = async || RedisStore::open(settings.clone()).await.unwrap().0;
+            let model = MemoryStore::new();
+            let mut store = open().await;
+            for step in &steps {
+                if matches!(step, Step::Restart) {
+                    store = open().await;
                 }
                 assert_eq!(apply(&store, step).await, apply(&model, step).await, "{step:?}");
             }

@@ -1,0 +1,105 @@
+//! Asking a cluster which primary has which slots, and how many replicas each has.
+
+use ::redis::{Pipeline, Value};
+
+use super::address::Address;
+use super::node::{Connector, trip};
+use super::reply;
+use super::trouble::Trouble;
+
+/// A primary of the cluster.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Primary {
+    pub(super) address: Address,
+    /// Replicas in the cluster's configuration, those that fail included.
+    pub(super) replicas: usize,
+    /// First and last slot of each range.
+    pub(super) slots: Vec<(u16, u16)>,
+}
+
+/// The map of the first node that tells one.
+pub(super) async fn ask_any(
+    connector: &Connector,
+    nodes: impl Iterator<Item = &Address>,
+) -> Result<Vec<Primary>, Trouble> {
+    let mut last = Trouble::Cut { sent: false, why: "no node of the cluster is named".to_owned() };
+    for address in nodes {
+        match ask(connector, address).await {
+            Ok(primaries) => return Ok(primaries),
+            Err(trouble) => last = trouble,
+        }
+    }
+    Err(last)
+}
+
+async fn ask(connector: &Connector, address: &Address) -> Result<Vec<Primary>, Trouble> {
+    let mut connection = connector.open(address).await?;
+    let mut pipe = Pipeline::new();
+    pipe.cmd("CLUSTER").arg("NODES");
+    let answers = trip(&mut connection, &pipe, connector.0.timing.answer).await?;
+    let text = reply::text(answers.into_iter().next().unwrap_or(Value::Nil))?;
+    let primaries = parse(&text, &address.host);
+    if primaries.is_empty() {
+        return Err(Trouble::Elsewhere(format!("{address}: knows no primary with slots")));
+    }
+    Ok(primaries)
+}
+
+/// Reads the answer to `CLUSTER NODES`; `host` is where it came from, for a node that does not know its own.
+fn parse(text: &str, host: &str) -> Vec<Primary> {
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
+    let replicas_of = |id: &str| {
+        let follows = |row: &&Vec<&str>| row.get(3) == Some(&id) && !flags(row).contains(&"noaddr");
+        rows.iter().filter(follows).count()
+    };
+    rows.iter()
+        .filter_map(|row| {
+            let [id, at, ..] = row.as_slice() else { return None };
+            if !flags(row).contains(&"master") || flags(row).iter().any(|flag| ["fail", "noaddr"].contains(flag)) {
+                return None;
+            }
+            let at = at.split(',').next()?.split('@').next()?;
+            let (ip, port) = at.rsplit_once(':')?;
+            let host = if ip.is_empty() { host } else { ip.trim_matches(['[', ']']) };
+            // A range in brackets is a slot on its way.
+            let slots: Vec<_> = row.iter().skip(8).filter(|range| !range.starts_with('[')).filter_map(range).collect();
+            let address = Address { host: host.to_owned(), port: port.parse().ok()? };
+            (!slots.is_empty()).then(|| Primary { address, replicas: replicas_of(id), slots })
+        })
+        .collect()
+}
+
+fn flags<'a>(row: &[&'a str]) -> Vec<&'a str> {
+    row.get(2).map(|flags| flags.split(',').collect()).unwrap_or_default()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as filter_map gives it")]
+fn range(text: &&str) -> Option<(u16, u16)> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    Some((from.parse().ok()?, to.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_map_names_primaries_and_counts_replicas_even_failing_ones() {
+        let text = "a1 10.0.0.1:7000@17000,host-a myself,master - 0 0 1 connected 0-5460 5470 [93->-b2]\n\
+                    b2 10.0.0.2:7000@17000 master - 0 0 2 connected 5461-5469 5471-16383\n\
+                    c3 10.0.0.3:7000@17000 slave a1 0 0 1 connected\n\
+                    d4 10.0.0.4:7000@17000 slave,fail a1 0 0 1 disconnected\n\
+                    e5 10.0.0.5:7000@17000 master,fail - 0 0 3 disconnected\n\
+                    f6 :0@0 slave,noaddr a1 0 0 1 disconnected\n";
+        let at = |host: &str| Address { host: host.to_owned(), port: 7000 };
+        assert_eq!(
+            parse(text, "seed"),
+            [
+                Primary { address: at("10.0.0.1"), replicas: 2, slots: vec![(0, 5460), (5470, 5470)] },
+                Primary { address: at("10.0.0.2"), replicas: 0, slots: vec![(5461, 5469), (5471, 16_383)] },
+            ]
+        );
+        let alone = parse("a :7000@17000 myself,master - 0 0 0 connected 0-16383", "seed");
+        assert!(alone.iter().map(|primary| &primary.address).eq([&at("seed")]));
+    }
+}

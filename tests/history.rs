@@ -1,0 +1,190 @@
+//! The whole history of many clients through three instances over one Redis, while its servers are killed and frozen: a
+//! checker goes over all of it. No ALLOW after an acknowledged opt-out, no cap exceeded, no acknowledged write lost.
+//!
+//! `RINGFENCE_REDIS_OPERATIONS` sets how many operations each history has (50000); a long run is
+//! `RINGFENCE_REDIS_OPERATIONS=2000000 cargo test --release --test history`.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+#[path = "support/redis.rs"]
+mod redis;
+mod support;
+
+#[path = "history/checker.rs"]
+mod checker;
+#[path = "history/clients.rs"]
+mod clients;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ringfence::access::Role;
+use ringfence::engine::{Engine, Parts};
+use ringfence::registry::Registries;
+use ringfence::store::redis::{RedisStore, Settings};
+use ringfence::store::{Keys, Store};
+use ringfence::telemetry::Metrics;
+
+use self::clients::Run;
+use self::redis::{Cluster, Server, Trio, until};
+
+fn operations() -> usize {
+    std::env::var("RINGFENCE_REDIS_OPERATIONS").map_or(50_000, |text| text.parse().expect("a number"))
+}
+
+/// Three instances with keys of one file, each with connections of its own.
+async fn instances(url: &str) -> Vec<Arc<Engine>> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    let mut engines = Vec::new();
+    for _ in 0..3 {
+        let mut settings = Settings::from_url(url).unwrap();
+        settings.timing.patience = Duration::from_millis(500);
+        settings.timing.answer = Duration::from_millis(500);
+        settings.timing.connect = Duration::from_millis(500);
+        settings.timing.look = Duration::from_millis(300);
+        let store: Arc<dyn Store> = Arc::new(RedisStore::open(settings).await.unwrap().0);
+        let keys = Keys::for_store(&path, None, &*store).await.unwrap();
+        engines.push(Arc::new(Engine::new(Parts {
+            store,
+            keys,
+            log: None,
+            registries: Arc::new(Registries::fixed(Vec::new())),
+            law: support::law(),
+            settings: ringfence::engine::Settings::default(),
+            metrics: Arc::new(Metrics::default()),
+        })));
+    }
+    engines
+}
+
+/// Does something to the servers, again and again with so much peace between, until the clients are through.
+async fn disturb(run: &Run, peace: Duration, mut harm: impl FnMut(usize) + Send) {
+    let mut round = 0;
+    while !run.through() {
+        tokio::time::sleep(peace).await;
+        tokio::task::block_in_place(|| harm(round));
+        round += 1;
+    }
+    println!("{round} disturbances");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_standalone_server_that_is_killed_and_frozen_keeps_every_promise() {
+    let mut server = Server::start(&[]);
+    let engines = instances(&server.url()).await;
+    let run = Run::start(&engines, operations());
+    disturb(&run, Duration::from_millis(1_500), |round| match round % 3 {
+        0 => server.restart(),
+        1 => {
+            server.freeze();
+            std::thread::sleep(Duration::from_millis(900));
+            server.thaw();
+        }
+        _ => {
+            server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+            server.ask(&["SCRIPT", "FLUSH"]);
+        }
+    })
+    .await;
+    let history = run.end().await;
+    checker::check(&history, &engines[0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn failovers_under_sentinel_keep_every_promise() {
+    let mut trio = Trio::start();
+    let engines = instances(&trio.url()).await;
+    let run = Run::start(&engines, operations());
+    disturb(&run, Duration::from_secs(5), |round| match round % 3 {
+        0 => {
+            let old = trio.primary().unwrap();
+            trio.servers[old].kill();
+            until("another primary was promoted", || trio.primary().is_some_and(|now| now != old));
+            trio.servers[old].run();
+            trio.settled();
+        }
+        1 => {
+            // Long enough to be given up for dead: it wakes as a primary that was deposed.
+            let old = trio.primary().unwrap();
+            trio.servers[old].freeze();
+            until("another primary was promoted", || trio.primary().is_some_and(|now| now != old));
+            trio.servers[old].thaw();
+            trio.settled();
+        }
+        _ => {
+            let replica = (trio.primary().unwrap() + 1) % 3;
+            trio.servers[replica].restart();
+            trio.settled();
+        }
+    })
+    .await;
+    let history = run.end().await;
+    assert!(run_was_disturbed(&history), "no operation failed: nothing was tried");
+    checker::check(&history, &engines[0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn failovers_in_a_cluster_keep_every_promise() {
+    let mut cluster = Cluster::start();
+    let engines = instances(&cluster.url()).await;
+    let run = Run::start(&engines, operations() / 4);
+    disturb(&run, Duration::from_secs(4), |round| {
+        let primaries = cluster.primaries();
+        let old = primaries[round % primaries.len()];
+        if round % 2 == 0 {
+            cluster.servers[old].kill();
+            until("its replica was promoted", || cluster.primaries().len() == 3);
+            cluster.servers[old].run();
+        } else {
+            cluster.servers[old].restart();
+        }
+        cluster.settled();
+    })
+    .await;
+    let history = run.end().await;
+    checker::check(&history, &engines[0]).await;
+}
+
+/// I1: whoever asks again by the same id must not be told of an opt-out that a failover would forget.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_finds_its_opt_out_there_still_waits_for_the_replica() {
+    let primary = Server::start(&[]);
+    let replica = primary.replica();
+    let engines = instances(&primary.url()).await;
+    let (clock, writes) = (support::clock(support::DAY), support::permit(Role::WriteConsent));
+    let ask = async |engine: usize, number: usize| {
+        let request = support::opt_out(&clients::number(number), "the same id");
+        engines[engine].record_opt_out(&writes, request, clock).await
+    };
+    // The first write of an instance also makes its shard known, before anything else.
+    for engine in 0..3 {
+        ask(engine, 10 + engine).await.unwrap();
+    }
+    replica.freeze();
+    for engine in [0, 0, 1] {
+        let error = ask(engine, 1).await.unwrap_err();
+        assert!(error.to_string().contains("0 of the 1 replicas"), "{error}");
+    }
+    // Told or not, it stands in the way from the first.
+    let request = support::florida(&clients::number(1));
+    let decision = engines[2].check(&support::permit(Role::Check), request, clock).await.unwrap();
+    assert!(support::families(&decision).contains(&"RULE_FAMILY_OPT_OUT"), "{:?}", decision.reasons);
+    replica.thaw();
+    until("the replica acknowledges", || {
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(ask(1, 1))).is_ok()
+    });
+}
+
+fn run_was_disturbed(history: &clients::History) -> bool {
+    history.failed.load(Ordering::SeqCst) > 0
+}

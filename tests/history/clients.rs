@@ -1,0 +1,130 @@
+//! The clients: each does one thing after the other and writes down when it asked, when it was answered, and what.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant as Monotonic};
+
+use ringfence::access::Role;
+use ringfence::engine::{Clock, Engine};
+use ringfence::proto::v1;
+use tokio::task::JoinHandle;
+
+use crate::support::{DAY, at, florida, opt_out, permit};
+
+const CLIENTS: usize = 48;
+/// Operations about one number, before the clients go on to the next ones: caps and opt-outs are met while they matter.
+const EACH: usize = 25;
+/// Numbers in use at a time: few, so that clients meet.
+const TOGETHER: usize = 40;
+
+/// What was asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Asked {
+    Check { attempt: String },
+    OptOut { request: String },
+}
+
+/// One operation. The instants are places in one order that all clients share.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    pub number: usize,
+    pub asked: Asked,
+    pub began: u64,
+    pub ended: u64,
+    /// `None`: an error, so nothing is known. For a check whether it was allowed; for an opt-out that it was recorded.
+    pub answer: Option<bool>,
+}
+
+/// All that happened.
+#[derive(Default)]
+pub struct History {
+    pub operations: Mutex<Vec<Operation>>,
+    pub failed: AtomicUsize,
+    order: AtomicU64,
+    next: AtomicUsize,
+}
+
+impl History {
+    fn now(&self) -> u64 {
+        self.order.fetch_add(1, Ordering::SeqCst)
+    }
+}
+
+/// The number with this index, in Florida.
+pub fn number(index: usize) -> String {
+    format!("+1305{:07}", 2_340_000 + index)
+}
+
+pub struct Run {
+    pub history: Arc<History>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Run {
+    pub fn start(engines: &[Arc<Engine>], operations: usize) -> Self {
+        let history = Arc::new(History::default());
+        let clients = (0..CLIENTS).map(|client| {
+            let (history, engines) = (Arc::clone(&history), engines.to_vec());
+            tokio::spawn(act(history, engines, client, operations))
+        });
+        Self { clients: clients.collect(), history }
+    }
+
+    pub fn through(&self) -> bool {
+        self.clients.iter().all(JoinHandle::is_finished)
+    }
+
+    pub async fn end(self) -> Arc<History> {
+        for client in self.clients {
+            client.await.unwrap();
+        }
+        self.history
+    }
+}
+
+async fn act(history: Arc<History>, engines: Vec<Arc<Engine>>, client: usize, operations: usize) {
+    let mut tries = client;
+    loop {
+        let turn = history.next.fetch_add(1, Ordering::SeqCst);
+        if turn >= operations {
+            return;
+        }
+        // A small generator: what is chosen need not be random, only different.
+        let dice = (turn as u64 ^ 0x9e37_79b9).wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        let number = turn / (EACH * TOGETHER) * TOGETHER + dice as usize % TOGETHER;
+        let asked = match (dice >> 8) % 16 {
+            0 => Asked::OptOut { request: format!("{client}-{turn}") },
+            _ => Asked::Check { attempt: format!("{client}-{turn}") },
+        };
+        // What failed is asked again, elsewhere, by the same id, as a client should.
+        loop {
+            tries += 1;
+            let began = history.now();
+            let answer = ask(&engines[tries % engines.len()], number, &asked).await;
+            let ended = history.now();
+            let asked = asked.clone();
+            history.operations.lock().unwrap().push(Operation { number, asked, began, ended, answer });
+            if answer.is_some() {
+                break;
+            }
+            history.failed.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn ask(engine: &Engine, index: usize, asked: &Asked) -> Option<bool> {
+    let clock = Clock { now: at(DAY), deadline: Some(Monotonic::now() + Duration::from_secs(2)) };
+    match asked {
+        Asked::Check { attempt } => {
+            let request = v1::CheckRequest { attempt_id: attempt.clone(), ..florida(&number(index)) };
+            let decision = engine.check(&permit(Role::Check), request, clock).await.ok()?;
+            Some(decision.verdict() == v1::Verdict::Allow)
+        }
+        Asked::OptOut { request } => {
+            let request = opt_out(&number(index), request);
+            let recorded = engine.record_opt_out(&permit(Role::WriteConsent), request, clock).await;
+            recorded.ok().map(|_| true)
+        }
+    }
+}

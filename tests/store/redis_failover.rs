@@ -1,0 +1,100 @@
+//! Primaries that are lost for good: another one is promoted, and what was acknowledged is there.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringfence::store::{Key, Shard, Store, Swapped};
+
+use super::redis::{Cluster, Trio, until};
+use super::redis_faults::{impatient, open};
+use super::suite::{key, shard, write};
+
+/// Writes one record again and again, through failures, and returns the last version that was acknowledged.
+async fn write_through(store: Arc<dyn Store>, key: Key, stop: Arc<std::sync::atomic::AtomicBool>) -> u64 {
+    let (mut acknowledged, mut expected) = (0, 0);
+    while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+        match store.swap(write(key, expected, "x")).await {
+            Ok(Swapped::Won { version, .. }) => (acknowledged, expected) = (version.0, version.0),
+            // Ours of before, whose end nobody told.
+            Ok(Swapped::Lost(Some(winner))) => expected = winner.version.0,
+            Ok(Swapped::Lost(None)) => expected = 0,
+            Err(error) => {
+                assert!(error.retry(), "{error}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+    acknowledged
+}
+
+async fn wait_for_progress(store: &dyn Store, shard: Shard) {
+    let begun = Instant::now();
+    let mut before = None;
+    loop {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no progress");
+        if let Ok(now) = store.last_event(shard).await {
+            if before.is_some_and(|before| now > before + 5) {
+                return;
+            }
+            before = before.or(Some(now));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_failovers_under_sentinel() {
+    let mut trio = Trio::start();
+    let store: Arc<dyn Store> = Arc::new(open(impatient(&trio.url())).await);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writers: Vec<_> =
+        (0..8).map(|n| tokio::spawn(write_through(Arc::clone(&store), key(n), Arc::clone(&stop)))).collect();
+    for _ in 0..2 {
+        wait_for_progress(&*store, shard(1)).await;
+        let old = trio.primary().unwrap();
+        trio.servers[old].kill();
+        until("another primary was promoted", || trio.primary().is_some_and(|now| now != old));
+        // All replicas are waited for, the lost one too: it comes back as one.
+        trio.servers[old].run();
+        trio.settled();
+        wait_for_progress(&*store, shard(1)).await;
+    }
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    for (n, writer) in writers.into_iter().enumerate() {
+        let acknowledged = writer.await.unwrap();
+        let found = store.load(&key(n as u16)).await.unwrap().unwrap();
+        assert!(found.version.0 >= acknowledged, "{n}: {acknowledged} acknowledged, {:?} found", found.version);
+        assert!(acknowledged > 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_failovers_in_a_cluster() {
+    let mut cluster = Cluster::start();
+    let store: Arc<dyn Store> = Arc::new(open(impatient(&cluster.url())).await);
+    assert_eq!(store.shard_count(), 64);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    // Spread over the slots of all three.
+    let shards: Vec<_> = (0..9).map(|index| Shard::new([3; 8], index)).collect();
+    let writers: Vec<_> = shards
+        .iter()
+        .map(|shard| tokio::spawn(write_through(Arc::clone(&store), Key::new(*shard, [1; 32]), Arc::clone(&stop))))
+        .collect();
+    for shard in &shards {
+        wait_for_progress(&*store, *shard).await;
+    }
+    let old = cluster.primaries()[0];
+    cluster.servers[old].kill();
+    until("its replica was promoted", || cluster.primaries().len() == 3);
+    cluster.servers[old].run();
+    cluster.settled();
+    for shard in &shards {
+        wait_for_progress(&*store, *shard).await;
+    }
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    for (shard, writer) in shards.iter().zip(writers) {
+        let acknowledged = writer.await.unwrap();
+        let found = store.load(&Key::new(*shard, [1; 32])).await.unwrap().unwrap();
+        assert!(found.version.0 >= acknowledged, "{shard:?}: {acknowledged} acknowledged, {:?} found", found.version);
+    }
+}
