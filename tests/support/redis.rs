@@ -1,7 +1,7 @@
 //! Real redis-servers: started on free ports in folders of their own, and gone when the test is, however it ends.
 #![allow(dead_code, reason = "each test uses its own part of this")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -188,7 +188,24 @@ impl Server {
     pub fn replica(&self) -> Self {
         let replica = Self::start(&["--replicaof", &format!("127.0.0.1 {}", self.port)]);
         until("the replica follows", || replica.ask(&["INFO", "replication"]).contains("master_link_status:up"));
+        // One that has just joined says what it has once a second only, until it was asked for it.
+        let all = self.ask(&["INFO", "replication"]).matches(",state=").count();
+        until("every replica says what it has", || self.has_on_replicas().is_some_and(|have| have >= all));
         replica
+    }
+
+    /// How many replicas have a write made now.
+    fn has_on_replicas(&self) -> Option<usize> {
+        let mut client = Command::new("timeout")
+            .args(["5", "redis-cli", "-p", &self.port.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("redis-cli is missing; tests/run installs it");
+        // One connection: WAIT is about the writes of its own.
+        client.stdin.take()?.write_all(b"SET warm 1\nDEL warm\nWAIT 9 500\n").ok()?;
+        let said = client.wait_with_output().ok()?;
+        String::from_utf8_lossy(&said.stdout).lines().last()?.trim().parse().ok()
     }
 }
 
