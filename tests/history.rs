@@ -70,11 +70,13 @@ async fn instances(url: &str) -> Vec<Arc<Engine>> {
 /// Does something to the servers, again and again with so much peace between, until the clients are through.
 async fn disturb(run: &Run, peace: Duration, mut harm: impl FnMut(usize) + Send) {
     let mut round = 0;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     while !run.through() {
-        tokio::time::sleep(peace).await;
         tokio::task::block_in_place(|| harm(round));
         round += 1;
+        tokio::time::sleep(peace).await;
     }
+    assert!(round > 0, "nothing was tried: more operations are needed");
     println!("{round} disturbances");
 }
 

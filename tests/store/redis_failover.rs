@@ -98,3 +98,40 @@ async fn what_was_acknowledged_survives_failovers_in_a_cluster() {
         assert!(found.version.0 >= acknowledged, "{shard:?}: {acknowledged} acknowledged, {:?} found", found.version);
     }
 }
+
+/// MOVED, ASK and TRYAGAIN, as they come: slots go from one primary to another while records in them are written.
+#[tokio::test(flavor = "multi_thread")]
+async fn slots_that_move_while_they_are_written_take_everything_along() {
+    let cluster = Cluster::start();
+    let store: Arc<dyn Store> = Arc::new(open(impatient(&cluster.url())).await);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let shards: Vec<_> = (0..24).map(|index| Shard::new([5; 8], index)).collect();
+    let writers: Vec<_> = shards
+        .iter()
+        .map(|shard| tokio::spawn(write_through(Arc::clone(&store), Key::new(*shard, [1; 32]), Arc::clone(&stop))))
+        .collect();
+    for shard in &shards {
+        wait_for_progress(&*store, *shard).await;
+    }
+    let primaries = cluster.primaries();
+    let id = |at: usize| cluster.servers[at].ask(&["CLUSTER", "MYID"]);
+    let place = format!("127.0.0.1:{}", cluster.servers[primaries[0]].port);
+    let (from, to) = (id(primaries[0]), id(primaries[1]));
+    let moved = std::process::Command::new("redis-cli")
+        .args(["--cluster", "reshard", &place, "--cluster-from", &from, "--cluster-to", &to])
+        .args(["--cluster-slots", "3000", "--cluster-yes"])
+        .output()
+        .unwrap();
+    assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stdout));
+    for shard in &shards {
+        wait_for_progress(&*store, *shard).await;
+    }
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    for (shard, writer) in shards.iter().zip(writers) {
+        let acknowledged = writer.await.unwrap();
+        let found = store.load(&Key::new(*shard, [1; 32])).await.unwrap().unwrap();
+        assert!(found.version.0 >= acknowledged, "{shard:?}: {acknowledged} acknowledged, {:?} found", found.version);
+        let events = store.events(*shard, 0, usize::MAX).await.unwrap();
+        assert!(events.iter().map(|event| event.version.0).eq(1..=found.version.0), "{shard:?}");
+    }
+}

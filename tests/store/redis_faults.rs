@@ -175,10 +175,12 @@ async fn a_contact_takes_few_bytes() {
     assert!(used.parse::<usize>().unwrap() <= 300, "{used} bytes");
 }
 
-/// Between store and server: answers can be swallowed, and the connection cut in their place.
+/// Between store and server: answers can be swallowed, and the connection cut in their place; or nothing passes any more
+/// in either direction and nobody is told, as in a partition.
 struct Proxy {
     url: String,
     swallow: Arc<AtomicBool>,
+    hole: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -186,27 +188,31 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("redis://{}", listener.local_addr().unwrap());
         let swallow = Arc::new(AtomicBool::new(false));
-        let (port, flag) = (server.port, Arc::clone(&swallow));
+        let hole = Arc::new(AtomicBool::new(false));
+        let (port, flag, dark) = (server.port, Arc::clone(&swallow), Arc::clone(&hole));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { continue };
-                tokio::spawn(pass(client, server, Arc::clone(&flag)));
+                tokio::spawn(pass(client, server, Arc::clone(&flag), Arc::clone(&dark)));
             }
         });
-        Self { url, swallow }
+        Self { url, swallow, hole }
     }
 }
 
-async fn pass(client: TcpStream, server: TcpStream, swallow: Arc<AtomicBool>) {
+async fn pass(client: TcpStream, server: TcpStream, swallow: Arc<AtomicBool>, hole: Arc<AtomicBool>) {
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
         (client.into_split(), server.into_split());
     let asked = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&asked);
+    let (seen, dark) = (Arc::clone(&asked), Arc::clone(&hole));
     let up = tokio::spawn(async move {
         let mut bytes = [0; 65_536];
         while let Ok(read @ 1..) = from_client.read(&mut bytes).await {
             // A swap that was sent: of its answer nothing is heard.
             seen.fetch_or(bytes[..read].windows(7).any(|part| part == b"EVALSHA"), Ordering::SeqCst);
+            if dark.load(Ordering::SeqCst) {
+                continue;
+            }
             if to_server.write_all(&bytes[..read]).await.is_err() {
                 return;
             }
@@ -216,6 +222,9 @@ async fn pass(client: TcpStream, server: TcpStream, swallow: Arc<AtomicBool>) {
     while let Ok(read @ 1..) = from_server.read(&mut bytes).await {
         if asked.load(Ordering::SeqCst) && swallow.swap(false, Ordering::SeqCst) {
             break;
+        }
+        if hole.load(Ordering::SeqCst) {
+            continue;
         }
         if to_client.write_all(&bytes[..read]).await.is_err() {
             break;
@@ -241,6 +250,25 @@ async fn a_write_whose_answer_was_lost_is_recognised_and_happens_once() {
     }
     assert_eq!(direct.events(shard(1), 0, 100).await.unwrap().len(), 5);
     assert_eq!(direct.load(&key(1)).await.unwrap().unwrap().bytes, b"x4");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_is_answered_for_in_time_and_what_others_wrote_meanwhile_wins() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::before(&server).await;
+    let store = open(impatient(&proxy.url)).await;
+    let other = open(impatient(&server.url())).await;
+    won(&store, write(key(1), 0, "one")).await;
+    proxy.hole.store(true, Ordering::SeqCst);
+    refused(&store, 1).await;
+    assert!(store.load(&key(1)).await.unwrap_err().retry());
+    won(&other, write(key(1), 1, "opted out on the other side")).await;
+    proxy.hole.store(false, Ordering::SeqCst);
+    recovered(&store).await;
+    match store.swap(write(key(1), 1, "a grant that knows nothing of it")).await.unwrap() {
+        Swapped::Lost(Some(winner)) => assert_eq!(winner.bytes, b"opted out on the other side"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

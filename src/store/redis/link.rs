@@ -105,6 +105,18 @@ impl Link {
         &self.place
     }
 
+    /// Whether there is no other server that could be the primary.
+    pub(super) fn has_one_server(&self) -> bool {
+        matches!(self.settings.deployment, Deployment::Single(_))
+    }
+
+    /// Connects anew to whoever has this slot.
+    pub(super) fn look_elsewhere(&self, slot: u16) {
+        if let Some(node) = self.map.load().route(slot) {
+            node.shared.new_era();
+        }
+    }
+
     fn is_cluster(&self) -> bool {
         matches!(self.settings.deployment, Deployment::Cluster(_))
     }
