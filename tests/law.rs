@@ -61,11 +61,14 @@ fn every_rule_says_what_its_cases_say() {
     assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
 }
 
+const ACCEPTANCE: &str = "tests/law/acceptance.jsonl";
+
 #[test]
 fn whole_questions_come_out_as_they_must() {
     let law = built_in();
     let read = |file: &str| std::fs::read_to_string(file).unwrap();
-    let text = read("tests/law/acceptance.jsonl") + &read("tests/law/tables.jsonl");
+    let text = [ACCEPTANCE, "tests/law/tables.jsonl", "tests/law/forms.jsonl"].map(read).concat();
+    assert!(read(ACCEPTANCE).lines().count() >= 60);
     let outcomes: Vec<_> = text.lines().enumerate().map(|(i, line)| cases::acceptance(&law, line, i + 1)).collect();
     let failed: Vec<_> =
         outcomes.iter().filter_map(|o| Some(format!("{} ({}): {}", o.name, o.why, o.failure.as_ref()?))).collect();

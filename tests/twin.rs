@@ -133,16 +133,11 @@ fn the_questions_meet_every_kind_of_answer() {
             rules.extend(decision.reasons.iter().map(|reason| reason.rule_id().to_owned()));
         }
     }
-    let never: Vec<_> = law
-        .packs()
-        .iter()
-        .flat_map(|pack| &pack.rules)
-        .filter(|rule| can_deny(&rule.body) && !rules.contains(&*rule.id))
-        .map(|rule| rule.id.to_string())
-        .collect();
+    let all = law.packs().iter().flat_map(|pack| &pack.rules).filter(|rule| can_deny(&rule.body));
+    let (met, never): (Vec<_>, Vec<_>) = all.map(|rule| &*rule.id).partition(|id| rules.contains(*id));
     eprintln!("{told:?}; never denied: {never:?}");
     assert!(told.iter().all(|(_, count)| *count >= 120), "{told:?}");
-    assert!(never.len() <= 12, "{never:?}");
+    assert!(met.len() >= 5 * never.len(), "of {} rules never denied: {never:?}", met.len() + never.len());
     assert!(rules.contains("ringfence.freeze") && rules.contains("us.ny.emergency"), "{rules:?}");
 }
 

@@ -238,3 +238,12 @@ impl Method {
         !matches!(self, Self::PreTickedBox | Self::Silence | Self::ContinuedUse)
     }
 }
+
+impl LegalForm {
+    /// Whether it is a natural person in trade or a partnership of such, without a legal personality of its own: protected
+    /// as a person where the law protects persons (PECR 2003 reg. 2: "individual"; NL, SE and others).
+    #[must_use]
+    pub const fn is_of_persons(self) -> bool {
+        matches!(self, Self::SoleProprietor | Self::Freelancer | Self::Partnership)
+    }
+}

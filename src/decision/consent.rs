@@ -71,6 +71,12 @@ fn is_fit(
         && (!needs.slot || consent.preferred_slot.is_some())
 }
 
+/// Whether it was bought or handed on: such a consent covers only whom it names (47 CFR 64.1200(f)(9): the agreement
+/// names the seller; GDPR art. 4(11): specific).
+fn handed_on(consent: &Consent) -> bool {
+    consent.obtained_from.as_deref() == Some("third_party")
+}
+
 /// Whether a consent is one at all and its scope holds this attempt.
 fn covers_scope(scene: &Scene<'_>, consent: &Consent, technology: Technology) -> bool {
     let attempt = scene.attempt;
@@ -82,7 +88,7 @@ fn covers_scope(scene: &Scene<'_>, consent: &Consent, technology: Technology) ->
         && (consent.channels.is_empty() || consent.channels.contains(attempt.channel))
         && (consent.technologies.is_empty() || consent.technologies.contains(technology))
         && (consent.purposes.is_empty() || consent.purposes.contains(attempt.purpose))
-        && (consent.sellers.is_empty() || consent.sellers.contains(&attempt.seller))
+        && (consent.sellers.is_empty() && !handed_on(consent) || consent.sellers.contains(&attempt.seller))
         && (consent.products.is_empty()
             || attempt.subject.as_ref().is_some_and(|subject| consent.products.contains(subject)))
 }

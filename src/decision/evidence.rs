@@ -186,9 +186,12 @@ impl<'a> Evidence<'a> {
         (newest, until)
     }
 
-    /// Every plausible capacity; all where nothing is known.
+    /// Every plausible capacity; all where nothing is known. A business that is a natural person in trade, or a partnership
+    /// of such, is a sole trader as well, whatever it is called: the laws that protect firms of persons ask what they are.
     pub(crate) fn recipients(&self, stored_only: bool) -> Set<Recipient> {
-        plausible(self.asserted.recipients, self.stored.recipients, stored_only)
+        let said = plausible(self.asserted.recipients, self.stored.recipients, stored_only);
+        let of_persons = self.legal_forms().iter().any(LegalForm::is_of_persons);
+        if of_persons && said.contains(Recipient::Business) { said.with(Recipient::SoleTrader) } else { said }
     }
 
     /// Every legal form said.

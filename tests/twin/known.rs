@@ -64,6 +64,9 @@ impl<'a> Twin<'a> {
 
     pub fn covers(&self, c: &Consent, withdrawn: &[Instant], v: Variant, t: Instant) -> bool {
         let attempt = self.q.attempt;
+        // What somebody else passed on is for those it names.
+        let passed_on = c.obtained_from.as_deref().is_some_and(|from| from == "third_party");
+        let any_seller_or_ours = c.sellers.contains(&attempt.seller) || c.sellers.is_empty() && !passed_on;
         c.grade.is_some()
             && c.given_at.is_some_and(|given| given <= t)
             && c.expires_at.is_none_or(|end| t < end)
@@ -74,7 +77,7 @@ impl<'a> Twin<'a> {
             && any(c.channels, attempt.channel)
             && any(c.technologies, v.technology)
             && any(c.purposes, attempt.purpose)
-            && (c.sellers.is_empty() || c.sellers.contains(&attempt.seller))
+            && any_seller_or_ours
             && (c.products.is_empty() || attempt.subject.as_ref().is_some_and(|s| c.products.contains(s)))
     }
 

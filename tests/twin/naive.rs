@@ -155,6 +155,11 @@ impl<'a> Twin<'a> {
         let recipients = said(asserted.recipients, stored.recipients, trust_none);
         let lines = said(asserted.line_types, stored.line_types.or(certain.into_iter().collect()), trust_none);
         let said_forms = asserted.legal_forms.or(stored.legal_forms);
+        // Persons in trade are protected as such, though somebody calls them a business.
+        let persons = [LegalForm::SoleProprietor, LegalForm::Freelancer, LegalForm::Partnership];
+        let in_trade =
+            recipients.contains(Recipient::Business) && persons.iter().any(|form| said_forms.contains(*form));
+        let recipients = if in_trade { recipients.with(Recipient::SoleTrader) } else { recipients };
         let mut forms: Vec<Option<LegalForm>> = said_forms.iter().map(Some).collect();
         if forms.is_empty() || trust_none && stored.legal_forms.is_empty() {
             forms.push(None);
