@@ -11,7 +11,15 @@ pub(super) fn fold(text: &str) -> Vec<String> {
     let mut chars = plain.peekable();
     while let Some(c) = chars.next() {
         let before_letter = chars.peek().is_some_and(|next| next.is_alphabetic());
-        folded.take(if c == '$' && before_letter { 's' } else { c });
+        let before_digit = chars.peek().is_some_and(|next| next.is_numeric());
+        match c {
+            '$' if before_letter => folded.take('s'),
+            // `wrong #` is a wrong number; `#stop` and `flat #3` are not.
+            '#' if folded.is_between_words() && !before_letter && !before_digit => {
+                folded.words.push("number".to_owned())
+            }
+            _ => folded.take(c),
+        }
     }
     folded.close();
     join_spelled(folded.words)
@@ -51,6 +59,10 @@ impl Folded {
                 }
             }
         }
+    }
+
+    fn is_between_words(&self) -> bool {
+        self.open.is_empty() && !self.words.is_empty()
     }
 
     fn close(&mut self) {
@@ -186,6 +198,9 @@ mod tests {
             ("बन्द करें", "बन्द करें"),
             ("הָסֵר", "הסר"),
             ("Stop 🙏", "stop 🙏"),
+            ("wrong #", "wrong number"),
+            ("lose this # now", "lose this number now"),
+            ("## #stop flat #3", "stop flat 3"),
         ] {
             assert_eq!(fold(text).join(" "), folded);
         }

@@ -11,6 +11,8 @@ const VERY_LONG: usize = 10;
 const STOP: &str = "STOP";
 /// The words that `*` may stand for.
 const GAP: usize = 3;
+/// The characters that it may stand for where there are no spaces.
+const GAP_UNSPACED: usize = 8;
 
 /// A phrase found in a text.
 struct Found<'a> {
@@ -131,6 +133,8 @@ impl Words {
             };
             let stands = match phrase.spot {
                 Spot::First => begins(),
+                // What a comma parts is not one request: 不要香菜，发顺丰 wants no coriander.
+                Spot::Anywhere if text.contains('*') => words.iter().any(|word| has_gapped(word, text)),
                 Spot::Anywhere => whole.contains(text.as_str()),
             };
             if stands {
@@ -225,6 +229,17 @@ fn matches(phrase: &[String], words: &[String]) -> Option<usize> {
     if word == first { matches(rest, after).map(|length| length + 1) } else { None }
 }
 
+/// Whether a phrase without spaces stands within the text, at most a few characters in the place of each `*`.
+fn has_gapped(text: &str, phrase: &str) -> bool {
+    let Some((before, after)) = phrase.split_once('*') else { return text.contains(phrase) };
+    let reach = GAP_UNSPACED + after.chars().count();
+    text.match_indices(before).any(|(at, _)| {
+        let rest = text.get(at + before.len()..).unwrap_or_default();
+        let end = rest.char_indices().nth(reach).map_or(rest.len(), |(end, _)| end);
+        has_gapped(rest.get(..end).unwrap_or_default(), after)
+    })
+}
+
 /// A word as it may have been meant: digits for letters (`st0p`), letters of other scripts that look the same, letters
 /// held down (`stooop`), a short code glued on (`stop36173`).
 fn mend(word: &str) -> String {
@@ -316,7 +331,8 @@ mod tests {
             for text in language.stop.iter().chain(&language.phrases).chain(&language.all) {
                 assert!(!fold(text).is_empty(), "{code}: {text}");
                 if text != "SEIS" {
-                    assert_eq!(meaning(&words, &text.replace('*', "one two")), Meaning::Stop, "{code}: {text}");
+                    let between = if super::has_unspaced(text) { "再给我" } else { "one two" };
+                    assert_eq!(meaning(&words, &text.replace('*', between)), Meaning::Stop, "{code}: {text}");
                 }
             }
             for (list, meant) in [
