@@ -180,7 +180,7 @@ pub async fn check(channel: Channel, template: &[u8], number: u64) {
     let mut message = template.to_vec();
     message[7..14].copy_from_slice(format!("{:07}", 2_000_000 + number % 1_000_000).as_bytes());
     let answer = ask(channel, "/ringfence.v1.CheckService/Check", message.into()).await;
-    if number % 64 == 0 {
+    if number.is_multiple_of(64) {
         let answer = v1::CheckResponse::decode(answer).unwrap();
         let decision = answer.decision.unwrap();
         assert_eq!(decision.verdict(), v1::Verdict::Allow);

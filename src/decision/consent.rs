@@ -32,11 +32,11 @@ pub(crate) fn any(
             continue;
         }
         let mut covers = lasts(scene, consent, at);
-        covers = covers.and(aged(scene, consent, needs, &play.zones, at));
+        covers = covers.and(aged(scene, consent, needs, play.zones, at));
         if promise == Promise::Kept
             && let Some(cap) = consent.frequency_cap
         {
-            covers = covers.and(promised(scene, consent, cap, &play.zones, at).not());
+            covers = covers.and(promised(scene, consent, cap, play.zones, at).not());
         }
         found = found.or(covers);
     }

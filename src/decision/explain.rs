@@ -58,14 +58,14 @@ fn detail(scene: &Scene<'_>, play: &InPlay<'_>) -> String {
             )
         }
         Body::Inconvenient => in_first(
-            &play.zones,
+            play.zones,
             |_| true,
             |zone| {
                 format!("It is {} in {}, a time the person called inconvenient.", clock(zone.civil(now)), zone.name())
             },
         ),
         Body::Holidays(calendar) => in_first(
-            &play.zones,
+            play.zones,
             |zone| calendar.contains(zone.civil(now).day),
             |zone| {
                 let civil = zone.civil(now);
@@ -166,7 +166,7 @@ pub(crate) fn warnings(scene: &Scene<'_>, play: &InPlay<'_>, warnings: &mut Vec<
     match (&rule.body, play.listing) {
         // Stale within three days: asked as it will be then.
         (Body::Registry { list, fresh, .. }, Some(Listing::Clear { as_of }))
-            if as_of < super::scene::oldest(fresh, &play.zones, scene.now.plus(Millis::days(3))) =>
+            if as_of < super::scene::oldest(fresh, play.zones, scene.now.plus(Millis::days(3))) =>
         {
             let message = format!("The copy of {list} this rests on, as of {as_of}, is stale within three days.");
             warn("registry_expiring", message);

@@ -123,7 +123,7 @@ fn exempts(
     }
     let mut lifts = Stretch::always(true);
     if exemption.tie.is_some() || exemption.related {
-        lifts = lifts.and(tied(scene, exemption, &play.zones, at));
+        lifts = lifts.and(tied(scene, exemption, play.zones, at));
     }
     if let Some(needs) = &exemption.consent {
         lifts = lifts.and(consent::any(scene, play, needs, technology, promise, at));

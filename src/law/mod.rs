@@ -18,7 +18,7 @@ mod words;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::civil::Date;
 use smallvec::SmallVec;
@@ -284,7 +284,8 @@ pub struct Law {
     chains_of_parts: HashMap<Jurisdiction, Chain, ByCode>,
     chain_of_nowhere: Chain,
     version: String,
-    words: words::Words,
+    /// Listed once something is to be understood: most sets never hear a text.
+    words: OnceLock<words::Words>,
 }
 
 /// The jurisdiction code of a policy about every place (ISO 3166 leaves ZZ to users).
@@ -307,6 +308,7 @@ impl Law {
             }
         }
         faults.extend(clashes(&packs));
+        faults.extend(words::file().err().cloned());
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -324,7 +326,6 @@ impl Law {
             }
         }
         let version = version_of(digest);
-        let words = words::Words::of(&packs)?;
         let mut law = Self {
             packs,
             by_jurisdiction,
@@ -333,7 +334,7 @@ impl Law {
             chains_of_parts: HashMap::default(),
             chain_of_nowhere: Chain::default(),
             version,
-            words,
+            words: OnceLock::new(),
         };
         law.work_out_chains();
         Ok(law)

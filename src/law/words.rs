@@ -9,6 +9,7 @@ mod fold;
 mod hear;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
@@ -72,14 +73,14 @@ pub struct StopTerms {
     pub everything_after: Set<Purpose>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub(super) struct File {
     any: Any,
     language: Vec<Language>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Any {
     stop: Vec<String>,
@@ -96,7 +97,7 @@ struct Any {
     _confidence: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Language {
     code: String,
@@ -184,14 +185,26 @@ fn fold_phrase(text: &str) -> Vec<String> {
     parts.collect::<Vec<_>>().join(&"*".to_owned())
 }
 
+/// The file of the languages, read once.
+///
+/// # Errors
+/// It does not read. It is compiled in, so no built program meets this.
+pub(super) fn file() -> Result<&'static File, &'static PackFault> {
+    static FILE: OnceLock<Result<File, PackFault>> = OnceLock::new();
+    let read = || {
+        toml::from_str(LANGUAGES.1).map_err(|error: toml::de::Error| {
+            let line =
+                error.span().map_or(1, |span| LANGUAGES.1.get(..span.start).unwrap_or("").lines().count().max(1));
+            PackFault { file: LANGUAGES.0.to_owned(), line, message: error.message().to_owned() }
+        })
+    };
+    FILE.get_or_init(read).as_ref()
+}
+
 impl Words {
     /// Everything that the packs and the languages list.
     pub(super) fn of(packs: &[Pack]) -> Result<Self, Vec<PackFault>> {
-        let file: File = toml::from_str(LANGUAGES.1).map_err(|error| {
-            let line =
-                error.span().map_or(1, |span| LANGUAGES.1.get(..span.start).unwrap_or("").lines().count().max(1));
-            vec![PackFault { file: LANGUAGES.0.to_owned(), line, message: error.message().to_owned() }]
-        })?;
+        let file = file().map_err(|fault| vec![fault.clone()])?.clone();
         let mut words = Self::default();
         let set = |list: &[String]| list.iter().map(|text| key(&fold::fold(text))).collect::<BTreeSet<_>>();
         let (at_home, after_stop, all) = (set(&file.any.at_home), set(&file.any.after_stop), set(&file.any.all));
@@ -348,12 +361,17 @@ fn has_unspaced(text: &str) -> bool {
 }
 
 impl Law {
+    /// What the packs and the languages list; the file of the languages was read with the packs.
+    fn words(&self) -> &Words {
+        self.words.get_or_init(|| Words::of(&self.packs).unwrap_or_default())
+    }
+
     /// Understands a text.
     #[must_use]
     pub fn hear(&self, text: &str, around: &Around<'_>) -> Heard {
         let chains: Vec<&Chain> = around.places.iter().map(|place| self.chain(*place)).collect();
         let is_law = |pack: u16| around.places.is_empty() || chains.iter().any(|chain| chain.packs.contains(&pack));
-        self.words.hear(text, around, &is_law)
+        self.words().hear(text, around, &is_law)
     }
 
     /// What the law of the places says of a stop.
@@ -380,7 +398,7 @@ impl Law {
     /// What may be answered to a stop or a request for help, naming the seller; `None` to anything else.
     #[must_use]
     pub fn wording(&self, heard: &Heard, seller: Option<&str>, places: &[Jurisdiction]) -> Option<String> {
-        let language = self.words.language(&heard.matched, places)?;
+        let language = self.words().language(&heard.matched, places)?;
         let wording = match heard.meaning {
             Meaning::Stop => &language.confirm,
             Meaning::Help => &language.explain,

@@ -203,8 +203,9 @@ impl Server {
             .spawn()
             .expect("redis-cli is missing; tests/run installs it");
         // One connection: WAIT is about the writes of its own.
-        client.stdin.take()?.write_all(b"SET warm 1\nDEL warm\nWAIT 9 500\n").ok()?;
+        let told = client.stdin.take().map(|mut stdin| stdin.write_all(b"SET warm 1\nDEL warm\nWAIT 9 500\n"));
         let said = client.wait_with_output().ok()?;
+        told?.ok()?;
         String::from_utf8_lossy(&said.stdout).lines().last()?.trim().parse().ok()
     }
 }
