@@ -3,7 +3,7 @@
 //! Promises: a record appears in the target by compare-and-set, with its audit entry, as every write does; one that was
 //! written in the target since is never overwritten; whatever was interrupted is taken up by copying again. A copied
 //! record carries a mark ([`store::CopyMark`]) by which later copies tell what either side wrote since. The contact's
-//! own key goes along, so that audit entries about it still open. Guarded by `tests/copy.rs`.
+//! own key goes along, so that audit entries about it still open. Guarded by `tests/cli/copy.rs`.
 //!
 //! A copy is no fence: what a server still writes to the source after the last pass stays there. So the last pass runs
 //! once nothing serves from the source any more.

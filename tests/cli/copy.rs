@@ -23,9 +23,9 @@ fn a_folder_moves_into_a_redis_and_its_log_goes_on_there() {
     let home = Home::new();
     fs::create_dir(home.path("ringfence-data")).unwrap();
     opt_out(&home, &[]);
-    home.run(&["control", "freeze", "--everything", "--why=drill"]);
+    home.run(&["control", "freeze", "--seller=acme", "--who=ann", "--why=drill"]).quietly(0);
     let copy = ["contact", "copy", "--from=ringfence-data", "--to", &url];
-    home.run(&copy).quietly(0).says(&["Complete"]);
+    home.run(&copy).quietly(0).says(&["2 records copied", "Complete"]);
     let json = home.run(&with(&copy, &["--json"])).quietly(0).json();
     assert_eq!(
         (&json["copied"], &json["complete"]),
@@ -40,7 +40,7 @@ fn a_folder_moves_into_a_redis_and_its_log_goes_on_there() {
 
     // The folder's own log goes on beside the Redis, and what is written there is never overwritten.
     let at = ["--store", url.as_str(), "--data", "ringfence-data"];
-    home.run(&with(&ALLOWED, &at)).quietly(1);
+    home.run(&with(&ALLOWED, &at)).quietly(1).says(&["OBJECTION", "ringfence.freeze", "by ann"]);
     opt_out(&home, &at);
     assert_eq!(opt_outs(&home, &at), 3);
 }
@@ -48,6 +48,7 @@ fn a_folder_moves_into_a_redis_and_its_log_goes_on_there() {
 #[test]
 fn what_was_written_in_the_target_stays() {
     let home = with_data();
+    opt_out(&home, &[]);
     let copy = ["contact", "copy", "--from=ringfence-data", "--to=other", "--json"];
     home.run(&copy).quietly(0);
     let there = ["--data=other"];
@@ -65,6 +66,7 @@ fn what_was_written_in_the_target_stays() {
 #[test]
 fn another_hash_key_makes_other_tags() {
     let home = with_data();
+    opt_out(&home, &[]);
     let copy = ["contact", "copy", "--from=ringfence-data", "--to=other", "--to-keys=new-keys"];
     let ran = home.run(&copy);
     assert!(ran.code == Some(0) && ran.err.contains("another hash key"), "{}{}", ran.out, ran.err);
