@@ -13,6 +13,8 @@
 mod check;
 #[path = "cli/control.rs"]
 mod control;
+#[path = "cli/copy.rs"]
+mod copy;
 #[path = "cli/data.rs"]
 mod data;
 #[path = "cli/help.rs"]

@@ -1,7 +1,7 @@
 //! The head of a log, kept in the store, so that a log that was cut is found out.
 
 use super::Head;
-use crate::store::{Store, StoreError, WriterId};
+use crate::store::{MetaSwapped, Store, StoreError, Version, WriterId};
 use crate::time::Instant;
 
 const PREFIX: &str = "audit/anchor/";
@@ -58,4 +58,28 @@ pub async fn anchors(store: &dyn Store) -> Result<Vec<Anchor>, StoreError> {
     let listed = store.meta_list(PREFIX).await?;
     let damaged = |name: &str| StoreError::Corrupt { path: name.into(), why: "no anchor of an audit log".into() };
     listed.iter().map(|(name, value)| Anchor::decode(&value.bytes).ok_or_else(|| damaged(name))).collect()
+}
+
+/// Writes the anchors of one store into another, but for those that are further there: so that a log whose instance
+/// moves to that store goes on beside it.
+///
+/// # Errors
+/// As [`anchors`].
+pub async fn carry_anchors(from: &dyn Store, to: &dyn Store) -> Result<(), StoreError> {
+    for anchor in anchors(from).await? {
+        let name = Anchor::name(anchor.writer);
+        let mut there = to.meta_get(&name).await?;
+        loop {
+            let further = there.as_ref().and_then(|there| Anchor::decode(&there.bytes));
+            if further.is_some_and(|there| there.head.seq >= anchor.head.seq) {
+                break;
+            }
+            let expected = there.map_or(Version::ABSENT, |there| there.version);
+            match to.meta_swap(&name, expected, anchor.encode()).await? {
+                MetaSwapped::Won(_) => break,
+                MetaSwapped::Lost(other) => there = other,
+            }
+        }
+    }
+    Ok(())
 }

@@ -21,7 +21,7 @@ mod segment;
 mod verify;
 mod writer;
 
-pub use anchor::{Anchor, anchors};
+pub use anchor::{Anchor, anchors, carry_anchors};
 pub use entry::{BodyKey, DecisionId, Encoded, Entry};
 pub use index::Found;
 pub use log::{Log, Receipt, Recovered, SegmentFile, Settings};

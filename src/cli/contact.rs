@@ -1,5 +1,7 @@
 //! `ringfence contact`: what is stored about a number, and opting it out.
 
+mod copy;
+
 use std::fmt::Write as _;
 
 use super::output::{say, say_json};
@@ -21,6 +23,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Record that a person wants no more contacts, or none of a kind
     OptOut(Box<OptOutArgs>),
+    /// Copy every record into another store
+    Copy(copy::CopyArgs),
 }
 
 /// Whose contact.
@@ -95,6 +99,7 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
     match command {
         Command::Show(args) => show(args.whose, global).await,
         Command::OptOut(args) => opt_out(*args, global).await,
+        Command::Copy(args) => copy::run(args, global).await,
     }
 }
 

@@ -153,13 +153,15 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
     Ok(Opened { engine, registries, metrics, log, reconciler, reconciled })
 }
 
-struct Kept {
-    store: Arc<dyn Store>,
-    keys: Keys,
-    audit: Option<audit::Opened>,
+/// A store with what belongs to it, without lists or rules.
+pub(super) struct Kept {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) keys: Keys,
+    pub(super) audit: Option<audit::Opened>,
 }
 
-async fn keep(settings: &OpenSettings) -> Result<Kept, OpenError> {
+/// Opens store, keys and log alone.
+pub(super) async fn keep(settings: &OpenSettings) -> Result<Kept, OpenError> {
     let Some(data) = &settings.data else {
         return Ok(Kept { store: Arc::new(MemoryStore::new()), keys: Keys::ephemeral()?, audit: None });
     };

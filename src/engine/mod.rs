@@ -12,6 +12,7 @@ pub mod cases;
 mod check;
 mod consent;
 mod control;
+pub mod copy;
 mod failure;
 mod inbound;
 mod law;

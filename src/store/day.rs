@@ -10,6 +10,9 @@ const MILLIS_PER_DAY: i64 = 86_400_000;
 /// Days whose keys stay in memory: today's is all that traffic needs; a look back reads the store again.
 const REMEMBERED: usize = 8;
 
+/// What the names of the keys begin with.
+const PREFIX: &str = "audit/day/";
+
 /// Why there is no key of a day.
 #[derive(Debug, thiserror::Error)]
 pub enum DayKeyError {
@@ -77,6 +80,30 @@ impl DayKeys {
         }
     }
 
+    /// Copies the keys of all days from one store into another, sealed anew under its keys: how many were written, and
+    /// how many days have another key there, or none any more on one side. Those are left as they are.
+    ///
+    /// # Errors
+    /// A store cannot be asked, or a value does not open.
+    pub async fn copy(from: (&dyn Store, &Keys), to: (&dyn Store, &Keys)) -> Result<(u64, u64), DayKeyError> {
+        let (mut copied, mut parted) = (0, 0);
+        for (name, value) in from.0.meta_list(PREFIX).await? {
+            let context = name.as_bytes();
+            // Destroyed: that goes along.
+            let key = (!value.bytes.is_empty()).then(|| from.1.unwrap(context, &value.bytes)).transpose()?;
+            let sealed = key.as_ref().map(|key| to.1.wrap(context, key)).transpose()?.unwrap_or_default();
+            match to.0.meta_swap(&name, Version::ABSENT, sealed).await? {
+                MetaSwapped::Won(_) => copied += 1,
+                MetaSwapped::Lost(there) => {
+                    let there = there.map(|there| there.bytes).unwrap_or_default();
+                    let there = (!there.is_empty()).then(|| to.1.unwrap(context, &there)).transpose()?;
+                    parted += u64::from(key.as_ref().map(DataKey::raw) != there.as_ref().map(DataKey::raw));
+                }
+            }
+        }
+        Ok((copied, parted))
+    }
+
     fn remember(&self, day: i32, key: DataKey) -> Arc<DataKey> {
         let key = Arc::new(key);
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,5 +116,5 @@ impl DayKeys {
 }
 
 fn name(day: i32) -> String {
-    format!("audit/day/{day}")
+    format!("{PREFIX}{day}")
 }

@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 27] = [
+const COMMANDS: [&[&str]; 28] = [
     &[],
     &["serve"],
     &["check"],
@@ -21,6 +21,7 @@ const COMMANDS: [&[&str]; 27] = [
     &["contact"],
     &["contact", "show"],
     &["contact", "opt-out"],
+    &["contact", "copy"],
     &["control"],
     &["control", "freeze"],
     &["control", "unfreeze"],

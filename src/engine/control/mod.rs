@@ -10,7 +10,7 @@ pub(super) mod wire;
 use prost::Message;
 
 pub use standing::Feed;
-pub(super) use standing::{Recorded, Standing};
+pub(super) use standing::{FORMAT, Recorded, Standing};
 
 use super::answer::stamp;
 use super::audited::Kind;

@@ -16,7 +16,7 @@ use crate::proto::store::ControlRecord;
 use crate::store::{Beside, Key, StoreError, Version, Versioned};
 
 /// The newest form of [`ControlRecord`].
-pub(super) const FORMAT: u32 = 1;
+pub(in crate::engine) const FORMAT: u32 = 1;
 
 /// The recorded switches of one version of the record.
 #[derive(Debug, Default)]
