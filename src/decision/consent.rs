@@ -113,7 +113,9 @@ fn aged(scene: &Scene<'_>, consent: &Consent, needs: &Needs, zones: &Zones, at: 
     let mut good = Stretch::always(true);
     let Some(given) = consent.given_at else { return Stretch::always(false) };
     for zone in zones {
-        if let Some(span) = needs.max_age {
+        if let Some(span) = needs.max_age
+            && !(needs.unless_dated && consent.expires_at.is_some())
+        {
             good = good.and(Stretch::before(span_end(*zone, given, span), at));
         }
         if let Some(span) = needs.max_unused {

@@ -413,6 +413,7 @@ fn needs(head: &Head, text: &NeedsText) -> Compiled<Needs> {
         third_party_flagged: text.third_party_flagged,
         current_policy: text.current_policy,
         max_age: text.max_age.as_deref().map(span).transpose()?,
+        unless_dated: text.unless_dated,
         max_unused: text.max_unused.as_deref().map(span).transpose()?,
         given_from: text.given_from.as_ref().map(date).transpose()?.map(|date| head.zone.day_start(day_of(date))),
         after_listing: text.after_listing,

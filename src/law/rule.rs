@@ -173,6 +173,8 @@ pub struct Needs {
     pub current_policy: bool,
     /// Ends at the start of the local day this long after the local day it was given on.
     pub max_age: Option<Span>,
+    /// That end is only of a consent that names none of its own.
+    pub unless_dated: bool,
     /// Ends at the start of the local day this long after the local day it was given, or last used, on.
     pub max_unused: Option<Span>,
     /// Given at or after this instant.

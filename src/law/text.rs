@@ -224,6 +224,8 @@ pub(super) struct NeedsText {
     #[serde(default)]
     pub current_policy: bool,
     pub max_age: Option<String>,
+    #[serde(default)]
+    pub unless_dated: bool,
     pub max_unused: Option<String>,
     /// First local day on which it may have been given.
     pub given_from: Option<Datetime>,

@@ -73,8 +73,26 @@ impl Number {
             Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 Self::international(digits)
             }
-            _ => Self::written(text, region),
+            _ => Self::written(text, region)?.settled(),
         }
+    }
+
+    /// What its own E.164 text reads as: a national prefix may be left where more than one was written, and one person
+    /// must not have two numbers.
+    fn settled(self) -> Result<Self, NumberError> {
+        /// More prefixes than anybody writes.
+        const READINGS: usize = 4;
+        let mut number = self;
+        for _ in 0..READINGS {
+            let (digits, len) = number.digits();
+            let text = digits.get(..len).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default();
+            let again = Self::international(text)?;
+            if again == number {
+                return Ok(number);
+            }
+            number = again;
+        }
+        Err(NumberError::NotANumber)
     }
 
     /// The whole number in E.164. Not for logs, errors or labels.

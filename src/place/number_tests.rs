@@ -169,3 +169,11 @@ fn no_error_carries_digits() {
         assert!(!format!("{error} {error:?}").chars().any(|c| c.is_ascii_digit()), "{error}");
     }
 }
+
+#[test]
+fn a_number_written_with_prefix_upon_prefix_is_one_number() {
+    for text in ["00０00000０x", "000000013800138000", "0 0 0138 0013 8000"] {
+        let Ok(first) = national(text, "CN") else { continue };
+        assert_eq!(parse(&first), Ok(first.clone()), "{text}");
+    }
+}

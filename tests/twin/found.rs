@@ -91,7 +91,8 @@ fn a_conversation_of_later_does_not_hide_an_earlier_one() {
 fn a_use_of_later_keeps_no_consent_fresh() {
     let mut asked = call("+491713920012", Purpose::Marketing, "2026-11-16T09:00:00Z");
     let last_used_at = Some(at("2026-11-20T09:00:00Z"));
-    asked.asserted.consents = vec![Consent { last_used_at, ..express("2020-01-10T09:00:00Z") }];
+    let evidence_ref = Some("form-7".into());
+    asked.asserted.consents = vec![Consent { last_used_at, evidence_ref, ..express("2020-01-10T09:00:00Z") }];
     denies(&asked, "de.voice.opt_in");
     asked.now = asked.now.plus(Millis::days(5));
     assert!(decide(&asked.question()).allows());

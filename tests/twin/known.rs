@@ -51,7 +51,7 @@ impl<'a> Twin<'a> {
             && (!needs.evidence || c.evidence_ref.is_some())
             && !(needs.third_party_flagged && third_party && !c.flags.contains(Flag::ThirdParty))
             && !(needs.current_policy && self.policies().into_iter().any(|policy| outdated(c, given, policy, t)))
-            && !needs.max_age.is_some_and(|span| ends(given, span))
+            && (needs.unless_dated && c.expires_at.is_some() || !needs.max_age.is_some_and(|span| ends(given, span)))
             && !needs.max_unused.is_some_and(|span| ends(used, span))
             && needs.given_from.is_none_or(|from| given >= from)
             && (!needs.after_listing

@@ -334,6 +334,7 @@ fn needs(r: &mut Random, listing: bool, reassignment: bool) -> String {
     let (age, unused, from) = (r.pick(SPANS), r.pick(SPANS), date(r));
     flag(r, 20, format!("max_age = \"{age}\""));
     flag(r, 20, format!("max_unused = \"{unused}\""));
+    flag(r, 20, "unless_dated = true".to_owned());
     flag(r, 10, format!("given_from = {from}"));
     flag(r, 10, "slot = true".to_owned());
     flag(r, if listing { 40 } else { 0 }, "after_listing = true".to_owned());

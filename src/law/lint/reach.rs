@@ -178,7 +178,7 @@ fn is_as_strong(given: &Needs, needed: &Needs) -> bool {
         && flag(given.after_listing, needed.after_listing)
         && flag(given.after_reassignment, needed.after_reassignment)
         && flag(given.slot, needed.slot)
-        && (needed.max_age.is_none() || given.max_age == needed.max_age)
+        && (needed.max_age.is_none() || (given.max_age, given.unless_dated) == (needed.max_age, needed.unless_dated))
         && (needed.max_unused.is_none() || given.max_unused == needed.max_unused)
         && (needed.given_from.is_none() || given.given_from >= needed.given_from)
 }
