@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use ringfence::access::Role;
 use ringfence::engine::{Engine, Parts};
+use ringfence::proto::v1;
 use ringfence::registry::Registries;
 use ringfence::store::redis::{RedisStore, Settings};
 use ringfence::store::{Keys, Store};
@@ -184,6 +185,39 @@ async fn a_retry_that_finds_its_opt_out_there_still_waits_for_the_replica() {
     replica.thaw();
     until("the replica acknowledges", || {
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(ask(1, 1))).is_ok()
+    });
+}
+
+/// The same of a freeze: one that was told of must not be forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_finds_its_freeze_there_still_waits_for_the_replica() {
+    let primary = Server::start(&[]);
+    let replica = primary.replica();
+    let engines = instances(&primary.url()).await;
+    let (clock, control) = (support::clock(support::DAY), support::permit(Role::Control));
+    let ask = async |engine: usize, id: &str| {
+        let target = v1::FreezeTarget { target: Some(v1::freeze_target::Target::Everything(true)) };
+        let request = v1::FreezeRequest {
+            request_id: id.to_owned(),
+            target: Some(target),
+            who: "ann".to_owned(),
+            why: "Wrong prices.".to_owned(),
+            until: None,
+        };
+        engines[engine].freeze(&control, request, clock).await
+    };
+    // The first write of an instance also makes its shard known, before anything else.
+    for engine in 0..3 {
+        ask(engine, &format!("first {engine}")).await.unwrap();
+    }
+    replica.freeze();
+    for engine in [0, 0, 1] {
+        let error = ask(engine, "the same id").await.unwrap_err();
+        assert!(error.to_string().contains("0 of the 1 replicas"), "{error}");
+    }
+    replica.thaw();
+    until("the replica acknowledges", || {
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(ask(1, "the same id"))).is_ok()
     });
 }
 

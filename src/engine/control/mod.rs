@@ -297,6 +297,8 @@ impl Engine {
                 ),
             };
             if let Some(receipt) = record::done_before(&record, id)? {
+                // Whoever wrote it may never have been told that it is safe.
+                self.store.confirm(key.shard()).await?;
                 return Ok((record, receipt));
             }
             let now = record::recording(&record, clock.now);
