@@ -71,10 +71,10 @@ fn is_fit(
         && (!needs.slot || consent.preferred_slot.is_some())
 }
 
-/// Whether it was bought or handed on: such a consent covers only whom it names (47 CFR 64.1200(f)(9): the agreement
+/// Whether it was bought or handed on, or comes from where nobody can tell: such a consent covers only whom it names (47 CFR 64.1200(f)(9): the agreement
 /// names the seller; GDPR art. 4(11): specific).
 fn handed_on(consent: &Consent) -> bool {
-    consent.obtained_from.as_deref() == Some("third_party")
+    consent.obtained_from.as_deref().is_some_and(|from| !matches!(from, "person" | "directory"))
 }
 
 /// Whether a consent is one at all and its scope holds this attempt.

@@ -164,8 +164,8 @@ impl Asked<'_> {
         Before { received_at, places: places.unwrap_or_default(), last, facts }
     }
 
-    /// What a stop closes: the purpose of the last text, and marketing, of its seller; everything of that seller where that is unknown,
-    /// where the words say so, or where the law of the place says so of such a text.
+    /// What a stop closes: the purpose of the last text, and marketing, of its seller; everything of that seller where that
+    /// is unknown, where the words say so, or where the law of the place says so of such a text.
     fn scope(&self, before: &Before, heard: &Heard, at: Instant) -> v1::OptOutScope {
         let terms = self.law.stop_terms(&around(before, at));
         let told = Seller::new(&self.request.seller);

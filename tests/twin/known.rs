@@ -65,7 +65,7 @@ impl<'a> Twin<'a> {
     pub fn covers(&self, c: &Consent, withdrawn: &[Instant], v: Variant, t: Instant) -> bool {
         let attempt = self.q.attempt;
         // What somebody else passed on is for those it names.
-        let passed_on = c.obtained_from.as_deref().is_some_and(|from| from == "third_party");
+        let passed_on = c.obtained_from.as_deref().is_some_and(|from| from != "person" && from != "directory");
         let any_seller_or_ours = c.sellers.contains(&attempt.seller) || c.sellers.is_empty() && !passed_on;
         c.grade.is_some()
             && c.given_at.is_some_and(|given| given <= t)
