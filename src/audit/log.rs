@@ -3,19 +3,23 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant as Monotonic};
 
 use tokio::sync::oneshot;
 
+use super::archive::Archive;
+use super::counts::Counts;
 use super::entry::Ids;
 use super::flights::{Claim, Flight, Flights};
 use super::frame::{HEADER_LEN, MAX_CONTENT};
 use super::index::{self, Index};
+use super::lookup::{self, Select, Selected};
+use super::segment::{Forms, Listing};
 use super::writer::{Job, Open, Writer};
 use super::{Anchor, DecisionId, Encoded, Found, Head, LogError, segment};
-use crate::store::queue::Queue;
+use crate::store::queue::{Queue, Room};
 use crate::store::{Digest, EventId, Held, WriterId, make_folder};
 use crate::time::Instant;
 
@@ -24,9 +28,16 @@ use crate::time::Instant;
 pub struct Settings {
     /// A segment that has grown to this many bytes is closed and a new one begun.
     pub segment_bytes: u64,
+    /// A segment that has entries is closed after this long too.
+    pub segment_age: Duration,
     /// How long entries that nobody waits for may stay in memory.
     pub linger: Duration,
-    /// How many entries may wait in memory before callers wait for room.
+    /// Once entries wait for the disk longer than this, everybody waits until theirs is safe: what was answered before
+    /// its entry was safe is never older.
+    pub patience: Duration,
+    /// Once they wait longer than this, nobody waits: the log is not ready, and says so at once.
+    pub limit: Duration,
+    /// How many entries may wait in memory before callers wait for room. An entry of more than 16 KiB counts as several.
     pub room: usize,
     /// Which kinds of entries come from a swap, so that the store has an event for each. A log that is opened beside
     /// a store which lacks one is refused ([`super::open`]).
@@ -35,9 +46,20 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, linger: Duration::from_millis(250), room: 8_192, swapped: |_| false }
+        Self {
+            segment_bytes: 64 << 20,
+            segment_age: Duration::from_secs(86_400),
+            linger: Duration::from_millis(250),
+            patience: Duration::from_millis(500),
+            limit: Duration::from_secs(5),
+            room: 8_192,
+            swapped: |_| false,
+        }
     }
 }
+
+/// Bytes of an entry for each place that it takes in the queue.
+const PLACE_BYTES: usize = 16 << 10;
 
 /// Proof that an entry is safe: on disk, and part of the chain. Only the log makes one.
 #[derive(PartialEq, Eq, Debug)]
@@ -108,11 +130,20 @@ pub(super) struct Shared {
     pub(super) flights: Flights,
     /// Why the last write failed, until one succeeds.
     pub(super) failing: Mutex<Option<LogError>>,
+    /// When the oldest entry came that the writer has in hand and that is not safe.
+    pub(super) in_hand: Mutex<Option<Monotonic>>,
+    pub(super) counts: Arc<Counts>,
 }
 
 impl Shared {
     fn failing(&self) -> Option<LogError> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// For how long entries have been waiting for the disk.
+    fn lag(&self) -> Duration {
+        let since = *self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed()).unwrap_or_default()
     }
 
     fn closed(&self) -> LogError {
@@ -127,6 +158,8 @@ pub struct Log {
     recovered: Option<Recovered>,
     /// Digests of the swapped entries that stood behind the anchor when the log was opened.
     unanchored: Vec<Digest>,
+    settings: Settings,
+    archive: OnceLock<Arc<Archive>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     _held: Held,
 }
@@ -159,7 +192,7 @@ impl Log {
     ) -> Result<Self, LogError> {
         make_folder(folder)?;
         let held = Held::take(folder)?;
-        let index = Index::default();
+        let index = Index::new(folder);
         let End { open, head, recovered, unanchored } = find_end(folder, anchors, &index, &opener)?;
         let swapped = unanchored.into_iter().filter(|(kind, _)| (settings.swapped)(*kind));
         let unanchored = swapped.map(|(_, digest)| digest).collect();
@@ -171,6 +204,8 @@ impl Log {
             index,
             flights: Flights::default(),
             failing: Mutex::new(None),
+            in_hand: Mutex::new(None),
+            counts: Arc::default(),
         });
         let writer = Writer { shared: Arc::clone(&shared), settings, opener, open, head, stale: false };
         let thread = std::thread::Builder::new()
@@ -178,7 +213,8 @@ impl Log {
             .spawn(move || writer.run())
             .map_err(|error| LogError::from_io(folder, "starting the writer", &error))?;
         let ids = Ids::new(id, u64::from_le_bytes(random(folder)?));
-        Ok(Self { shared, ids, recovered, unanchored, writer: Mutex::new(Some(thread)), _held: held })
+        let writer = Mutex::new(Some(thread));
+        Ok(Self { shared, ids, recovered, unanchored, settings, archive: OnceLock::new(), writer, _held: held })
     }
 
     /// Names this log.
@@ -240,9 +276,9 @@ impl Log {
 
     async fn append_flight(&self, entry: Encoded, flight: Option<Flight<'_>>) -> Result<Receipt, LogError> {
         let (reply, answer) = oneshot::channel();
-        let room = self.shared.queue.room().await.map_err(|_| self.shared.closed())?;
+        let room = self.room(&entry).await?;
         let event = flight.map(Flight::hand_over);
-        let job = Job::Append { entry, event, reply: Some(reply) };
+        let job = Job::Append { entry, event, reply: Some(reply), since: Monotonic::now() };
         if self.shared.queue.put(job, room, true).is_err() {
             event.into_iter().for_each(|event| self.shared.flights.failed(event));
             return Err(self.shared.closed());
@@ -250,15 +286,30 @@ impl Log {
         answer.await.unwrap_or_else(|_| Err(self.shared.closed())).map(Receipt)
     }
 
-    /// Appends an entry that nobody waits for: safe within a second. Waits only for room.
+    /// Appends an entry that nobody waits for: safe within a second. Waits only for room; but while the disk does not keep
+    /// up, until the entry is safe. Once taken it is never dropped.
     ///
     /// # Errors
-    /// When the log is failing: the entry was not taken.
+    /// When the log is failing, or has not kept up for too long: the entry was not taken.
     pub async fn append_soon(&self, entry: Encoded) -> Result<(), LogError> {
         self.check(&entry)?;
-        let room = self.shared.queue.room().await.map_err(|_| self.shared.closed())?;
-        let job = Job::Append { entry, event: None, reply: None };
-        self.shared.queue.put(job, room, false).map_err(|_| self.shared.closed())
+        let patient = |log: &Self| log.shared.lag() <= log.settings.patience;
+        if patient(self) {
+            let room = self.room(&entry).await?;
+            // Room may have been long in coming.
+            if patient(self) {
+                let job = Job::Append { entry, event: None, reply: None, since: Monotonic::now() };
+                return self.shared.queue.put(job, room, false).map_err(|_| self.shared.closed());
+            }
+        }
+        self.shared.counts.waited();
+        let _ = self.append_flight(entry, None).await?;
+        Ok(())
+    }
+
+    async fn room(&self, entry: &Encoded) -> Result<Room, LogError> {
+        let places = 1 + entry.content().len() / PLACE_BYTES;
+        self.shared.queue.room_for(places).await.map_err(|_| self.shared.closed())
     }
 
     fn check(&self, entry: &Encoded) -> Result<(), LogError> {
@@ -266,7 +317,7 @@ impl Log {
         if size > MAX_CONTENT {
             return Err(LogError::TooLarge { size, limit: MAX_CONTENT });
         }
-        self.shared.failing().map_or(Ok(()), Err)
+        self.ready().inspect_err(|_| self.shared.counts.refused())
     }
 
     /// Returns once everything that was appended before is safe.
@@ -323,9 +374,61 @@ impl Log {
     /// Whether entries can be expected to get in now; if not, why. Ask before a swap whose entry must follow.
     ///
     /// # Errors
-    /// Why the last write failed, until one succeeds.
+    /// Why the last write failed, until one succeeds; that the disk has not kept up for too long; that the log is closed.
     pub fn ready(&self) -> Result<(), LogError> {
-        self.shared.failing().map_or(Ok(()), Err)
+        if let Some(error) = self.shared.failing() {
+            return Err(error);
+        }
+        if self.shared.queue.is_closed() {
+            return Err(self.shared.closed());
+        }
+        let lag = self.shared.lag();
+        if lag > self.settings.limit {
+            return Err(LogError::Unavailable {
+                place: self.shared.folder.display().to_string(),
+                doing: "writing the audit log",
+                why: format!("entries have been waiting for the disk for {} s", lag.as_secs()),
+            });
+        }
+        Ok(())
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.shared.counts
+    }
+
+    /// Entries in memory that are not safe yet, about: large ones count as several.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.shared.queue.taken()
+    }
+
+    /// The entries wanted, in order, a page at a time.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or an entry of it was altered.
+    pub async fn select(&self, select: Select) -> Result<Selected, LogError> {
+        // A reader may come for a decision that was answered a moment ago.
+        let _ = self.sync().await?;
+        self.reading(move |index| lookup::select(index, &select)).await
+    }
+
+    /// Has closed segments read from this archive where they are not here any more.
+    pub(super) fn set_archive(&self, archive: Archive) {
+        let archive = Arc::new(archive);
+        self.shared.index.set_archive(Arc::clone(&archive));
+        // Set once, where a log is opened.
+        let _ = self.archive.set(archive);
+    }
+
+    pub(super) fn archive(&self) -> Option<Arc<Archive>> {
+        self.archive.get().cloned()
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.shared.index
     }
 
     /// Writes what is queued and closes the files. Everything asked later is answered with [`LogError::Closed`].
@@ -367,21 +470,24 @@ fn find_end(folder: &Path, anchors: &[Anchor], index: &Index, opener: &SegmentOp
     if let Some(stranger) = listing.strangers.first() {
         return Err(LogError::Foreign { path: stranger.clone(), why: "no segment of an audit log".into() });
     }
-    let mut recovered = drop_unborn(folder, &mut listing.numbers)?;
-    for (number, expected) in listing.numbers.iter().zip(1..) {
+    let mut recovered = drop_unborn(folder, &mut listing)?;
+    for (number, expected) in listing.segments.keys().zip(1..) {
         if *number != expected {
-            let path = segment::path(folder, expected);
-            return Err(LogError::Missing { path, why: "a segment of the audit log; restore it from a backup".into() });
+            return Err(missing(segment::path(folder, expected)));
         }
     }
-    let Some(newest) = listing.numbers.last().copied() else {
+    let Some((newest, forms)) = listing.segments.iter().next_back().map(|(number, forms)| (*number, *forms)) else {
         let writer = WriterId(u32::from_le_bytes(random(folder)?));
         let open = Open::first(folder, writer, index, opener)?;
         return Ok(End { open, head: Head::default(), recovered, unanchored: Vec::new() });
     };
-    for number in 1..newest {
-        let after = segment::read_header(&segment::path(folder, number + 1))?;
-        index.push_closed(segment::path(folder, number), after.ids_before);
+    if forms.packed || forms.away {
+        // A segment is compressed only once the next one is there.
+        return Err(missing(segment::path(folder, newest + 1)));
+    }
+    for (number, forms) in listing.segments.range(..newest) {
+        let (first_seq, span) = closed(folder, *number, *forms, listing.segments.get(&(number + 1)))?;
+        index.push_closed(*number, first_seq, span);
     }
     let path = segment::path(folder, newest);
     let io = |error: io::Error| LogError::from_io(&path, "opening the audit log", &error);
@@ -393,22 +499,47 @@ fn find_end(folder: &Path, anchors: &[Anchor], index: &Index, opener: &SegmentOp
         recovered = Some(torn);
     }
     let span = index::span(&tail.blocks);
-    index.push_open(path, tail.blocks);
+    index.push_open(newest, tail.header.first_seq, tail.blocks);
     let open = Open { file, header: tail.header, offset: tail.offset, link: tail.link, span };
     Ok(End { open, head: tail.head, recovered, unanchored: tail.unanchored })
 }
 
+fn missing(path: PathBuf) -> LogError {
+    let why = "a segment of the audit log; restore it from a backup, or its compressed copy from the archive".into();
+    LogError::Missing { path, why }
+}
+
+/// The first entry of a closed segment, and the earliest and latest id in it.
+fn closed(folder: &Path, number: u64, forms: Forms, next: Option<&Forms>) -> Result<(u64, (u64, u64)), LogError> {
+    if !forms.plain {
+        let path = if forms.packed { segment::packed_path } else { segment::away_path };
+        let footer = segment::read_footer(&path(folder, number))?;
+        return Ok((footer.header.first_seq, footer.span));
+    }
+    let first_seq = segment::read_header(&segment::path(folder, number))?.first_seq;
+    // The next one's header says it.
+    let after = match next {
+        Some(next) if next.plain => segment::read_header(&segment::path(folder, number + 1))?,
+        Some(next) if next.packed => segment::read_footer(&segment::packed_path(folder, number + 1))?.header,
+        _ => segment::read_footer(&segment::away_path(folder, number + 1))?.header,
+    };
+    Ok((first_seq, after.ids_before))
+}
+
 /// Removes the newest segment if a crash came before its header was whole: no entry can have been in it.
-fn drop_unborn(folder: &Path, numbers: &mut Vec<u64>) -> Result<Option<Recovered>, LogError> {
-    let Some(newest) = numbers.last() else { return Ok(None) };
-    let path = segment::path(folder, *newest);
+fn drop_unborn(folder: &Path, listing: &mut Listing) -> Result<Option<Recovered>, LogError> {
+    let Some((newest, Forms { plain: true, packed: false, away: false })) = listing.segments.iter().next_back() else {
+        return Ok(None);
+    };
+    let newest = *newest;
+    let path = segment::path(folder, newest);
     let io = |error: io::Error| LogError::from_io(&path, "opening the audit log", &error);
     let bytes = path.metadata().map_err(io)?.len();
     if bytes > HEADER_LEN as u64 || segment::read_header(&path).is_ok() {
         return Ok(None);
     }
     std::fs::remove_file(&path).map_err(io)?;
-    numbers.pop();
+    listing.segments.remove(&newest);
     let segment = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     tracing::warn!(segment, "removed a segment that a crash left without its header");
     Ok(Some(Recovered { segment, offset: 0, bytes }))

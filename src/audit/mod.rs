@@ -11,22 +11,28 @@
 //! ([`Anchor`], once a second) and every event the digest of its entry, so such a log must also match the store.
 
 mod anchor;
+mod archive;
+mod counts;
 mod entry;
 mod flights;
 mod frame;
 mod index;
 mod log;
+mod lookup;
 mod reconcile;
 mod segment;
 mod verify;
 mod writer;
 
 pub use anchor::{Anchor, anchors, carry_anchors};
+pub use archive::{Archive, ArchiveAt, ArchiveSettings, Credentials, Keep, Keeper, Step};
+pub use counts::{Counted, Counts};
 pub use entry::{BodyKey, DecisionId, Encoded, Entry};
 pub use index::Found;
 pub use log::{Log, Receipt, Recovered, SegmentFile, Settings};
-pub use reconcile::{Opened, Reconciled, Reconciler, open};
-pub use verify::{Bad, Expect, Fault, Report, verify};
+pub use lookup::{Order, Select, Selected};
+pub use reconcile::{Opened, Reconciled, Reconciler, open, open_with};
+pub use verify::{Bad, Expect, Fault, Report, verify, verify_with, writer_of};
 
 /// What goes wrong with a log is what goes wrong with a store: disks.
 pub use crate::store::StoreError as LogError;

@@ -2,9 +2,11 @@
 //! bad entry?
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::archive::{Archive, Footer, unpack};
 use super::frame::{self, BadHeader, Frame, HEADER_LEN, Header, NoFrame};
+use super::segment::{Forms, Listing};
 use super::{Anchor, Entry, Head, LogError, segment};
 use crate::store::{Digest, Held, WriterId};
 
@@ -62,6 +64,16 @@ pub enum Fault {
     /// It is whole and in place, but not the one that the store remembers.
     #[error("the log was rewritten: this is not the entry that the store remembers")]
     NotTheAnchored,
+    /// A compressed segment is not as it was made. What can be read of it was walked; its bytes count from the start of
+    /// the compressed file.
+    #[error("the compressed segment was altered: {0}")]
+    Packing(&'static str),
+    /// A segment was moved to the archive, and is not there.
+    #[error("the segment was moved to the archive and is not there")]
+    NotArchived,
+    /// The archive holds something else than the segment here.
+    #[error("the copy in the archive is not that of the segment here")]
+    ArchivedOther,
     /// Its hash is right, but its content does not read as an entry.
     #[error("the content does not read as an entry")]
     Unreadable,
@@ -99,6 +111,13 @@ pub struct Report {
     pub writer: Option<WriterId>,
     /// Segments walked.
     pub segments: u64,
+    /// Of those, compressed ones.
+    pub packed: u64,
+    /// Segments whose copy in the archive was read: walked where there is none here, else compared with it.
+    pub archived: u64,
+    /// Segments that are in the archive alone and were not read, so that nothing is known of their entries but how many
+    /// there should be. The links on both sides were walked.
+    pub unread: u64,
     /// The newest entry that is whole, as all before it are.
     pub head: Head,
     /// The first bad place, if there is one. What is behind it was not looked at.
@@ -120,11 +139,19 @@ impl Report {
     }
 }
 
-/// Walks the log in this folder.
+/// Walks the log in this folder. Segments that are in the archive alone are not read.
 ///
 /// # Errors
 /// When the folder or a file cannot be read. A bad log is no error but a [`Report`].
 pub fn verify(folder: &Path, expect: &Expect) -> Result<Report, LogError> {
+    verify_with(folder, expect, None)
+}
+
+/// Walks the log in this folder and its copies in this archive. Waits for the archive: for threads that may.
+///
+/// # Errors
+/// As [`verify`]; and when the archive cannot be reached.
+pub fn verify_with(folder: &Path, expect: &Expect, archive: Option<&Archive>) -> Result<Report, LogError> {
     let listing = segment::list(folder)?;
     let mut walk = Walk {
         report: Report::default(),
@@ -135,7 +162,7 @@ pub fn verify(folder: &Path, expect: &Expect) -> Result<Report, LogError> {
     };
     let outcome = match listing.strangers.first() {
         Some(stranger) => Err(bad(stranger, 0, 1, Fault::Foreign).into()),
-        None => walk_all(&mut walk, folder, &listing.numbers, expect),
+        None => walk_all(&mut walk, folder, &listing, expect, archive),
     };
     match outcome {
         Err(Stop::Bad(bad)) => walk.report.bad = Some(bad),
@@ -152,8 +179,25 @@ pub fn verify(folder: &Path, expect: &Expect) -> Result<Report, LogError> {
         let fault = Fault::Cut { anchored: anchor.head.seq };
         report.bad = Some(Bad { segment: name(&segment::path(folder, 1)), offset: 0, seq: 1, fault });
     }
-    report.missing = expect.digests.iter().copied().filter(|digest| walk.expected.contains(digest)).collect();
+    // What was not read may hold any of them.
+    if report.unread == 0 {
+        report.missing = expect.digests.iter().copied().filter(|digest| walk.expected.contains(digest)).collect();
+    }
     Ok(report)
+}
+
+/// Whose log is in this folder; `None` if none is, or its first segment cannot be read.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn writer_of(folder: &Path) -> Result<Option<WriterId>, LogError> {
+    let listing = segment::list(folder)?;
+    let header = listing.segments.iter().find_map(|(number, forms)| match forms {
+        Forms { plain: true, .. } => segment::read_header(&segment::path(folder, *number)).ok(),
+        Forms { packed: true, .. } => Some(segment::read_footer(&segment::packed_path(folder, *number)).ok()?.header),
+        _ => Some(segment::read_footer(&segment::away_path(folder, *number)).ok()?.header),
+    });
+    Ok(header.map(|header| header.writer))
 }
 
 /// Why a walk ends before the log does.
@@ -193,21 +237,76 @@ fn bad(path: &Path, offset: u64, seq: u64, fault: Fault) -> Bad {
     Bad { segment: name(path), offset, seq, fault }
 }
 
-fn walk_all(walk: &mut Walk, folder: &Path, numbers: &[u64], expect: &Expect) -> Result<(), Stop> {
-    for (number, expected) in numbers.iter().zip(1..) {
+/// What there is of a segment.
+enum Got {
+    Plain(PathBuf, Vec<u8>),
+    Packed(PathBuf, Vec<u8>),
+    /// In the archive, which is not to be read.
+    Away(PathBuf),
+}
+
+/// Reads a segment in the form that is there. A running service may be changing it: then once more.
+fn get(folder: &Path, number: u64, archive: Option<&Archive>) -> Result<Got, Stop> {
+    let mut again = true;
+    loop {
+        let (plain, packed) = (segment::path(folder, number), segment::packed_path(folder, number));
+        let away = segment::away_path(folder, number);
+        let read = |path: PathBuf| segment::read(&path).map(|bytes| (path, bytes));
+        let got = if plain.exists() {
+            read(plain).map(|(path, bytes)| Got::Plain(path, bytes))
+        } else if packed.exists() {
+            read(packed).map(|(path, bytes)| Got::Packed(path, bytes))
+        } else if let (true, Some(archive)) = (away.exists(), archive) {
+            let object = archive.get_waiting(&segment::packed_name(number))?;
+            return object.map(|bytes| Got::Packed(away.clone(), bytes)).ok_or_else(|| {
+                let footer = segment::read_footer(&away);
+                bad(&away, 0, footer.map_or(0, |footer| footer.header.first_seq), Fault::NotArchived).into()
+            });
+        } else if away.exists() {
+            return Ok(Got::Away(away));
+        } else {
+            read(plain).map(|(path, bytes)| Got::Plain(path, bytes))
+        };
+        match got {
+            Err(_) if again => again = false,
+            got => return Ok(got?),
+        }
+    }
+}
+
+fn walk_all(
+    walk: &mut Walk,
+    folder: &Path,
+    listing: &Listing,
+    expect: &Expect,
+    archive: Option<&Archive>,
+) -> Result<(), Stop> {
+    let newest = listing.segments.keys().next_back().copied().unwrap_or_default();
+    for (number, expected) in listing.segments.keys().zip(1..) {
         if *number != expected {
             let path = segment::path(folder, expected);
             return Err(bad(&path, 0, walk.report.head.seq + 1, Fault::SegmentMissing).into());
         }
-        let path = segment::path(folder, *number);
-        let bytes = segment::read(&path)?;
-        let newest = numbers.last() == Some(number);
-        walk.header(&path, &bytes, *number, newest, expect)?;
-        walk.frames(&path, &bytes, newest)?;
-        walk.report.segments += 1;
+        let place = Place { number: *number, newest: *number == newest, expect };
+        match get(folder, *number, archive)? {
+            Got::Plain(path, bytes) => {
+                walk.whole(&path, &bytes, &place)?;
+                walk.copy_beside(folder, *number, &bytes)?;
+            }
+            Got::Packed(path, bytes) => walk.packed(&path, &bytes, &place)?,
+            Got::Away(path) => walk.away(&path, &place)?,
+        }
+        if let Some(archive) = archive {
+            walk.copy_in(archive, folder, *number)?;
+        }
     }
     let seq = walk.report.head.seq;
-    if let (Some(anchor), Some(newest)) = (walk.anchor, numbers.last())
+    if let Some((newest, Forms { plain: false, .. })) = listing.segments.iter().next_back() {
+        // A segment is compressed only once the next one is there.
+        let path = segment::path(folder, newest + 1);
+        return Err(bad(&path, 0, seq + 1, Fault::SegmentMissing).into());
+    }
+    if let (Some(anchor), Some(newest)) = (walk.anchor, listing.segments.keys().next_back())
         && anchor.seq > seq
     {
         let path = segment::path(folder, *newest);
@@ -215,6 +314,90 @@ fn walk_all(walk: &mut Walk, folder: &Path, numbers: &[u64], expect: &Expect) ->
         return Err(bad(&path, offset, seq + 1, Fault::Cut { anchored: anchor.seq }).into());
     }
     Ok(())
+}
+
+/// Which segment is walked.
+struct Place<'e> {
+    number: u64,
+    newest: bool,
+    expect: &'e Expect,
+}
+
+impl Walk {
+    fn whole(&mut self, path: &Path, bytes: &[u8], place: &Place<'_>) -> Result<(), Stop> {
+        self.header(path, bytes, place.number, place.newest, place.expect)?;
+        self.frames(path, bytes, place.newest)?;
+        self.report.segments += 1;
+        Ok(())
+    }
+
+    /// Walks what a compressed segment gives, then says what is wrong with the file itself.
+    fn packed(&mut self, path: &Path, bytes: &[u8], place: &Place<'_>) -> Result<(), Stop> {
+        let unpacked = unpack(bytes);
+        if !unpacked.plain.is_empty() {
+            self.header(path, &unpacked.plain, place.number, false, place.expect)?;
+            self.frames(path, &unpacked.plain, false)?;
+        }
+        match unpacked.fault {
+            Some((offset, why)) => Err(bad(path, offset, self.report.head.seq + 1, Fault::Packing(why)).into()),
+            None => {
+                self.report.segments += 1;
+                self.report.packed += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes over a segment that is not read: what stays of it here says what it should begin and end with.
+    fn away(&mut self, path: &Path, place: &Place<'_>) -> Result<(), Stop> {
+        let bytes = segment::read(path)?;
+        let seq = self.report.head.seq + 1;
+        let Some(footer) = Footer::decode(&bytes) else {
+            return Err(bad(path, 0, seq, Fault::Packing("what stays here of a segment in the archive")).into());
+        };
+        let (header, _) = footer.header.encode();
+        self.header(path, &header, place.number, false, place.expect)?;
+        if footer.head.seq < self.report.head.seq {
+            return Err(bad(path, 0, seq, Fault::Repeated { found: footer.head.seq }).into());
+        }
+        if self.anchor.is_some_and(|anchor| anchor.seq == footer.head.seq && anchor.hash != footer.head.hash) {
+            return Err(bad(path, 0, footer.head.seq, Fault::NotTheAnchored).into());
+        }
+        self.report.head = footer.head;
+        self.report.unread += 1;
+        Ok(())
+    }
+
+    /// A compressed copy beside the segment, as a crash leaves one, must be its copy.
+    fn copy_beside(&mut self, folder: &Path, number: u64, plain: &[u8]) -> Result<(), Stop> {
+        let path = segment::packed_path(folder, number);
+        // A running service may take away either meanwhile.
+        let Ok(bytes) = segment::read(&path) else { return Ok(()) };
+        let unpacked = unpack(&bytes);
+        if unpacked.fault.is_none() && unpacked.plain == plain {
+            return Ok(());
+        }
+        let (offset, why) = unpacked.fault.unwrap_or((0, "it does not give back the segment beside it"));
+        Err(bad(&path, offset, self.report.head.seq + 1, Fault::Packing(why)).into())
+    }
+
+    /// The copy in the archive of a segment that is here must be its copy, if it is there.
+    fn copy_in(&mut self, archive: &Archive, folder: &Path, number: u64) -> Result<(), Stop> {
+        let path = segment::packed_path(folder, number);
+        let Ok(here) = segment::read(&path) else {
+            self.report.archived += u64::from(segment::away_path(folder, number).exists());
+            return Ok(());
+        };
+        match archive.get_waiting(&segment::packed_name(number))? {
+            Some(there) if there != here => {
+                Err(bad(&path, 0, self.report.head.seq + 1, Fault::ArchivedOther).into())
+            }
+            there => {
+                self.report.archived += u64::from(there.is_some());
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Walk {

@@ -27,6 +27,20 @@ pub(super) enum Kind {
     Batch = 4,
 }
 
+/// What an entry says in the clear besides whom it is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About {
+    kind: Kind,
+    /// The keyed tag of the campaign.
+    campaign: Option<[u8; 16]>,
+}
+
+impl From<Kind> for About {
+    fn from(kind: Kind) -> Self {
+        Self { kind, campaign: None }
+    }
+}
+
 /// Whether entries of this kind are the entries of swaps, which the store has an event for.
 #[must_use]
 pub const fn is_swapped(kind: u8) -> bool {
@@ -117,10 +131,16 @@ impl Engine {
         store::AuditBody { body: Some(store::audit_body::Body::Write(body)) }.encode_to_vec()
     }
 
+    /// What an entry about an attempt of this campaign says in the clear.
+    pub(super) fn about(&self, kind: Kind, campaign: &str) -> About {
+        let tag = || self.keys.campaign(&self.tenant, campaign);
+        About { kind, campaign: (!campaign.is_empty()).then(tag) }
+    }
+
     /// Seals a body under the contact's own key.
     pub(super) fn contact_entry(
         &self,
-        kind: Kind,
+        about: impl Into<About>,
         id: [u8; 16],
         now: Instant,
         key: &Key,
@@ -128,13 +148,13 @@ impl Engine {
         body: &[u8],
     ) -> Result<Encoded, Failure> {
         let body = own.seal(Purpose::AuditBody, &id, body)?;
-        self.entry(kind, id, now, Some(*key.tag()), BodyKey::Contact, body)
+        self.entry(about.into(), id, now, Some(*key.tag()), BodyKey::Contact, body)
     }
 
     /// Seals a body under the key of the day.
     pub(super) async fn day_entry(
         &self,
-        kind: Kind,
+        about: impl Into<About>,
         id: [u8; 16],
         now: Instant,
         tag: Option<[u8; 32]>,
@@ -146,12 +166,12 @@ impl Engine {
             None => self.days.make(&*self.store, &self.keys, day).await?,
         };
         let body = key.seal(Purpose::AuditBody, &id, body)?;
-        self.entry(kind, id, now, tag, BodyKey::Day(day), body)
+        self.entry(about.into(), id, now, tag, BodyKey::Day(day), body)
     }
 
     fn entry(
         &self,
-        kind: Kind,
+        about: About,
         id: [u8; 16],
         at: Instant,
         tag: Option<[u8; 32]>,
@@ -160,7 +180,8 @@ impl Engine {
     ) -> Result<Encoded, Failure> {
         let id = DecisionId::from_bytes(id).ok_or_else(|| Failure::Internal("an id is no UUIDv7".to_owned()))?;
         let tenant = self.tenant.name().to_owned();
-        Ok(Entry { kind: kind as u8, at, id, tenant, tag, key, body }.encode())
+        let About { kind, campaign } = about;
+        Ok(Entry { kind: kind as u8, at, id, tenant, tag, campaign, key, body }.encode())
     }
 
     /// Writes an entry that nobody waits for: safe within a second, or an error now.
@@ -200,7 +221,7 @@ impl Engine {
     }
 
     /// Opens a body; `None` where its key was destroyed.
-    async fn open_body(&self, entry: &Entry) -> Result<Option<Vec<u8>>, Failure> {
+    pub(super) async fn open_body(&self, entry: &Entry) -> Result<Option<Vec<u8>>, Failure> {
         let context = entry.id.bytes();
         let key = match (entry.key, entry.tag) {
             (BodyKey::Clear, _) => return Ok(Some(entry.body.clone())),
@@ -227,7 +248,7 @@ impl Engine {
     }
 }
 
-fn record(
+pub(super) fn record(
     body: store::AuditedDecision,
     decision: v1::Decision,
     position: Option<v1::LogPosition>,

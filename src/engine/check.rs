@@ -118,8 +118,9 @@ impl Engine {
         if self.log.is_none() {
             return Ok(answer);
         }
+        let about = self.about(Kind::Answer, &request.campaign);
         let body = self.decision_body(request, None, law, &Standing::default(), &decision, &answer);
-        let entry = self.day_entry(Kind::Answer, id, clock.now, None, &body).await?;
+        let entry = self.day_entry(about, id, clock.now, None, &body).await?;
         self.log_soon(entry).await?;
         Ok(answer)
     }
@@ -181,15 +182,16 @@ impl Engine {
         if self.log.is_none() {
             return Ok(answer);
         }
+        let about = self.about(Kind::Answer, &request.campaign);
         let entry = match loaded {
             Some(Loaded { contact, own, version }) => {
                 let body =
                     self.decision_body(request, Some((contact, version)), asked.law, standing, decision, &answer);
-                self.contact_entry(Kind::Answer, id, clock.now, &asked.key, &own, &body)?
+                self.contact_entry(about, id, clock.now, &asked.key, &own, &body)?
             }
             None => {
                 let body = self.decision_body(request, None, asked.law, standing, decision, &answer);
-                self.day_entry(Kind::Answer, id, clock.now, Some(*asked.key.tag()), &body).await?
+                self.day_entry(about, id, clock.now, Some(*asked.key.tag()), &body).await?
             }
         };
         self.log_soon(entry).await?;
@@ -225,7 +227,8 @@ impl Engine {
         after.reserve(&Reservation { id: &attempt_id, request, decision: id, use_by }, asked.now);
         let before = before.map(|contact| (contact, expected));
         let body = self.decision_body(request.clone(), before, asked.law, standing, decision, &answer);
-        let entry = self.contact_entry(Kind::Reservation, id, clock.now, &asked.key, &own, &body)?;
+        let about = self.about(Kind::Reservation, &request.campaign);
+        let entry = self.contact_entry(about, id, clock.now, &asked.key, &own, &body)?;
         let write = Write {
             key: asked.key,
             expected,

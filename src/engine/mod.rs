@@ -13,6 +13,7 @@ mod check;
 mod consent;
 mod control;
 pub mod copy;
+mod decisions;
 mod failure;
 mod inbound;
 mod law;

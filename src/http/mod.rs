@@ -30,6 +30,7 @@ pub fn router(calls: Calls) -> Router {
         .route("/v1/control:endEmergency", post(json::end_emergency))
         .route("/v1/control:listEmergencies", post(json::list_emergencies))
         .route("/v1/decisions/{decision_id}", get(json::get_decision))
+        .route("/v1/decisions:list", post(json::list_decisions))
         .route("/v1/law/packs", get(json::list_packs))
         .route("/v1/law/rules/{rule_id}", get(json::get_rule))
         .route("/v1/law/calendar", post(json::calendar))

@@ -247,6 +247,21 @@ impl Calls {
         self.done("GetDecision", &incoming, answer)
     }
 
+    /// `AuditService.ListDecisions`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn list_decisions(
+        &self,
+        incoming: Incoming,
+        request: v1::ListDecisionsRequest,
+    ) -> Result<v1::ListDecisionsResponse, Status> {
+        let answer = incoming
+            .within(Role::Audit, async |permit| self.engine.decisions(permit, &request, incoming.clock()).await)
+            .await;
+        self.done("ListDecisions", &incoming, answer)
+    }
+
     /// `ControlService.Freeze`.
     ///
     /// # Errors
