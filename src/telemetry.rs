@@ -3,7 +3,7 @@
 //! Promises: no label, log line or error carries a whole number. Guarded by `tests/contract.rs`.
 
 use std::io::IsTerminal as _;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -57,6 +57,31 @@ pub struct Metrics {
     seconds: Histogram,
     list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
     audit_head: Gauge<u64, AtomicU64>,
+    audit_queued: Gauge<u64, AtomicU64>,
+    audit_waits: Counter,
+    audit_refusals: Counter,
+    audit_lost: Counter,
+    audit_segments_waiting: Gauge<u64, AtomicU64>,
+    audit_archive_failures: Counter,
+}
+
+/// What an audit log has counted since it was opened, and what it holds now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditState {
+    /// The newest safe entry.
+    pub head: u64,
+    /// Places of its queue that are taken.
+    pub queued: u64,
+    /// Answers that waited for the disk.
+    pub waits: u64,
+    /// Entries refused.
+    pub refusals: u64,
+    /// Entries taken and never written.
+    pub lost: u64,
+    /// Closed segments not compressed or not archived yet.
+    pub segments_waiting: u64,
+    /// Looks after the archive that failed.
+    pub archive_failures: u64,
 }
 
 impl Default for Metrics {
@@ -73,6 +98,12 @@ impl Default for Metrics {
             seconds: Histogram::new(buckets),
             list_age: Family::default(),
             audit_head: Gauge::default(),
+            audit_queued: Gauge::default(),
+            audit_waits: Counter::default(),
+            audit_refusals: Counter::default(),
+            audit_lost: Counter::default(),
+            audit_segments_waiting: Gauge::default(),
+            audit_archive_failures: Counter::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -87,6 +118,36 @@ impl Default for Metrics {
         registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
         registry.register("registry_age_seconds", "Age of each loaded list, in seconds", metrics.list_age.clone());
         registry.register("audit_head", "Number of the newest safe entry of the audit log", metrics.audit_head.clone());
+        registry.register(
+            "audit_queued",
+            "Entries of the audit log in memory that are not safe yet; large ones count as several",
+            metrics.audit_queued.clone(),
+        );
+        registry.register(
+            "audit_waits",
+            "Answers that waited for their audit entry because the disk did not keep up",
+            metrics.audit_waits.clone(),
+        );
+        registry.register(
+            "audit_refusals",
+            "Audit entries that were not taken, so that nothing was answered",
+            metrics.audit_refusals.clone(),
+        );
+        registry.register(
+            "audit_lost",
+            "Audit entries that were taken and that the disk refused until the log was closed",
+            metrics.audit_lost.clone(),
+        );
+        registry.register(
+            "audit_segments_waiting",
+            "Closed segments of the audit log that are not compressed or not archived yet",
+            metrics.audit_segments_waiting.clone(),
+        );
+        registry.register(
+            "audit_archive_failures",
+            "Attempts to archive the audit log that failed",
+            metrics.audit_archive_failures.clone(),
+        );
         metrics
     }
 }
@@ -126,9 +187,20 @@ impl Metrics {
         self.list_age.get_or_create(&ListLabels { registry: registry.to_owned() }).set(seconds);
     }
 
-    /// The newest safe entry of the audit log.
-    pub fn audit_head(&self, sequence: u64) {
-        self.audit_head.set(sequence);
+    /// How the audit log is.
+    pub fn audit(&self, state: AuditState) {
+        self.audit_head.set(state.head);
+        self.audit_queued.set(state.queued);
+        self.audit_segments_waiting.set(state.segments_waiting);
+        // Counted by the log itself.
+        for (counter, value) in [
+            (&self.audit_waits, state.waits),
+            (&self.audit_refusals, state.refusals),
+            (&self.audit_lost, state.lost),
+            (&self.audit_archive_failures, state.archive_failures),
+        ] {
+            counter.inner().store(value, Ordering::Relaxed);
+        }
     }
 
     /// The text a scraper reads.

@@ -16,6 +16,8 @@ mod altered;
 mod append;
 #[path = "audit/packed.rs"]
 mod packed;
+#[path = "audit/pressure.rs"]
+mod pressure;
 #[path = "audit/step.rs"]
 mod step;
 

@@ -125,6 +125,10 @@ async fn every_route_answers() {
     assert_eq!(record["decision"], decision);
     assert_eq!(record["position"]["sequence"], "1", "64 bits are a string");
 
+    let listed = web.ask("/v1/decisions:list", &json!({"number": NUMBER, "pageSize": 1})).await;
+    assert_eq!((&listed["records"][0]["position"], &listed["nextPageToken"]), (&record["position"], &Value::Null));
+    assert_eq!(listed["records"][0]["decision"]["number"], "+1305555••23");
+
     let report = json!({"number": NUMBER, "attemptId": decision["attemptId"], "outcome": "OUTCOME_NOT_ATTEMPTED"});
     assert_eq!(web.ask("/v1/outcomes:report", &report).await["released"], true);
     let batch = web.ask("/v1/check:batch", &v1::CheckBatchRequest { checks: vec![pinned(), notice()] }).await;

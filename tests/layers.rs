@@ -26,7 +26,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ),
     ("service", &["engine", "access", "store", "contact", "proto", "time"]),
     ("http", &["service", "engine", "proto"]),
-    ("config", &["engine", "store", "decision", "place", "time"]),
+    ("config", &["engine", "store", "audit", "decision", "place", "time"]),
     (
         "cli",
         &[

@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+#[path = "service/decisions.rs"]
+mod decisions;
 #[path = "service/faults.rs"]
 mod faults;
 #[path = "service/faulty.rs"]
@@ -298,7 +300,6 @@ async fn what_is_not_served_yet_is_unimplemented() {
         refusal(check.check_stream(tokio_stream::iter([v1::CheckStreamRequest::default()])).await),
         refusal(consent.import_contacts(tokio_stream::iter([v1::ImportContactsRequest::default()])).await),
         refusal(consent.watch_opt_outs(v1::WatchOptOutsRequest::default()).await),
-        refusal(audit.list_decisions(v1::ListDecisionsRequest::default()).await),
         refusal(audit.replay(v1::ReplayRequest::default()).await),
         refusal(privacy.open_request(v1::OpenRequestRequest::default()).await),
         refusal(privacy.export_contact(v1::ExportContactRequest::default()).await),

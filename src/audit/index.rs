@@ -340,11 +340,19 @@ fn read_blocks(path: &Path) -> Result<Vec<Block>, LogError> {
     let bytes = segment::read(path)?;
     let mut blocks = Vec::new();
     let mut offset = HEADER_LEN;
-    Header::decode(&bytes).map_err(|bad| segment::bad_header(path, bad))?;
-    // What is altered is for `verify` to name; here the rest of the segment is not found.
+    let (header, _) = Header::decode(&bytes).map_err(|bad| segment::bad_header(path, bad))?;
+    let mut seq = header.first_seq;
     while let Ok(frame) = frame::at(bytes.get(offset..).unwrap_or_default()) {
         blocks_push(&mut blocks, offset as u64, &frame);
         offset += frame.length;
+        seq = frame.seq + 1;
+    }
+    if offset < bytes.len() {
+        // What is altered is for `verify` to name. It may be of any time: whoever lists entries must come upon it.
+        let length = (bytes.len() - offset) as u64;
+        let altered =
+            Block { offset: offset as u64, length, first_seq: seq, earliest: 0, latest: u64::MAX, stored: (0, 0) };
+        blocks.push(altered);
     }
     Ok(blocks)
 }
@@ -365,9 +373,6 @@ fn read_part(path: &Path, offset: u64, length: u64) -> Result<Option<Vec<u8>>, L
 fn unpacked(path: &Path, stored: &[u8], block: &Block) -> Result<Vec<u8>, LogError> {
     unpack_block(stored, block.length).ok_or_else(|| LogError::Corrupt {
         path: path.into(),
-        why: format!(
-            "the entries from {} on do not decompress; run `ringfence audit verify`",
-            block.first_seq
-        ),
+        why: format!("the entries from {} on do not decompress; run `ringfence audit verify`", block.first_seq),
     })
 }

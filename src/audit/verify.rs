@@ -389,9 +389,7 @@ impl Walk {
             return Ok(());
         };
         match archive.get_waiting(&segment::packed_name(number))? {
-            Some(there) if there != here => {
-                Err(bad(&path, 0, self.report.head.seq + 1, Fault::ArchivedOther).into())
-            }
+            Some(there) if there != here => Err(bad(&path, 0, self.report.head.seq + 1, Fault::ArchivedOther).into()),
             there => {
                 self.report.archived += u64::from(there.is_some());
                 Ok(())

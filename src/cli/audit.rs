@@ -1,5 +1,9 @@
 //! `ringfence audit`: the log of decisions and writes.
 
+mod export;
+mod list;
+mod rows;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -7,10 +11,10 @@ use serde_json::json;
 
 use super::open::AUDIT;
 use super::output::{folded, say, say_json};
-use super::source::Kept;
+use super::source::{self, Kept};
 use super::{Error, Exit, Global};
-use crate::audit::{self, Expect, Report};
-use crate::store::{EmbeddedStore, EventId, Store, StoreError, WriterId, embedded};
+use crate::audit::{self, Archive, ArchiveSettings, Expect, Report};
+use crate::store::{EmbeddedStore, EventId, RedisStore, Store, StoreError, WriterId, embedded};
 
 /// Events read at a time.
 const PAGE: usize = 10_000;
@@ -20,35 +24,95 @@ const PAGE: usize = 10_000;
 pub enum Command {
     /// Walk the log and name the first entry that was altered, removed or cut off
     Verify(VerifyArgs),
+    /// List decisions, the newest first, their numbers masked
+    List(Box<list::ListArgs>),
+    /// Write decisions to a file for a notebook, the oldest first, their numbers masked
+    Export(Box<export::ExportArgs>),
+}
+
+/// Where closed parts of the log are, besides the data folder.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Archive")]
+pub(super) struct Archived {
+    /// Where closed parts of the log are kept: a folder, or s3://bucket/prefix
+    #[arg(long, value_name = "PLACE", env = "RINGFENCE_AUDIT_ARCHIVE", hide_env_values = true)]
+    archive: Option<String>,
+    /// The address of an object store that is not AWS
+    #[arg(long, value_name = "URL", env = "RINGFENCE_AUDIT_ARCHIVE_ENDPOINT", hide_env_values = true)]
+    archive_endpoint: Option<String>,
+    /// The region of the object store
+    #[arg(long, value_name = "REGION", env = "RINGFENCE_AUDIT_ARCHIVE_REGION", hide_env_values = true)]
+    archive_region: Option<String>,
+    /// A file with the keys of the object store, as ~/.aws/credentials has them
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_AUDIT_ARCHIVE_CREDENTIALS", hide_env_values = true)]
+    archive_credentials: Option<String>,
+}
+
+impl Archived {
+    fn settings(&self) -> Result<Option<ArchiveSettings>, Error> {
+        source::archive(&|key| match key {
+            "audit_archive" => self.archive.clone(),
+            "audit_archive_endpoint" => self.archive_endpoint.clone(),
+            "audit_archive_region" => self.archive_region.clone(),
+            "audit_archive_credentials" => self.archive_credentials.clone(),
+            _ => None,
+        })
+    }
 }
 
 /// Is the log whole, in order, and unaltered?
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Walk the log and name the first entry that was altered, removed or cut off",
-    after_help = "Needs no keys. Beside the data it also compares the log with what the store remembers of it, so that a\n\
-                  log cut at its end is found; while a server holds the data only the chain is walked.\n\
+    after_help = "Needs no keys. It also compares the log with what the store remembers of it, so that a log cut at its end\n\
+                  is found: with a Redis at any time, with the embedded store while no server holds the data. Compressed\n\
+                  parts are walked as well; those that are in the archive alone only where it is named, and then the\n\
+                  copies of all others are compared.\n\
                   Exit status: 0 sound, 1 not, 2 error."
 )]
 pub struct VerifyArgs {
     /// The data folder [default: ringfence-data]
     #[arg(long, value_name = "DIR", env = "RINGFENCE_DATA", hide_env_values = true)]
     data: Option<PathBuf>,
+    /// Where records are: embedded, a file in the data folder (the default), or redis://host:port and the like
+    #[arg(long, value_name = "URL", env = "RINGFENCE_STORE", hide_env_values = true)]
+    store: Option<String>,
+    #[command(flatten)]
+    archived: Archived,
 }
 
 /// Runs it.
 ///
 /// # Errors
-/// Folder or store cannot be read. A bad log is no error but an answer.
+/// Folder, store, archive or server cannot be read. A bad log is no error but an answer.
 pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
-    let Command::Verify(args) = command;
-    let folder = Kept { server: None, store: None, data: args.data }.existing_folder()?;
+    match command {
+        Command::Verify(args) => verify(args, global).await,
+        Command::List(args) => list::run(*args, global).await,
+        Command::Export(args) => export::run(*args, global).await,
+    }
+}
+
+async fn verify(args: VerifyArgs, global: &Global) -> Result<Exit, Error> {
+    let kept = Kept { server: None, store: args.store, data: args.data };
+    let folder = kept.existing_folder()?;
     let log = folder.join(AUDIT);
     if !log.is_dir() {
         return Err(Error::said(format!("{}: no audit log there", log.display())));
     }
-    let compared = compare(&folder).await?;
-    let report = audit::verify(&log, &compared.expect)?;
+    let writer = audit::writer_of(&log)?;
+    let compared = match kept.redis()? {
+        None => compare(&folder).await?,
+        // Instances share it, each with a log of its own.
+        Some(redis) => compared_with(&RedisStore::connect(redis).await?, writer).await?,
+    };
+    let archive = match (args.archived.settings()?, writer) {
+        (Some(settings), Some(writer)) => Some(Archive::open(&settings, writer)?),
+        _ => None,
+    };
+    let (place, expect) = (log.clone(), compared.expect.clone());
+    let walked = tokio::task::spawn_blocking(move || audit::verify_with(&place, &expect, archive.as_ref())).await;
+    let report = walked.map_err(|error| Error::said(error.to_string()))??;
     match global.json {
         true => say_json(&machine(&log, &report, &compared))?,
         false => say(&human(&log, &report, &compared))?,
@@ -79,16 +143,27 @@ async fn compare(folder: &Path) -> Result<Compared, Error> {
         }
         opened => opened?,
     };
-    let anchors = audit::anchors(&store).await?;
+    compared_with(&store, None).await
+}
+
+/// What this store remembers, of this writer's log or of all.
+async fn compared_with(store: &dyn Store, writer: Option<WriterId>) -> Result<Compared, Error> {
+    let mut anchors = audit::anchors(store).await?;
+    if let Some(writer) = writer {
+        anchors.retain(|anchor| anchor.writer == writer);
+    }
     let mut compared = Compared { expect: Expect { anchors, digests: Vec::new() }, ..Compared::default() };
-    let waiting = waiting(&store, &compared.expect).await?;
+    let mut writers: HashSet<_> = compared.expect.anchors.iter().map(|anchor| anchor.writer).collect();
+    writers.extend(writer);
+    let waiting = waiting(store, writers).await?;
     for shard in store.shards().await? {
         let mut after = 0;
         loop {
             let page = store.events(shard, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.id.seq;
-            let (left, safe): (Vec<_>, Vec<_>) = page.into_iter().partition(|event| waiting.contains(&event.id));
+            let ours = page.into_iter().filter(|event| writer.is_none_or(|writer| event.writer == writer));
+            let (left, safe): (Vec<_>, Vec<_>) = ours.partition(|event| waiting.contains(&event.id));
             compared.waiting += left.len();
             compared.expect.digests.extend(safe.into_iter().map(|event| event.digest));
         }
@@ -97,9 +172,9 @@ async fn compare(folder: &Path) -> Result<Compared, Error> {
 }
 
 /// Events whose entries may not be in the log yet.
-async fn waiting(store: &EmbeddedStore, expect: &Expect) -> Result<HashSet<EventId>, Error> {
+async fn waiting(store: &dyn Store, writers: HashSet<WriterId>) -> Result<HashSet<EventId>, Error> {
     let mut waiting = HashSet::new();
-    for writer in expect.anchors.iter().map(|anchor| anchor.writer) {
+    for writer in writers {
         let mut after = None;
         loop {
             let page = store.unsettled(writer, after, PAGE).await?;
@@ -131,6 +206,18 @@ fn human(log: &Path, report: &Report, compared: &Compared) -> String {
         "  {entries} entries whole and in order, in {segments} files, of writer {}",
         writer(report.writer)
     ));
+    if report.packed > 0 {
+        lines.push(format!("  {} of the files are compressed", report.packed));
+    }
+    if report.archived > 0 {
+        lines.push(format!("  {} of them were read in the archive", report.archived));
+    }
+    if report.unread > 0 {
+        let unread = report.unread;
+        lines.push(format!(
+            "  {unread} more are in the archive alone and were NOT read, and no removed entry can be told: name it with --archive"
+        ));
+    }
     // Behind a bad entry nothing was looked at, so nothing is known to be missing.
     if !report.missing.is_empty() && report.bad.is_none() {
         let missing = report.missing.len();
@@ -170,6 +257,9 @@ fn machine(log: &Path, report: &Report, compared: &Compared) -> serde_json::Valu
         "writer": writer(report.writer),
         "entries": report.head.seq,
         "segments": report.segments,
+        "compressed": report.packed,
+        "archived": report.archived,
+        "unread": report.unread,
         "firstBad": bad,
         "missing": report.missing.len(),
         "waitingInStore": compared.waiting,

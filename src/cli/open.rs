@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::feed;
 use super::packs::{self, PacksError};
-use crate::audit::{self, Log, Reconciled, Reconciler};
+use crate::audit::{self, ArchiveSettings, Log, Reconciled, Reconciler};
 use crate::engine::{self, Engine, Parts};
 use crate::registry::{self, Registries, sample};
 use crate::store::redis::{self, RedisStore, Weight};
@@ -42,6 +42,8 @@ pub struct OpenSettings {
     pub store: embedded::Settings,
     /// How the audit log uses its volume.
     pub log: audit::Settings,
+    /// Where its closed segments are kept; `None`: nowhere else.
+    pub archive: Option<ArchiveSettings>,
     /// The present instant.
     pub now: Instant,
 }
@@ -61,6 +63,7 @@ impl OpenSettings {
             redis: None,
             store: embedded::Settings::default(),
             log: audit::Settings::default(),
+            archive: None,
             now,
         }
     }
@@ -177,6 +180,7 @@ pub(super) async fn keep(settings: &OpenSettings) -> Result<Kept, OpenError> {
     };
     let keys = Keys::for_store(&settings.keys, Some(data), &*store).await?;
     let log = audit::Settings { swapped: engine::is_swapped, ..settings.log };
-    let audit = audit::open(&data.join(AUDIT), log, Arc::clone(&store), settings.now).await?;
+    let archive = settings.archive.as_ref();
+    let audit = audit::open_with(&data.join(AUDIT), log, Arc::clone(&store), settings.now, archive).await?;
     Ok(Kept { store, keys, audit: Some(audit) })
 }

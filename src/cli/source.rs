@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::open::{self, OpenSettings, Opened};
 use super::{Error, Global, now, output};
+use crate::audit::ArchiveSettings;
 use crate::config::{self, StoreAt};
 use crate::store::redis;
 
@@ -94,12 +95,29 @@ pub struct Lists {
 /// None of them: for commands that judge nothing.
 pub(super) const NO_LISTS: Lists = Lists { registries: None, sample: false, packs: None, emergencies: None };
 
+/// The archive of the audit log: by flags, or by the environment.
+pub(super) fn archive(flag: &dyn Fn(&str) -> Option<String>) -> Result<Option<ArchiveSettings>, Error> {
+    let env = |name: &str| std::env::var(name).ok();
+    config::resolve_archive(flag, &env).map_err(|faults| Error::said(faults.join("\n")))
+}
+
 /// Opens what the options name; `data` is the folder, or nothing stored.
 pub(super) async fn opened(
     data: Option<PathBuf>,
     kept: &Kept,
     lists: &Lists,
     global: &Global,
+) -> Result<Opened, Error> {
+    opened_with(data, kept, lists, global, archive(&|_| None)?).await
+}
+
+/// The same, with this archive of the audit log.
+pub(super) async fn opened_with(
+    data: Option<PathBuf>,
+    kept: &Kept,
+    lists: &Lists,
+    global: &Global,
+    archive: Option<ArchiveSettings>,
 ) -> Result<Opened, Error> {
     let settings = OpenSettings {
         redis: if data.is_some() { kept.redis()? } else { None },
@@ -109,6 +127,7 @@ pub(super) async fn opened(
         sample: lists.sample,
         packs: lists.packs.clone(),
         emergencies: lists.emergencies.clone(),
+        archive,
         ..OpenSettings::nothing(now())
     };
     let opened = open::open(&settings).await?;

@@ -316,7 +316,8 @@ impl Ends {
         let body = own.seal(Purpose::AuditBody, &id.bytes(), &plain)?;
         let tenant = self.to_tenant.name().to_owned();
         let tag = Some(*to.tag());
-        Ok(Entry { kind: Kind::Write as u8, at: now, id, tenant, tag, campaign: None, key: BodyKey::Contact, body }.encode())
+        Ok(Entry { kind: Kind::Write as u8, at: now, id, tenant, tag, campaign: None, key: BodyKey::Contact, body }
+            .encode())
     }
 }
 

@@ -112,10 +112,7 @@ impl Engine {
         }
     }
 
-    fn read_listing<'r>(
-        &self,
-        request: &'r v1::ListDecisionsRequest,
-    ) -> Result<(Select, Inside<'r>, usize), Failure> {
+    fn read_listing<'r>(&self, request: &'r v1::ListDecisionsRequest) -> Result<(Select, Inside<'r>, usize), Failure> {
         let mut reader = Reader::new();
         let number = match request.number.as_str() {
             "" => None,

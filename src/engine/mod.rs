@@ -38,7 +38,7 @@ use crate::law::Law;
 use crate::place::{Jurisdiction, Number};
 use crate::registry::Registries;
 use crate::store::{DataKey, DayKeys, Key, Keys, Store, Tenant, Version, Versioned};
-use crate::telemetry::Metrics;
+use crate::telemetry::{AuditState, Metrics};
 use crate::time::{Instant, Millis};
 
 /// How the engine reads doubt and time.
@@ -198,7 +198,16 @@ impl Engine {
             self.metrics.list_age(&list.id, age as f64 / 1_000.0);
         }
         if let Some(log) = &self.log {
-            self.metrics.audit_head(log.head().seq);
+            let counted = log.counts().read();
+            self.metrics.audit(AuditState {
+                head: log.head().seq,
+                queued: log.queued() as u64,
+                waits: counted.waited,
+                refusals: counted.refused,
+                lost: counted.lost,
+                segments_waiting: counted.waiting,
+                archive_failures: counted.archive_failures,
+            });
         }
     }
 

@@ -97,7 +97,7 @@ async fn a_compressed_log_is_sound_and_every_entry_found() {
     drop((log, keeper));
     let report = plain(house.folder.path());
     assert!(report.sound(), "{report:?}");
-    assert_eq!((report.head, report.segments, report.packed), (whole.head, whole.segments, whole.segments - 1));
+    assert_eq!((report.head, report.packed), (whole.head, done.packed as u64));
     let (log, _keeper) = house.open(false).await;
     assert_eq!(log.head().seq, 30);
     assert_eq!(log.find(ids[3]).await.unwrap().unwrap().seq, 4);
@@ -287,7 +287,8 @@ async fn while_the_archive_is_out_of_reach_everything_stays() {
         assert!(log.find(*id).await.unwrap().is_some());
     }
     fs::remove_file(&objects).unwrap();
-    assert_eq!(keeper.tick(later()).await.unwrap().moved, packed);
+    assert!(keeper.tick(later()).await.unwrap().moved >= packed);
+    assert!(house.names(".log.zst").is_empty());
     assert!(house.verify().await.sound());
 }
 
@@ -379,10 +380,7 @@ async fn entries_are_selected_whatever_form_their_segment_has() {
             (select(Order::OldestFirst), wanted(&|_| true)),
             (Select { tag: Some([8; 32]), ..select(Order::OldestFirst) }, wanted(&|n| n == 8)),
             (Select { campaign: Some([3; 16]), ..select(Order::OldestFirst) }, wanted(&|n| n % 3 == 0 && n % 7 == 3)),
-            (
-                Select { campaign: Some([6; 16]), tag: Some([6; 32]), ..select(Order::OldestFirst) },
-                wanted(&|n| n == 6),
-            ),
+            (Select { campaign: Some([6; 16]), tag: Some([6; 32]), ..select(Order::OldestFirst) }, wanted(&|n| n == 6)),
             (Select { kinds: vec![2, 4], ..select(Order::OldestFirst) }, wanted(&|n| [2, 4].contains(&(n % 5)))),
             (
                 Select { millis: since + 5..=since + 21, ..select(Order::OldestFirst) },

@@ -32,6 +32,8 @@ const COMMANDS: [&[&str]; 28] = [
     &["control", "emergency", "list"],
     &["audit"],
     &["audit", "verify"],
+    &["audit", "list"],
+    &["audit", "export"],
     &["keys"],
     &["keys", "new"],
     &["doctor"],

@@ -157,7 +157,12 @@ impl Keeper {
                 Err(NotPacked::Failed(why)) => return Err(io(std::io::Error::other(why))),
                 Err(NotPacked::Unsound(entry, why)) => {
                     let segment = segment::packed_name(number);
-                    tracing::error!(segment, entry, why, "a closed segment of the audit log is not whole and stays as it is: run `ringfence audit verify`");
+                    tracing::error!(
+                        segment,
+                        entry,
+                        why,
+                        "a closed segment of the audit log is not whole and stays as it is: run `ringfence audit verify`"
+                    );
                     return Ok(false);
                 }
             };

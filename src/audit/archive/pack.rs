@@ -95,9 +95,11 @@ pub(in crate::audit) fn pack(plain: &[u8]) -> Result<(Vec<u8>, Footer), NotPacke
         block.stored = (out.len() as u64, packed.len() as u64);
         out.extend_from_slice(&packed);
     }
-    let head = frames.last().map_or(Head { seq: header.first_seq.saturating_sub(1), hash: header.before }, |(_, last)| {
-        Head { seq: last.seq, hash: last.hash }
-    });
+    let head =
+        frames.last().map_or(Head { seq: header.first_seq.saturating_sub(1), hash: header.before }, |(_, last)| Head {
+            seq: last.seq,
+            hash: last.hash,
+        });
     let footer = Footer {
         header,
         header_hash,

@@ -146,7 +146,8 @@ mod tests {
     #[test]
     fn credentials_are_read_as_every_tool_writes_them() {
         let path = Path::new("keys");
-        let text = "# mine\n[other]\naws_access_key_id = no\n[default]\naws_access_key_id=me\naws_secret_access_key = hush\n";
+        let text =
+            "# mine\n[other]\naws_access_key_id = no\n[default]\naws_access_key_id=me\naws_secret_access_key = hush\n";
         let read = Credentials::read(text, path).unwrap();
         assert_eq!((read.id.as_str(), read.secret.as_str(), &read.token), ("me", "hush", &None));
         assert!(!format!("{read:?}").contains("hush"));

@@ -179,6 +179,7 @@ pub(in crate::audit) fn keep(folder: &std::path::Path, number: u64, bytes: &[u8]
     let path = segment::lookup_path(folder, number);
     // Two look-ups may make it at once.
     let new = path.with_extension(format!("idx.{:?}.new", std::thread::current().id()));
-    let written = fs::File::create(&new).and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&new, &path));
+    let written =
+        fs::File::create(&new).and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&new, &path));
     written.map_err(|error| LogError::from_io(&path, "writing", &error))
 }

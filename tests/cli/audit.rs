@@ -1,0 +1,96 @@
+//! `audit list`, `audit export` and `audit verify`, by the data folder and by a server.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{ALLOWED, Home, with, with_data};
+
+/// A folder with one reservation, one dry run and one denied dry run in it.
+fn with_decisions() -> Home {
+    let home = with_data();
+    home.run(&with(&ALLOWED, &["--reserve", "--campaign", "spring"])).quietly(0);
+    home.run(&with(&ALLOWED, &["--campaign", "autumn"])).quietly(0);
+    home.run(&["check", "+12025550143", "--channel=text", "--purpose=marketing", "--seller", "other"]).code(1);
+    home
+}
+
+fn listed(home: &Home, filters: &[&str]) -> Vec<Value> {
+    let ran = home.run(&with(&["audit", "list", "--json"], filters));
+    assert_eq!(ran.err, "");
+    let records = ran.json().as_array().unwrap().clone();
+    assert_eq!(ran.code, Some(i32::from(records.is_empty())));
+    records
+}
+
+#[test]
+fn decisions_are_listed_by_what_they_were_about() {
+    let home = with_decisions();
+    let of = |filters: &[&str]| {
+        let found = listed(&home, &with(&["--dry-runs"], filters));
+        let sellers = found.iter().map(|one| one["request"]["campaign"].as_str().unwrap_or("-").to_owned());
+        sellers.collect::<Vec<_>>()
+    };
+    assert_eq!(of(&[]), ["-", "autumn", "spring"]);
+    assert_eq!(of(&["--oldest-first"]), ["spring", "autumn", "-"]);
+    assert_eq!(of(&["--oldest-first", "--limit=1"]), ["spring"]);
+    assert_eq!(of(&["--campaign=spring"]), ["spring"]);
+    assert_eq!(of(&["--number=+4930231250"]), ["autumn", "spring"]);
+    assert_eq!(of(&["--number=+4930231250", "--campaign=autumn"]), ["autumn"]);
+    assert_eq!(of(&["--seller=other"]), ["-"]);
+    assert_eq!(of(&["--verdict=deny"]), ["-"]);
+    assert_eq!(of(&["--family=opt-out"]), ["-"]);
+    assert_eq!(of(&["--jurisdiction=DE"]), ["autumn", "spring"]);
+    assert_eq!(of(&["--channel=text"]), ["-"]);
+    assert_eq!(of(&["--purpose=informational", "--verdict=allow"]), ["autumn", "spring"]);
+    assert_eq!(of(&["--kind=reservation"]), ["spring"]);
+    assert_eq!(of(&["--kind=answer"]), ["-", "autumn"]);
+    assert_eq!(of(&["--until=2020-01-01T00:00:00Z"]), [""; 0]);
+    assert_eq!(of(&["--from=2020-01-01T00:00:00Z"]).len(), 3);
+    assert_eq!(listed(&home, &[]).len(), 1, "dry runs only where they are asked for");
+    let rule = listed(&home, &["--dry-runs", "--seller=other"])[0]["decision"]["reasons"][0]["ruleId"].clone();
+    assert_eq!(of(&["--rule-id", rule.as_str().unwrap_or_default()]).len(), if rule == "" { 3 } else { 1 });
+    home.run(&["audit", "list", "--number=911"]).refused(&["the number"]);
+    home.run(&["audit", "list", "--family=nonsense"]).refused(&["QUIET_HOURS"]);
+}
+
+#[test]
+fn a_list_shows_no_whole_number() {
+    let home = with_decisions();
+    let table = home.run(&["audit", "list", "--dry-runs"]).quietly(0);
+    assert!(table.out.contains("+1202555••43") && table.out.contains("ALLOW") && table.out.contains("DENY"));
+    let json = home.run(&["audit", "list", "--dry-runs", "--json"]).quietly(0);
+    for out in [table.out, json.out] {
+        assert!(!out.contains("2025550143") && !out.contains("30231250"), "{out}");
+    }
+    home.run(&["audit", "list", "--seller=nobody"]).quietly(1).says(&["No decision fits"]);
+}
+
+#[test]
+fn an_export_is_whole_or_not_there() {
+    let home = with_decisions();
+    let export = |more: &[&str]| home.run(&with(&["audit", "export", "--dry-runs"], more));
+    export(&["--format=ndjson", "--output=a.ndjson"]).quietly(0).says(&["3 decisions written to a.ndjson"]);
+    let lines: Vec<Value> = home.read("a.ndjson").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!((&lines[0]["campaign"], &lines[2]["seller"]), (&"spring".into(), &"other".into()));
+    assert_eq!(lines[2]["number"], "+1202555••43");
+    export(&["--format=parquet", "--output=a.parquet", "--json"]).quietly(0);
+    let bytes = fs::read(home.path("a.parquet")).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+    assert!(!bytes.windows(8).any(|part| part == b"30231250"));
+    export(&["--format=parquet", "--output=a.parquet"]).refused(&["a.parquet", "--force"]);
+    export(&["--format=parquet", "--output=a.parquet", "--force", "--seller=nobody"]).quietly(0).says(&["0 decisions"]);
+    export(&["--format=ndjson", "--output=gone/a"]).refused(&["gone/"]);
+    export(&["--format=ndjson", "--output=."]).refused(&["."]);
+    let hidden: Vec<_> = home.names().into_iter().filter(|name| name.ends_with(".part")).collect();
+    assert!(hidden.is_empty(), "{hidden:?}");
+}
+
+#[test]
+fn a_log_is_verified_with_its_archive() {
+    let home = with_decisions();
+    let ran = home.run(&["audit", "verify", "--archive", "kept", "--json"]).quietly(0);
+    assert_eq!((&ran.json()["archived"], &ran.json()["unread"]), (&0.into(), &0.into()));
+    home.run(&["audit", "verify", "--archive", "gs://nowhere"]).refused(&["--archive", "s3://bucket/prefix"]);
+}
