@@ -15,6 +15,8 @@ mod decisions;
 mod faults;
 #[path = "service/faulty.rs"]
 mod faulty;
+#[path = "service/pressure.rs"]
+mod pressure;
 #[path = "service/refusals.rs"]
 mod refusals;
 #[path = "service/sizes.rs"]

@@ -239,7 +239,7 @@ impl Index {
         self.archive.get().map(AsRef::as_ref).ok_or_else(|| LogError::Missing {
             path: segment::packed_path(&self.folder, number),
             why: "this segment of the audit log was moved to the archive, and none is configured here: name it with \
-                  audit_archive"
+                  audit_archive (a command: with --archive)"
                 .into(),
         })
     }

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use super::server::serve_with;
 use super::{ALLOWED, Home, with, with_data};
 
 /// A folder with one reservation, one dry run and one denied dry run in it.
@@ -93,4 +94,43 @@ fn a_log_is_verified_with_its_archive() {
     let ran = home.run(&["audit", "verify", "--archive", "kept", "--json"]).quietly(0);
     assert_eq!((&ran.json()["archived"], &ran.json()["unread"]), (&0.into(), &0.into()));
     home.run(&["audit", "verify", "--archive", "gs://nowhere"]).refused(&["--archive", "s3://bucket/prefix"]);
+}
+
+/// The whole way, by the program alone: entries enough to close a segment, which goes to the archive and leaves the disk,
+/// and is found, listed and verified from there.
+#[test]
+fn a_server_archives_what_it_closes_and_reads_it_back() {
+    let home = Home::new();
+    home.write("ringfence.toml", "audit_archive = \"kept\"\naudit_keep_days = 0\naudit_segment_mib = 1\n");
+    let server = serve_with(&home, &[]);
+    let at = ["--server", server.url.as_str()];
+    home.run(&with(&with(&ALLOWED, &["--reserve", "--campaign", "spring"]), &at)).quietly(0);
+    let wording = "no ".repeat(5_000);
+    for n in 0..75 {
+        let number = format!("+493023126{n:02}");
+        let opt_out = ["contact", "opt-out", &number, "--everything", "--wording", &wording];
+        home.run(&with(&opt_out, &at)).quietly(0);
+    }
+    let away = home.path("ringfence-data/audit/0000000001.away");
+    let packed = home.path("ringfence-data/audit/0000000001.log.zst");
+    while !away.exists() || packed.exists() {
+        std::thread::yield_now();
+    }
+    for filter in [["--campaign", "spring"], ["--number", "+4930231250"], ["--verdict", "allow"]] {
+        let found = home.run(&with(&with(&["audit", "list", "--json"], &filter), &at)).quietly(0).json();
+        assert_eq!(found[0]["request"]["campaign"], "spring", "{found}");
+    }
+    drop(server);
+    let unread = home.run(&["audit", "verify"]).quietly(0);
+    unread.says(&["SOUND", "76 entries", "NOT read", "--archive"]);
+    let verify = ["audit", "verify", "--archive", "kept"];
+    home.run(&verify).quietly(0).says(&["SOUND", "76 entries", "read in the archive"]);
+    home.run(&["audit", "list", "--campaign=spring"]).refused(&["audit_archive"]);
+    home.run(&["audit", "list", "--campaign=spring", "--archive=kept"]).quietly(0).says(&["+493023••50"]);
+    let writer = fs::read_dir(home.path("kept")).unwrap().next().unwrap().unwrap().path();
+    let object = fs::read_dir(writer).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&object).unwrap();
+    bytes[500_000] ^= 1;
+    fs::write(&object, bytes).unwrap();
+    home.run(&verify).quietly(1).says(&["NOT SOUND", "0000000001.away"]);
 }
