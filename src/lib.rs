@@ -28,7 +28,7 @@
 //! | I5 | every plausible place, zone and fact must allow | `tests/twin.rs` |
 //! | I6 | more opt-outs never allow more; `retry_at` and `valid_until` are exact | `tests/twin.rs` |
 //! | I7 | what rests on unverified text says so | `tests/law.rs`, `tests/twin.rs` |
-//! | I8 | evidence is append-only and every answer is in a chained log | `tests/audit.rs`, `tests/faults.rs` |
+//! | I8 | evidence is append-only and every answer is in a chained log | `tests/audit.rs`, `tests/archive.rs`, `tests/faults.rs` |
 //! | I9 | no log line, metric or error carries a whole number | `tests/service.rs`, `tests/cli.rs` |
 //! | I10 | a second, naive implementation answers the same | `tests/twin.rs` |
 

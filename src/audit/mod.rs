@@ -5,7 +5,8 @@
 //! safe is cut off, and what the store knows to be committed is appended from its outbox; a changed, removed, moved,
 //! repeated, inserted or cut entry is found without any key, the first bad one by name. It must never repair anything
 //! but an unfinished tail. Bodies are sealed before they come here: the chain runs over sealed bytes, so erasing a key
-//! leaves it whole. Guarded by `tests/audit.rs`.
+//! leaves it whole. Closed segments are compressed and kept elsewhere ([`Keeper`]); what was removed here was read back
+//! from there before. Guarded by `tests/audit.rs` and `tests/archive.rs`.
 //!
 //! What the chain alone cannot show: who owns the volume can write a whole new log. The store keeps the head of the log
 //! ([`Anchor`], once a second) and every event the digest of its entry, so such a log must also match the store.
@@ -13,13 +14,16 @@
 mod anchor;
 mod archive;
 mod counts;
+mod disk;
 mod entry;
 mod flights;
 mod frame;
 mod index;
 mod log;
 mod lookup;
+mod opening;
 mod reconcile;
+mod report;
 mod segment;
 mod verify;
 mod writer;
@@ -27,12 +31,14 @@ mod writer;
 pub use anchor::{Anchor, anchors, carry_anchors};
 pub use archive::{Archive, ArchiveAt, ArchiveSettings, Credentials, Keep, Keeper, Step};
 pub use counts::{Counted, Counts};
+pub use disk::{SegmentFile, SegmentOpener};
 pub use entry::{BodyKey, DecisionId, Encoded, Entry};
 pub use index::Found;
-pub use log::{Log, Receipt, Recovered, SegmentFile, Settings};
+pub use log::{Log, Receipt, Recovered, Settings};
 pub use lookup::{Order, Select, Selected};
 pub use reconcile::{Opened, Reconciled, Reconciler, open, open_with};
-pub use verify::{Bad, Expect, Fault, Report, verify, verify_with, writer_of};
+pub use report::{Bad, Expect, Fault, Report};
+pub use verify::{verify, verify_with, writer_of};
 
 /// What goes wrong with a log is what goes wrong with a store: disks.
 pub use crate::store::StoreError as LogError;

@@ -93,6 +93,20 @@ pub(super) fn list(folder: &Path) -> Result<Listing, LogError> {
     Ok(listing)
 }
 
+/// Removes what a crash left half written beside the segments: of everything there, what it was made from is still here.
+pub(super) fn sweep(folder: &Path) {
+    let left = |name: &str| {
+        name.ends_with(".new")
+            && name.as_bytes().first_chunk::<10>().is_some_and(|stem| stem.iter().all(u8::is_ascii_digit))
+    };
+    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if file.file_name().to_str().is_some_and(left) {
+            // What cannot be removed is in nobody's way.
+            let _ = fs::remove_file(file.path());
+        }
+    }
+}
+
 /// The footer of a compressed segment, without reading the rest.
 pub(super) fn read_footer(path: &Path) -> Result<Footer, LogError> {
     let io = |error: std::io::Error| LogError::from_io(path, "reading the audit log", &error);

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant as Monotonic};
 
 use tokio::sync::oneshot;
 
+use super::disk::{SegmentFile, SegmentOpener};
 use super::frame::{self, HEADER_LEN, Header};
 use super::index::{self, Index, Written};
-use super::log::{SegmentFile, SegmentOpener, Shared};
+use super::log::Shared;
 use super::{Encoded, Head, LogError, Settings, segment};
 use crate::store::queue::{Queued, Serving};
 use crate::store::{Digest, EventId, WriterId, sync_folder};

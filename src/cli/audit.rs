@@ -64,10 +64,10 @@ impl Archived {
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Walk the log and name the first entry that was altered, removed or cut off",
-    after_help = "Needs no keys. It also compares the log with what the store remembers of it, so that a log cut at its end\n\
-                  is found: with a Redis at any time, with the embedded store while no server holds the data. Compressed\n\
-                  parts are walked as well; those that are in the archive alone only where it is named, and then the\n\
-                  copies of all others are compared.\n\
+    after_help = "Needs no keys. Also compares the log with what the store remembers of it, so that a log cut at\n\
+                  its end is found: with a Redis at any time, with the embedded store while no server holds it.\n\
+                  Parts that are in the archive alone are read only where it is named; then the copies of all\n\
+                  others are compared as well.\n\
                   Exit status: 0 sound, 1 not, 2 error."
 )]
 pub struct VerifyArgs {

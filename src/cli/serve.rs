@@ -1,5 +1,7 @@
 //! `serve`: settings, everything open, bound, announced, served; then drained within a limit, and whether it was.
 
+mod tend;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,8 +25,6 @@ use crate::{audit, engine, http, store, telemetry};
 const LOOK: Duration = Duration::from_secs(2);
 /// How often log and store are put in step, and health is told.
 const TICK: Duration = Duration::from_secs(1);
-/// How often the closed segments of the audit log are looked after.
-const TEND: Duration = Duration::from_secs(5);
 /// How long requests under way may take to finish after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 /// The file of settings that is read where none is named.
@@ -137,7 +137,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let opened = Arc::new(opened);
     let watched = Watched { packs: config.packs.clone(), emergencies: config.emergencies.clone() };
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
-    let tending = tokio::spawn(tend(opened.log.clone(), config.audit.keep, stopping.clone()));
+    let tending = tokio::spawn(tend::tend(opened.log.clone(), config.audit.keep, stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
         first_answer(address, bound.http).await?;
     }
@@ -259,43 +259,6 @@ async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, s
                 }
                 if let Some(file) = &emergencies {
                     feed = look_at(&opened.engine, file, feed).await;
-                }
-            }
-        }
-    }
-}
-
-/// Looks after the closed segments of the audit log. Told to stop it stops wherever it is, as a crash would: the next
-/// start takes it up.
-async fn tend(log: Option<Arc<audit::Log>>, keep: Duration, stopping: watch::Receiver<bool>) {
-    let Some(log) = log else { return };
-    let keeper = audit::Keeper::new(log, keep);
-    let mut look = tokio::time::interval(TEND);
-    let mut well = true;
-    let mut stop = Box::pin(told(stopping));
-    loop {
-        let work = async {
-            look.tick().await;
-            keeper.tick(now()).await
-        };
-        let done = tokio::select! {
-            () = &mut stop => return,
-            done = work => done,
-        };
-        match done {
-            Err(error) if well => {
-                tracing::warn!(%error, "closed parts of the audit log are not archived; they stay in the data folder");
-                well = false;
-            }
-            Err(_) => {}
-            Ok(done) => {
-                if !well {
-                    tracing::info!("the audit log is archived again");
-                    well = true;
-                }
-                if done.packed + done.archived + done.moved > 0 {
-                    let audit::Keep { packed, archived, moved, waiting } = done;
-                    tracing::info!(packed, archived, moved, waiting, "closed parts of the audit log");
                 }
             }
         }

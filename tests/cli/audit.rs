@@ -33,24 +33,12 @@ fn decisions_are_listed_by_what_they_were_about() {
         sellers.collect::<Vec<_>>()
     };
     assert_eq!(of(&[]), ["-", "autumn", "spring"]);
-    assert_eq!(of(&["--oldest-first"]), ["spring", "autumn", "-"]);
-    assert_eq!(of(&["--oldest-first", "--limit=1"]), ["spring"]);
-    assert_eq!(of(&["--campaign=spring"]), ["spring"]);
-    assert_eq!(of(&["--number=+4930231250"]), ["autumn", "spring"]);
-    assert_eq!(of(&["--number=+4930231250", "--campaign=autumn"]), ["autumn"]);
-    assert_eq!(of(&["--seller=other"]), ["-"]);
-    assert_eq!(of(&["--verdict=deny"]), ["-"]);
-    assert_eq!(of(&["--family=opt-out"]), ["-"]);
-    assert_eq!(of(&["--jurisdiction=DE"]), ["autumn", "spring"]);
-    assert_eq!(of(&["--channel=text"]), ["-"]);
-    assert_eq!(of(&["--purpose=informational", "--verdict=allow"]), ["autumn", "spring"]);
-    assert_eq!(of(&["--kind=reservation"]), ["spring"]);
-    assert_eq!(of(&["--kind=answer"]), ["-", "autumn"]);
+    assert_eq!(of(&["--oldest-first", "--limit=2"]), ["spring", "autumn"]);
+    assert_eq!(of(&["--number=+4930231250", "--campaign=autumn", "--jurisdiction=DE"]), ["autumn"]);
+    assert_eq!(of(&["--seller=other", "--verdict=deny", "--family=opt-out", "--channel=text"]), ["-"]);
+    assert_eq!(of(&["--kind=reservation", "--purpose=informational", "--from=2020-01-01T00:00:00Z"]), ["spring"]);
     assert_eq!(of(&["--until=2020-01-01T00:00:00Z"]), [""; 0]);
-    assert_eq!(of(&["--from=2020-01-01T00:00:00Z"]).len(), 3);
     assert_eq!(listed(&home, &[]).len(), 1, "dry runs only where they are asked for");
-    let rule = listed(&home, &["--dry-runs", "--seller=other"])[0]["decision"]["reasons"][0]["ruleId"].clone();
-    assert_eq!(of(&["--rule-id", rule.as_str().unwrap_or_default()]).len(), if rule == "" { 3 } else { 1 });
     home.run(&["audit", "list", "--number=911"]).refused(&["the number"]);
     home.run(&["audit", "list", "--family=nonsense"]).refused(&["QUIET_HOURS"]);
 }

@@ -57,8 +57,11 @@ pub(in crate::audit) enum NotPacked {
     Failed(String),
 }
 
-/// Reads the entries of a whole segment in order, each checked against the one before.
-fn entries(plain: &[u8]) -> Result<(Header, Digest, Vec<(usize, Frame<'_>)>), (u64, &'static str)> {
+/// A segment's header with its hash, and its frames, each with where it begins.
+type Whole<'b> = (Header, Digest, Vec<(usize, Frame<'b>)>);
+
+/// Reads the entries of a whole segment in order, each checked against the one before; or says which is bad.
+fn entries(plain: &[u8]) -> Result<Whole<'_>, (u64, &'static str)> {
     let (header, hash) = Header::decode(plain).map_err(|_| (0, "the header was altered"))?;
     let (mut frames, mut offset, mut link, mut seq) = (Vec::new(), HEADER_LEN, hash, header.first_seq);
     while let Some(rest) = plain.get(offset..).filter(|rest| !rest.is_empty()) {

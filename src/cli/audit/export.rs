@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::column::writer::ColumnWriter;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
@@ -31,12 +32,10 @@ const PAGE: u32 = 1_000;
 /// Rows of a Parquet row group: what is held in memory.
 const GROUP: usize = 20_000;
 
-/// In which format.
+/// In which format. Its values have no help of their own: with it the whole page would be spread out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 enum Format {
-    /// A line of JSON for each decision
     Ndjson,
-    /// Apache Parquet, compressed with zstd
     Parquet,
 }
 
@@ -44,13 +43,13 @@ enum Format {
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Write decisions to a file for a notebook, the oldest first, their numbers masked",
-    after_help = "The columns are the same in every format. Instants are UTC, to the millisecond. The file appears once it is\n\
-                  whole; interrupted, nothing is left behind.\n\
+    after_help = "The columns are the same in every format. Instants are UTC, to the millisecond. The file\n\
+                  appears once it is whole.\n\
                   Exit status: 0 written, though it may have no row, 2 error.\n\n\
-                  Example: ringfence audit export --format parquet --output november.parquet --from 2026-11-01T00:00:00Z"
+                  Example: ringfence audit export --format parquet --output all.parquet --dry-runs"
 )]
 pub struct ExportArgs {
-    /// In which format
+    /// A line of JSON for each decision, or Apache Parquet
     #[arg(long, value_name = "FORMAT")]
     format: Format,
     /// The file to write
@@ -60,9 +59,9 @@ pub struct ExportArgs {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
-    filters: Filters,
-    #[command(flatten)]
     kept: Kept,
+    #[command(flatten)]
+    filters: Filters,
     #[command(flatten)]
     archived: Archived,
 }
@@ -285,21 +284,10 @@ fn column_of<'c>(
     let repeated = (!repeated.is_empty()).then_some(repeated.as_slice());
     if !flags.is_empty() {
         column.typed::<BoolType>().write_batch(&flags, defined, repeated)?;
-    } else if column.untyped().is_text() {
+    } else if matches!(column.untyped(), ColumnWriter::ByteArrayColumnWriter(_)) {
         column.typed::<ByteArrayType>().write_batch(&texts, defined, repeated)?;
     } else {
         column.typed::<Int64Type>().write_batch(&numbers, defined, repeated)?;
     }
     Ok(())
-}
-
-/// What the library does not say by itself.
-trait IsText {
-    fn is_text(&self) -> bool;
-}
-
-impl IsText for parquet::column::writer::ColumnWriter<'_> {
-    fn is_text(&self) -> bool {
-        matches!(self, Self::ByteArrayColumnWriter(_))
-    }
 }

@@ -74,12 +74,16 @@ fn family(text: &str) -> Result<v1::RuleFamily, String> {
         .ok_or_else(|| "no family of rules, such as QUIET_HOURS, CONSENT, OPT_OUT, REGISTRY or CAP".to_owned())
 }
 
+/// The value of a word in any case; nothing in particular where there is none.
+fn of<T: Copy + Default>(word: &Option<String>, values: [(&str, T); 2]) -> T {
+    let said = |name: &str| word.as_deref().is_some_and(|word| word.eq_ignore_ascii_case(name));
+    values.into_iter().find(|(name, _)| said(name)).map_or_else(T::default, |(_, value)| value)
+}
+
 impl Filters {
     /// The first page of them.
     pub(super) fn request(&self, order: v1::ListOrder, page_size: u32) -> v1::ListDecisionsRequest {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let is =
-            |text: &Option<String>, value: &str| text.as_deref().is_some_and(|text| text.eq_ignore_ascii_case(value));
         v1::ListDecisionsRequest {
             from: stamp(self.from),
             until: stamp(self.until),
@@ -87,12 +91,7 @@ impl Filters {
             default_region: text(&self.default_region),
             seller: text(&self.seller),
             campaign: text(&self.campaign),
-            verdict: match () {
-                () if is(&self.verdict, "allow") => v1::Verdict::Allow,
-                () if is(&self.verdict, "deny") => v1::Verdict::Deny,
-                () => v1::Verdict::Unspecified,
-            }
-            .into(),
+            verdict: of(&self.verdict, [("allow", v1::Verdict::Allow), ("deny", v1::Verdict::Deny)]).into(),
             family: self.family.unwrap_or_default().into(),
             rule_id: text(&self.rule_id),
             jurisdiction: text(&self.jurisdiction),
@@ -101,11 +100,10 @@ impl Filters {
             page_token: String::new(),
             channel: number(self.channel),
             purpose: number(self.purpose),
-            kind: match () {
-                () if is(&self.kind, "reservation") => v1::DecisionKind::Reservation,
-                () if is(&self.kind, "answer") => v1::DecisionKind::Answer,
-                () => v1::DecisionKind::Unspecified,
-            }
+            kind: of(
+                &self.kind,
+                [("reservation", v1::DecisionKind::Reservation), ("answer", v1::DecisionKind::Answer)],
+            )
             .into(),
             order: order.into(),
         }
@@ -120,8 +118,6 @@ impl Filters {
                   Example: ringfence audit list --number +12025550143 --verdict deny"
 )]
 pub struct ListArgs {
-    #[command(flatten)]
-    filters: Filters,
     /// The oldest first
     #[arg(long)]
     oldest_first: bool,
@@ -130,6 +126,8 @@ pub struct ListArgs {
     limit: u32,
     #[command(flatten)]
     kept: Kept,
+    #[command(flatten)]
+    filters: Filters,
     #[command(flatten)]
     archived: Archived,
 }
