@@ -88,15 +88,18 @@ impl Engine {
             let selected = log.select(select.clone()).await?;
             let mut next = selected.resume;
             let keys = self.contact_keys(&selected.found).await?;
+            let mut rest = selected.found.len();
             for found in selected.found {
                 opened += 1;
+                rest -= 1;
                 let seq = found.seq;
                 if let Some(record) = self.listed(permit, log, found, &keys, &inside).await? {
                     bytes += record.encoded_len();
                     page.records.push(record);
                 }
                 if page.records.len() >= size || bytes >= PAGE_BYTES {
-                    next = Some(seq);
+                    // Full with the very last one there is: no token for a page of nothing.
+                    next = next.filter(|_| rest == 0).or((rest > 0).then_some(seq));
                     break;
                 }
             }
