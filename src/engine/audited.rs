@@ -11,7 +11,7 @@ use crate::contact::Contact;
 use crate::decision::Decision;
 use crate::law::Law;
 use crate::proto::{store, v1};
-use crate::store::{DataKey, DayKeys, Key, Purpose, Version};
+use crate::store::{DataKey, DayKeys, EventId, Key, Purpose, Version};
 use crate::time::{Instant, tzdata_version};
 
 /// What an entry is about, in its envelope.
@@ -161,6 +161,16 @@ impl Engine {
         let id = DecisionId::from_bytes(id).ok_or_else(|| Failure::Internal("an id is no UUIDv7".to_owned()))?;
         let tenant = self.tenant.name().to_owned();
         Ok(Entry { kind: kind as u8, at, id, tenant, tag, key, body }.encode())
+    }
+
+    /// Writes the entry of a swap that was won. Returns once it is safe: in the store's outbox, from which it gets into the
+    /// log whatever happens, or in the log itself.
+    pub(super) async fn log_swapped(&self, entry: Encoded, event: EventId) -> Result<(), Failure> {
+        match &self.log {
+            Some(log) if self.store.keeps_outbox() => Ok(log.append_kept(entry, event).await?),
+            Some(log) => Ok(log.append(entry, Some(event)).await.map(drop)?),
+            None => Ok(()),
+        }
     }
 
     /// Writes an entry that nobody waits for: safe within a second, or an error now.

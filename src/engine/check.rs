@@ -235,9 +235,7 @@ impl Engine {
         };
         match self.store.swap(write).await? {
             Swapped::Won { event, .. } => {
-                if let Some(log) = &self.log {
-                    let _ = log.append(entry, Some(event)).await?;
-                }
+                self.log_swapped(entry, event).await?;
                 Ok(Reserved::Done(Box::new(answer)))
             }
             Swapped::Lost(winner) => {

@@ -255,9 +255,7 @@ impl Engine {
             };
             match self.store.swap(write).await? {
                 Swapped::Won { event, .. } => {
-                    if let Some(log) = &self.log {
-                        let _ = log.append(entry, Some(event)).await?;
-                    }
+                    self.log_swapped(entry, event).await?;
                     return Ok(Written { receipt, recorded_at, version: next.0 });
                 }
                 Swapped::Lost(winner) => {

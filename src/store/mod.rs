@@ -335,6 +335,12 @@ pub trait Store: Send + Sync {
         Answer::ready(Ok(()))
     }
 
+    /// Whether what a won swap wrote is on disk, the outbox entry with it: then nobody needs to wait until the log has that
+    /// entry too.
+    fn keeps_outbox(&self) -> bool {
+        false
+    }
+
     /// Over how many shards each tenant's records spread. Fixed when the store was made.
     fn shard_count(&self) -> u16 {
         1

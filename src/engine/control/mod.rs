@@ -311,9 +311,7 @@ impl Engine {
             let event = entry.event(0, clock.now, Vec::new());
             match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
                 Swapped::Won { event, .. } => {
-                    if let Some(log) = &self.log {
-                        let _ = log.append(entry, Some(event)).await?;
-                    }
+                    self.log_swapped(entry, event).await?;
                     return Ok((record, receipt));
                 }
                 Swapped::Lost(winner) => {

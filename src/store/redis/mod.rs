@@ -49,6 +49,8 @@ const CHUNK: usize = 500;
 pub struct RedisStore {
     link: Arc<Link>,
     shards: u16,
+    /// Whether every server was found to sync each write before it answers.
+    synced: bool,
     /// Shards that the server knows to have events, as of so many reconnects.
     known: Mutex<(u64, HashSet<Shard>)>,
     /// The newest event of each shard that somebody was told of.
@@ -79,11 +81,12 @@ impl RedisStore {
     /// # Errors
     /// No connection within the patience of the settings; settings of a server that would lose acknowledged writes.
     pub async fn open(settings: Settings) -> Result<(Self, Vec<Finding>), StoreError> {
-        let store = Self::connect(settings).await?;
+        let mut store = Self::connect(settings).await?;
         let findings = store.survey().await?;
         if let Some(refused) = survey::refusal(store.link.place(), &findings) {
             return Err(refused);
         }
+        store.synced = survey::all_synced(&findings);
         Ok((store, findings))
     }
 
@@ -97,6 +100,7 @@ impl RedisStore {
         let mut store = Self {
             link,
             shards: 1,
+            synced: false,
             known: Mutex::default(),
             told: Mutex::default(),
             seen: Mutex::default(),
@@ -197,6 +201,10 @@ impl Store for RedisStore {
 
     fn confirm(&self, shard: Shard) -> Answer<'_, ()> {
         Answer::waiting(self.confirm_shard(shard))
+    }
+
+    fn keeps_outbox(&self) -> bool {
+        self.synced
     }
 
     fn shard_count(&self) -> u16 {

@@ -1,6 +1,6 @@
 //! What the live settings of the servers mean for what is stored: read at the start and by `ringfence doctor`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::redis::{Pipeline, Value};
@@ -47,6 +47,18 @@ const OPTIONS: [&str; 6] = [
     "no-appendfsync-on-rewrite",
     "min-replicas-to-write",
 ];
+
+/// What is found of a server that syncs each write before it answers.
+const SYNCED: &str = "appendonly, appendfsync always";
+/// What is found besides of one that does so only at times.
+const UNSYNCED_AT_TIMES: &str = "no-appendfsync-on-rewrite yes: nothing is synced during a rewrite: set it to no";
+
+/// Whether every server that was looked at syncs each write before it answers.
+pub(super) fn all_synced(findings: &[Finding]) -> bool {
+    let servers: HashSet<_> = findings.iter().map(|finding| finding.server.as_str()).collect();
+    let with = |text: &str| findings.iter().filter(|finding| finding.text == text).count();
+    !servers.is_empty() && with(SYNCED) == servers.len() && with(UNSYNCED_AT_TIMES) == 0
+}
 
 /// The error that the worst findings amount to, if any.
 pub(super) fn refusal(place: &str, findings: &[Finding]) -> Option<StoreError> {
@@ -184,7 +196,7 @@ fn judge_durability(told: &Told, say: &mut impl FnMut(Weight, String)) {
         return;
     }
     match told.option("appendfsync") {
-        Some("always") => say(Weight::Fine, "appendonly, appendfsync always".into()),
+        Some("always") => say(Weight::Fine, SYNCED.into()),
         Some("everysec") => say(
             Weight::Warning,
             "appendfsync everysec: power loss, or a loss of the host, forgets up to two seconds of acknowledged writes \
@@ -201,7 +213,7 @@ fn judge_durability(told: &Told, say: &mut impl FnMut(Weight, String)) {
         ),
     }
     if told.option("appendfsync") == Some("always") && told.option("no-appendfsync-on-rewrite") == Some("yes") {
-        say(Weight::Warning, "no-appendfsync-on-rewrite yes: nothing is synced during a rewrite: set it to no".into());
+        say(Weight::Warning, UNSYNCED_AT_TIMES.into());
     }
     if told.info.get("aof_last_write_status").is_some_and(|status| status != "ok") {
         say(Weight::Warning, "the last write of the append-only file failed: make room on its disk".into());
