@@ -24,7 +24,7 @@ pub const KEYS: [(&str, &str, &str); 22] = [
     ("store_cert", "our certificate, PEM, where it asks for one", ""),
     ("store_key", "the key of that certificate, PEM", ""),
     ("acks", "replicas that must have a write before it is acknowledged: `all`, or a number", "all"),
-    ("data", "the data folder: records and audit log", "ringfence-data"),
+    ("data", "the data folder: records, audit log and past law", "ringfence-data"),
     ("keys", "the keys file; never inside the data folder", "ringfence-keys"),
     ("registries", "the folder of do-not-call lists; none: no list is loaded", ""),
     ("packs", "a folder of packs that replace or add to the built-in ones", ""),
@@ -317,7 +317,7 @@ fn unknown_variables() -> Vec<String> {
 }
 
 /// Variables that are no settings of the server.
-const KNOWN_BESIDE: [&str; 13] = [
+const KNOWN_BESIDE: [&str; 14] = [
     "RINGFENCE_STORE_PASSWORD",
     "RINGFENCE_REDIS_LOGS",
     "RINGFENCE_REDIS_OPERATIONS",
@@ -331,6 +331,7 @@ const KNOWN_BESIDE: [&str; 13] = [
     "RINGFENCE_BENCH_SECONDS",
     "RINGFENCE_PYTHON",
     "RINGFENCE_TWIN_SEED",
+    "RINGFENCE_REPLAY_DECISIONS",
 ];
 
 fn listener(written: &Written, fault: &mut dyn FnMut(&Written, &str)) -> Option<SocketAddr> {

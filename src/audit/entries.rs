@@ -39,14 +39,7 @@ impl Entries {
             total += about.len();
         }
         let segments: Vec<_> = listing.numbers.iter().map(|number| segment::path(folder, *number)).collect();
-        Ok(Self {
-            segments: segments.into_iter(),
-            total,
-            path: folder.into(),
-            bytes: Vec::new(),
-            offset: 0,
-            seq: 0,
-        })
+        Ok(Self { segments: segments.into_iter(), total, path: folder.into(), bytes: Vec::new(), offset: 0, seq: 0 })
     }
 
     /// Bytes of the log.

@@ -122,7 +122,8 @@ pub fn decide(question: &Question<'_>) -> Decision {
         let message = "The number lies in a range that does not look given out; it was judged by its prefix.";
         decision.warnings.push(Warning { code: "unassigned_number", message: message.to_owned(), rule_id: None });
     }
-    for list in decision.lists.iter().filter(|list| list.in_force && list.look.as_ref().is_some_and(|look| look.sample)) {
+    for list in decision.lists.iter().filter(|list| list.in_force && list.look.as_ref().is_some_and(|look| look.sample))
+    {
         let registry = &list.registry;
         let message = format!("{registry} is a made-up sample list: load the real one before you rely on this.");
         decision.warnings.push(Warning { code: "sample_registry", message, rule_id: None });

@@ -12,7 +12,7 @@ use prost::Message as _;
 use serde::Serialize;
 
 use super::control::Standing;
-use super::replay::{Change, Known, Past, Recorded, Tally, Under, Unfit, example, family};
+use super::replay::{Change, Known, Past, Tally, Under, Unfit, example, family};
 use super::{Engine, Failure};
 use crate::access::Permit;
 use crate::audit::DecisionId;
@@ -168,8 +168,7 @@ impl Worker {
         let past = Past::of(id, job.kind, body)?;
         let law = self.law.load_full();
         let lists = self.registries.snapshot();
-        let under =
-            Under { law: &law, known: Known::Then, lists: Some(&lists), switches: Some(&job.standing) };
+        let under = Under { law: &law, known: Known::Then, lists: Some(&lists), switches: Some(&job.standing) };
         let judged = past.judge(under)?;
         {
             let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);

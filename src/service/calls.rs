@@ -252,8 +252,7 @@ impl Calls {
     /// # Errors
     /// See [`Calls::check`]. A decision that cannot be judged again is a result of its own.
     pub async fn replay(&self, incoming: Incoming, request: v1::ReplayRequest) -> Result<v1::ReplayResponse, Status> {
-        let answer =
-            incoming.within(Role::Audit, async |permit| self.engine.replay(permit, &request).await).await;
+        let answer = incoming.within(Role::Audit, async |permit| self.engine.replay(permit, &request).await).await;
         let result = |(decision_id, judged): (String, Result<v1::Replayed, Failure>)| {
             let result = match judged {
                 Ok(replayed) => v1::replay_result::Result::Replayed(replayed),
@@ -261,8 +260,7 @@ impl Calls {
             };
             v1::ReplayResult { decision_id, result: Some(result) }
         };
-        let answer =
-            answer.map(|results| v1::ReplayResponse { results: results.into_iter().map(result).collect() });
+        let answer = answer.map(|results| v1::ReplayResponse { results: results.into_iter().map(result).collect() });
         self.done("Replay", &incoming, answer)
     }
 

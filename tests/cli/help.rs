@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 29] = [
     &[],
     &["serve"],
     &["check"],
@@ -32,6 +32,7 @@ const COMMANDS: [&[&str]; 28] = [
     &["control", "emergency", "list"],
     &["audit"],
     &["audit", "verify"],
+    &["audit", "replay"],
     &["keys"],
     &["keys", "new"],
     &["doctor"],

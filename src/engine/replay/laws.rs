@@ -112,9 +112,8 @@ impl Laws {
             texts.extend(files(&self.object(digest)?, digest)?);
         }
         let texts = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-        let law = Law::read_with(texts, named.words).map_err(|faults| {
-            Unfit::Packs(faults.first().map(ToString::to_string).unwrap_or_default())
-        })?;
+        let law = Law::read_with(texts, named.words)
+            .map_err(|faults| Unfit::Packs(faults.first().map(ToString::to_string).unwrap_or_default()))?;
         if law.basis() == basis { Ok(Arc::new(law)) } else { Err(Unfit::Another) }
     }
 
@@ -146,9 +145,7 @@ pub fn install(laws: &Laws, basis: &Hash) -> Result<(), Unfit> {
 
 fn files(bytes: &[u8], digest: &Hash) -> Result<Vec<(String, String)>, Unfit> {
     let files = read_files(bytes).and_then(|files| {
-        let text = |(name, bytes): (&str, &[u8])| {
-            Some((name.to_owned(), std::str::from_utf8(bytes).ok()?.to_owned()))
-        };
+        let text = |(name, bytes): (&str, &[u8])| Some((name.to_owned(), std::str::from_utf8(bytes).ok()?.to_owned()));
         files.into_iter().map(text).collect::<Option<Vec<_>>>()
     });
     files.ok_or_else(|| Unfit::Library(format!("{} does not hold texts", shown(digest))))
