@@ -229,7 +229,9 @@ async fn a_fact_that_was_entered_late_changes_what_is_known_now_and_not_what_was
     assert_eq!(flips(&then), [(true, false), (true, false)]);
     assert_eq!(then[0].original.as_ref(), Some(&first));
     let now = ask(v1::ReplayLaw::AsThen, v1::ReplayFacts::AsKnownNow).await;
-    assert_eq!(flips(&now), [(false, true), (true, false)], "{now:?}");
+    assert_eq!(flips(&now), [(false, true), (false, false)], "{now:?}");
+    // What was said a second after the call denies from then on.
+    assert_eq!(now[1].decision.as_ref().unwrap().valid_until, stamp("2026-11-18T16:00:01Z"));
     // Other packs are in force by now: those of then come from the library.
     engine.change_law(with_policy()).unwrap();
     assert_eq!(flips(&ask(v1::ReplayLaw::AsThen, v1::ReplayFacts::AsThen).await), [(true, false), (true, false)]);

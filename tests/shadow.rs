@@ -64,7 +64,7 @@ async fn the_shadow_counts_every_flip_and_changes_no_answer() {
     let answers = ask(&shadowed).await;
     assert_eq!(answers, ask(&alone).await);
     let allowed = answers.iter().filter(|answer| answer.verdict() == Verdict::Allow).count();
-    assert!(allowed > 30 && allowed < CHECKS, "{allowed}");
+    assert!(allowed > 20 && allowed < CHECKS, "{allowed}");
 
     let found = report(&shadowed, CHECKS as u64);
     assert_eq!((found.tally.judged, found.tally.unfits(), found.dropped), (CHECKS as u64, 0, 0));

@@ -22,9 +22,9 @@ use crate::registry::Registries;
 use crate::telemetry::Metrics;
 use crate::time::{Instant, Millis};
 
-/// Judgements that may wait: a second or so of a busy server.
-const ROOM: usize = 8_192;
-/// Larger bodies are dropped and counted: the queue must stay small whatever callers send.
+/// Judgements that may wait.
+const ROOM: usize = 4_096;
+/// Larger bodies are dropped and counted: the queue must stay small whatever callers send, at 64 MiB.
 const MOST_BYTES: usize = 16 << 10;
 /// Examples kept of each rule.
 const EXAMPLES: usize = 5;

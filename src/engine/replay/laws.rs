@@ -62,13 +62,14 @@ pub enum Unfit {
 pub struct Laws {
     library: Library,
     read: Mutex<HashMap<Hash, Result<Arc<Law>, Unfit>>>,
+    named: Mutex<HashMap<Hash, Result<Named, Unfit>>>,
 }
 
 impl Laws {
     /// Of this library.
     #[must_use]
     pub fn new(library: Library) -> Self {
-        Self { library, read: Mutex::default() }
+        Self { library, read: Mutex::default(), named: Mutex::default() }
     }
 
     /// The law that goes by this name.
@@ -76,17 +77,7 @@ impl Laws {
     /// # Errors
     /// It cannot be had in this process, and why.
     pub fn get(&self, basis: &Hash) -> Result<Arc<Law>, Unfit> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = read.get(basis) {
-            return known.clone();
-        }
-        // Read under the lock: whoever else wants it waits, and does not read it a second time.
-        let law = self.read_law(basis);
-        if read.len() >= REMEMBERED {
-            read.clear();
-        }
-        read.insert(*basis, law.clone());
-        law
+        remembered(&self.read, basis, || self.read_law(basis))
     }
 
     /// What the law of this name rests on.
@@ -94,6 +85,10 @@ impl Laws {
     /// # Errors
     /// The library lacks it, or cannot be read.
     pub fn named(&self, basis: &Hash) -> Result<Named, Unfit> {
+        remembered(&self.named, basis, || self.read_named(basis))
+    }
+
+    fn read_named(&self, basis: &Hash) -> Result<Named, Unfit> {
         let page = self.object(basis)?;
         let named = std::str::from_utf8(&page).ok().and_then(Named::read);
         named.ok_or_else(|| Unfit::Library(format!("{} names nothing that this release knows", shown(basis))))
@@ -121,6 +116,28 @@ impl Laws {
         let object = self.library.get(digest).map_err(|error| Unfit::Library(error.to_string()))?;
         object.ok_or_else(|| Unfit::Lacking(shown(digest)))
     }
+}
+
+/// Reads under the lock: whoever else wants it waits, and does not read it a second time.
+fn remembered<T: Clone>(
+    known: &Mutex<HashMap<Hash, Result<T, Unfit>>>,
+    basis: &Hash,
+    read: impl FnOnce() -> Result<T, Unfit>,
+) -> Result<T, Unfit> {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(one) = known.get(basis) {
+        return one.clone();
+    }
+    let one = read();
+    // What was not there, or did not read, may be put right while this process runs.
+    if matches!(one, Err(Unfit::Lacking(_) | Unfit::Library(_))) {
+        return one;
+    }
+    if known.len() >= REMEMBERED {
+        known.clear();
+    }
+    known.insert(*basis, one.clone());
+    one
 }
 
 /// Puts zone data and numbering tables of a past law in the place of those of the program, for the whole process; to be
