@@ -29,7 +29,7 @@ use ringfence::engine::{Clock, Settings};
 use ringfence::proto::v1::{self, Verdict};
 use ringfence::service::{Calls, Incoming};
 use support::{DAY, at, florida, opt_out, permit, stamp};
-use traffic::{Built, build, built_in, changed_packs, copy, flipped, library, open, planted, replay, with_policy};
+use traffic::{Built, build, built_in, changed_packs, copy, flipped, library, open, planted, replay, run, with_policy};
 
 const NUMBER: &str = "+13055550123";
 
@@ -68,10 +68,10 @@ fn every_decision_is_the_same_to_the_byte_elsewhere() {
     );
     assert_eq!((ran.code, json["unfits"].as_u64(), json["asExpected"].as_bool()), (Some(0), Some(0), Some(true)));
     // Worth doing: both verdicts, reservations, and every kind of question come up often.
-    let allowed = built().decided.iter().filter(|(_, then)| then.verdict() == Verdict::Allow).count();
-    let reserved = built().decided.iter().filter(|(_, then)| then.use_by.is_some()).count();
-    let families: std::collections::HashSet<_> =
-        built().decided.iter().flat_map(|(_, then)| then.reasons.iter().map(|reason| reason.family)).collect();
+    let decided = &built().decided;
+    let allowed = decided.iter().filter(|one| one.allows).count();
+    let reserved = decided.iter().filter(|one| one.reserves).count();
+    let families: std::collections::HashSet<_> = decided.iter().flat_map(|one| &one.families).collect();
     assert!(
         allowed > count / 20 && reserved > count / 200 && families.len() >= 10,
         "{allowed} {reserved} {families:?}"
@@ -98,33 +98,61 @@ fn under_changed_packs_exactly_those_flip_that_must() {
     let campaigns = json["flips"]["allow_to_deny"]["campaigns"].as_object().unwrap();
     assert_eq!(campaigns.values().map(|count| count.as_u64().unwrap()).sum::<u64>(), to_deny.len() as u64);
     // The same for people, masked.
-    let ran = replay(there.path(), &["--packs", &folder]);
+    let ran = replay(there.path(), &["--packs", &folder, "--seller=lux"]);
     assert!(
         ran.out.starts_with("FLIPS") && ran.out.contains("policy.no_texts") && ran.out.contains("by campaign"),
         "{}",
         ran.out
     );
     assert!(ran.out.contains("••"), "{}", ran.out);
-    let whole = built().decided.iter().filter(|(_, then)| then.number.len() > 9);
-    assert!(!whole.into_iter().any(|(_, then)| ran.out.contains(&then.number)));
+    let mut whole = built().decided.iter().filter(|one| one.number.len() > 9);
+    assert!(!whole.any(|one| ran.out.contains(&one.number)));
 }
 
 #[test]
 fn what_is_asked_for_is_judged_and_nothing_else() {
     let there = copied();
-    let (request, decision) = built().decided.iter().find(|(_, then)| then.number == "+13055550100").unwrap();
-    let only = format!("--decision={}", decision.decision_id);
+    let decided = &built().decided;
+    let one = decided.iter().find(|one| one.number == "+13055550100").unwrap();
+    let only = format!("--decision={}", one.id);
     assert_eq!(replay(there.path(), &["--json", &only]).json()["judged"], 1);
-    let of_number = built().decided.iter().filter(|(_, then)| then.number == decision.number).count();
-    let asked = format!("--number={}", request.number);
+    let of_number = decided.iter().filter(|other| other.number == one.number).count();
+    let asked = format!("--number={}", one.number);
     assert_eq!(replay(there.path(), &["--json", &asked]).json()["judged"], of_number);
-    let spring =
-        built().decided.iter().filter(|(asked, _)| asked.campaign == "spring" && asked.seller == "lux").count();
+    let spring = decided.iter().filter(|one| &*one.campaign == "spring" && &*one.seller == "lux").count();
     assert_eq!(replay(there.path(), &["--json", "--campaign=spring", "--seller=lux"]).json()["judged"], spring);
-    let none = replay(there.path(), &["--json", "--to=2020-01-01T00:00:00Z"]).json();
+    let none = replay(there.path(), &["--json", "--until=2020-01-01T00:00:00Z"]).json();
     assert_eq!(none["judged"], 0);
     let unknown = replay(there.path(), &["--decision=0190a5c6-0000-7000-8000-000000000000"]);
     assert_eq!((unknown.code, unknown.err.contains("not in this log")), (Some(2), true), "{}", unknown.err);
+}
+
+/// A bundle is replayed with its own keys, and neither the store nor its keys; it holds what was chosen and no more.
+#[test]
+fn a_bundle_is_replayed_without_the_store() {
+    let there = copied();
+    let bundle = tempfile::tempdir().unwrap();
+    let (to, keys) = (bundle.path().join("data"), bundle.path().join("keys"));
+    let arguments = ["--seller=lux", "--campaign=spring", "--json"];
+    let into = [format!("--to={}", to.display()), format!("--to-keys={}", keys.display())];
+    let ran = run("bundle", there.path(), &[&arguments[..], &[&into[0], &into[1]]].concat());
+    let count = built().decided.iter().filter(|one| &*one.campaign == "spring" && &*one.seller == "lux").count();
+    let json = ran.json();
+    assert_eq!((ran.code, json["decisions"].as_u64(), json["laws"].as_u64()), (Some(0), Some(count as u64), Some(2)));
+    assert!(!to.join("store.id").exists());
+    std::fs::remove_dir_all(there.path()).unwrap();
+    let ran = replay(bundle.path(), &["--json"]);
+    let json = ran.json();
+    assert_eq!((ran.code, json["identical"].as_u64(), json["unfits"].as_u64()), (Some(0), Some(count as u64), Some(0)));
+    let one = built().decided.iter().find(|one| &*one.campaign == "spring" && &*one.seller == "lux").unwrap();
+    let of_number = replay(bundle.path(), &["--json", &format!("--number={}", one.number)]).json();
+    assert!(of_number["judged"].as_u64() > Some(0), "{of_number}");
+    // What is known now is in no bundle.
+    assert_eq!(replay(bundle.path(), &["--json", "--known=now"]).json()["unfits"], count);
+    // It is made once, and its keys never lie in it.
+    assert_eq!(run("bundle", bundle.path(), &[&into[0], &into[1]]).code, Some(2));
+    let inside = [format!("--to={}/new", to.display()), format!("--to-keys={}/new/keys", to.display())];
+    assert!(run("bundle", bundle.path(), &[&inside[0], &inside[1]]).err.contains("lies inside"));
 }
 
 /// A small folder: one allowed call by a server with a house pack, which another replaces.

@@ -1,5 +1,6 @@
 //! `ringfence audit`: the log of decisions and writes.
 
+mod bundle;
 mod replay;
 mod replayed;
 
@@ -25,6 +26,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Judge past decisions again: as they were made, under changed packs, or by what is known now
     Replay(Box<replay::Args>),
+    /// Take decisions to another machine: their entries under new keys, and the law they were made by
+    Bundle(Box<bundle::Args>),
 }
 
 /// Is the log whole, in order, and unaltered?
@@ -49,6 +52,7 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
     let args = match command {
         Command::Verify(args) => args,
         Command::Replay(args) => return replay::run(*args, global).await,
+        Command::Bundle(args) => return bundle::run(*args, global).await,
     };
     let folder = Kept { server: None, store: None, data: args.data }.existing_folder()?;
     let log = folder.join(AUDIT);

@@ -58,8 +58,7 @@ pub struct ShadowReport {
     pub shadow_rules_version: String,
     /// Judgements that were dropped because the queue was full.
     pub dropped: u64,
-    /// The count, since these packs are judged by. Answers are never the same to the byte, as each names its packs:
-    /// `altered` holds all that did not flip.
+    /// The count, since these packs are judged by. What they answer alike is `renamed`, since each answer names its packs.
     #[serde(flatten)]
     pub tally: Tally,
 }

@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 29] = [
+const COMMANDS: [&[&str]; 30] = [
     &[],
     &["serve"],
     &["check"],
@@ -33,6 +33,7 @@ const COMMANDS: [&[&str]; 29] = [
     &["audit"],
     &["audit", "verify"],
     &["audit", "replay"],
+    &["audit", "bundle"],
     &["keys"],
     &["keys", "new"],
     &["doctor"],

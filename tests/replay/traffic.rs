@@ -62,10 +62,40 @@ pub fn with_policy() -> Arc<Law> {
     Arc::new(Law::read(BUILT_IN.iter().copied().chain([("own/policy.toml", POLICY)])).unwrap())
 }
 
-/// Decisions with their questions, and the folder that holds them.
+/// Decisions, and the folder that holds them.
 pub struct Built {
     pub folder: tempfile::TempDir,
-    pub decided: Vec<(v1::CheckRequest, v1::Decision)>,
+    pub decided: Vec<Decided>,
+}
+
+/// What the tests need of a decision and its question: a million of them are in memory.
+pub struct Decided {
+    pub id: String,
+    pub number: String,
+    pub allows: bool,
+    pub reserves: bool,
+    pub rules: Vec<Box<str>>,
+    pub families: Vec<i32>,
+    pub seller: Box<str>,
+    pub campaign: Box<str>,
+    /// An informational text.
+    pub informs_by_text: bool,
+}
+
+impl Decided {
+    fn of(request: &v1::CheckRequest, decision: v1::Decision) -> Self {
+        Self {
+            allows: decision.verdict() == Verdict::Allow,
+            reserves: decision.use_by.is_some(),
+            rules: decision.reasons.iter().map(|reason| reason.rule_id.as_str().into()).collect(),
+            families: decision.reasons.iter().map(|reason| reason.family).collect(),
+            seller: request.seller.as_str().into(),
+            campaign: request.campaign.as_str().into(),
+            informs_by_text: request.channel() == v1::Channel::Text && request.purpose() == v1::Purpose::Informational,
+            id: decision.decision_id,
+            number: decision.number,
+        }
+    }
 }
 
 /// Three servers after each other on one folder, each with settings and packs of its own, asked in all so many questions.
@@ -139,12 +169,7 @@ async fn switch(engine: &Engine, now: Instant) {
     engine.declare_emergency(&control, emergency, Clock::at(now)).await.unwrap();
 }
 
-async fn ask(
-    engine: &Arc<Engine>,
-    random: &mut Random,
-    count: usize,
-    from: Instant,
-) -> Vec<(v1::CheckRequest, v1::Decision)> {
+async fn ask(engine: &Arc<Engine>, random: &mut Random, count: usize, from: Instant) -> Vec<Decided> {
     let write = permit(Role::WriteConsent);
     for index in 0..6 {
         let number = number(random);
@@ -168,7 +193,7 @@ async fn ask(
         let engine = Arc::clone(engine);
         async move {
             let decision = engine.check(&permit(Role::Check), request.clone(), Clock::at(now)).await;
-            (request.clone(), decision.unwrap_or_else(|failure| panic!("{failure}: {request:?}")))
+            Decided::of(&request, decision.unwrap_or_else(|failure| panic!("{failure}: {request:?}")))
         }
     });
     futures_util::stream::iter(answers).buffered(AT_ONCE).collect().await
@@ -255,7 +280,7 @@ pub fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &target) } else { drop(fs::copy(&path, &target).unwrap()) }
+        if path.is_dir() { copy(&path, &target) } else { assert!(fs::copy(&path, &target).is_ok()) }
     }
 }
 
@@ -275,16 +300,16 @@ impl Ran {
 
 /// Runs `ringfence audit replay` on a folder, on a machine of another clock and another language.
 pub fn replay(folder: &Path, more: &[&str]) -> Ran {
+    run("replay", folder, more)
+}
+
+/// Runs a command of `ringfence audit` so.
+pub fn run(name: &str, folder: &Path, more: &[&str]) -> Ran {
     let nowhere = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
     command.current_dir(nowhere.path()).env_clear();
     command.envs([("TZ", "Asia/Kathmandu"), ("LC_ALL", "tr_TR.UTF-8"), ("LANG", "tr_TR.UTF-8")]);
-    command
-        .args(["audit", "replay", "--data"])
-        .arg(folder.join("data"))
-        .arg("--keys")
-        .arg(folder.join("keys"))
-        .args(more);
+    command.args(["audit", name, "--data"]).arg(folder.join("data")).arg("--keys").arg(folder.join("keys")).args(more);
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let ran = Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) };
@@ -306,21 +331,17 @@ pub fn changed_packs() -> tempfile::TempDir {
 }
 
 /// Ids of decisions that flip under [`changed_packs`], worked out from the answers of then: to DENY, and to ALLOW.
-pub fn planted(decided: &[(v1::CheckRequest, v1::Decision)]) -> [Vec<String>; 2] {
-    let text = |request: &v1::CheckRequest| {
-        request.channel() == v1::Channel::Text && request.purpose() == v1::Purpose::Informational
-    };
-    let gone = |reason: &v1::Reason| ["us.fl.cap", "policy.no_information"].contains(&reason.rule_id.as_str());
-    let to_deny = decided.iter().filter(|(request, then)| then.verdict() == Verdict::Allow && text(request));
-    let to_allow = decided
-        .iter()
-        .filter(|(request, then)| then.verdict() == Verdict::Deny && then.reasons.iter().all(gone) && !text(request));
-    let ids = |list: Vec<&(v1::CheckRequest, v1::Decision)>| {
-        let mut ids: Vec<_> = list.into_iter().map(|(_, then)| then.decision_id.clone()).collect();
+pub fn planted(decided: &[Decided]) -> [Vec<String>; 2] {
+    let gone = |rule: &Box<str>| ["us.fl.cap", "policy.no_information"].contains(&&**rule);
+    let ids = |flips: &dyn Fn(&Decided) -> bool| {
+        let mut ids: Vec<_> = decided.iter().filter(|one| flips(one)).map(|one| one.id.clone()).collect();
         ids.sort();
         ids
     };
-    [ids(to_deny.collect()), ids(to_allow.collect())]
+    [
+        ids(&|one| one.allows && one.informs_by_text),
+        ids(&|one| !one.allows && one.rules.iter().all(gone) && !one.informs_by_text),
+    ]
 }
 
 /// Ids of the examples of one kind of flip.

@@ -23,25 +23,24 @@ use super::replayed;
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Judge past decisions again: as they were made, under changed packs, or by what is known now",
-    after_help = "Without --now or --packs: each decision under the very packs, zone data and numbering tables it was made by,\n\
-                  from the library in the data folder. The same bytes must result; what cannot be judged again is named with\n\
-                  the reason. On another machine: copy the data folder, bring the keys file.\n\n\
-                  With --packs (or --now): a back-test. Who would flip under those packs, by rule, campaign and place, with\n\
-                  examples. Each decision is judged on its own: what a flip would have changed for later attempts is not\n\
-                  worked out. A registry that the packs of then did not ask for counts as not loaded, and is named.\n\n\
-                  Two questions about facts: `--known then` (the default) judges by what was known when the decision was\n\
-                  made; `--known now` by what is known today of that same instant: an opt-out that was entered late counts\n\
-                  as of its own date. What was asserted with the check, and what the registries answered, stays as it was.\n\n\
-                  Exit status: 0 all the same to the byte (in a back-test, or with --known now: no verdict flips), 1 not, or\n\
-                  some could not be judged, 2 error."
+    after_help = "Without --now or --packs: each decision under the very packs, zone data and numbering tables it\n\
+                  was made by, from the library in the data folder. The same bytes must result; what cannot be\n\
+                  judged again is named with the reason. On another machine: see `ringfence audit bundle`, or\n\
+                  copy the data folder and bring the keys file.\n\n\
+                  With --packs (or --now): a back-test. Who would flip under those packs, by rule, campaign and\n\
+                  place, with examples. Each decision is judged on its own: what a flip would have changed for\n\
+                  later attempts is not worked out. A registry that no rule asked for then counts as not loaded,\n\
+                  and is named.\n\n\
+                  Two questions about facts: `--known then` (the default) judges by what was known when the\n\
+                  decision was made; `--known now` by what is known today of that same instant: an opt-out that\n\
+                  was entered late counts as of its own date. What was asserted with the check, and what the\n\
+                  registries answered, stays as it was.\n\n\
+                  Exit status: 0 all the same to the byte (in a back-test, or with --known now: no verdict flips),\n\
+                  1 not, or some could not be judged, 2 error."
 )]
 pub struct Args {
-    /// The data folder, or a copy of one [default: ringfence-data]
-    #[arg(long, value_name = "DIR", env = "RINGFENCE_DATA", hide_env_values = true)]
-    data: Option<PathBuf>,
-    /// Where records are: embedded, a file in the data folder (the default), or redis://host:port and the like
-    #[arg(long, value_name = "URL", env = "RINGFENCE_STORE", hide_env_values = true)]
-    store: Option<String>,
+    #[command(flatten)]
+    pub(super) from: Origin,
     /// Judge under the packs built into this program, not those of then
     #[arg(long)]
     now: bool,
@@ -51,12 +50,36 @@ pub struct Args {
     /// By what is known of each contact: then, or now
     #[arg(long, value_name = "WHEN", value_enum, default_value = "then")]
     known: When,
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// Examples to show of each rule
+    #[arg(long, value_name = "COUNT", default_value = "3")]
+    examples: usize,
+    /// What a run of this program tells another: judge what was made with the zone data and tables of this law
+    #[arg(long, value_name = "LAW", value_parser = basis, hide = true)]
+    under: Option<Hash>,
+}
+
+/// Where decisions are.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Origin {
+    /// The data folder, a copy of one, or a bundle [default: ringfence-data]
+    #[arg(long, value_name = "DIR", env = "RINGFENCE_DATA", hide_env_values = true)]
+    data: Option<PathBuf>,
+    /// Where records are: embedded, a file in the data folder (the default), or redis://host:port and the like
+    #[arg(long, value_name = "URL", env = "RINGFENCE_STORE", hide_env_values = true)]
+    store: Option<String>,
+}
+
+/// Which decisions.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Which {
     /// Only decisions made at this instant or later
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     from: Option<Instant>,
     /// Only decisions made before this instant
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    to: Option<Instant>,
+    until: Option<Instant>,
     /// Only this decision; may be given more than once
     #[arg(long = "decision", value_name = "ID", value_parser = decision)]
     decisions: Vec<DecisionId>,
@@ -69,12 +92,57 @@ pub struct Args {
     /// Only decisions in this campaign
     #[arg(long, value_name = "CAMPAIGN")]
     campaign: Option<String>,
-    /// Examples to show of each rule
-    #[arg(long, value_name = "COUNT", default_value = "3")]
-    examples: usize,
-    /// What a run of this program tells another: judge what was made with the zone data and tables of this law
-    #[arg(long, value_name = "LAW", value_parser = basis, hide = true)]
-    under: Option<Hash>,
+}
+
+impl Origin {
+    /// The folder, which must hold a log.
+    pub(super) fn folder(&self) -> Result<PathBuf, Error> {
+        let folder = self.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
+        let log = folder.join(AUDIT);
+        match log.is_dir() {
+            true => Ok(folder),
+            false => Err(Error::said(format!("{}: no audit log there: name a data folder with --data", log.display()))),
+        }
+    }
+
+    /// Opens store and keys, and nothing else: a copy is read as it is.
+    pub(super) async fn vault(&self, folder: &Path, global: &Global) -> Result<Vault, Error> {
+        let kept = Kept { server: None, store: self.store.clone(), data: self.data.clone() };
+        let keys = Keys::open(&global.keys)?;
+        let store: Arc<dyn Store> = match kept.redis()? {
+            Some(redis) => Arc::new(RedisStore::connect(redis).await?),
+            // Opening would make a store where there is none.
+            None if !folder.join("store.id").exists() => return Ok(Vault::new(None, keys)),
+            None => Arc::new(EmbeddedStore::open(folder, embedded::Settings::default())?),
+        };
+        keys.check(&*store).await?;
+        Ok(Vault::new(Some(store), keys))
+    }
+}
+
+impl Which {
+    /// The same for a log that this opens. Reading a number looks at the numbering tables.
+    pub(super) fn filter(&self, vault: &Vault) -> Result<Filter, Error> {
+        let number = self.number.as_deref().map(|text| Number::parse(text, None)).transpose();
+        let number = number.map_err(|error| Error::said(format!("--number {error}")))?;
+        Ok(Filter {
+            from: self.from,
+            until: self.until,
+            ids: self.decisions.iter().copied().collect(),
+            tag: number.map(|number| vault.tag(number)),
+            seller: self.seller.clone(),
+            campaign: self.campaign.clone(),
+        })
+    }
+
+    /// As arguments for another run of this program.
+    fn arguments(&self) -> Vec<String> {
+        let texts = [("seller", &self.seller), ("campaign", &self.campaign), ("number", &self.number)];
+        let texts = texts.into_iter().filter_map(|(flag, text)| Some(format!("--{flag}={}", text.as_ref()?)));
+        let instants = [("from", self.from), ("until", self.until)];
+        let instants = instants.into_iter().filter_map(|(flag, at)| Some(format!("--{flag}={}", at?.to_rfc3339()?)));
+        texts.chain(instants).chain(self.decisions.iter().map(|id| format!("--decision={id}"))).collect()
+    }
 }
 
 /// When something was known.
@@ -102,12 +170,8 @@ fn basis(text: &str) -> Result<Hash, String> {
 /// # Errors
 /// Folder, store, keys or packs cannot be opened; the log was altered; a decision that was named is not there.
 pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
-    let kept = Kept { server: None, store: args.store.clone(), data: args.data.clone() };
-    let folder = args.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
+    let folder = args.from.folder()?;
     let log = folder.join(AUDIT);
-    if !log.is_dir() {
-        return Err(Error::said(format!("{}: no audit log there: name a data folder with --data", log.display())));
-    }
     let laws = Laws::new(Library::at(&folder.join(LIBRARY)));
     // Before anything looks at a zone or a number.
     if let Some(basis) = &args.under {
@@ -117,18 +181,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         (None, false) => None,
         (packs, _) => Some(Arc::new(packs::read(packs.as_deref()).map_err(OpenError::from)?)),
     };
-    let vault = vault(&kept, &folder, global).await?;
-    // Read only now: reading a number looks at the numbering tables.
-    let number = args.number.as_deref().map(|text| Number::parse(text, None)).transpose();
-    let number = number.map_err(|error| Error::said(format!("--number {error}")))?;
-    let filter = Filter {
-        from: args.from,
-        until: args.to,
-        ids: args.decisions.iter().copied().collect(),
-        tag: number.map(|number| vault.tag(number)),
-        seller: args.seller.clone(),
-        campaign: args.campaign.clone(),
-    };
+    let vault = args.from.vault(&folder, global).await?;
+    let filter = args.which.filter(&vault)?;
     let known_now = args.known == When::Now;
     let part = args.under.is_some();
     let plan = Plan { law: law.clone(), known_now, filter, examples: args.examples, part };
@@ -144,28 +198,13 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     }
     elsewhere(&mut tally, &args, &folder, global)?;
     let found = tally.judged + tally.unfits();
-    let named = u64::try_from(args.decisions.len()).unwrap_or(u64::MAX);
+    let named = u64::try_from(args.which.decisions.len()).unwrap_or(u64::MAX);
     if found < named {
         return Err(Error::said(format!("{} of the {named} decisions named are not in this log", named - found)));
     }
     let replayed = replayed::Replayed { log: &log, tally: &tally, law: law.as_deref(), known_now };
     replayed.say(global)?;
     Ok(Exit::when(replayed.is_as_expected()))
-}
-
-/// Opens store and keys, and nothing else: a copy is read as it is.
-async fn vault(kept: &Kept, folder: &Path, global: &Global) -> Result<Vault, Error> {
-    let keys = Keys::open(&global.keys)?;
-    let store: Arc<dyn Store> = match kept.redis()? {
-        Some(redis) => Arc::new(RedisStore::connect(redis).await?),
-        None if !folder.join("store.id").exists() => {
-            let what = "holds no store, which has the keys of contacts: copy the whole data folder, or name a Redis with --store";
-            return Err(Error::said(format!("{}: {what}", folder.display())));
-        }
-        None => Arc::new(EmbeddedStore::open(folder, embedded::Settings::default())?),
-    };
-    keys.check(&*store).await?;
-    Ok(Vault::new(store, keys))
 }
 
 /// What was made with other zone data or numbering tables is judged by another run of this program, which loads them: one
@@ -203,16 +242,7 @@ fn child(name: &str, args: &Args, folder: &Path, global: &Global) -> Result<Resu
     let mut command = Command::new(program);
     command.args(["audit", "replay", "--under", name]).arg("--data").arg(folder).arg("--keys").arg(&global.keys);
     command.arg("--examples").arg(args.examples.to_string());
-    let texts = [("--store", &args.store), ("--seller", &args.seller), ("--campaign", &args.campaign)];
-    for (flag, value) in texts.into_iter().filter_map(|(flag, value)| value.as_ref().map(|value| (flag, value))) {
-        command.arg(format!("{flag}={value}"));
-    }
-    let instants = [("--from", args.from), ("--to", args.to)];
-    for (flag, at) in instants.into_iter().filter_map(|(flag, at)| Some((flag, at?.to_rfc3339()?))) {
-        command.arg(format!("{flag}={at}"));
-    }
-    command.args(args.decisions.iter().map(|id| format!("--decision={id}")));
-    command.args(args.number.iter().map(|number| format!("--number={number}")));
+    command.args(args.from.store.iter().map(|store| format!("--store={store}"))).args(args.which.arguments());
     if args.known == When::Now {
         command.arg("--known=now");
     }

@@ -81,16 +81,14 @@ impl Replayed<'_> {
         };
         let known = if self.known_now { "by what is known now" } else { "by what was known then" };
         line(&mut out, 2, &format!("{} decisions judged again {under}, {known}", grouped(tally.judged)));
-        if self.law.is_none() {
-            line(&mut out, 2, &format!("{} the same to the byte", grouped(tally.identical)));
-            if tally.altered > 0 {
-                line(
-                    &mut out,
-                    2,
-                    &format!("{} of the same verdict, but not the same to the byte", grouped(tally.altered)),
-                );
-                tally.altered_examples.iter().for_each(|example| shown(&mut out, example));
-            }
+        let same = tally.identical + tally.renamed;
+        match self.law {
+            None => line(&mut out, 2, &format!("{} the same to the byte", grouped(tally.identical))),
+            Some(_) => line(&mut out, 2, &format!("{} answered alike", grouped(same))),
+        }
+        if tally.altered > 0 {
+            line(&mut out, 2, &format!("{} of the same verdict, but otherwise different", grouped(tally.altered)));
+            tally.altered_examples.iter().for_each(|example| shown(&mut out, example));
         }
         for (change, flips) in &tally.flips {
             flips_shown(&mut out, *change, flips);

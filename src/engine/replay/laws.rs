@@ -88,6 +88,17 @@ impl Laws {
         remembered(&self.named, basis, || self.read_named(basis))
     }
 
+    /// Everything that the law of this name rests on, by digest; the page that names it all comes last.
+    ///
+    /// # Errors
+    /// The library lacks something of it, or cannot be read.
+    pub fn objects(&self, basis: &Hash) -> Result<Vec<(Hash, Vec<u8>)>, Unfit> {
+        let named = self.named(basis)?;
+        let parts = [named.zones.1, named.numbering.1, named.words];
+        let all = named.packs.iter().chain(&parts).chain([basis]);
+        all.map(|digest| Ok((*digest, self.object(digest)?))).collect()
+    }
+
     fn read_named(&self, basis: &Hash) -> Result<Named, Unfit> {
         let page = self.object(basis)?;
         let named = std::str::from_utf8(&page).ok().and_then(Named::read);

@@ -4,6 +4,7 @@
 //! Promises: as then, it is the very same bytes or it says why it cannot be; nothing is reserved, counted or written. An
 //! input that the entry lacks is named, never made up. Guarded by `tests/replay.rs`.
 
+mod bundle;
 mod laws;
 mod run;
 mod service;
@@ -14,6 +15,7 @@ use std::cell::RefCell;
 
 use prost::Message;
 
+pub use bundle::{Bundled, Source, bundle};
 pub use laws::{Laws, Unfit, install};
 pub use run::{Filter, Plan, run};
 pub use tally::{Change, Example, Flips, RuleFlips, Tally, Unfits};

@@ -36,14 +36,14 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn wants(&self, entry: &Entry) -> bool {
+    pub(super) fn wants(&self, entry: &Entry) -> bool {
         self.from.is_none_or(|from| entry.at >= from)
             && self.until.is_none_or(|until| entry.at < until)
             && (self.ids.is_empty() || self.ids.contains(&entry.id))
             && self.tag.is_none_or(|tag| entry.tag == Some(tag))
     }
 
-    fn wants_past(&self, past: &Past) -> bool {
+    pub(super) fn wants_past(&self, past: &Past) -> bool {
         let request = past.request();
         self.seller.as_ref().is_none_or(|seller| *seller == request.seller)
             && self.campaign.as_ref().is_none_or(|campaign| *campaign == request.campaign)

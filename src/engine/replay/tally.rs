@@ -120,9 +120,11 @@ pub struct Tally {
     pub judged: u64,
     /// The same to the byte.
     pub identical: u64,
-    /// The same verdict, but other bytes.
+    /// The same but for the name of the packs, which are others.
+    pub renamed: u64,
+    /// The same verdict, otherwise different: other reasons, another `retry_at`.
     pub altered: u64,
-    /// The first few of those that are not the same to the byte, with what differs.
+    /// The first few of those, with what differs.
     pub altered_examples: Vec<Example>,
     /// Verdicts that flip, by how.
     pub flips: BTreeMap<Change, Flips>,
@@ -155,15 +157,19 @@ impl Tally {
         for registry in &judged.unasked {
             count(&mut self.unasked, registry);
         }
-        let change = Change::between(then, now);
-        match change {
-            _ if past.is_original(now) => self.identical += 1,
-            None => self.altered += 1,
-            Some(change) => self.flip(change, past, now),
+        if past.is_original(now) {
+            self.identical += 1;
+            return;
         }
-        if change.is_none() && !past.is_original(now) {
-            let example = example(past, differing(then, now).join(", "));
-            keep(&mut self.altered_examples, example, self.examples);
+        if let Some(change) = Change::between(then, now) {
+            return self.flip(change, past, now);
+        }
+        match differing(then, now).as_slice() {
+            ["rules_version"] => self.renamed += 1,
+            fields => {
+                self.altered += 1;
+                keep(&mut self.altered_examples, example(past, fields.join(", ")), self.examples);
+            }
         }
     }
 
@@ -205,6 +211,7 @@ impl Tally {
         let examples = self.examples;
         self.judged += other.judged;
         self.identical += other.identical;
+        self.renamed += other.renamed;
         self.altered += other.altered;
         self.writes += other.writes;
         self.rows += other.rows;

@@ -1,4 +1,5 @@
-//! What opens the bodies of entries: the store that holds the keys of contacts and days, and the keys of the store.
+//! What opens the bodies of entries: the store that holds the keys of contacts and days, and the keys of the store. Those
+//! of a bundle open with its keys alone.
 
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use crate::store::{DayKeyError, DayKeys, Keys, Purpose, Store, Tenant};
 
 /// Store and keys, to read with.
 pub struct Vault {
-    store: Arc<dyn Store>,
+    /// `None`: a bundle, which needs none.
+    store: Option<Arc<dyn Store>>,
     keys: Keys,
     tenant: Tenant,
     days: DayKeys,
@@ -23,10 +25,11 @@ impl std::fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// Of a store and its keys.
+    /// Of a store and its keys; no store: of a bundle.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, keys: Keys) -> Self {
-        let tenant = keys.tenant(crate::access::DEFAULT_TENANT, store.shard_count());
+    pub fn new(store: Option<Arc<dyn Store>>, keys: Keys) -> Self {
+        let shards = store.as_ref().map_or(1, |store| store.shard_count());
+        let tenant = keys.tenant(crate::access::DEFAULT_TENANT, shards);
         Self { store, keys, tenant, days: DayKeys::default() }
     }
 
@@ -41,7 +44,14 @@ impl Vault {
     /// # Errors
     /// The store cannot be asked; or, within, why this one does not open.
     pub async fn open(&self, entry: &Entry) -> Result<Result<Vec<u8>, Unfit>, Failure> {
-        opened(&*self.store, &self.keys, &self.tenant, &self.days, entry).await
+        match (entry.key, &self.store) {
+            (BodyKey::Sealing(_), _) => {
+                let opened = self.keys.open_bytes(Purpose::AuditBody, &entry.id.bytes(), &entry.body);
+                Ok(opened.map_err(|error| Unfit::Sealed(error.to_string())))
+            }
+            (_, Some(store)) => opened(&**store, &self.keys, &self.tenant, &self.days, entry).await,
+            (_, None) => Ok(Err(Unfit::Sealed("its key is in the store, which is not here".to_owned()))),
+        }
     }
 
     /// The record of a contact as it is now.
@@ -49,8 +59,11 @@ impl Vault {
     /// # Errors
     /// As [`Vault::open`].
     pub async fn contact(&self, entry: &Entry) -> Result<Result<Option<Contact>, Unfit>, Failure> {
+        let Some(store) = &self.store else {
+            return Ok(Err(Unfit::Sealed("what is known now is in the store, which is not here".to_owned())));
+        };
         let Some(tag) = entry.tag else { return Ok(Ok(None)) };
-        contact(&*self.store, &self.keys, &self.tenant, tag).await
+        contact(&**store, &self.keys, &self.tenant, tag).await
     }
 }
 
