@@ -16,7 +16,7 @@ use crate::time::Millis;
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
-pub const KEYS: [(&str, &str, &str); 21] = [
+pub const KEYS: [(&str, &str, &str); 22] = [
     ("store", "where records are: `embedded` (a file in the data folder), or the URL of a Redis", "embedded"),
     ("store_user", "the user of the Redis", ""),
     ("store_password_file", "a file with its password; or RINGFENCE_STORE_PASSWORD in the environment", ""),
@@ -24,7 +24,7 @@ pub const KEYS: [(&str, &str, &str); 21] = [
     ("store_cert", "our certificate, PEM, where it asks for one", ""),
     ("store_key", "the key of that certificate, PEM", ""),
     ("acks", "replicas that must have a write before it is acknowledged: `all`, or a number", "all"),
-    ("data", "the data folder: records and audit log", "ringfence-data"),
+    ("data", "the data folder: records, audit log and past law", "ringfence-data"),
     ("keys", "the keys file; never inside the data folder", "ringfence-keys"),
     ("registries", "the folder of do-not-call lists; none: no list is loaded", ""),
     ("packs", "a folder of packs that replace or add to the built-in ones", ""),
@@ -42,6 +42,7 @@ pub const KEYS: [(&str, &str, &str); 21] = [
     ("postures", "named postures of packs to choose, comma-separated", ""),
     ("reserve_seconds", "how long a reservation may be used, 1 to 3600", "300"),
     ("log", "`text` or `json`", "text"),
+    ("shadow_packs", "a folder of packs to judge by beside those in force, without any effect", ""),
 ];
 
 /// Where records are.
@@ -76,6 +77,8 @@ pub struct Config {
     pub engine: engine::Settings,
     /// JSON log lines.
     pub log_json: bool,
+    /// The folder of packs to judge by beside those in force.
+    pub shadow_packs: Option<PathBuf>,
 }
 
 /// `acks = "all"` or `acks = 1`.
@@ -120,6 +123,7 @@ struct FileText {
     postures: Option<Vec<String>>,
     reserve_seconds: Option<u32>,
     log: Option<String>,
+    shadow_packs: Option<String>,
 }
 
 impl FileText {
@@ -146,6 +150,7 @@ impl FileText {
             "postures" => self.postures.as_ref().map(|names| names.join(",")),
             "reserve_seconds" => self.reserve_seconds.map(|value| value.to_string()),
             "log" => self.log.clone(),
+            "shadow_packs" => self.shadow_packs.clone(),
             _ => None,
         }
     }
@@ -237,6 +242,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
             reserve_for: Millis::seconds(i64::from(reserve.unwrap_or(300))),
         },
         log_json: log == 1,
+        shadow_packs: path(read("shadow_packs")),
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
@@ -311,7 +317,7 @@ fn unknown_variables() -> Vec<String> {
 }
 
 /// Variables that are no settings of the server.
-const KNOWN_BESIDE: [&str; 13] = [
+const KNOWN_BESIDE: [&str; 14] = [
     "RINGFENCE_STORE_PASSWORD",
     "RINGFENCE_REDIS_LOGS",
     "RINGFENCE_REDIS_OPERATIONS",
@@ -325,6 +331,7 @@ const KNOWN_BESIDE: [&str; 13] = [
     "RINGFENCE_BENCH_SECONDS",
     "RINGFENCE_PYTHON",
     "RINGFENCE_TWIN_SEED",
+    "RINGFENCE_REPLAY_DECISIONS",
 ];
 
 fn listener(written: &Written, fault: &mut dyn FnMut(&Written, &str)) -> Option<SocketAddr> {

@@ -45,6 +45,19 @@ struct ListLabels {
     registry: String,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct FlipLabels {
+    change: &'static str,
+    family: &'static str,
+    rule: String,
+    jurisdiction: String,
+}
+
 /// Everything counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -57,6 +70,9 @@ pub struct Metrics {
     seconds: Histogram,
     list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
     audit_head: Gauge<u64, AtomicU64>,
+    shadow_judgements: Family<OutcomeLabels, Counter>,
+    shadow_dropped: Counter,
+    shadow_flips: Family<FlipLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -73,6 +89,9 @@ impl Default for Metrics {
             seconds: Histogram::new(buckets),
             list_age: Family::default(),
             audit_head: Gauge::default(),
+            shadow_judgements: Family::default(),
+            shadow_dropped: Counter::default(),
+            shadow_flips: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -87,6 +106,21 @@ impl Default for Metrics {
         registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
         registry.register("registry_age_seconds", "Age of each loaded list, in seconds", metrics.list_age.clone());
         registry.register("audit_head", "Number of the newest safe entry of the audit log", metrics.audit_head.clone());
+        registry.register(
+            "shadow_judgements",
+            "Checks judged a second time by the shadow packs, by outcome",
+            metrics.shadow_judgements.clone(),
+        );
+        registry.register(
+            "shadow_dropped",
+            "Checks that the shadow packs did not judge since too many waited",
+            metrics.shadow_dropped.clone(),
+        );
+        registry.register(
+            "shadow_flips",
+            "Reasons of the verdicts that the shadow packs would flip",
+            metrics.shadow_flips.clone(),
+        );
         metrics
     }
 }
@@ -129,6 +163,28 @@ impl Metrics {
     /// The newest safe entry of the audit log.
     pub fn audit_head(&self, sequence: u64) {
         self.audit_head.set(sequence);
+    }
+
+    /// The shadow packs judged a check.
+    pub fn shadow_judged(&self, outcome: &'static str) {
+        self.shadow_judgements.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// The shadow packs did not judge a check: too many waited.
+    pub fn shadow_dropped(&self) {
+        self.shadow_dropped.inc();
+    }
+
+    /// Checks that the shadow packs did not judge.
+    #[must_use]
+    pub fn shadows_dropped(&self) -> u64 {
+        self.shadow_dropped.get()
+    }
+
+    /// The shadow packs would flip a verdict, by this rule among others.
+    pub fn shadow_flip(&self, change: &'static str, family: &'static str, rule: &str, jurisdiction: &str) {
+        let labels = FlipLabels { change, family, rule: rule.to_owned(), jurisdiction: jurisdiction.to_owned() };
+        self.shadow_flips.get_or_create(&labels).inc();
     }
 
     /// The text a scraper reads.

@@ -124,6 +124,9 @@ async fn every_route_answers() {
     let record = web.get(&format!("/v1/decisions/{id}")).await.body["record"].clone();
     assert_eq!(record["decision"], decision);
     assert_eq!(record["position"]["sequence"], "1", "64 bits are a string");
+    let replayed = web.ask("/v1/decisions:replay", &json!({"decisionIds": [id]})).await["results"][0].clone();
+    assert_eq!((&replayed["decisionId"], &replayed["replayed"]["identical"]), (&json!(id), &json!(true)), "{replayed}");
+    assert_eq!(web.get("/v1/shadow").await.status, StatusCode::NOT_FOUND);
 
     let report = json!({"number": NUMBER, "attemptId": decision["attemptId"], "outcome": "OUTCOME_NOT_ATTEMPTED"});
     assert_eq!(web.ask("/v1/outcomes:report", &report).await["released"], true);

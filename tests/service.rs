@@ -138,6 +138,14 @@ async fn check_reserve_report_and_read_again() {
     assert_eq!(record.request.unwrap().seller, "acme");
     assert_eq!(record.position.unwrap().sequence, 1);
 
+    let request = v1::ReplayRequest { decision_ids: vec![decision.decision_id.clone()], ..Default::default() };
+    let results = served.audit().replay(request).await.unwrap().into_inner().results;
+    let Some(v1::replay_result::Result::Replayed(replayed)) = &results[0].result else { panic!("{results:?}") };
+    assert!(replayed.identical && !replayed.flipped && replayed.unknown_registries.is_empty());
+    assert_eq!((replayed.original.as_ref(), replayed.decision.as_ref()), (Some(&decision), Some(&decision)));
+    let request = v1::ReplayRequest { decision_ids: vec![String::new(); 1_001], law: 9, facts: 9 };
+    assert_eq!(fields(&refusal(served.audit().replay(request).await)), ["decision_ids", "law", "facts"]);
+
     let report = v1::ReportOutcomeRequest {
         number: NUMBER.to_owned(),
         attempt_id: decision.attempt_id.clone(),
@@ -299,7 +307,6 @@ async fn what_is_not_served_yet_is_unimplemented() {
         refusal(consent.import_contacts(tokio_stream::iter([v1::ImportContactsRequest::default()])).await),
         refusal(consent.watch_opt_outs(v1::WatchOptOutsRequest::default()).await),
         refusal(audit.list_decisions(v1::ListDecisionsRequest::default()).await),
-        refusal(audit.replay(v1::ReplayRequest::default()).await),
         refusal(privacy.open_request(v1::OpenRequestRequest::default()).await),
         refusal(privacy.export_contact(v1::ExportContactRequest::default()).await),
         refusal(privacy.erase_contact(v1::EraseContactRequest::default()).await),

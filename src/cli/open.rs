@@ -1,15 +1,16 @@
 //! Data folder, keys, audit log, lists and rules, put together as an engine: for commands that answer by themselves,
 //! and for `serve`.
 //!
-//! Layout of a data folder: the embedded store's own files, if it is there, and `audit/` with the log.
+//! Layout of a data folder: the embedded store's own files, if it is there, `audit/` with the log, and `library/` with the
+//! law that its decisions were made by.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::feed;
 use super::packs::{self, PacksError};
-use crate::audit::{self, Log, Reconciled, Reconciler};
-use crate::engine::{self, Engine, Parts};
+use crate::audit::{self, Library, Log, Reconciled, Reconciler};
+use crate::engine::{self, Engine, Failure, Parts};
 use crate::registry::{self, Registries, sample};
 use crate::store::redis::{self, RedisStore, Weight};
 use crate::store::{EmbeddedStore, Keys, KeysError, MemoryStore, Store, StoreError, embedded};
@@ -18,6 +19,8 @@ use crate::time::Instant;
 
 /// The folder of the audit log within the data folder.
 pub const AUDIT: &str = "audit";
+/// The folder of past law within the data folder.
+pub const LIBRARY: &str = "library";
 
 /// What to open, and how.
 #[derive(Clone, Debug)]
@@ -34,6 +37,8 @@ pub struct OpenSettings {
     pub packs: Option<PathBuf>,
     /// The file of states of emergency.
     pub emergencies: Option<PathBuf>,
+    /// A folder of packs to judge by beside those in force, without effect.
+    pub shadow_packs: Option<PathBuf>,
     /// How the engine reads doubt and time.
     pub engine: engine::Settings,
     /// A Redis that holds the records; `None`: a file in the data folder.
@@ -57,6 +62,7 @@ impl OpenSettings {
             sample: false,
             packs: None,
             emergencies: None,
+            shadow_packs: None,
             engine: engine::Settings::default(),
             redis: None,
             store: embedded::Settings::default(),
@@ -81,6 +87,9 @@ pub enum OpenError {
     /// The packs, or the states of emergency.
     #[error(transparent)]
     Packs(#[from] PacksError),
+    /// The library of past law, or the shadow.
+    #[error(transparent)]
+    Engine(#[from] Failure),
 }
 
 /// All that is open.
@@ -143,6 +152,12 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
         settings: settings.engine.clone(),
         metrics: Arc::clone(&metrics),
     }));
+    if let Some(data) = &settings.data {
+        engine.keep_law_in(Library::at(&data.join(LIBRARY)))?;
+    }
+    if let Some(packs) = &settings.shadow_packs {
+        engine.shadow_by(Arc::new(packs::read(Some(packs))?))?;
+    }
     if let Some(emergencies) = emergencies {
         engine.change_feed(Arc::new(emergencies));
     }

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tonic_health::ServingStatus;
 
 use super::feed::{self, Seen};
-use super::open::{OpenSettings, Opened, open};
-use super::{Error, Exit, Global, explain, now, output, packs, source};
+use super::open::{OpenSettings, Opened};
+use super::{Error, Exit, Global, explain, now, open, output, packs, source};
 use crate::config::{self, Config, Sources, StoreAt};
 use crate::proto::v1;
 use crate::registry::Registries;
@@ -52,6 +52,9 @@ pub struct Args {
     /// The file of states of emergency, TOML or CSV; read again when it changes
     #[arg(long, value_name = "FILE")]
     pub emergencies: Option<String>,
+    /// A folder of packs to judge by beside those in force, without any effect: what they would answer is counted
+    #[arg(long, value_name = "DIR")]
+    pub shadow_packs: Option<String>,
     /// The address of the gRPC listener, or off [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDR:PORT")]
     pub grpc: Option<String>,
@@ -74,6 +77,7 @@ impl Args {
             "registries" => self.registries.clone(),
             "packs" => self.packs.clone(),
             "emergencies" => self.emergencies.clone(),
+            "shadow_packs" => self.shadow_packs.clone(),
             "grpc" => self.grpc.clone(),
             "http" => self.http.clone(),
             "region" => self.region.clone(),
@@ -89,13 +93,14 @@ impl Args {
 pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let config = settings(&args, global)?;
     telemetry::start_log(config.log_json);
-    let opened = open(&OpenSettings {
+    let opened = open::open(&OpenSettings {
         data: Some(config.data.clone()),
         keys: config.keys.clone(),
         registries: config.registries.clone(),
         sample: args.sample,
         packs: config.packs.clone(),
         emergencies: config.emergencies.clone(),
+        shadow_packs: config.shadow_packs.clone(),
         engine: config.engine.clone(),
         redis: source::loaded(&config.store)?,
         store: store::embedded::Settings::default(),
@@ -128,7 +133,11 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(heard);
     announce(&bound, args.sample)?;
     let opened = Arc::new(opened);
-    let watched = Watched { packs: config.packs.clone(), emergencies: config.emergencies.clone() };
+    let watched = Watched {
+        packs: config.packs.clone(),
+        emergencies: config.emergencies.clone(),
+        shadow_packs: config.shadow_packs.clone(),
+    };
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
         first_answer(address, bound.http).await?;
@@ -216,10 +225,11 @@ async fn drain(servers: &mut tokio::task::JoinSet<Result<(), String>>) {
 
 /// What goes on beside the requests: log and store are put in step, lists and packs looked at, health told.
 async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, stopping: watch::Receiver<bool>) {
-    let Watched { packs, emergencies } = watched;
+    let Watched { packs, emergencies, shadow_packs } = watched;
     let mut tick = tokio::time::interval(TICK);
     let mut look = tokio::time::interval(LOOK);
     let mut seen = packs.as_deref().map(fingerprint);
+    let mut shadow_seen = shadow_packs.as_deref().map(fingerprint);
     let mut feed = Seen::Text(opened.engine.feed().digest.clone());
     let mut serving = true;
     let mut stop = Box::pin(told(stopping));
@@ -245,7 +255,14 @@ async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, s
                     let found = Some(fingerprint(folder));
                     if found != seen {
                         seen = found;
-                        reload(&opened.engine, folder).await;
+                        reload(&opened.engine, folder, Reload::InForce).await;
+                    }
+                }
+                if let Some(folder) = &shadow_packs {
+                    let found = Some(fingerprint(folder));
+                    if found != shadow_seen {
+                        shadow_seen = found;
+                        reload(&opened.engine, folder, Reload::Shadow).await;
                     }
                 }
                 if let Some(file) = &emergencies {
@@ -260,6 +277,7 @@ async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, s
 struct Watched {
     packs: Option<PathBuf>,
     emergencies: Option<PathBuf>,
+    shadow_packs: Option<PathBuf>,
 }
 
 /// Puts changed states of emergency in force, or keeps the old ones and says what is wrong with the file.
@@ -310,16 +328,29 @@ async fn refresh(registries: Arc<Registries>) {
     }
 }
 
+/// Which packs are read again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reload {
+    InForce,
+    Shadow,
+}
+
 /// Puts changed packs in force, or keeps the old set and says what is wrong with the new one.
-async fn reload(engine: &Arc<engine::Engine>, folder: &Path) {
-    let folder = folder.to_owned();
-    match tokio::task::spawn_blocking(move || packs::read(Some(&folder))).await {
-        Ok(Ok(law)) => {
-            tracing::info!(rules_version = law.version(), "packs changed");
-            engine.change_law(Arc::new(law));
+async fn reload(engine: &Arc<engine::Engine>, folder: &Path, which: Reload) {
+    let (folder, changing) = (folder.to_owned(), Arc::clone(engine));
+    let changed = tokio::task::spawn_blocking(move || -> Result<String, open::OpenError> {
+        let law = Arc::new(packs::read(Some(&folder))?);
+        let version = law.version().to_owned();
+        match which {
+            Reload::InForce => changing.change_law(law)?,
+            Reload::Shadow => changing.shadow_by(law)?,
         }
-        Ok(Err(error)) => tracing::error!(%error, "the changed packs are refused; the old ones stay in force"),
-        Err(error) => tracing::error!(%error, "packs could not be read"),
+        Ok(version)
+    });
+    match changed.await {
+        Ok(Ok(rules_version)) => tracing::info!(rules_version, ?which, "packs changed"),
+        Ok(Err(error)) => tracing::error!(%error, ?which, "the changed packs are refused; the old ones stay in force"),
+        Err(error) => tracing::error!(%error, ?which, "packs could not be read"),
     }
 }
 

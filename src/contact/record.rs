@@ -200,6 +200,14 @@ impl Contact {
     /// They do not decode, or a newer build wrote them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
         let record = store::ContactRecord::decode(bytes).map_err(|error| RecordError::Broken(error.to_string()))?;
+        Self::from_stored(record)
+    }
+
+    /// From the stored form, as an audit entry has it.
+    ///
+    /// # Errors
+    /// A newer build wrote it.
+    pub fn from_stored(record: store::ContactRecord) -> Result<Self, RecordError> {
         if record.format > FORMAT { Err(RecordError::Newer(record.format)) } else { Ok(Self { record }) }
     }
 

@@ -4,6 +4,7 @@
 use prost::Message;
 
 use super::control::{Standing, wire};
+use super::replay::{FORM, Unfit, opened};
 use super::{Engine, Failure};
 use crate::access::Permit;
 use crate::audit::{BodyKey, DecisionId, Encoded, Entry};
@@ -61,6 +62,7 @@ impl Engine {
             sample: list.look.as_ref().is_some_and(|look| look.sample),
         });
         let settings = &self.settings;
+        let basis = law.basis().to_vec();
         let chosen = answer.postures.iter().map(|posture| store::ChosenPosture {
             name: posture.name.clone(),
             value: posture.value.clone(),
@@ -83,6 +85,9 @@ impl Engine {
             emergencies: decision.emergencies.iter().map(|state| wire::emergency_message(state)).collect(),
             reserve_for: u32::try_from(settings.reserve_for.0).unwrap_or(u32::MAX),
             decision: answer.encode_to_vec(),
+            form: FORM,
+            basis,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
         };
         store::AuditBody { body: Some(store::audit_body::Body::Decision(body)) }.encode_to_vec()
     }
@@ -199,9 +204,12 @@ impl Engine {
             digest: entry.encode().digest().to_vec(),
             recorded_at: Some(super::answer::stamp(entry.at)),
         });
-        let opened = self.open_body(&entry).await?;
-        let Some(plain) = opened else {
-            return Ok(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() });
+        let plain = match self.open_body(&entry).await? {
+            Ok(plain) => plain,
+            Err(Unfit::Erased) => {
+                return Ok(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() });
+            }
+            Err(why) => return Err(Failure::Internal(why.to_string())),
         };
         let body = store::AuditBody::decode(plain.as_slice()).map_err(|e| Failure::Internal(e.to_string()))?;
         let Some(store::audit_body::Body::Decision(body)) = body.body else { return Err(NONE) };
@@ -209,31 +217,9 @@ impl Engine {
         Ok(record(body, decision, position))
     }
 
-    /// Opens a body; `None` where its key was destroyed.
-    async fn open_body(&self, entry: &Entry) -> Result<Option<Vec<u8>>, Failure> {
-        let context = entry.id.bytes();
-        let key = match (entry.key, entry.tag) {
-            (BodyKey::Clear, _) => return Ok(Some(entry.body.clone())),
-            (BodyKey::Contact, Some(tag)) => {
-                let key = self.keys.key_of(&self.tenant, tag);
-                match self.store.load(&key).await? {
-                    // Whatever the record is: an entry about switches is sealed under the key of theirs.
-                    Some(stored) => {
-                        let (own, _) = self.keys.open_record(&key, &stored.bytes)?;
-                        own.open(Purpose::AuditBody, &context, &entry.body)?
-                    }
-                    None => return Ok(None),
-                }
-            }
-            (BodyKey::Day(day), _) => match self.days.find(&*self.store, &self.keys, day).await? {
-                Some(key) => key.open(Purpose::AuditBody, &context, &entry.body)?,
-                None => return Ok(None),
-            },
-            (BodyKey::Contact | BodyKey::Sealing(_), _) => {
-                return Err(Failure::Internal("an audit body names a key that no decision has".to_owned()));
-            }
-        };
-        Ok(Some(key))
+    /// Opens a body.
+    pub(super) async fn open_body(&self, entry: &Entry) -> Result<Result<Vec<u8>, Unfit>, Failure> {
+        opened(&*self.store, &self.keys, &self.tenant, &self.days, entry).await
     }
 }
 

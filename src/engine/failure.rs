@@ -29,6 +29,9 @@ pub enum Failure {
     /// Store or audit log cannot do it now.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A past decision cannot be judged again.
+    #[error("the decision cannot be judged again: {0}")]
+    Unfit(#[from] super::replay::Unfit),
     /// Something that should not be.
     #[error("{0}")]
     Internal(String),

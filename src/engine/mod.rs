@@ -18,8 +18,10 @@ mod inbound;
 mod law;
 mod outcome;
 pub mod question;
+pub mod replay;
+mod shadow;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant as Monotonic;
 
 use arc_swap::ArcSwap;
@@ -28,12 +30,13 @@ pub use audited::is_swapped;
 pub use check::{BATCH, batch_too_long};
 pub use control::Feed;
 pub use failure::Failure;
+pub use shadow::ShadowReport;
 
 use crate::access::Permit;
-use crate::audit::Log;
+use crate::audit::{Library, Log};
 use crate::contact::Contact;
 use crate::decision::Postures;
-use crate::law::Law;
+use crate::law::{Basis, Law};
 use crate::place::{Jurisdiction, Number};
 use crate::registry::Registries;
 use crate::store::{DataKey, DayKeys, Key, Keys, Store, Tenant, Version, Versioned};
@@ -94,6 +97,10 @@ pub struct Engine {
     settings: Settings,
     tenant: Tenant,
     metrics: Arc<Metrics>,
+    /// Where the law of every decision is kept, and past ones are read from.
+    library: OnceLock<Library>,
+    laws: OnceLock<Arc<replay::Laws>>,
+    shadow: OnceLock<shadow::Shadow>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -145,6 +152,9 @@ impl Engine {
             settings: parts.settings,
             tenant,
             metrics: parts.metrics,
+            library: OnceLock::new(),
+            laws: OnceLock::new(),
+            shadow: OnceLock::new(),
         }
     }
 
@@ -154,9 +164,28 @@ impl Engine {
         self.law.load_full()
     }
 
+    /// Keeps the law in force in this library, and every later one before it is in force: a decision must never name
+    /// packs that nobody has. To be called once, before anything is asked.
+    ///
+    /// # Errors
+    /// The library cannot be written.
+    pub fn keep_law_in(&self, library: Library) -> Result<(), Failure> {
+        library.keep(&Basis::of(&self.law()).objects)?;
+        let _ = self.laws.set(Arc::new(replay::Laws::new(library.clone())));
+        let _ = self.library.set(library);
+        Ok(())
+    }
+
     /// Puts another set of packs in force, for every question from now on.
-    pub fn change_law(&self, law: Arc<Law>) {
+    ///
+    /// # Errors
+    /// It could not be kept for whoever judges again: then the old set stays in force.
+    pub fn change_law(&self, law: Arc<Law>) -> Result<(), Failure> {
+        if let Some(library) = self.library.get() {
+            library.keep(&Basis::of(&law).objects)?;
+        }
         self.law.store(law);
+        Ok(())
     }
 
     /// Loaded lists.

@@ -127,12 +127,19 @@ calls! {
     end_emergency,
     /// `POST /v1/control:listEmergencies`
     list_emergencies,
+    /// `POST /v1/decisions:replay`
+    replay,
 }
 
 /// `GET /v1/decisions/{decision_id}`
 pub(super) async fn get_decision(State(calls): State<Calls>, path: Segment, headers: HeaderMap) -> Answer {
     let Ok(Path(decision_id)) = path else { return refusal(&status::unreadable(Some("decision_id"), NOT_TEXT)) };
     answer(calls.get_decision(incoming(&headers), v1::GetDecisionRequest { decision_id }).await)
+}
+
+/// `GET /v1/shadow`
+pub(super) async fn shadow(State(calls): State<Calls>, headers: HeaderMap) -> Answer {
+    answer(calls.shadow(&incoming(&headers)))
 }
 
 /// `GET /v1/law/packs`

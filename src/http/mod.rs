@@ -33,6 +33,8 @@ pub fn router(calls: Calls) -> Router {
         .route("/v1/law/packs", get(json::list_packs))
         .route("/v1/law/rules/{rule_id}", get(json::get_rule))
         .route("/v1/law/calendar", post(json::calendar))
+        .route("/v1/decisions:replay", post(json::replay))
+        .route("/v1/shadow", get(json::shadow))
         .route("/livez", get(ops::alive))
         .route("/readyz", get(ops::ready))
         .route("/metrics", get(ops::metrics))

@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 
 use super::status;
 use crate::access::{Caller, Permit, Role};
-use crate::engine::{Clock, Engine, Failure, batch_too_long};
+use crate::engine::{Clock, Engine, Failure, ShadowReport, batch_too_long};
 use crate::proto::v1;
 use crate::time::Instant;
 
@@ -245,6 +245,32 @@ impl Calls {
             incoming.within(Role::Audit, async |permit| self.engine.decision(permit, &request.decision_id).await).await;
         let answer = answer.map(|record| v1::GetDecisionResponse { record: Some(record) });
         self.done("GetDecision", &incoming, answer)
+    }
+
+    /// `AuditService.Replay`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`]. A decision that cannot be judged again is a result of its own.
+    pub async fn replay(&self, incoming: Incoming, request: v1::ReplayRequest) -> Result<v1::ReplayResponse, Status> {
+        let answer = incoming.within(Role::Audit, async |permit| self.engine.replay(permit, &request).await).await;
+        let result = |(decision_id, judged): (String, Result<v1::Replayed, Failure>)| {
+            let result = match judged {
+                Ok(replayed) => v1::replay_result::Result::Replayed(replayed),
+                Err(failure) => v1::replay_result::Result::Error(status::message(&status::of(failure))),
+            };
+            v1::ReplayResult { decision_id, result: Some(result) }
+        };
+        let answer = answer.map(|results| v1::ReplayResponse { results: results.into_iter().map(result).collect() });
+        self.done("Replay", &incoming, answer)
+    }
+
+    /// What the shadow packs brought so far. HTTP alone serves it: it is for operators.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub fn shadow(&self, incoming: &Incoming) -> Result<ShadowReport, Status> {
+        let answer = incoming.permit(Role::Audit).and_then(|permit| self.engine.shadow_report(&permit));
+        self.done("Shadow", incoming, answer)
     }
 
     /// `ControlService.Freeze`.

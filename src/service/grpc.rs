@@ -126,8 +126,9 @@ impl AuditService for Grpc {
         Err(later("ListDecisions"))
     }
 
-    async fn replay(&self, _request: Request<v1::ReplayRequest>) -> Answer<v1::ReplayResponse> {
-        Err(later("Replay"))
+    async fn replay(&self, request: Request<v1::ReplayRequest>) -> Answer<v1::ReplayResponse> {
+        let incoming = incoming(&request);
+        self.0.replay(incoming, request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -9,6 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::contact::wire::Violation;
 use crate::engine::Failure;
+use crate::engine::replay::Unfit;
 use crate::proto::rpc;
 use crate::store::StoreError;
 
@@ -55,6 +56,16 @@ pub fn of(failure: Failure) -> Status {
             "the deadline passed before the question could be answered",
             info("DEADLINE_EXCEEDED"),
         ),
+        // The path of a library is for the operator.
+        Failure::Unfit(Unfit::Library(inner)) => {
+            tracing::error!(%inner, "the library of past law cannot be read");
+            let message = "the decision cannot be judged again: the library of past law cannot be read";
+            Status::with_error_details(Code::FailedPrecondition, message, info("NOT_REPRODUCIBLE"))
+        }
+        Failure::Unfit(why) => {
+            let message = format!("the decision cannot be judged again: {why}");
+            Status::with_error_details(Code::FailedPrecondition, message, info("NOT_REPRODUCIBLE"))
+        }
         Failure::Store(error) => store(&error),
         Failure::Internal(inner) => {
             tracing::error!(%inner, "internal error");

@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 30] = [
     &[],
     &["serve"],
     &["check"],
@@ -32,6 +32,8 @@ const COMMANDS: [&[&str]; 28] = [
     &["control", "emergency", "list"],
     &["audit"],
     &["audit", "verify"],
+    &["audit", "replay"],
+    &["audit", "bundle"],
     &["keys"],
     &["keys", "new"],
     &["doctor"],

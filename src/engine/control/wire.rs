@@ -12,7 +12,7 @@ use crate::proto::well_known::Timestamp;
 use crate::time::Instant;
 
 /// A freeze as kept, for a decision; `None` where a newer build wrote it.
-pub(super) fn freeze_of(message: &v1::Freeze) -> Option<Freeze> {
+pub(in crate::engine) fn freeze_of(message: &v1::Freeze) -> Option<Freeze> {
     Some(Freeze {
         id: message.freeze_id.as_str().into(),
         target: target_of(message.target.as_ref()?)?,
@@ -56,7 +56,7 @@ pub(in crate::engine) fn freeze_message(freeze: &Freeze) -> v1::Freeze {
 }
 
 /// A state of emergency as kept, for a decision; `None` where a newer build wrote it.
-pub(super) fn emergency_of(message: &v1::Emergency) -> Option<Declared> {
+pub(in crate::engine) fn emergency_of(message: &v1::Emergency) -> Option<Declared> {
     let until = at_or(message.until.as_ref(), Instant::FAR)?;
     let ended = at_or(message.ended_at.as_ref(), Instant::FAR)?;
     Some(Declared {
