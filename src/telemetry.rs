@@ -57,6 +57,8 @@ pub struct Metrics {
     seconds: Histogram,
     list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
     audit_head: Gauge<u64, AtomicU64>,
+    sealing_key: Gauge<u64, AtomicU64>,
+    sealed_anew: Counter,
 }
 
 impl Default for Metrics {
@@ -73,6 +75,8 @@ impl Default for Metrics {
             seconds: Histogram::new(buckets),
             list_age: Family::default(),
             audit_head: Gauge::default(),
+            sealing_key: Gauge::default(),
+            sealed_anew: Counter::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -87,6 +91,9 @@ impl Default for Metrics {
         registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
         registry.register("registry_age_seconds", "Age of each loaded list, in seconds", metrics.list_age.clone());
         registry.register("audit_head", "Number of the newest safe entry of the audit log", metrics.audit_head.clone());
+        registry.register("sealing_key", "Number of the key that seals records", metrics.sealing_key.clone());
+        let help = "Records and keys of days that this process sealed anew under another key";
+        registry.register("sealed_anew", help, metrics.sealed_anew.clone());
         metrics
     }
 }
@@ -129,6 +136,16 @@ impl Metrics {
     /// The newest safe entry of the audit log.
     pub fn audit_head(&self, sequence: u64) {
         self.audit_head.set(sequence);
+    }
+
+    /// The key that seals.
+    pub fn sealing_key(&self, id: u32) {
+        self.sealing_key.set(id.into());
+    }
+
+    /// So many more were sealed anew.
+    pub fn sealed_anew(&self, more: u64) {
+        self.sealed_anew.inc_by(more);
     }
 
     /// The text a scraper reads.

@@ -1,6 +1,8 @@
 //! What the audit log gets: an envelope in the clear, and a body sealed under the contact's own key, or a key of the day
 //! where there is no record.
 
+use std::sync::Arc;
+
 use prost::Message;
 
 use super::control::{Standing, wire};
@@ -11,7 +13,7 @@ use crate::contact::Contact;
 use crate::decision::Decision;
 use crate::law::Law;
 use crate::proto::{store, v1};
-use crate::store::{DataKey, DayKeys, Key, Purpose, Version};
+use crate::store::{DataKey, DayKeyError, DayKeys, Key, Purpose, SealError, Version};
 use crate::time::{Instant, tzdata_version};
 
 /// What an entry is about, in its envelope.
@@ -143,10 +145,33 @@ impl Engine {
         let day = DayKeys::day(now);
         let key = match self.days.remembered(day) {
             Some(key) => key,
-            None => self.days.make(&*self.store, &self.keys, day).await?,
+            None => self.day_key(day).await?,
         };
         let body = key.seal(Purpose::AuditBody, &id, body)?;
         self.entry(kind, id, now, tag, BodyKey::Day(day), body)
+    }
+
+    /// The key of a day, made where there is none.
+    async fn day_key(&self, day: i32) -> Result<Arc<DataKey>, Failure> {
+        // Held until the key is stored: it is sealed with these.
+        let keys = self.keys.now();
+        match self.days.make(&*self.store, &keys, day).await {
+            Err(DayKeyError::Seal(SealError::UnknownKey(id))) => {
+                let keys = self.keys.with_key(id).await?;
+                Ok(self.days.make(&*self.store, &keys, day).await?)
+            }
+            made => Ok(made?),
+        }
+    }
+
+    async fn find_day_key(&self, day: i32) -> Result<Option<Arc<DataKey>>, Failure> {
+        match self.days.find(&*self.store, &self.keys.now(), day).await {
+            Err(DayKeyError::Seal(SealError::UnknownKey(id))) => {
+                let keys = self.keys.with_key(id).await?;
+                Ok(self.days.find(&*self.store, &keys, day).await?)
+            }
+            found => Ok(found?),
+        }
     }
 
     fn entry(
@@ -205,17 +230,17 @@ impl Engine {
         let key = match (entry.key, entry.tag) {
             (BodyKey::Clear, _) => return Ok(Some(entry.body.clone())),
             (BodyKey::Contact, Some(tag)) => {
-                let key = self.keys.key_of(&self.tenant, tag);
+                let key = self.keys.now().key_of(&self.tenant, tag);
                 match self.store.load(&key).await? {
                     // Whatever the record is: an entry about switches is sealed under the key of theirs.
                     Some(stored) => {
-                        let (own, _) = self.keys.open_record(&key, &stored.bytes)?;
+                        let (own, _) = self.keys.open_record(&key, &stored.bytes).await?;
                         own.open(Purpose::AuditBody, &context, &entry.body)?
                     }
                     None => return Ok(None),
                 }
             }
-            (BodyKey::Day(day), _) => match self.days.find(&*self.store, &self.keys, day).await? {
+            (BodyKey::Day(day), _) => match self.find_day_key(day).await? {
                 Some(key) => key.open(Purpose::AuditBody, &context, &entry.body)?,
                 None => return Ok(None),
             },
