@@ -15,8 +15,6 @@ use crate::cli::progress::{Progress, grouped};
 use crate::cli::{Error, Exit, Global, now, output};
 use crate::store::{Instance, KeyState, Keys, KeysFile, Ledger, Rewrap, Store, WriterId, instances, withdraw};
 
-/// How long to wait for processes to follow: each looks every two seconds, and leaves a key some seconds later.
-const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Change the key that seals.
@@ -43,6 +41,9 @@ pub struct RotateArgs {
     /// A process that will not come back, by the name of its log: it is not waited for
     #[arg(long, value_name = "LOG", value_parser = writer)]
     gone: Vec<WriterId>,
+    /// How long to wait for processes to follow; each needs some ten seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    patience: u64,
     #[command(flatten)]
     place: Where,
 }
@@ -79,6 +80,7 @@ struct Done {
 struct Rotation {
     file: KeysFile,
     place: Place,
+    patience: Duration,
     done: Done,
 }
 
@@ -98,7 +100,7 @@ pub async fn run(args: RotateArgs, global: &Global) -> Result<Exit, Error> {
             withdraw(&**store, *writer).await?;
         }
     }
-    let mut rotation = Rotation { file, place, done: Done::default() };
+    let mut rotation = Rotation { file, place, patience: Duration::from_secs(args.patience), done: Done::default() };
     match args.stage {
         None => rotation.all().await?,
         Some(Stage::Add) => rotation.add().await?,
@@ -188,7 +190,7 @@ impl Rotation {
         let keys = self.file.keys()?;
         match &self.place {
             Place::Open(store) => {
-                let waiting = until(&**store, &format!("key {next} becomes known"), |one| one.has(&keys, next)).await?;
+                let waiting = until(&**store, self.patience, &format!("key {next} becomes known"), |one| one.has(&keys, next)).await?;
                 if !waiting.is_empty() {
                     let what = format!(
                         "Key {next} does not seal yet, since not every process knows it. Copy the keys file to their \
@@ -228,7 +230,7 @@ impl Rotation {
                 let sealing = ledger.sealing;
                 if !ledger.old().is_empty() {
                     let label = format!("every process goes on to key {sealing}");
-                    let waiting = until(&**store, &label, |one| one.sealing >= sealing).await?;
+                    let waiting = until(&**store, self.patience, &label, |one| one.sealing >= sealing).await?;
                     if !waiting.is_empty() {
                         self.done.waiting = waiting;
                         let what = "Old keys are kept, since not every process has left them. Run this again; a process that \
@@ -299,7 +301,7 @@ impl Rotation {
                 progress.advance(0, anew.saturating_sub(progress.rows()));
                 (last, since) = (now, Monotonic::now());
             }
-            if since.elapsed() > PATIENCE {
+            if since.elapsed() > self.patience {
                 let what = format!("Not done yet: {not_yet}. Its log says why. Run this again.");
                 self.done.left = Some(what);
                 return Ok(());
@@ -345,13 +347,18 @@ impl Rotation {
 }
 
 /// Waits until all processes are so: those that are not, when patience ends.
-async fn until(store: &dyn Store, label: &str, so: impl Fn(&Instance) -> bool) -> Result<Vec<Instance>, Error> {
+async fn until(
+    store: &dyn Store,
+    patience: Duration,
+    label: &str,
+    so: impl Fn(&Instance) -> bool,
+) -> Result<Vec<Instance>, Error> {
     let _progress = Progress::new(None, label);
     let begun = Monotonic::now();
     loop {
         let mut waiting = instances(store).await?;
         waiting.retain(|one| !so(one));
-        if waiting.is_empty() || begun.elapsed() > PATIENCE {
+        if waiting.is_empty() || begun.elapsed() > patience {
             return Ok(waiting);
         }
         tokio::time::sleep(PAUSE).await;
