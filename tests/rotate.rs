@@ -74,6 +74,7 @@ pub async fn assert_all_under(store: &dyn Store, house: &House, key: u32) {
     assert_eq!(under.keys().copied().collect::<Vec<_>>(), [key]);
 }
 
+/// The records of this Redis.
 pub async fn redis_store(redis: &Redis) -> RedisStore {
     RedisStore::open(Settings::from_url(&redis.url()).unwrap()).await.unwrap().0
 }

@@ -39,7 +39,7 @@ fn file_is_whole(house: &House) {
 async fn filled(address: std::net::SocketAddr, many: usize) {
     let mut client = Client::new(address);
     for n in 0..many {
-        client.opt_out(opt_out(&format!("+1305555{n:04}"), &format!("f{n}"))).await.unwrap();
+        client.opt_out(opt_out(&format!("+1305556{n:04}"), &format!("f{n}"))).await.unwrap();
     }
 }
 
@@ -80,6 +80,7 @@ async fn on_a_data_folder_with_the_server_killed_too() {
     let data = house.data.to_str().unwrap().to_owned();
     let rotate = ["rotate", "--data", &data, "--patience", "60"];
     let mut dice = Dice::new(11);
+    load.excuse();
     for _ in 0..6 {
         let after = Duration::from_millis(dice.below(3_000) as u64);
         let ended = tokio::task::block_in_place(|| killed_after(&house, &rotate, after));

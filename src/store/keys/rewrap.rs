@@ -104,7 +104,7 @@ impl Rewrap {
     async fn end_of_walk(&mut self) -> Result<(), KeysError> {
         let days = DayKeys::rewrap(&*self.store, &self.keys).await;
         let (met, anew) = days.map_err(|error| match error {
-            DayKeyError::Seal(error) => named(&self.keys, error),
+            DayKeyError::Seal(error) => named(&self.keys, "the key of a day", error),
             DayKeyError::Store(error) => error.into(),
         })?;
         self.count(met, anew);
@@ -145,9 +145,8 @@ impl Rewrap {
 async fn one(store: Arc<dyn Store>, keys: Arc<Keys>, key: Key, record: Versioned) -> Result<bool, KeysError> {
     let mut found = record;
     loop {
-        let Some(bytes) = keys.rotate_record(&key, &found.bytes).map_err(|error| named(&keys, error))? else {
-            return Ok(false);
-        };
+        let anew = keys.rotate_record(&key, &found.bytes).map_err(|error| named(&keys, &format!("{key:?}"), error))?;
+        let Some(bytes) = anew else { return Ok(false) };
         if store.reseal(&key, &found, bytes).await? {
             return Ok(true);
         }
@@ -158,9 +157,11 @@ async fn one(store: Arc<dyn Store>, keys: Arc<Keys>, key: Key, record: Versioned
     }
 }
 
-fn named(keys: &Keys, error: SealError) -> KeysError {
+/// What does not open keeps every key that it may be under: better an old key too many than a record lost.
+fn named(keys: &Keys, what: &str, error: SealError) -> KeysError {
     match error {
         SealError::UnknownKey(key) => KeysError::Lacks { path: keys.path().into(), key },
+        SealError::Damaged => StoreError::Corrupt { path: what.into(), why: error.to_string() }.into(),
         other => other.into(),
     }
 }
