@@ -73,6 +73,8 @@ pub struct Metrics {
     shadow_judgements: Family<OutcomeLabels, Counter>,
     shadow_dropped: Counter,
     shadow_flips: Family<FlipLabels, Counter>,
+    sealing_key: Gauge<u64, AtomicU64>,
+    sealed_anew: Counter,
 }
 
 impl Default for Metrics {
@@ -92,6 +94,8 @@ impl Default for Metrics {
             shadow_judgements: Family::default(),
             shadow_dropped: Counter::default(),
             shadow_flips: Family::default(),
+            sealing_key: Gauge::default(),
+            sealed_anew: Counter::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -121,6 +125,9 @@ impl Default for Metrics {
             "Reasons of the verdicts that the shadow packs would flip",
             metrics.shadow_flips.clone(),
         );
+        registry.register("sealing_key", "Number of the key that seals records", metrics.sealing_key.clone());
+        let help = "Records and keys of days that this process sealed anew under another key";
+        registry.register("sealed_anew", help, metrics.sealed_anew.clone());
         metrics
     }
 }
@@ -185,6 +192,16 @@ impl Metrics {
     pub fn shadow_flip(&self, change: &'static str, family: &'static str, rule: &str, jurisdiction: &str) {
         let labels = FlipLabels { change, family, rule: rule.to_owned(), jurisdiction: jurisdiction.to_owned() };
         self.shadow_flips.get_or_create(&labels).inc();
+    }
+
+    /// The key that seals.
+    pub fn sealing_key(&self, id: u32) {
+        self.sealing_key.set(id.into());
+    }
+
+    /// So many more were sealed anew.
+    pub fn sealed_anew(&self, more: u64) {
+        self.sealed_anew.inc_by(more);
     }
 
     /// The text a scraper reads.

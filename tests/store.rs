@@ -99,6 +99,7 @@ macro_rules! promises {
             outboxes_of_writers_are_apart,
             what_is_too_large_is_refused,
             a_caller_that_goes_away_breaks_nothing,
+            other_bytes_for_a_record_change_nothing_else,
             $($($extra,)*)?
         ]);
     };

@@ -137,7 +137,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Contact(command) => contact::run(command, global).await,
         Command::Control(command) => control::run(command, global).await,
         Command::Audit(command) => audit::run(command, global).await,
-        Command::Keys(command) => keys::run(&command, global),
+        Command::Keys(command) => keys::run(command, global).await,
         Command::Doctor(args) => doctor::run(args, global).await,
     }
 }

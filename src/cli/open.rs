@@ -7,6 +7,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::runtime::RuntimeFlavor;
+
 use super::feed;
 use super::packs::{self, PacksError};
 use crate::audit::{self, Library, Log, Reconciled, Reconciler};
@@ -106,6 +108,7 @@ pub struct Opened {
     pub reconciler: Option<Reconciler>,
     /// What was put in step at the start.
     pub reconciled: Reconciled,
+    _leaves: Leaves,
 }
 
 impl std::fmt::Debug for Opened {
@@ -114,8 +117,24 @@ impl std::fmt::Debug for Opened {
     }
 }
 
+/// Takes back what this process said to a shared store, also where a command ends half way.
+struct Leaves(Arc<Engine>);
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if self.0.store().is_shared() && runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
+            let left = tokio::task::block_in_place(|| runtime.block_on(self.0.keys().leave()));
+            if let Err(error) = left {
+                tracing::warn!(%error, "the store was not told that this process has ended");
+            }
+        }
+    }
+}
+
 impl Opened {
-    /// Makes everything written safe, and anchors the head of the log. The files close when the value is dropped.
+    /// Makes everything written safe, anchors the head of the log, and tells a shared store that this process seals nothing
+    /// more. The files close when the value is dropped.
     ///
     /// # Errors
     /// Log or store cannot be written.
@@ -123,10 +142,10 @@ impl Opened {
         if let Some(log) = &self.log {
             let _ = log.sync().await?;
         }
-        match &self.reconciler {
-            Some(reconciler) => reconciler.tick(now).await,
-            None => Ok(()),
+        if let Some(reconciler) = &self.reconciler {
+            reconciler.tick(now).await?;
         }
+        self.engine.keys().leave().await
     }
 }
 
@@ -161,11 +180,15 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
     if let Some(emergencies) = emergencies {
         engine.change_feed(Arc::new(emergencies));
     }
+    if let Some(audit) = &kept.audit {
+        engine.keys().join(audit.log.writer(), settings.now).await?;
+    }
     let (log, reconciler, reconciled) = match kept.audit {
         Some(audit) => (Some(audit.log), Some(audit.reconciler), audit.reconciled),
         None => (None, None, Reconciled::default()),
     };
-    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled })
+    let leaves = Leaves(Arc::clone(&engine));
+    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled, _leaves: leaves })
 }
 
 /// A store with what belongs to it, without lists or rules.

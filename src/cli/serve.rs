@@ -12,7 +12,7 @@ use tonic_health::ServingStatus;
 
 use super::feed::{self, Seen};
 use super::open::{OpenSettings, Opened};
-use super::{Error, Exit, Global, explain, now, open, output, packs, source};
+use super::{Error, Exit, Global, explain, keys, now, open, output, packs, source};
 use crate::config::{self, Config, Sources, StoreAt};
 use crate::proto::v1;
 use crate::registry::Registries;
@@ -139,6 +139,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         shadow_packs: config.shadow_packs.clone(),
     };
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
+    let tending = tokio::spawn(keys::tend(Arc::clone(&opened), config.data.clone(), stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
         first_answer(address, bound.http).await?;
     }
@@ -148,6 +149,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let _ = stop.send(true);
     let drained = tokio::time::timeout(DRAIN, drain(&mut servers)).await.is_ok();
     let _ = keeping.await;
+    let _ = tending.await;
     opened.settle(now()).await.map_err(|error| Error::said(error.to_string()))?;
     tracing::info!(drained, "stopped");
     Ok(Exit::when(drained))

@@ -1,6 +1,8 @@
 //! What the audit log gets: an envelope in the clear, and a body sealed under the contact's own key, or a key of the day
 //! where there is no record.
 
+use std::sync::Arc;
+
 use prost::Message;
 
 use super::control::{Standing, wire};
@@ -12,7 +14,7 @@ use crate::contact::Contact;
 use crate::decision::Decision;
 use crate::law::Law;
 use crate::proto::{store, v1};
-use crate::store::{DataKey, DayKeys, EventId, Key, Purpose, Version};
+use crate::store::{DataKey, DayKeyError, DayKeys, EventId, Key, Purpose, SealError, Version};
 use crate::time::{Instant, tzdata_version};
 
 /// What an entry is about, in its envelope.
@@ -148,10 +150,23 @@ impl Engine {
         let day = DayKeys::day(now);
         let key = match self.days.remembered(day) {
             Some(key) => key,
-            None => self.days.make(&*self.store, &self.keys, day).await?,
+            None => self.day_key(day).await?,
         };
         let body = key.seal(Purpose::AuditBody, &id, body)?;
         self.entry(kind, id, now, tag, BodyKey::Day(day), body)
+    }
+
+    /// The key of a day, made where there is none.
+    async fn day_key(&self, day: i32) -> Result<Arc<DataKey>, Failure> {
+        // Held until the key is stored: it is sealed with these.
+        let keys = self.keys.now();
+        match self.days.make(&*self.store, &keys, day).await {
+            Err(DayKeyError::Seal(SealError::UnknownKey(id))) => {
+                let keys = self.keys.with_key(id).await?;
+                Ok(self.days.make(&*self.store, &keys, day).await?)
+            }
+            made => Ok(made?),
+        }
     }
 
     fn entry(
@@ -219,7 +234,13 @@ impl Engine {
 
     /// Opens a body.
     pub(super) async fn open_body(&self, entry: &Entry) -> Result<Result<Vec<u8>, Unfit>, Failure> {
-        opened(&*self.store, &self.keys, &self.tenant, &self.days, entry).await
+        match opened(&*self.store, &self.keys.now(), &self.tenant, &self.days, entry).await? {
+            Err(Unfit::UnknownKey(id)) => {
+                let keys = self.keys.with_key(id).await?;
+                opened(&*self.store, &keys, &self.tenant, &self.days, entry).await
+            }
+            done => Ok(done),
+        }
     }
 }
 

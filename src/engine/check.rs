@@ -218,10 +218,11 @@ impl Engine {
         let before = before.map(|contact| (contact, expected));
         let body = self.decision_body(request.clone(), before, asked.law, standing, decision, &answer);
         let entry = self.contact_entry(Kind::Reservation, id, clock.now, &asked.key, &own, &body)?;
+        let keys = self.keys.now();
         let write = Write {
             key: asked.key,
             expected,
-            bytes: self.keys.seal_record(&asked.key, &own, &after.to_bytes())?,
+            bytes: keys.seal_record(&asked.key, &own, &after.to_bytes())?,
             expires: None,
             event: entry.event(0, clock.now, Vec::new()),
         };
@@ -234,8 +235,7 @@ impl Engine {
                 Ok(Reserved::Done(Box::new(answer)))
             }
             Swapped::Lost(winner) => {
-                let winner = winner.map(|stored| self.open(&asked.key, &stored)).transpose()?;
-                Ok(Reserved::Lost(winner.map(Box::new)))
+                Ok(Reserved::Lost(self.opened(&asked.key, winner).await?.map(Box::new)))
             }
         }
     }

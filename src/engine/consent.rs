@@ -246,10 +246,11 @@ impl Engine {
             let body = Self::write_body_with(permit, described.request.clone(), next.0, clock.now, inbound);
             let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
             let (kind, payload) = Self::event_payload(event, &key, &own, receipt, entry.digest())?;
+            let keys = self.keys.now();
             let write = Write {
                 key,
                 expected,
-                bytes: self.keys.seal_record(&key, &own, &contact.to_bytes())?,
+                bytes: keys.seal_record(&key, &own, &contact.to_bytes())?,
                 expires: None,
                 event: entry.event(kind, clock.now, payload),
             };
@@ -261,7 +262,7 @@ impl Engine {
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();
                     lost = true;
-                    loaded = winner.map(|stored| self.open(&key, &stored)).transpose()?;
+                    loaded = self.opened(&key, winner).await?;
                 }
             }
         }

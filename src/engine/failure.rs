@@ -39,7 +39,11 @@ pub enum Failure {
 
 impl From<SealError> for Failure {
     fn from(error: SealError) -> Self {
-        Self::Internal(error.to_string())
+        match error {
+            // The key may come with the next look at the file: what cannot be read now is not allowed now.
+            SealError::UnknownKey(key) => Self::Store(StoreError::UnknownKey { key }),
+            other => Self::Internal(other.to_string()),
+        }
     }
 }
 
@@ -53,7 +57,7 @@ impl From<DayKeyError> for Failure {
     fn from(error: DayKeyError) -> Self {
         match error {
             DayKeyError::Store(error) => Self::Store(error),
-            other => Self::Internal(other.to_string()),
+            DayKeyError::Seal(error) => error.into(),
         }
     }
 }

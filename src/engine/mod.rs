@@ -39,7 +39,7 @@ use crate::decision::Postures;
 use crate::law::{Basis, Law};
 use crate::place::{Jurisdiction, Number};
 use crate::registry::Registries;
-use crate::store::{DataKey, DayKeys, Key, Keys, Store, Tenant, Version, Versioned};
+use crate::store::{DataKey, DayKeys, Key, KeyRing, Keys, Store, Tenant, Version, Versioned};
 use crate::telemetry::Metrics;
 use crate::time::{Instant, Millis};
 
@@ -84,7 +84,7 @@ impl Clock {
 /// Everything a use case needs.
 pub struct Engine {
     store: Arc<dyn Store>,
-    keys: Keys,
+    keys: KeyRing,
     days: DayKeys,
     /// `None` where nothing is kept: a question asked without a data folder.
     log: Option<Arc<Log>>,
@@ -113,7 +113,7 @@ impl std::fmt::Debug for Engine {
 pub struct Parts {
     /// Where records are.
     pub store: Arc<dyn Store>,
-    /// The keys of the store.
+    /// The keys of the store, which it admitted.
     pub keys: Keys,
     /// The audit log; `None` keeps nothing.
     pub log: Option<Arc<Log>>,
@@ -143,8 +143,8 @@ impl Engine {
             control_key: parts.keys.control(&tenant),
             recorded: ArcSwap::default(),
             feed: ArcSwap::default(),
+            keys: KeyRing::new(parts.keys, Arc::clone(&parts.store)),
             store: parts.store,
-            keys: parts.keys,
             days: DayKeys::default(),
             log: parts.log,
             registries: parts.registries,
@@ -188,6 +188,18 @@ impl Engine {
         Ok(())
     }
 
+    /// The keys of the store, to be looked at while serving.
+    #[must_use]
+    pub const fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// Where records are.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
     /// Loaded lists.
     #[must_use]
     pub fn registries(&self) -> &Registries {
@@ -215,6 +227,9 @@ impl Engine {
         if let Some(Err(error)) = self.log.as_ref().map(|log| log.ready()) {
             faults.push(("audit", error.for_clients().to_owned()));
         }
+        if let Some(error) = self.keys.lacks() {
+            faults.push(("keys", error.for_clients().to_owned()));
+        }
         faults
     }
 
@@ -233,18 +248,23 @@ impl Engine {
     fn key(&self, permit: &Permit, number: Number) -> Key {
         // One tenant until authentication tells them apart; the permit already names it.
         debug_assert_eq!(permit.tenant(), self.tenant.name());
-        self.keys.tag(&self.tenant, number.reveal_e164().as_str())
+        self.keys.now().tag(&self.tenant, number.reveal_e164().as_str())
     }
 
-    fn open(&self, key: &Key, stored: &Versioned) -> Result<Loaded, Failure> {
-        let (own, plain) = self.keys.open_record(key, &stored.bytes)?;
+    async fn open(&self, key: &Key, stored: &Versioned) -> Result<Loaded, Failure> {
+        let (own, plain) = self.keys.open_record(key, &stored.bytes).await?;
         Ok(Loaded { version: stored.version, contact: Contact::from_bytes(&plain)?, own })
     }
 
     async fn load(&self, key: &Key) -> Result<Option<Loaded>, Failure> {
-        match self.store.load(key).await? {
+        let stored = self.store.load(key).await?;
+        self.opened(key, stored).await
+    }
+
+    async fn opened(&self, key: &Key, stored: Option<Versioned>) -> Result<Option<Loaded>, Failure> {
+        match stored {
             None => Ok(None),
-            Some(stored) => self.open(key, &stored).map(Some),
+            Some(stored) => self.open(key, &stored).await.map(Some),
         }
     }
 }

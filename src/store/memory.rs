@@ -90,6 +90,15 @@ impl Store for MemoryStore {
         Answer::ready(check_write(&write).map(|()| self.kept().swap(write)))
     }
 
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
+        if let Err(error) = check_size(bytes.len()) {
+            return Answer::ready(Err(error));
+        }
+        let mut kept = self.kept();
+        let same = kept.records.get_mut(key).filter(|record| *record == found);
+        Answer::ready(Ok(same.map(|record| record.bytes = bytes).is_some()))
+    }
+
     fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
         let range = EventId { shard, seq: after.saturating_add(1) }..=EventId { shard, seq: u64::MAX };
         let kept = self.kept();

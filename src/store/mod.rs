@@ -21,8 +21,12 @@ pub use answer::Answer;
 pub use day::{DayKeyError, DayKeys};
 pub use embedded::EmbeddedStore;
 pub use error::StoreError;
-pub(crate) use folder::{Held, make_folder, sync_folder};
-pub use keys::{Keys, KeysError, Tenant};
+pub(crate) use folder::{Held, make_folder, sync_folder, write_whole};
+use keys::key_id;
+pub use keys::{
+    Instance, KeyAbout, KeyChange, KeyRing, KeyState, Keys, KeysError, KeysFile, Ledger, Mark, Rewrap, Tenant, Walked, counted,
+    instances, withdraw,
+};
 pub use memory::MemoryStore;
 pub use redis::RedisStore;
 pub use seal::{DataKey, Purpose, SealError};
@@ -338,6 +342,16 @@ pub trait Store: Send + Sync {
     /// Whether what a won swap wrote is on disk, the outbox entry with it: then nobody needs to wait until the log has that
     /// entry too.
     fn keeps_outbox(&self) -> bool {
+        false
+    }
+
+    /// Puts other bytes in place of those of a record, if it still is exactly as it was found: for sealing the same content
+    /// under another key, and for nothing else. Version, expiry and events stay as they are, since nothing was said anew.
+    /// Whether it was done; as safe then as what a swap answers as won.
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool>;
+
+    /// Whether other processes may use the same store at the same time.
+    fn is_shared(&self) -> bool {
         false
     }
 

@@ -82,6 +82,10 @@ impl Store for Faulty {
         self.write(|| self.inner.swap(write))
     }
 
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
+        self.write(|| self.inner.reseal(key, found, bytes))
+    }
+
     fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
         self.read(|| self.inner.events(shard, after, limit))
     }

@@ -321,3 +321,31 @@ pub async fn a_restart_keeps_everything(backend: &impl Backend) {
     assert_eq!(all(&*store).await, before);
     assert_eq!(won(&*store, write(key(1), 5, "on")).await.1.seq, 51, "the stream goes on where it ended");
 }
+
+pub async fn other_bytes_for_a_record_change_nothing_else(backend: &impl Backend) {
+    let store = backend.open();
+    let expires = Some(Instant::from_millis(4_102_444_800_000));
+    won(&*store, write(key(1), 0, "one")).await;
+    won(&*store, Write { expires, ..write(key(1), 1, "under the old key") }).await;
+    let found = store.load(&key(1)).await.unwrap().unwrap();
+    assert!(store.reseal(&key(1), &found, b"under the new key".to_vec()).await.unwrap());
+    let expected = Versioned { bytes: b"under the new key".to_vec(), ..found.clone() };
+    assert_eq!(store.load(&key(1)).await.unwrap().as_ref(), Some(&expected));
+    assert_eq!(store.last_event(shard(1)).await.unwrap(), 2);
+    assert_eq!(store.unsettled(WRITER, None, 10).await.unwrap().len(), 2);
+    // The version is as it was, but the bytes are not; and the other way round.
+    assert!(!store.reseal(&key(1), &found, b"too late".to_vec()).await.unwrap());
+    let newer = Versioned { version: Version(3), ..expected.clone() };
+    assert!(!store.reseal(&key(1), &newer, b"never was".to_vec()).await.unwrap());
+    let lasting = Versioned { expires: None, ..expected.clone() };
+    assert!(!store.reseal(&key(1), &lasting, b"never was".to_vec()).await.unwrap());
+    assert!(!store.reseal(&key(2), &found, b"is not there".to_vec()).await.unwrap());
+    assert_eq!(store.load(&key(2)).await.unwrap(), None);
+    // Whoever read the record before writes on as if nothing had happened.
+    let (version, event) = won(&*store, write(key(1), 2, "three")).await;
+    assert_eq!((version, event.seq), (Version(3), 3));
+    assert!(!store.reseal(&key(1), &expected, b"too late".to_vec()).await.unwrap());
+    assert_eq!(store.load(&key(1)).await.unwrap().unwrap().bytes, b"three");
+    let large = store.reseal(&key(1), &expected, vec![0; MAX_BYTES + 1]).await;
+    assert!(matches!(large, Err(StoreError::TooLarge { .. })), "{large:?}");
+}

@@ -263,7 +263,7 @@ impl Engine {
     /// The record of switches as it is; `None`: no switch was ever thrown.
     async fn control(&self) -> Result<Option<(Version, DataKey, ControlRecord)>, Failure> {
         let Some(found) = self.store.load(&self.control_key).await? else { return Ok(None) };
-        let (own, record) = self.opened_control(&found)?;
+        let (own, record) = self.opened_control(&found).await?;
         Ok(Some((found.version, own, record)))
     }
 
@@ -307,7 +307,8 @@ impl Engine {
             let next = expected.next();
             let body = Self::write_body(permit, asked.clone(), next.0, now);
             let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
-            let bytes = self.keys.seal_record(&key, &own, &record.encode_to_vec())?;
+            let keys = self.keys.now();
+            let bytes = keys.seal_record(&key, &own, &record.encode_to_vec())?;
             let event = entry.event(0, clock.now, Vec::new());
             match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
                 Swapped::Won { event, .. } => {
@@ -317,10 +318,13 @@ impl Engine {
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();
                     lost = true;
-                    let opened = |winner: crate::store::Versioned| {
-                        self.opened_control(&winner).map(|(own, record)| (winner.version, own, record))
+                    found = match winner {
+                        None => None,
+                        Some(winner) => {
+                            let (own, record) = self.opened_control(&winner).await?;
+                            Some((winner.version, own, record))
+                        }
                     };
-                    found = winner.map(opened).transpose()?;
                 }
             }
         }

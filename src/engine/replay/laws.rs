@@ -26,6 +26,9 @@ pub enum Unfit {
     /// The keys at hand do not open it.
     #[error("it does not open with the keys at hand ({0})")]
     Sealed(String),
+    /// The keys at hand lack the one of this number.
+    #[error("it is sealed under key {0}, which is not among the keys at hand")]
+    UnknownKey(u32),
     /// Its content is not what it should be.
     #[error("its content does not read: {0}")]
     Unreadable(String),

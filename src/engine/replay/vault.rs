@@ -7,7 +7,7 @@ use super::laws::Unfit;
 use crate::audit::{BodyKey, Entry};
 use crate::contact::Contact;
 use crate::engine::Failure;
-use crate::store::{DayKeyError, DayKeys, Keys, Purpose, Store, Tenant};
+use crate::store::{DayKeyError, DayKeys, Keys, Purpose, SealError, Store, Tenant};
 
 /// Store and keys, to read with.
 pub struct Vault {
@@ -91,7 +91,10 @@ pub(in crate::engine) async fn opened(
     entry: &Entry,
 ) -> Result<Result<Vec<u8>, Unfit>, Failure> {
     let context = entry.id.bytes();
-    let sealed = |error: crate::store::SealError| Unfit::Sealed(error.to_string());
+    let sealed = |error: SealError| match error {
+        SealError::UnknownKey(id) => Unfit::UnknownKey(id),
+        other => Unfit::Sealed(other.to_string()),
+    };
     Ok(match (entry.key, entry.tag) {
         (BodyKey::Clear, _) => Ok(entry.body.clone()),
         (BodyKey::Contact, Some(tag)) => {

@@ -244,6 +244,15 @@ impl Store for EmbeddedStore {
         Answer::waiting(self.swap_queued(write))
     }
 
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
+        if let Err(error) = check_size(bytes.len()) {
+            return Answer::ready(Err(error));
+        }
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Reseal { key: *key, found: Box::new(found.clone()), bytes, reply };
+        Answer::waiting(self.write(job, answer))
+    }
+
     fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
         let [from, to] = [after.saturating_add(1), u64::MAX].map(|seq| tables::event_key(EventId { shard, seq }));
         Answer::ready(self.read(|now| {

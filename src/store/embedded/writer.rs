@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::tables::{self, Bytes, EVENTS, META, OUTBOX, RECORDS, SHARDS, Snapshot};
 use super::{Shared, guarded};
 use crate::store::queue::{Queued, Serving};
-use crate::store::{EventId, Key, MetaSwapped, Shard, StoreError, Swapped, Version, Write, WriterId};
+use crate::store::{EventId, Key, MetaSwapped, Shard, StoreError, Swapped, Version, Versioned, Write, WriterId};
 
 /// Writes that share a commit, at most: more only makes the first of them wait longer.
 const MOST: usize = 1_024;
@@ -24,6 +24,7 @@ pub(super) enum Job {
     Swap(Box<Write>, Reply<Swapped>),
     Meta { name: String, expected: Version, bytes: Vec<u8>, reply: Reply<MetaSwapped> },
     Settle(WriterId, Vec<EventId>, Reply<()>),
+    Reseal { key: Key, found: Box<Versioned>, bytes: Vec<u8>, reply: Reply<bool> },
 }
 
 impl Job {
@@ -33,6 +34,7 @@ impl Job {
             Self::Swap(_, reply) => drop(reply.send(Err(error))),
             Self::Meta { reply, .. } => drop(reply.send(Err(error))),
             Self::Settle(.., reply) => drop(reply.send(Err(error))),
+            Self::Reseal { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }
@@ -42,6 +44,7 @@ enum Outcome {
     Swap(Swapped),
     Meta(MetaSwapped),
     Settled,
+    Resealed(bool),
 }
 
 pub(super) struct Writer {
@@ -128,6 +131,7 @@ fn answer(job: Job, outcome: Outcome) {
         (Job::Swap(_, reply), Outcome::Swap(swapped)) => drop(reply.send(Ok(swapped))),
         (Job::Meta { reply, .. }, Outcome::Meta(swapped)) => drop(reply.send(Ok(swapped))),
         (Job::Settle(.., reply), Outcome::Settled) => drop(reply.send(Ok(()))),
+        (Job::Reseal { reply, .. }, Outcome::Resealed(done)) => drop(reply.send(Ok(done))),
         // Outcomes are made from the jobs, in order. Dropping the reply tells the caller that nothing is known.
         _ => {}
     }
@@ -192,6 +196,15 @@ fn commit(
                         changed |= outbox.remove(&tables::outbox_key(*writer, *id))?.is_some();
                     }
                     Outcome::Settled
+                }
+                Job::Reseal { key, found, bytes, .. } => {
+                    let same = tables::read(records.get(&key.to_bytes())?, tables::record)?.as_ref() == Some(&**found);
+                    if same {
+                        let value = tables::record_value(found.version, found.expires, bytes);
+                        records.insert(&key.to_bytes(), value.as_slice())?;
+                        changed = true;
+                    }
+                    Outcome::Resealed(same)
                 }
             });
         }

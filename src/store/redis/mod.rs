@@ -207,6 +207,14 @@ impl Store for RedisStore {
         self.synced
     }
 
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
+        Answer::waiting(self.reseal_record(key, found, bytes))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn shard_count(&self) -> u16 {
         self.shards
     }
