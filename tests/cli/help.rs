@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 30] = [
     &[],
     &["serve"],
     &["check"],
@@ -34,6 +34,8 @@ const COMMANDS: [&[&str]; 28] = [
     &["audit", "verify"],
     &["keys"],
     &["keys", "new"],
+    &["keys", "rotate"],
+    &["keys", "list"],
     &["doctor"],
     &["help"],
 ];
