@@ -234,9 +234,7 @@ impl Engine {
                 }
                 Ok(Reserved::Done(Box::new(answer)))
             }
-            Swapped::Lost(winner) => {
-                Ok(Reserved::Lost(self.opened(&asked.key, winner).await?.map(Box::new)))
-            }
+            Swapped::Lost(winner) => Ok(Reserved::Lost(self.opened(&asked.key, winner).await?.map(Box::new))),
         }
     }
 

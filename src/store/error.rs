@@ -106,7 +106,9 @@ pub enum StoreError {
         told: u64,
     },
     /// Something is sealed under a key that is not known here. It may come: the keys file is read again by itself.
-    #[error("something in the store is sealed under key {key}, which the keys file does not have: bring the file up to date from the host where `ringfence keys rotate` ran; it is read again by itself")]
+    #[error(
+        "something in the store is sealed under key {key}, which the keys file does not have: bring the file up to date from the host where `ringfence keys rotate` ran; it is read again by itself"
+    )]
     UnknownKey {
         /// The number of the key.
         key: u32,
@@ -135,10 +137,7 @@ impl StoreError {
     /// Whether asking again, after a moment, can help.
     #[must_use]
     pub const fn retry(&self) -> bool {
-        matches!(
-            self,
-            Self::Unavailable { .. } | Self::Full { .. } | Self::Closed { .. } | Self::UnknownKey { .. }
-        )
+        matches!(self, Self::Unavailable { .. } | Self::Full { .. } | Self::Closed { .. } | Self::UnknownKey { .. })
     }
 
     /// What a client may be told: neither paths nor addresses.

@@ -24,8 +24,8 @@ pub use error::StoreError;
 pub(crate) use folder::{Held, make_folder, sync_folder, write_whole};
 use keys::key_id;
 pub use keys::{
-    Instance, KeyAbout, KeyChange, KeyRing, KeyState, Keys, KeysError, KeysFile, Ledger, Mark, Rewrap, Tenant, Walked, counted,
-    instances, withdraw,
+    Instance, KeyAbout, KeyChange, KeyRing, KeyState, Keys, KeysError, KeysFile, Ledger, Mark, Rewrap, Tenant, Walked,
+    counted, instances, withdraw,
 };
 pub use memory::MemoryStore;
 pub use redis::RedisStore;

@@ -36,6 +36,8 @@ const COMMANDS: [&[&str]; 30] = [
     &["audit", "bundle"],
     &["keys"],
     &["keys", "new"],
+    &["keys", "rotate"],
+    &["keys", "list"],
     &["doctor"],
     &["help"],
 ];

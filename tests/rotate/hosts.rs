@@ -52,7 +52,12 @@ async fn a_host_that_does_not_know_the_key_answers_no_and_heals_by_itself() {
     assert_eq!(there.check(ask(1)).await.unwrap().verdict(), v1::Verdict::Deny);
     assert!(two.said().contains("key 2"), "{}", two.said());
     // It cannot be started so, and while it runs nothing it seals with is retired.
-    let behind = { let mut other = on(&redis); other.data = two.path().join("elsewhere"); fs::copy(two.keys(), other.keys()).unwrap(); other.refused() };
+    let behind = {
+        let mut other = on(&redis);
+        other.data = two.path().join("elsewhere");
+        fs::copy(two.keys(), other.keys()).unwrap();
+        other.refused()
+    };
     assert!(behind.contains("has no key 2"), "{behind}");
     until("it is heard of again", || two.said().contains("key 2"));
 
@@ -87,8 +92,16 @@ async fn a_file_at_fault_changes_nothing_while_it_is_served() {
         ("no `seal` key", good.replace("\nseal 1", "\nopen 1")),
         ("has another hash key", good.replacen(hash, &"5a".repeat(32), 1)),
         // A new key in place of the one that is needed.
-        ("has no key 1", good.lines().filter(|line| !line.starts_with("seal")).map(|line| format!("{line}\n")).collect::<String>() + &format!("seal 2 {}\n", "5a".repeat(32))),
-        ("not the keys that this store was made with", good.lines().filter(|line| !line.starts_with("seal")).map(|line| format!("{line}\n")).collect::<String>() + &format!("seal 1 {}\n", "5a".repeat(32))),
+        (
+            "has no key 1",
+            good.lines().filter(|line| !line.starts_with("seal")).map(|line| format!("{line}\n")).collect::<String>()
+                + &format!("seal 2 {}\n", "5a".repeat(32)),
+        ),
+        (
+            "not the keys that this store was made with",
+            good.lines().filter(|line| !line.starts_with("seal")).map(|line| format!("{line}\n")).collect::<String>()
+                + &format!("seal 1 {}\n", "5a".repeat(32)),
+        ),
     ];
     for (why, text) in bad {
         private(&house.keys(), &text);

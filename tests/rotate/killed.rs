@@ -81,10 +81,10 @@ async fn on_a_data_folder_with_the_server_killed_too() {
     let rotate = ["rotate", "--data", &data, "--patience", "60"];
     let mut dice = Dice::new(11);
     load.excuse();
-    for _ in 0..6 {
+    let mut ended = 0;
+    for _ in 0..8 {
         let after = Duration::from_millis(dice.below(3_000) as u64);
-        let ended = tokio::task::block_in_place(|| killed_after(&house, &rotate, after));
-        assert!(!ended, "it cannot be that fast");
+        ended += u32::from(tokio::task::block_in_place(|| killed_after(&house, &rotate, after)));
         server.kill();
         file_is_whole(&house);
         server = house.start();
@@ -92,12 +92,14 @@ async fn on_a_data_folder_with_the_server_killed_too() {
         load.goes_on().await;
     }
     let (code, said) = keys_beside(&house, &rotate).await;
-    assert_eq!((code, &said["sealing"], &said["dropped"]), (Some(0), &2.into(), &vec![1].into()), "{said}");
+    assert_eq!(code, Some(0), "{said}");
+    let sealing = u32::try_from(said["sealing"].as_u64().unwrap()).unwrap();
+    assert!(sealing >= 2 && sealing <= ended + 2, "each rotation was taken up, none begun beside it: {said}");
     load.stop_and_check(&[server.address()]).await;
     assert!(server.stop().success());
     house.assert_sound();
     let store = EmbeddedStore::open(&house.data, embedded::Settings::default()).unwrap();
-    assert_all_under(&store, &house, 2).await;
+    assert_all_under(&store, &house, sealing).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,7 +122,8 @@ async fn on_a_data_folder_that_nobody_serves_stage_by_stage() {
             assert_eq!(code, Some(0), "{stage}: {said}");
         }
         let (_, listed) = keys(&house, &["list", "--data", &data]);
-        let states: Vec<_> = listed["keys"].as_array().unwrap().iter().map(|key| (&key["key"], &key["state"])).collect();
+        let states: Vec<_> =
+            listed["keys"].as_array().unwrap().iter().map(|key| (&key["key"], &key["state"])).collect();
         let (one, two) = (Value::from(1), Value::from(2));
         let [open, seal, next] = ["open", "seal", "next"].map(Value::from);
         let expected = match stage {

@@ -16,8 +16,8 @@ use crate::store::Keys;
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Take decisions to another machine: their entries under new keys, and the law they were made by",
-    after_help = "Makes a folder and a keys file that `ringfence audit replay --data DIR --keys FILE` judges again, and that\n\
-                  nothing else is needed for: neither the store nor its keys. The entries hold whole numbers, sealed\n\
+    after_help = "Makes a folder and a keys file that `ringfence audit replay --data DIR --keys FILE` judges again:\n\
+                  neither the store nor its keys are needed for that. The entries hold whole numbers, sealed\n\
                   under the new keys alone: hand the keys over by another way than the folder.\n\
                   Exit status: 0 all of it is there, 1 something could not be taken along, 2 error."
 )]

@@ -84,11 +84,12 @@ pub async fn run(args: CopyArgs, global: &Global) -> Result<Exit, Error> {
             "note: the target has another hash key: logs beside the source open only with the source and its keys; keep both",
         );
     }
-    let ended = until_nothing_newer(&mut copier).await?;
-    let _ = audit.log.sync().await?;
-    audit.reconciler.tick(now()).await?;
+    let ended = until_nothing_newer(&mut copier).await;
     drop(copier);
     ring.leave().await?;
+    let ended = ended?;
+    let _ = audit.log.sync().await?;
+    audit.reconciler.tick(now()).await?;
     say(&ended, global)?;
     Ok(Exit::when(ended.complete()))
 }

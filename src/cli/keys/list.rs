@@ -55,7 +55,11 @@ pub async fn run(args: ListArgs, global: &Global) -> Result<Exit, Error> {
     let mut text = output::table(&rows);
     if let Some(found) = &found {
         for (id, count) in found.under.iter().filter(|(id, _)| !keys.knows(**id)) {
-            let _ = writeln!(text, "{} records are under key {id}, which this file does not have.", progress::grouped(*count));
+            let _ = writeln!(
+                text,
+                "{} records are under key {id}, which this file does not have.",
+                progress::grouped(*count)
+            );
         }
         for one in &found.instances {
             let _ = writeln!(text, "process {}", instance(one, &keys));
@@ -73,7 +77,9 @@ async fn found(place: &Where, keys: &Keys) -> Result<Option<Found>, Error> {
             output::note(&format!("note: {}: {what}", folder.display()));
             return Ok(None);
         }
-        Place::Nothing => return Err(Error::said("no records there: name the data folder with --data, or a Redis with --store")),
+        Place::Nothing => {
+            return Err(Error::said("no records there: name the data folder with --data, or a Redis with --store"));
+        }
     };
     let ledger = keys.ledger(&*store).await?;
     Ok(Some(Found { under: counted(&*store).await?, ledger, instances: instances(&*store).await? }))

@@ -162,10 +162,10 @@ impl Rotation {
     async fn seal(&mut self) -> Result<(), Error> {
         // The store may have gone on by the hand of another host, with its file.
         let keys = self.file.keys()?;
-        if let Some((sealing, _)) = self.ledger(&keys).await? {
-            if sealing > keys.sealing_id() {
-                self.file.seal_with(sealing, now())?;
-            }
+        if let Some((sealing, _)) = self.ledger(&keys).await?
+            && sealing > keys.sealing_id()
+        {
+            self.file.seal_with(sealing, now())?;
         }
         if let Some(next) = self.next()? {
             if !self.all_know(next).await? {
@@ -190,7 +190,9 @@ impl Rotation {
         let keys = self.file.keys()?;
         match &self.place {
             Place::Open(store) => {
-                let waiting = until(&**store, self.patience, &format!("key {next} becomes known"), |one| one.has(&keys, next)).await?;
+                let waiting =
+                    until(&**store, self.patience, &format!("key {next} becomes known"), |one| one.has(&keys, next))
+                        .await?;
                 if !waiting.is_empty() {
                     let what = format!(
                         "Key {next} does not seal yet, since not every process knows it. Copy the keys file to their \
@@ -302,7 +304,9 @@ impl Rotation {
                 (last, since) = (now, Monotonic::now());
             }
             if since.elapsed() > self.patience {
-                let what = format!("Not done yet: {not_yet}. Its log says why. Run this again.");
+                let what = format!(
+                    "Not done yet: {not_yet}. Its log says why, if this is the keys file that it uses. Run this again."
+                );
                 self.done.left = Some(what);
                 return Ok(());
             }
@@ -323,7 +327,8 @@ impl Rotation {
         let mut text = String::new();
         if let (Some(id), Some(Stage::Add)) = (self.next()?, stage) {
             let made = if done.added.is_some() { "was added" } else { "was added before" };
-            let _ = writeln!(text, "Key {id} {made}, and does not seal yet: copy {} to every host.", keys.path().display());
+            let _ =
+                writeln!(text, "Key {id} {made}, and does not seal yet: copy {} to every host.", keys.path().display());
         } else {
             let _ = writeln!(text, "Key {sealing} seals.");
         }

@@ -125,9 +125,16 @@ impl KeyRing {
         // so one of the two sees the other.
         instances::announce(&*self.store, &Instance::of(writer, 0, &self.now(), now)).await?;
         state.writer = Some(writer);
-        self.exchange(&mut state).await?;
-        self.say(&mut state, now).await?;
-        Ok(())
+        let joined = match self.exchange(&mut state).await {
+            Ok(_) => self.say(&mut state, now).await.map_err(KeysError::from),
+            Err(error) => Err(error),
+        };
+        if joined.is_err() {
+            // It does not start: nobody is to wait for it. Should this fail too, the next start takes it back.
+            state.writer = None;
+            let _ = instances::withdraw(&*self.store, writer).await;
+        }
+        joined
     }
 
     /// Takes back what [`KeyRing::join`] said, when nothing is sealed any more.

@@ -193,12 +193,7 @@ impl RedisStore {
         Ok(Swapped::Lost(winner))
     }
 
-    pub(super) async fn reseal_record(
-        &self,
-        key: &Key,
-        found: &Versioned,
-        bytes: Vec<u8>,
-    ) -> Result<bool, StoreError> {
+    pub(super) async fn reseal_record(&self, key: &Key, found: &Versioned, bytes: Vec<u8>) -> Result<bool, StoreError> {
         check_size(bytes.len())?;
         self.still_there(key.shard()).await?;
         let record = shape::record_key(key);
