@@ -16,7 +16,7 @@ use crate::time::Millis;
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
-pub const KEYS: [(&str, &str, &str); 21] = [
+pub const KEYS: [(&str, &str, &str); 25] = [
     ("store", "where records are: `embedded` (a file in the data folder), or the URL of a Redis", "embedded"),
     ("store_user", "the user of the Redis", ""),
     ("store_password_file", "a file with its password; or RINGFENCE_STORE_PASSWORD in the environment", ""),
@@ -42,6 +42,18 @@ pub const KEYS: [(&str, &str, &str); 21] = [
     ("postures", "named postures of packs to choose, comma-separated", ""),
     ("reserve_seconds", "how long a reservation may be used, 1 to 3600", "300"),
     ("log", "`text` or `json`", "text"),
+    (
+        "acked_from",
+        "`memory`: replicas acknowledge what they have in memory; `disk`: server and replicas, what is on their disks",
+        "memory",
+    ),
+    ("sentinel_user", "the user of the sentinels", ""),
+    (
+        "sentinel_password_file",
+        "a file with the password of the sentinels; or RINGFENCE_SENTINEL_PASSWORD in the environment",
+        "",
+    ),
+    ("event_days", "days that events stay readable once they are in the audit log; 0: for ever", "7"),
 ];
 
 /// Where records are.
@@ -76,6 +88,8 @@ pub struct Config {
     pub engine: engine::Settings,
     /// JSON log lines.
     pub log_json: bool,
+    /// How long events stay readable; `None`: for ever.
+    pub keep_events: Option<Millis>,
 }
 
 /// `acks = "all"` or `acks = 1`.
@@ -120,6 +134,10 @@ struct FileText {
     postures: Option<Vec<String>>,
     reserve_seconds: Option<u32>,
     log: Option<String>,
+    acked_from: Option<String>,
+    sentinel_user: Option<String>,
+    sentinel_password_file: Option<String>,
+    event_days: Option<u32>,
 }
 
 impl FileText {
@@ -146,6 +164,10 @@ impl FileText {
             "postures" => self.postures.as_ref().map(|names| names.join(",")),
             "reserve_seconds" => self.reserve_seconds.map(|value| value.to_string()),
             "log" => self.log.clone(),
+            "acked_from" => self.acked_from.clone(),
+            "sentinel_user" => self.sentinel_user.clone(),
+            "sentinel_password_file" => self.sentinel_password_file.clone(),
+            "event_days" => self.event_days.map(|value| value.to_string()),
             _ => None,
         }
     }
@@ -215,6 +237,11 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     if reserve.is_none() {
         fault(&seconds, "is not a number of seconds, 1 to 3600");
     }
+    let days = read("event_days");
+    let event_days = days.text.parse::<u32>().ok().filter(|days| *days <= 36_500);
+    if event_days.is_none() {
+        fault(&days, "is not a number of days, 0 to 36500");
+    }
     let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
     let config = Config {
@@ -237,6 +264,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
             reserve_for: Millis::seconds(i64::from(reserve.unwrap_or(300))),
         },
         log_json: log == 1,
+        keep_events: event_days.filter(|days| *days > 0).map(|days| Millis::days(i64::from(days))),
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
@@ -280,10 +308,18 @@ fn store_at(read: &dyn Fn(&str) -> Written, fault: &mut dyn FnMut(&Written, &str
         Some(number) => settings.acks = number,
         None => fault(&acks, "is neither `all` nor a number of replicas"),
     }
-    settings.user = Some(read("store_user").text).filter(|user| !user.is_empty());
+    let acked_from = read("acked_from");
+    match redis::AckedFrom::parse(&acked_from.text) {
+        Some(place) => settings.acked_from = place,
+        None => fault(&acked_from, "is neither `memory` nor `disk`"),
+    }
+    let user = |key: &str| Some(read(key).text).filter(|user| !user.is_empty());
+    settings.login.user = user("store_user");
+    settings.sentinel_login.user = user("sentinel_user");
     let file = |key: &str| Some(read(key).text).filter(|path| !path.is_empty()).map(PathBuf::from);
     let files = redis::Files {
         password: file("store_password_file"),
+        sentinel_password: file("sentinel_password_file"),
         authority: file("store_ca"),
         certificate: file("store_cert"),
         key: file("store_key"),
@@ -311,8 +347,10 @@ fn unknown_variables() -> Vec<String> {
 }
 
 /// Variables that are no settings of the server.
-const KNOWN_BESIDE: [&str; 13] = [
+const KNOWN_BESIDE: [&str; 15] = [
     "RINGFENCE_STORE_PASSWORD",
+    "RINGFENCE_SENTINEL_PASSWORD",
+    "RINGFENCE_REDIS_SERVER",
     "RINGFENCE_REDIS_LOGS",
     "RINGFENCE_REDIS_OPERATIONS",
     "RINGFENCE_LOG_FILTER",

@@ -14,12 +14,20 @@
 mod crash;
 #[path = "store/disk.rs"]
 mod disk;
+#[path = "support/groups.rs"]
+mod groups;
 #[path = "store/keys.rs"]
 mod keys;
 #[path = "store/model.rs"]
 mod model;
+#[path = "support/net.rs"]
+mod net;
 #[path = "store/on_redis.rs"]
 mod on_redis;
+#[path = "store/power.rs"]
+mod power;
+#[path = "support/power.rs"]
+mod power_cut;
 #[path = "support/redis.rs"]
 mod redis;
 #[path = "store/redis_acks.rs"]
@@ -97,6 +105,8 @@ macro_rules! promises {
             named_values_are_listed_by_prefix,
             settling_empties_the_outbox_and_keeps_the_event,
             outboxes_of_writers_are_apart,
+            old_events_are_trimmed_and_a_late_reader_is_told,
+            trimming_races_with_everything_and_hides_nothing,
             what_is_too_large_is_refused,
             a_caller_that_goes_away_breaks_nothing,
             $($($extra,)*)?

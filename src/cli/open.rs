@@ -97,6 +97,8 @@ pub struct Opened {
     pub reconciler: Option<Reconciler>,
     /// What was put in step at the start.
     pub reconciled: Reconciled,
+    /// Where records and events are.
+    pub store: Arc<dyn Store>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -135,7 +137,7 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
     let metrics = Arc::new(Metrics::default());
     let kept = keep(settings).await?;
     let engine = Arc::new(Engine::new(Parts {
-        store: kept.store,
+        store: Arc::clone(&kept.store),
         keys: kept.keys,
         log: kept.audit.as_ref().map(|audit| Arc::clone(&audit.log)),
         registries: Arc::clone(&registries),
@@ -150,7 +152,7 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
         Some(audit) => (Some(audit.log), Some(audit.reconciler), audit.reconciled),
         None => (None, None, Reconciled::default()),
     };
-    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled })
+    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled, store: kept.store })
 }
 
 /// A store with what belongs to it, without lists or rules.

@@ -12,7 +12,7 @@ use tonic_health::ServingStatus;
 
 use super::feed::{self, Seen};
 use super::open::{OpenSettings, Opened, open};
-use super::{Error, Exit, Global, explain, now, output, packs, source};
+use super::{Error, Exit, Global, explain, now, output, packs, source, tidy};
 use crate::config::{self, Config, Sources, StoreAt};
 use crate::proto::v1;
 use crate::registry::Registries;
@@ -128,6 +128,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(heard);
     announce(&bound, args.sample)?;
     let opened = Arc::new(opened);
+    let tidying = config
+        .keep_events
+        .map(|keep| tokio::spawn(tidy::trim_events(Arc::clone(&opened.store), keep, told(stopping.clone()))));
     let watched = Watched { packs: config.packs.clone(), emergencies: config.emergencies.clone() };
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
@@ -139,6 +142,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let _ = stop.send(true);
     let drained = tokio::time::timeout(DRAIN, drain(&mut servers)).await.is_ok();
     let _ = keeping.await;
+    if let Some(tidying) = tidying {
+        let _ = tidying.await;
+    }
     opened.settle(now()).await.map_err(|error| Error::said(error.to_string()))?;
     tracing::info!(drained, "stopped");
     Ok(Exit::when(drained))

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use ringfence::store::{Key, Shard, Store, Swapped};
 
-use super::redis::{Cluster, Trio, until};
+use super::groups::{Cluster, Trio};
+use super::redis::until;
 use super::redis_faults::{impatient, open};
 use super::suite::{key, shard, write};
 
