@@ -1,6 +1,6 @@
 //! What a real server does when it fails.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use ringfence::store::redis::Files;
 
@@ -87,7 +87,7 @@ async fn made_a_replica_while_writes_wait() {
         port = server.port,
         to = other.port
     );
-    let demoted = || Command::new("timeout").args(["20", "sh", "-c", &script]).spawn().unwrap();
+    let demoted = || Command::new("timeout").args(["20", "sh", "-c", &script]).stdout(Stdio::null()).spawn().unwrap();
     let mut watching = None;
     let harm = async || {
         replica.freeze();
@@ -181,7 +181,7 @@ async fn busy_with_the_script_of_somebody_else() {
     let harm = |server: &mut Server| {
         let port = server.port.to_string();
         let script = ["-p", &port, "EVAL", "while true do end", "0"];
-        busy = Some(Command::new("redis-cli").args(script).stdout(std::process::Stdio::null()).spawn().unwrap());
+        busy = Some(Command::new("redis-cli").args(script).stdout(Stdio::null()).spawn().unwrap());
         until("it is busy", || server.ask(&["GET", "x"]).contains("BUSY"));
     };
     let heal = |server: &mut Server| assert_eq!(server.ask(&["SCRIPT", "KILL"]), "OK");

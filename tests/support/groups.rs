@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use super::net::{Net, Party};
-use super::redis::{Server, free_port, until};
+use super::redis::{Server, free_port, until, until_or};
 
 /// A primary with two replicas, watched by three sentinels.
 pub struct Trio {
@@ -64,10 +64,24 @@ impl Trio {
                 text.contains("status=ok") && text.contains("slaves=2,sentinels=3")
             });
         }
-        until("both replicas follow", || {
+        let follow = || {
             let at = self.primary();
             at.is_some_and(|at| self.servers[at].ask(&["INFO", "replication"]).matches("state=online").count() == 2)
-        });
+        };
+        until_or("both replicas follow", follow, || self.described());
+    }
+
+    /// What everybody says of everybody, for people who look at a test that failed.
+    fn described(&self) -> String {
+        let mut text = String::new();
+        for server in &self.servers {
+            text += &format!("{} says {}\n", server.port, server.ask(&["ROLE"]).replace('\n', " "));
+        }
+        for sentinel in &self.sentinels {
+            let known = [sentinel.ask(&["SENTINEL", "MASTER", "main"]), sentinel.ask(&["SENTINEL", "REPLICAS", "main"])];
+            text += &format!("sentinel says {}\n", known.join("\nand ").replace('\n', " "));
+        }
+        text
     }
 
     /// Which server the first sentinel calls the primary.
@@ -119,6 +133,17 @@ impl Cluster {
         let cluster = Self { servers };
         cluster.settled();
         cluster
+    }
+
+    /// Two primaries without replicas; the first has all slots.
+    pub fn small() -> Self {
+        let servers: Vec<_> = (0..2).map(|_| Server::start(&["--cluster-enabled", "yes"])).collect();
+        assert_eq!(servers[0].ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), "OK");
+        assert_eq!(servers[1].ask(&["CLUSTER", "MEET", "127.0.0.1", &servers[0].port.to_string()]), "OK");
+        for server in &servers {
+            until("they know each other", || server.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        }
+        Self { servers }
     }
 
     /// Waits until every node agrees that all slots are served and every replica follows.

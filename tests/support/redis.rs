@@ -12,10 +12,15 @@ use tempfile::TempDir;
 const LONG: Duration = Duration::from_secs(60);
 
 /// Looks again and again until it is so.
-pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub fn until(what: &str, so: impl FnMut() -> bool) {
+    until_or(what, so, String::new);
+}
+
+/// The same, with something to say where it never is.
+pub fn until_or(what: &str, mut so: impl FnMut() -> bool, why: impl Fn() -> String) {
     let begun = Instant::now();
     while !so() {
-        assert!(begun.elapsed() < LONG, "not within {LONG:?}: {what}");
+        assert!(begun.elapsed() < LONG, "not within {LONG:?}: {what}\n{}", why());
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -36,12 +41,27 @@ pub fn program() -> String {
     std::env::var("RINGFENCE_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
 }
 
+/// The file of settings in the folder of a server.
+const SETTINGS: &str = "redis.conf";
+
+/// Options as they stand on a command line, as lines of a file.
+fn lines<'a>(options: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    for option in options {
+        match option.strip_prefix("--") {
+            Some(name) => text += &format!("\n{name}"),
+            None if option.is_empty() => text += " \"\"",
+            None => text += &format!(" {option}"),
+        }
+    }
+    text + "\n"
+}
+
 /// A redis-server (or sentinel).
 pub struct Server {
     pub port: u16,
     host: String,
     folder: TempDir,
-    options: Vec<String>,
     process: Option<Process>,
 }
 
@@ -68,8 +88,18 @@ impl Server {
     pub fn made(host: &str, port: u16, options: &[&str]) -> Self {
         let usual = ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory", "512mb"];
         let usual = usual.into_iter().chain(["--repl-diskless-sync-delay", "0"]);
-        let options = usual.chain(options.iter().copied()).map(str::to_owned).collect();
-        Self { port, host: host.to_owned(), folder: tempfile::tempdir().unwrap(), options, process: None }
+        let options = usual.chain(options.iter().copied());
+        let server = Self { port, host: host.to_owned(), folder: tempfile::tempdir().unwrap(), process: None };
+        server.write(&format!("port {port}\nbind {host}\n"));
+        server.write(&lines(options));
+        server
+    }
+
+    /// A file of settings: sentinels write into it who follows whom.
+    fn write(&self, text: &str) {
+        let path = self.folder.path().join(SETTINGS);
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(path, before + text).unwrap();
     }
 
     /// A sentinel that watches a primary called `main`.
@@ -86,9 +116,8 @@ impl Server {
              sentinel parallel-syncs main 2\n{more}",
             primary.0, primary.1
         );
-        std::fs::write(folder.path().join("sentinel.conf"), text).unwrap();
-        let options = vec!["--sentinel".to_owned()];
-        let mut server = Self { port, host: host.to_owned(), folder, options, process: None };
+        let mut server = Self { port, host: host.to_owned(), folder, process: None };
+        server.write(&text);
         server.run();
         server
     }
@@ -96,18 +125,14 @@ impl Server {
     /// Starts it, on what it kept if it ran before.
     pub fn run(&mut self) {
         assert!(self.process.is_none(), "it runs");
-        let mut arguments = Vec::new();
-        if self.options.iter().any(|option| option == "--sentinel") {
-            arguments.push(self.folder.path().join("sentinel.conf").display().to_string());
-        } else {
-            arguments.extend(["--port".to_owned(), self.port.to_string(), "--bind".to_owned(), self.host.clone()]);
-        }
-        arguments.extend(self.options.iter().cloned());
+        let settings = self.folder.path().join(SETTINGS);
+        let sentinel = std::fs::read_to_string(&settings).unwrap().contains("sentinel monitor");
         // A file that may not grow is met as a full disk is, not as the end of the process.
         let script = "trap '' XFSZ; server=$1; shift; \"$server\" \"$@\" >>log 2>&1 & echo $!; cat >/dev/null; kill -9 $!";
         let mut shell = Command::new("sh")
             .args(["-c", script, "redis", &program()])
-            .args(arguments)
+            .arg(&settings)
+            .args(sentinel.then_some("--sentinel"))
             .current_dir(self.folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -165,7 +190,7 @@ impl Server {
 
     /// From its next start on, these options as well.
     pub fn add(&mut self, options: &[&str]) {
-        self.options.extend(options.iter().map(|option| (*option).to_owned()));
+        self.write(&lines(options.iter().copied()));
     }
 
     /// Its files may not grow beyond so many bytes; or `unlimited`.

@@ -42,7 +42,7 @@ async fn ask(connector: &Connector, address: &Address) -> Result<Vec<Primary>, T
     let answers = trip(&mut connection, &pipe, connector.0.timing.answer).await?;
     let text = reply::text(answers.into_iter().next().unwrap_or(Value::Nil))?;
     let primaries = parse(&text, &address.host);
-    if primaries.is_empty() {
+    if primaries.iter().all(|primary| primary.slots.is_empty()) {
         return Err(Trouble::Elsewhere(format!("{address}: knows no primary with slots")));
     }
     Ok(primaries)
@@ -87,7 +87,8 @@ fn parse(text: &str, host: &str) -> Vec<Primary> {
             let address = place(at, host)?;
             // A range in brackets is a slot on its way.
             let slots: Vec<_> = row.iter().skip(8).filter(|range| !range.starts_with('[')).filter_map(range).collect();
-            (!slots.is_empty()).then(|| Primary { address, replicas: replicas_of(id), slots })
+            // One without slots may be given its first: it is asked before it has one whole.
+            Some(Primary { address, replicas: replicas_of(id), slots })
         })
         .collect()
 }

@@ -201,3 +201,73 @@ impl Judge {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn told(version: &str, skew: Duration) -> Told {
+        let options = [("maxmemory-policy", "noeviction"), ("maxmemory", "1gb"), ("appendonly", "yes")];
+        let options = options.into_iter().chain([("appendfsync", "always"), ("min-replicas-to-write", "1")]);
+        Told {
+            version: version.to_owned(),
+            role: Role::Other("replica".to_owned()),
+            options: Some(options.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()),
+            info: HashMap::from([("master_link_status".to_owned(), "up".to_owned())]),
+            skew,
+        }
+    }
+
+    fn worst(judge: impl FnOnce(&mut Judge)) -> (Weight, String) {
+        let mut found = Judge::new("x".to_owned());
+        judge(&mut found);
+        let worst = found.findings.into_iter().max_by_key(|finding| finding.weight);
+        worst.map_or((Weight::Fine, String::new()), |finding| (finding.weight, finding.text))
+    }
+
+    #[test]
+    fn clocks_and_versions() {
+        let now = Duration::ZERO;
+        for (version, skew, from, weight, says) in [
+            ("7.0.15", now, AckedFrom::Memory, Weight::Fine, ""),
+            ("6.2.14", now, AckedFrom::Memory, Weight::Refused, "Redis 7 or newer"),
+            ("", now, AckedFrom::Memory, Weight::Refused, "Redis 7 or newer"),
+            ("7.0.15", now, AckedFrom::Disk, Weight::Refused, "no WAITAOF"),
+            ("7.2.4", now, AckedFrom::Disk, Weight::Fine, ""),
+            ("8.0.2", now, AckedFrom::Disk, Weight::Fine, ""),
+            ("7.0.15", Duration::from_secs(2), AckedFrom::Memory, Weight::Warning, "2000 ms apart"),
+            ("7.0.15", Duration::from_secs(4_000), AckedFrom::Memory, Weight::Refused, "set both by NTP"),
+        ] {
+            let found = worst(|judge| judge.server(&told(version, skew), from));
+            assert!(found.0 == weight && found.1.contains(says), "{version} {skew:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn replicas_beside_their_primary() {
+        let primary = told("8.0.2", Duration::ZERO);
+        assert_eq!(worst(|judge| judge.replica(&told("8.0.2", Duration::ZERO), &primary)).0, Weight::Fine);
+        let found = worst(|judge| judge.replica(&told("7.0.15", Duration::ZERO), &primary));
+        assert!(found.0 == Weight::Warning && found.1.contains("use one version"), "{found:?}");
+        let mut cut_off = told("8.0.2", Duration::ZERO);
+        cut_off.info.insert("master_link_status".to_owned(), "down".to_owned());
+        assert!(worst(|judge| judge.replica(&cut_off, &primary)).1.contains("link to its primary is down"));
+        let mut never = told("8.0.2", Duration::ZERO);
+        never.options.as_mut().unwrap().insert("cluster-replica-no-failover".to_owned(), "yes".to_owned());
+        assert!(worst(|judge| judge.replica(&never, &primary)).1.contains("never promoted"));
+    }
+
+    /// A server that hides its settings is judged by what it tells everybody.
+    #[test]
+    fn settings_that_are_hidden() {
+        let mut hidden = told("8.0.2", Duration::ZERO);
+        hidden.options = None;
+        assert_eq!(worst(|judge| judge.server(&hidden, AckedFrom::Memory)).0, Weight::Refused);
+        for (name, value) in [("aof_enabled", "1"), ("maxmemory_policy", "noeviction"), ("maxmemory", "1000")] {
+            hidden.info.insert(name.to_owned(), value.to_owned());
+        }
+        let found = worst(|judge| judge.server(&hidden, AckedFrom::Memory));
+        assert!(found.0 == Weight::Warning && found.1.contains("does not tell its settings"), "{found:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! What can go wrong with a server: whether a write may have happened all the same, whether another node must be looked
 //! for, and what to tell the operator.
 
-use ::redis::{RedisError, ServerError};
+use ::redis::{ErrorKind, RedisError, ServerError};
 
 use super::address::Address;
 use crate::store::StoreError;
@@ -33,6 +33,8 @@ impl Trouble {
     /// What an error of the connection or of the server means.
     pub(super) fn of(error: &RedisError, sent: bool) -> Self {
         match error.code() {
+            // The library keeps to itself what the server said.
+            _ if error.kind() == ErrorKind::AuthenticationFailed => Self::Refused(format!("WRONGPASS: {error}")),
             Some(code) => Self::said(code, error.detail().unwrap_or_default()),
             None => Self::Cut { sent, why: error.to_string() },
         }
