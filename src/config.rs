@@ -16,7 +16,7 @@ use crate::time::Millis;
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
-pub const KEYS: [(&str, &str, &str); 22] = [
+pub const KEYS: &[(&str, &str, &str)] = &[
     ("store", "where records are: `embedded` (a file in the data folder), or the URL of a Redis", "embedded"),
     ("store_user", "the user of the Redis", ""),
     ("store_password_file", "a file with its password; or RINGFENCE_STORE_PASSWORD in the environment", ""),
@@ -43,6 +43,18 @@ pub const KEYS: [(&str, &str, &str); 22] = [
     ("reserve_seconds", "how long a reservation may be used, 1 to 3600", "300"),
     ("log", "`text` or `json`", "text"),
     ("shadow_packs", "a folder of packs to judge by beside those in force, without any effect", ""),
+    (
+        "acked_from",
+        "`memory`: replicas acknowledge what they have in memory; `disk`: server and replicas, what is on their disks",
+        "memory",
+    ),
+    ("sentinel_user", "the user of the sentinels", ""),
+    (
+        "sentinel_password_file",
+        "a file with the password of the sentinels; or RINGFENCE_SENTINEL_PASSWORD in the environment",
+        "",
+    ),
+    ("event_days", "days that events stay readable once they are in the audit log; 0: for ever", "7"),
 ];
 
 /// Where records are.
@@ -79,6 +91,8 @@ pub struct Config {
     pub log_json: bool,
     /// The folder of packs to judge by beside those in force.
     pub shadow_packs: Option<PathBuf>,
+    /// How long events stay readable; `None`: for ever.
+    pub keep_events: Option<Millis>,
 }
 
 /// `acks = "all"` or `acks = 1`.
@@ -124,6 +138,10 @@ struct FileText {
     reserve_seconds: Option<u32>,
     log: Option<String>,
     shadow_packs: Option<String>,
+    acked_from: Option<String>,
+    sentinel_user: Option<String>,
+    sentinel_password_file: Option<String>,
+    event_days: Option<u32>,
 }
 
 impl FileText {
@@ -151,6 +169,10 @@ impl FileText {
             "reserve_seconds" => self.reserve_seconds.map(|value| value.to_string()),
             "log" => self.log.clone(),
             "shadow_packs" => self.shadow_packs.clone(),
+            "acked_from" => self.acked_from.clone(),
+            "sentinel_user" => self.sentinel_user.clone(),
+            "sentinel_password_file" => self.sentinel_password_file.clone(),
+            "event_days" => self.event_days.map(|value| value.to_string()),
             _ => None,
         }
     }
@@ -220,6 +242,11 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     if reserve.is_none() {
         fault(&seconds, "is not a number of seconds, 1 to 3600");
     }
+    let days = read("event_days");
+    let event_days = days.text.parse::<u32>().ok().filter(|days| *days <= 36_500);
+    if event_days.is_none() {
+        fault(&days, "is not a number of days, 0 to 36500");
+    }
     let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
     let config = Config {
@@ -243,6 +270,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
         },
         log_json: log == 1,
         shadow_packs: path(read("shadow_packs")),
+        keep_events: event_days.filter(|days| *days > 0).map(|days| Millis::days(i64::from(days))),
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
@@ -286,10 +314,18 @@ fn store_at(read: &dyn Fn(&str) -> Written, fault: &mut dyn FnMut(&Written, &str
         Some(number) => settings.acks = number,
         None => fault(&acks, "is neither `all` nor a number of replicas"),
     }
-    settings.user = Some(read("store_user").text).filter(|user| !user.is_empty());
+    let acked_from = read("acked_from");
+    match redis::AckedFrom::parse(&acked_from.text) {
+        Some(place) => settings.acked_from = place,
+        None => fault(&acked_from, "is neither `memory` nor `disk`"),
+    }
+    let user = |key: &str| Some(read(key).text).filter(|user| !user.is_empty());
+    settings.login.user = user("store_user");
+    settings.sentinel_login.user = user("sentinel_user");
     let file = |key: &str| Some(read(key).text).filter(|path| !path.is_empty()).map(PathBuf::from);
     let files = redis::Files {
         password: file("store_password_file"),
+        sentinel_password: file("sentinel_password_file"),
         authority: file("store_ca"),
         certificate: file("store_cert"),
         key: file("store_key"),
@@ -317,8 +353,10 @@ fn unknown_variables() -> Vec<String> {
 }
 
 /// Variables that are no settings of the server.
-const KNOWN_BESIDE: [&str; 14] = [
+const KNOWN_BESIDE: &[&str] = &[
     "RINGFENCE_STORE_PASSWORD",
+    "RINGFENCE_SENTINEL_PASSWORD",
+    "RINGFENCE_REDIS_SERVER",
     "RINGFENCE_REDIS_LOGS",
     "RINGFENCE_REDIS_OPERATIONS",
     "RINGFENCE_LOG_FILTER",

@@ -25,6 +25,7 @@ mod scrub;
 pub mod serve;
 mod source;
 mod terms;
+mod tidy;
 
 use std::path::PathBuf;
 

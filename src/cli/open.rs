@@ -109,6 +109,8 @@ pub struct Opened {
     /// What was put in step at the start.
     pub reconciled: Reconciled,
     _leaves: Leaves,
+    /// Where records and events are.
+    pub store: Arc<dyn Store>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -163,7 +165,7 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
     let metrics = Arc::new(Metrics::default());
     let kept = keep(settings).await?;
     let engine = Arc::new(Engine::new(Parts {
-        store: kept.store,
+        store: Arc::clone(&kept.store),
         keys: kept.keys,
         log: kept.audit.as_ref().map(|audit| Arc::clone(&audit.log)),
         registries: Arc::clone(&registries),
@@ -188,7 +190,7 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
         None => (None, None, Reconciled::default()),
     };
     let leaves = Leaves(Arc::clone(&engine));
-    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled, _leaves: leaves })
+    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled, _leaves: leaves, store: kept.store })
 }
 
 /// A store with what belongs to it, without lists or rules.

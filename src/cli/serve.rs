@@ -12,7 +12,7 @@ use tonic_health::ServingStatus;
 
 use super::feed::{self, Seen};
 use super::open::{OpenSettings, Opened};
-use super::{Error, Exit, Global, explain, keys, now, open, output, packs, source};
+use super::{Error, Exit, Global, explain, keys, now, open, output, packs, source, tidy};
 use crate::config::{self, Config, Sources, StoreAt};
 use crate::proto::v1;
 use crate::registry::Registries;
@@ -138,6 +138,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         emergencies: config.emergencies.clone(),
         shadow_packs: config.shadow_packs.clone(),
     };
+    let tidying = config
+        .keep_events
+        .map(|keep| tokio::spawn(tidy::trim_events(Arc::clone(&opened.store), keep, told(stopping.clone()))));
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
     let tending = tokio::spawn(keys::tend(Arc::clone(&opened), config.data.clone(), stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
@@ -150,6 +153,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let drained = tokio::time::timeout(DRAIN, drain(&mut servers)).await.is_ok();
     let _ = keeping.await;
     let _ = tending.await;
+    if let Some(tidying) = tidying {
+        let _ = tidying.await;
+    }
     opened.settle(now()).await.map_err(|error| Error::said(error.to_string()))?;
     tracing::info!(drained, "stopped");
     Ok(Exit::when(drained))

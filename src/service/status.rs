@@ -81,6 +81,9 @@ fn store(error: &StoreError) -> Status {
         StoreError::TooLarge { .. } => {
             Status::with_error_details(Code::ResourceExhausted, error.for_clients(), info("RECORD_TOO_LARGE"))
         }
+        StoreError::Trimmed { .. } => {
+            Status::with_error_details(Code::OutOfRange, error.for_clients(), info("EVENTS_TRIMMED"))
+        }
         _ => Status::with_error_details(Code::Unavailable, error.for_clients(), retry(info("STORE_UNAVAILABLE"))),
     }
 }

@@ -113,6 +113,14 @@ pub enum StoreError {
         /// The number of the key.
         key: u32,
     },
+    /// Events were asked for that the store keeps no longer. What was read before is still right, but something was missed.
+    #[error("the events of shard {shard:?} before {first} were trimmed: read what they changed anew, then go on from there")]
+    Trimmed {
+        /// Whose events.
+        shard: super::Shard,
+        /// The oldest that is kept: reading after the one before it works, until it is trimmed too.
+        first: u64,
+    },
     /// One value is larger than a store takes.
     #[error("{size} bytes are more than the {limit} that one record may have")]
     TooLarge {
@@ -147,6 +155,7 @@ impl StoreError {
             Self::Full { .. } | Self::ReadOnly { .. } => "the service cannot write its data at the moment",
             Self::TooLarge { .. } => "the facts about this contact exceed what one record may hold",
             Self::Closed { .. } => "the service is shutting down",
+            Self::Trimmed { .. } => "the events asked for are not kept any longer",
             _ => "the service cannot reach its data at the moment",
         }
     }

@@ -16,6 +16,7 @@ pub mod memory;
 pub(crate) mod queue;
 pub mod redis;
 mod seal;
+pub mod trim;
 
 pub use answer::Answer;
 pub use day::{DayKeyError, DayKeys};
@@ -360,11 +361,20 @@ pub trait Store: Send + Sync {
         1
     }
 
-    /// Up to `limit` events of a shard after `after` (0: from the first), in order.
+    /// Up to `limit` events of a shard after `after` (0: from the first), in order. [`StoreError::Trimmed`] if the first of
+    /// them was trimmed: a reader learns that it missed something, and from where on it could read.
     fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>>;
 
     /// The place of a shard's newest event; 0 if it has none.
     fn last_event(&self, shard: Shard) -> Answer<'_, u64>;
+
+    /// Forgets the oldest events of a shard, from the first on: those made before that instant whose audit entries are
+    /// settled. Stops at the first that is not so; the `keep` newest stay, and the newest of all in any case. Takes so many
+    /// at most and returns how many went; 0: none are left to take. A store that keeps all is within its rights.
+    fn trim_events(&self, shard: Shard, before: Instant, keep: u64) -> Answer<'_, u64> {
+        let _ = (shard, before, keep);
+        Answer::ready(Ok(0))
+    }
 
     /// The shards that have events.
     fn shards(&self) -> Answer<'_, Vec<Shard>>;

@@ -7,6 +7,7 @@ use ringfence::store::{
     Answer, EventId, Key, MemoryStore, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled, Version,
     Versioned, Write, WriterId,
 };
+use ringfence::time::Instant;
 
 /// How it fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,6 +93,10 @@ impl Store for Faulty {
 
     fn last_event(&self, shard: Shard) -> Answer<'_, u64> {
         self.read(|| self.inner.last_event(shard))
+    }
+
+    fn trim_events(&self, shard: Shard, before: Instant, keep: u64) -> Answer<'_, u64> {
+        self.write(|| self.inner.trim_events(shard, before, keep))
     }
 
     fn shards(&self) -> Answer<'_, Vec<Shard>> {

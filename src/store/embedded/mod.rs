@@ -29,8 +29,9 @@ use super::memory::{check_size, check_write};
 use super::queue::Queue;
 use super::{
     Answer, Beside, EventId, Held, Key, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled,
-    Version, Versioned, Write, WriterId, folder,
+    Version, Versioned, Write, WriterId, folder, trim,
 };
+use crate::time::Instant;
 
 const FILE: &str = "store.redb";
 const ID_FILE: &str = "store.id";
@@ -255,14 +256,20 @@ impl Store for EmbeddedStore {
 
     fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
         let [from, to] = [after.saturating_add(1), u64::MAX].map(|seq| tables::event_key(EventId { shard, seq }));
-        Answer::ready(self.read(|now| {
+        let found = self.read(|now| {
             let found = now.events.range::<&[u8; tables::EVENT_LEN]>(&from..=&to)?.take(limit);
             found
                 .map(|row| {
                     row.and_then(|(key, value)| tables::event(key.value(), value.value()).ok_or_else(tables::short))
                 })
                 .collect()
-        }))
+        });
+        Answer::ready(found.and_then(|found| trim::whole(shard, after, found)))
+    }
+
+    fn trim_events(&self, shard: Shard, before: Instant, keep: u64) -> Answer<'_, u64> {
+        let (reply, answer) = oneshot::channel();
+        Answer::waiting(self.write(Job::Trim { shard, before, keep, reply }, answer))
     }
 
     fn last_event(&self, shard: Shard) -> Answer<'_, u64> {

@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use super::tables::{self, Bytes, EVENTS, META, OUTBOX, RECORDS, SHARDS, Snapshot};
 use super::{Shared, guarded};
 use crate::store::queue::{Queued, Serving};
-use crate::store::{EventId, Key, MetaSwapped, Shard, StoreError, Swapped, Version, Versioned, Write, WriterId};
+use crate::store::{EventId, Key, MetaSwapped, Shard, StoreError, Swapped, Version, Versioned, Write, WriterId, trim};
+use crate::time::Instant;
 
 /// Writes that share a commit, at most: more only makes the first of them wait longer.
 const MOST: usize = 1_024;
@@ -25,6 +26,7 @@ pub(super) enum Job {
     Meta { name: String, expected: Version, bytes: Vec<u8>, reply: Reply<MetaSwapped> },
     Settle(WriterId, Vec<EventId>, Reply<()>),
     Reseal { key: Key, found: Box<Versioned>, bytes: Vec<u8>, reply: Reply<bool> },
+    Trim { shard: Shard, before: Instant, keep: u64, reply: Reply<u64> },
 }
 
 impl Job {
@@ -35,6 +37,7 @@ impl Job {
             Self::Meta { reply, .. } => drop(reply.send(Err(error))),
             Self::Settle(.., reply) => drop(reply.send(Err(error))),
             Self::Reseal { reply, .. } => drop(reply.send(Err(error))),
+            Self::Trim { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }
@@ -45,6 +48,7 @@ enum Outcome {
     Meta(MetaSwapped),
     Settled,
     Resealed(bool),
+    Trimmed(u64),
 }
 
 pub(super) struct Writer {
@@ -132,6 +136,7 @@ fn answer(job: Job, outcome: Outcome) {
         (Job::Meta { reply, .. }, Outcome::Meta(swapped)) => drop(reply.send(Ok(swapped))),
         (Job::Settle(.., reply), Outcome::Settled) => drop(reply.send(Ok(()))),
         (Job::Reseal { reply, .. }, Outcome::Resealed(done)) => drop(reply.send(Ok(done))),
+        (Job::Trim { reply, .. }, Outcome::Trimmed(gone)) => drop(reply.send(Ok(gone))),
         // Outcomes are made from the jobs, in order. Dropping the reply tells the caller that nothing is known.
         _ => {}
     }
@@ -206,6 +211,16 @@ fn commit(
                     }
                     Outcome::Resealed(same)
                 }
+                Job::Trim { shard, before, keep, .. } => {
+                    let newest = match touched.get(shard).or(newest.get(shard)) {
+                        Some(seq) => *seq,
+                        None => shards.get(&shard.to_bytes())?.map_or(0, |seq| seq.value()),
+                    };
+                    let last = EventId { shard: *shard, seq: trim::last_to_go(newest, *keep) };
+                    let gone = trim_to(&mut events, &outbox, last, *before)?;
+                    changed |= gone > 0;
+                    Outcome::Trimmed(gone)
+                }
             });
         }
         for (shard, seq) in &touched {
@@ -235,4 +250,28 @@ fn compare(records: &mut RecordTable<'_>, write: &Write) -> Result<Result<Versio
     let version = write.expected.next();
     records.insert(&key, tables::record_value(version, write.expires, &write.bytes).as_slice())?;
     Ok(Ok(version))
+}
+
+/// Removes events up to this place: from the first on, as long as they are older and settled.
+fn trim_to(
+    events: &mut Table<'_, &'static [u8; tables::EVENT_LEN], Bytes>,
+    outbox: &Table<'_, &'static [u8; tables::OUTBOX_LEN], Bytes>,
+    last: EventId,
+    before: Instant,
+) -> Result<u64, redb::Error> {
+    let [from, to] = [EventId { seq: 0, ..last }, last].map(tables::event_key);
+    let mut going = Vec::new();
+    for row in events.range::<&[u8; tables::EVENT_LEN]>(&from..=&to)?.take(trim::PAGE) {
+        let (key, value) = row?;
+        let event = tables::event(key.value(), value.value()).ok_or_else(tables::short)?;
+        if event.at >= before || outbox.get(&tables::outbox_key(event.writer, event.id))?.is_some() {
+            break;
+        }
+        going.push(*key.value());
+    }
+    let mut gone = 0;
+    for key in going {
+        gone += u64::from(events.remove(&key)?.is_some());
+    }
+    Ok(gone)
 }

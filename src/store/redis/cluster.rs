@@ -1,5 +1,8 @@
 //! Asking a cluster which primary has which slots, and how many replicas each has.
 
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
 use ::redis::{Pipeline, Value};
 
 use super::address::Address;
@@ -39,10 +42,33 @@ async fn ask(connector: &Connector, address: &Address) -> Result<Vec<Primary>, T
     let answers = trip(&mut connection, &pipe, connector.0.timing.answer).await?;
     let text = reply::text(answers.into_iter().next().unwrap_or(Value::Nil))?;
     let primaries = parse(&text, &address.host);
-    if primaries.is_empty() {
+    if primaries.iter().all(|primary| primary.slots.is_empty()) {
         return Err(Trouble::Elsewhere(format!("{address}: knows no primary with slots")));
     }
     Ok(primaries)
+}
+
+/// Where the replicas of this primary are, those that fail included.
+pub(super) async fn replicas(
+    connection: &mut MultiplexedConnection,
+    primary: &Address,
+    within: Duration,
+) -> Result<Vec<Address>, Trouble> {
+    let mut pipe = Pipeline::new();
+    pipe.cmd("CLUSTER").arg("NODES");
+    let answers = trip(connection, &pipe, within).await?;
+    let text = reply::text(answers.into_iter().next().unwrap_or(Value::Nil))?;
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
+    let id = rows.iter().find(|row| flags(row).contains(&"myself")).and_then(|row| row.first());
+    let mine = rows.iter().filter(|row| id.is_some() && row.get(3) == id && !flags(row).contains(&"noaddr"));
+    Ok(mine.filter_map(|row| place(row.get(1)?, &primary.host)).collect())
+}
+
+/// Reads `ip:port@bus,name`; `host` is for a node that does not know its own.
+fn place(text: &str, host: &str) -> Option<Address> {
+    let (ip, port) = text.split(',').next()?.split('@').next()?.rsplit_once(':')?;
+    let host = if ip.is_empty() { host } else { ip.trim_matches(['[', ']']) };
+    Some(Address { host: host.to_owned(), port: port.parse().ok()? })
 }
 
 /// Reads the answer to `CLUSTER NODES`; `host` is where it came from, for a node that does not know its own.
@@ -58,13 +84,11 @@ fn parse(text: &str, host: &str) -> Vec<Primary> {
             if !flags(row).contains(&"master") || flags(row).iter().any(|flag| ["fail", "noaddr"].contains(flag)) {
                 return None;
             }
-            let at = at.split(',').next()?.split('@').next()?;
-            let (ip, port) = at.rsplit_once(':')?;
-            let host = if ip.is_empty() { host } else { ip.trim_matches(['[', ']']) };
+            let address = place(at, host)?;
             // A range in brackets is a slot on its way.
             let slots: Vec<_> = row.iter().skip(8).filter(|range| !range.starts_with('[')).filter_map(range).collect();
-            let address = Address { host: host.to_owned(), port: port.parse().ok()? };
-            (!slots.is_empty()).then(|| Primary { address, replicas: replicas_of(id), slots })
+            // One without slots may be given its first: it is asked before it has one whole.
+            Some(Primary { address, replicas: replicas_of(id), slots })
         })
         .collect()
 }
