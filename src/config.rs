@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -16,7 +17,7 @@ use crate::time::Millis;
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
-pub const KEYS: [(&str, &str, &str); 21] = [
+pub const KEYS: [(&str, &str, &str); 24] = [
     ("store", "where records are: `embedded` (a file in the data folder), or the URL of a Redis", "embedded"),
     ("store_user", "the user of the Redis", ""),
     ("store_password_file", "a file with its password; or RINGFENCE_STORE_PASSWORD in the environment", ""),
@@ -42,6 +43,9 @@ pub const KEYS: [(&str, &str, &str); 21] = [
     ("postures", "named postures of packs to choose, comma-separated", ""),
     ("reserve_seconds", "how long a reservation may be used, 1 to 3600", "300"),
     ("log", "`text` or `json`", "text"),
+    ("webhook_ca", "the authorities of processors' certificates, PEM; none: those of the system", ""),
+    ("webhook_private", "`true`: processors may be at addresses that are not public", "false"),
+    ("selfcheck_hours", "how often everybody who opted out is asked about, 1 to 720; 0: never", "24"),
 ];
 
 /// Where records are.
@@ -76,6 +80,12 @@ pub struct Config {
     pub engine: engine::Settings,
     /// JSON log lines.
     pub log_json: bool,
+    /// The authorities of processors' certificates.
+    pub webhook_ca: Option<PathBuf>,
+    /// Whether processors may be at addresses that are not public.
+    pub webhook_private: bool,
+    /// How often everybody who opted out is asked about.
+    pub self_check: engine::selfcheck::Settings,
 }
 
 /// `acks = "all"` or `acks = 1`.
@@ -120,6 +130,9 @@ struct FileText {
     postures: Option<Vec<String>>,
     reserve_seconds: Option<u32>,
     log: Option<String>,
+    webhook_ca: Option<String>,
+    webhook_private: Option<bool>,
+    selfcheck_hours: Option<u32>,
 }
 
 impl FileText {
@@ -146,6 +159,9 @@ impl FileText {
             "postures" => self.postures.as_ref().map(|names| names.join(",")),
             "reserve_seconds" => self.reserve_seconds.map(|value| value.to_string()),
             "log" => self.log.clone(),
+            "webhook_ca" => self.webhook_ca.clone(),
+            "webhook_private" => self.webhook_private.map(|value| value.to_string()),
+            "selfcheck_hours" => self.selfcheck_hours.map(|value| value.to_string()),
             _ => None,
         }
     }
@@ -199,6 +215,12 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     let trust = choice(&read("trust"), &["asserted", "stored"], &mut fault);
     let verified = choice(&read("verified_only"), &["false", "true"], &mut fault);
     let log = choice(&read("log"), &["text", "json"], &mut fault);
+    let private = choice(&read("webhook_private"), &["false", "true"], &mut fault);
+    let hours = read("selfcheck_hours");
+    let every = hours.text.parse::<u32>().ok().filter(|hours| *hours <= 720);
+    if every.is_none() {
+        fault(&hours, "is not a number of hours, 0 to 720");
+    }
     let region = read("region");
     let server_region = match region.text.as_str() {
         "" => None,
@@ -237,6 +259,12 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
             reserve_for: Millis::seconds(i64::from(reserve.unwrap_or(300))),
         },
         log_json: log == 1,
+        webhook_ca: path(read("webhook_ca")),
+        webhook_private: private == 1,
+        self_check: engine::selfcheck::Settings {
+            every: Duration::from_secs(3_600 * u64::from(every.unwrap_or(24))),
+            ..engine::selfcheck::Settings::default()
+        },
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }

@@ -45,6 +45,12 @@ struct ListLabels {
     registry: String,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct DeliveryLabels {
+    processor: String,
+    result: &'static str,
+}
+
 /// Everything counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -57,6 +63,9 @@ pub struct Metrics {
     seconds: Histogram,
     list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
     audit_head: Gauge<u64, AtomicU64>,
+    deliveries: Family<DeliveryLabels, Counter>,
+    self_check_alarms: Counter,
+    self_check_finished: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -73,6 +82,9 @@ impl Default for Metrics {
             seconds: Histogram::new(buckets),
             list_age: Family::default(),
             audit_head: Gauge::default(),
+            deliveries: Family::default(),
+            self_check_alarms: Counter::default(),
+            self_check_finished: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -87,6 +99,21 @@ impl Default for Metrics {
         registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
         registry.register("registry_age_seconds", "Age of each loaded list, in seconds", metrics.list_age.clone());
         registry.register("audit_head", "Number of the newest safe entry of the audit log", metrics.audit_head.clone());
+        registry.register(
+            "deliveries",
+            "Opt-outs sent to processors, by processor and result: confirmed, failed, given_up, disabled",
+            metrics.deliveries.clone(),
+        );
+        registry.register(
+            "self_check_alarms",
+            "Opted-out contacts that the self-check found not denied for it",
+            metrics.self_check_alarms.clone(),
+        );
+        registry.register(
+            "self_check_finished_timestamp_seconds",
+            "When this instance last finished a round of the self-check, in seconds since 1970",
+            metrics.self_check_finished.clone(),
+        );
         metrics
     }
 }
@@ -129,6 +156,28 @@ impl Metrics {
     /// The newest safe entry of the audit log.
     pub fn audit_head(&self, sequence: u64) {
         self.audit_head.set(sequence);
+    }
+
+    /// A delivery to a processor ended: `confirmed`, `failed`, `given_up`, `disabled`.
+    pub fn delivered(&self, processor: &str, result: &'static str) {
+        self.deliveries.get_or_create(&DeliveryLabels { processor: processor.to_owned(), result }).inc();
+    }
+
+    /// An opted-out contact was not denied for it.
+    pub fn self_check_alarm(&self) {
+        self.self_check_alarms.inc();
+    }
+
+    /// How many such alarms there were since the start.
+    #[must_use]
+    pub fn self_check_alarms(&self) -> u64 {
+        self.self_check_alarms.get()
+    }
+
+    /// A round of the self-check ended, at this many milliseconds since 1970.
+    pub fn self_checked(&self, millis: i64) {
+        #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 need no 53 bits")]
+        self.self_check_finished.set(millis as f64 / 1_000.0);
     }
 
     /// The text a scraper reads.

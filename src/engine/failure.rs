@@ -29,6 +29,12 @@ pub enum Failure {
     /// Store or audit log cannot do it now.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What is asked for is no longer kept.
+    #[error("{0}")]
+    TooOld(&'static str),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
     /// Something that should not be.
     #[error("{0}")]
     Internal(String),

@@ -17,7 +17,10 @@ mod failure;
 mod inbound;
 mod law;
 mod outcome;
+pub mod processors;
 pub mod question;
+pub mod selfcheck;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Instant as Monotonic;
@@ -94,6 +97,7 @@ pub struct Engine {
     settings: Settings,
     tenant: Tenant,
     metrics: Arc<Metrics>,
+    hub: watch::Hub,
 }
 
 impl std::fmt::Debug for Engine {
@@ -145,6 +149,7 @@ impl Engine {
             settings: parts.settings,
             tenant,
             metrics: parts.metrics,
+            hub: watch::Hub::default(),
         }
     }
 

@@ -127,12 +127,29 @@ calls! {
     end_emergency,
     /// `POST /v1/control:listEmergencies`
     list_emergencies,
+    /// `POST /v1/processors:put`
+    put_processor,
+    /// `POST /v1/processors:remove`
+    remove_processor,
+    /// `POST /v1/processors:resume`
+    resume_processor,
+    /// `POST /v1/processors:list`
+    list_processors,
+    /// `POST /v1/processors:status`
+    get_processor_status,
+    /// `POST /v1/opt-outs:confirm`
+    confirm_opt_outs,
 }
 
 /// `GET /v1/decisions/{decision_id}`
 pub(super) async fn get_decision(State(calls): State<Calls>, path: Segment, headers: HeaderMap) -> Answer {
     let Ok(Path(decision_id)) = path else { return refusal(&status::unreadable(Some("decision_id"), NOT_TEXT)) };
     answer(calls.get_decision(incoming(&headers), v1::GetDecisionRequest { decision_id }).await)
+}
+
+/// `GET /v1/selfcheck`
+pub(super) async fn get_self_check(State(calls): State<Calls>, headers: HeaderMap) -> Answer {
+    answer(calls.get_self_check(incoming(&headers)).await)
 }
 
 /// `GET /v1/law/packs`

@@ -33,7 +33,8 @@ fn later(until: Option<&Timestamp>, now: Instant) -> bool {
 /// Every write that made the record, with what it made.
 fn writes(record: &ControlRecord) -> impl Iterator<Item = &StoredWrite> {
     let freezes = record.freezes.iter().flat_map(|kept| [&kept.write, &kept.lifting]);
-    freezes.chain(record.emergencies.iter().flat_map(|kept| [&kept.write, &kept.ending])).flatten()
+    let switches = freezes.chain(record.emergencies.iter().flat_map(|kept| [&kept.write, &kept.ending])).flatten();
+    switches.chain(record.processors.iter().flat_map(|kept| &kept.writes))
 }
 
 /// The instant at which a write is recorded: now, but never before what the record already holds.
@@ -75,6 +76,7 @@ pub(super) fn prune(record: &mut ControlRecord, now: Instant) {
     let oldest = now.minus(REMEMBERED);
     record.freezes.retain(|kept| !freeze_over(kept, oldest));
     record.emergencies.retain(|kept| !emergency_over(kept, oldest));
+    record.processors.retain(|kept| kept.removed_at == 0 || kept.removed_at > oldest.millis());
     while record.encoded_len() > BYTES {
         let (freezes, states) = (record.freezes.len(), record.emergencies.len());
         // The older half of those over at once: measuring the record is not free.
