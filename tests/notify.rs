@@ -12,13 +12,15 @@
 
 #[path = "notify/instances.rs"]
 mod instances;
+#[path = "notify/process.rs"]
+mod process;
 #[path = "notify/receiver.rs"]
 mod receiver;
+#[path = "support/redis.rs"]
+mod redis;
 #[path = "notify/registry.rs"]
 mod registry;
 mod support;
-#[path = "support/redis.rs"]
-mod redis;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -132,7 +134,12 @@ async fn status(engine: &Engine, name: &str, of: Option<usize>) -> v1::Processor
 }
 
 /// Asks again and again until it is so.
-async fn until(engine: &Engine, name: &str, what: &str, so: impl Fn(&v1::ProcessorStatus) -> bool) -> v1::ProcessorStatus {
+async fn until(
+    engine: &Engine,
+    name: &str,
+    what: &str,
+    so: impl Fn(&v1::ProcessorStatus) -> bool,
+) -> v1::ProcessorStatus {
     let begun = std::time::Instant::now();
     loop {
         let status = status(engine, name, None).await;

@@ -191,8 +191,9 @@ macro_rules! ask {
 
 fn secret(file: Option<&PathBuf>) -> Result<String, Error> {
     let text = match file {
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| Error::io("reading", &path.display().to_string(), &error))?,
+        Some(path) => {
+            std::fs::read_to_string(path).map_err(|error| Error::io("reading", &path.display().to_string(), &error))?
+        }
         None => std::env::var(SECRET).unwrap_or_default(),
     };
     Ok(text.trim().to_owned())
@@ -265,11 +266,8 @@ async fn remove(args: RemoveArgs, global: &Global) -> Result<Exit, Error> {
 }
 
 async fn resume(args: ResumeArgs, global: &Global) -> Result<Exit, Error> {
-    let request = v1::ResumeProcessorRequest {
-        request_id: args.by.request_id(),
-        name: args.name,
-        who: args.by.who.clone(),
-    };
+    let request =
+        v1::ResumeProcessorRequest { request_id: args.by.request_id(), name: args.name, who: args.by.who.clone() };
     let request_id = request.request_id.clone();
     let asked = request.clone();
     let answer = ask!(&args.by.kept, global, asked, resume_processor, |engine| {

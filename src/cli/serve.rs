@@ -132,13 +132,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let opened = Arc::new(opened);
     let watched = Watched { packs: config.packs.clone(), emergencies: config.emergencies.clone() };
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
-    let notifying = notify::run(
-        Arc::clone(&opened.engine),
-        client,
-        notify::Settings::default(),
-        service::now,
-        stopping.clone(),
-    );
+    let notifying =
+        notify::run(Arc::clone(&opened.engine), client, notify::Settings::default(), service::now, stopping.clone());
     let notifying = tokio::spawn(notifying);
     let (engine, often, stopped) = (Arc::clone(&opened.engine), config.self_check, stopping.clone());
     let checking = tokio::spawn(async move { engine.self_check(often, service::now, stopped).await });

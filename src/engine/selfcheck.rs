@@ -153,7 +153,13 @@ impl Engine {
         }
         self.metrics.self_checked(now().millis());
         let (questions, alarms) = (report.questions, report.alarms);
-        tracing::info!(contacts = report.contacts, questions, alarms, unreadable = report.unreadable, "self-check done");
+        tracing::info!(
+            contacts = report.contacts,
+            questions,
+            alarms,
+            unreadable = report.unreadable,
+            "self-check done"
+        );
         Ok(report)
     }
 

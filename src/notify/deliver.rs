@@ -129,7 +129,9 @@ impl Held {
         };
         let follower = match common.engine.follow(start, common.now).await {
             Err(Failure::TooOld(why)) => {
-                tracing::warn!(processor = one.processor.name, why, "delivery begins with the oldest event kept");
+                let processor = &one.processor.name;
+                tracing::error!(processor, why, "ALARM: events were dropped before they could be delivered");
+                common.metrics_delivered(processor, "given_up");
                 common.engine.follow(Start::Oldest, common.now).await?
             }
             other => other?,
@@ -248,8 +250,7 @@ impl Held {
     /// Starts what may be sent now: one at a time while the processor fails.
     fn send(&mut self) {
         let now = Monotonic::now();
-        let failing = self.delivery.state.failures > 0;
-        let at_once = if failing { 1 } else { self.common.settings.at_once };
+        let at_once = self.at_once();
         while now >= self.not_before
             && let Some((id, told)) = self.window.send(now, at_once)
         {
@@ -275,11 +276,14 @@ impl Held {
         }
     }
 
+    const fn at_once(&self) -> usize {
+        if self.delivery.state.failures > 0 { 1 } else { self.common.settings.at_once }
+    }
+
+    /// When something may be sent next, if nothing else happens.
     fn next_due(&self) -> Monotonic {
-        let later = Monotonic::now() + Duration::from_secs(3_600);
-        let due = self.window.due().filter(|_| self.sending.is_empty()).unwrap_or(later);
-        // Never at once again: what is due and not sent waits for an answer.
-        due.max(self.not_before).max(Monotonic::now() + Duration::from_millis(1))
+        let later = || Monotonic::now() + Duration::from_secs(3_600);
+        self.window.due(self.at_once()).map_or_else(later, |due| due.max(self.not_before))
     }
 
     fn answered(&mut self, id: u64, answer: Result<Posted, PostError>) {
@@ -316,7 +320,8 @@ impl Held {
         let now = Monotonic::now();
         self.failed(why.clone(), asked);
         let Some(item) = self.window.failed(id) else { return };
-        item.due = now + pause(first_pause, longest_pause, item.tries).max(asked.unwrap_or_default().min(LONGEST_ASKED));
+        item.due =
+            now + pause(first_pause, longest_pause, item.tries).max(asked.unwrap_or_default().min(LONGEST_ASKED));
         let too_long = item.first.is_some_and(|first| now.duration_since(first) >= give_up_after);
         if too_long {
             self.give_up(id, &why);

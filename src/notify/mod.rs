@@ -85,7 +85,7 @@ pub async fn run(engine: Arc<Engine>, client: Client, settings: Settings, now: N
     let client = Arc::new(client);
     let mut stop = stopping.clone();
     let common = Common { engine, client, settings, now, stopping, holder: holder.max(1) };
-    let mut running: HashMap<Name, (watch::Sender<Registered>, JoinHandle<()>)> = HashMap::new();
+    let mut running: HashMap<Name, Running> = HashMap::new();
     let mut troubled = false;
     while !*stop.borrow() {
         match common.engine.registered((common.now)()).await {
@@ -104,9 +104,21 @@ pub async fn run(engine: Arc<Engine>, client: Client, settings: Settings, now: N
             () = told(&mut stop) => {}
         }
     }
-    for (_, (_, task)) in running {
+    for (_, mut running) in running {
         // It ends by itself once it has noted what was confirmed.
-        let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
+        let _ = tokio::time::timeout(Duration::from_secs(5), &mut running.task).await;
+    }
+}
+
+/// The delivery to one processor; it ends when this is dropped.
+struct Running {
+    changed: watch::Sender<Registered>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
@@ -116,27 +128,18 @@ pub(crate) async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn keep_up(
-    common: &Common,
-    registered: Vec<Registered>,
-    running: &mut HashMap<Name, (watch::Sender<Registered>, JoinHandle<()>)>,
-) {
+/// Ends what is told to nobody any more, tells changes, and begins what is new.
+fn keep_up(common: &Common, registered: Vec<Registered>, running: &mut HashMap<Name, Running>) {
     let told: HashMap<Name, Registered> = registered
         .into_iter()
         .filter(|one| !one.processor.url.is_empty())
         .map(|one| ((one.processor.name.clone(), one.registered_at()), one))
         .collect();
-    running.retain(|name, (_, task)| {
-        let stays = told.contains_key(name) && !task.is_finished();
-        if !stays {
-            task.abort();
-        }
-        stays
-    });
+    running.retain(|name, one| told.contains_key(name) && !one.task.is_finished());
     for (name, one) in told {
         match running.get(&name) {
-            Some((sender, _)) => {
-                sender.send_if_modified(|known| {
+            Some(running) => {
+                running.changed.send_if_modified(|known| {
                     let changed = known.processor != one.processor
                         || known.keys != one.keys
                         || known.resumed_at != one.resumed_at;
@@ -147,9 +150,9 @@ fn keep_up(
                 });
             }
             None => {
-                let (sender, receiver) = watch::channel(one);
+                let (changed, receiver) = watch::channel(one);
                 let task = tokio::spawn(deliver::deliver(common.clone(), receiver));
-                running.insert(name, (sender, task));
+                running.insert(name, Running { changed, task });
             }
         }
     }

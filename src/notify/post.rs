@@ -151,8 +151,7 @@ impl Client {
                 return answer(stream, request).await;
             }
             let name = ServerName::try_from(target.host.clone()).map_err(|error| PostError::Tls(error.to_string()))?;
-            let stream =
-                self.tls.connect(name, stream).await.map_err(|error| PostError::Tls(error.to_string()))?;
+            let stream = self.tls.connect(name, stream).await.map_err(|error| PostError::Tls(error.to_string()))?;
             answer(stream, request).await
         };
         tokio::time::timeout(within, work).await.unwrap_or(Err(PostError::TooLate))
@@ -163,7 +162,11 @@ impl Client {
         let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
         let found: Vec<SocketAddr> = found.map_err(|error| PostError::Name(error.kind()))?.collect();
         let may = |address: IpAddr| {
-            if target.tls { is_public(address) || self.private && may_be_private(address) } else { address.is_loopback() }
+            if target.tls {
+                is_public(address) || self.private && may_be_private(address)
+            } else {
+                address.is_loopback()
+            }
         };
         let mut last = PostError::Address;
         for address in found.into_iter().filter(|address| may(address.ip())).take(ADDRESSES) {
@@ -254,10 +257,30 @@ mod tests {
     #[test]
     fn an_address_that_is_not_public_is_known_as_such_in_every_guise() {
         for special in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1",
-            "0.0.0.0", "224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fc00::1",
-            "fd00::1", "ff02::1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "2002:0a00:0001::1", "2001:0::1",
-            "2001:db8::1", "64:ff9b::a00:1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "192.0.2.1",
+            "198.18.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd00::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+            "::ffff:169.254.169.254",
+            "2002:0a00:0001::1",
+            "2001:0::1",
+            "2001:db8::1",
+            "64:ff9b::a00:1",
         ] {
             assert!(!is_public(special.parse().unwrap()), "{special}");
         }

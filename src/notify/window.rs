@@ -112,9 +112,14 @@ impl Window {
         None
     }
 
-    /// When something is due that is not now.
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.items.values().filter(|item| !item.sending).map(|item| item.due).min()
+    /// When the next may be sent of those that wait for nothing but their time.
+    pub(super) fn due(&self, at_once: usize) -> Option<Instant> {
+        if self.items.values().filter(|item| item.sending).count() >= at_once {
+            return None;
+        }
+        let mut met: HashSet<Key> = HashSet::new();
+        let first = self.items.values().filter(|item| met.insert(item.told.key));
+        first.filter(|item| !item.sending).map(|item| item.due).min()
     }
 
     /// It is not on its way any more; it will be tried again.

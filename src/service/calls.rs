@@ -412,9 +412,8 @@ impl Calls {
         incoming: Incoming,
         request: v1::ListProcessorsRequest,
     ) -> Result<v1::ListProcessorsResponse, Status> {
-        let answer = incoming
-            .within(Role::Audit, async |permit| self.engine.list_processors(permit, &request).await)
-            .await;
+        let answer =
+            incoming.within(Role::Audit, async |permit| self.engine.list_processors(permit, &request).await).await;
         self.done("ListProcessors", &incoming, answer)
     }
 
@@ -457,8 +456,7 @@ impl Calls {
     /// # Errors
     /// See [`Calls::check`].
     pub async fn get_self_check(&self, incoming: Incoming) -> Result<v1::GetSelfCheckResponse, Status> {
-        let answer =
-            incoming.within(Role::Audit, async |permit| self.engine.self_check_report(permit).await).await;
+        let answer = incoming.within(Role::Audit, async |permit| self.engine.self_check_report(permit).await).await;
         self.done("GetSelfCheck", &incoming, answer)
     }
 

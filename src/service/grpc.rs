@@ -213,7 +213,10 @@ impl ProcessorService for Grpc {
         self.0.get_processor_status(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn confirm_opt_outs(&self, request: Request<v1::ConfirmOptOutsRequest>) -> Answer<v1::ConfirmOptOutsResponse> {
+    async fn confirm_opt_outs(
+        &self,
+        request: Request<v1::ConfirmOptOutsRequest>,
+    ) -> Answer<v1::ConfirmOptOutsResponse> {
         let incoming = incoming(&request);
         self.0.confirm_opt_outs(incoming, request.into_inner()).await.map(Response::new)
     }

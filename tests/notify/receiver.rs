@@ -94,12 +94,8 @@ impl Receiver {
             Some(_) => format!("https://localhost:{port}/opt-outs"),
             None => format!("http://127.0.0.1:{port}/opt-outs"),
         };
-        let shared = Arc::new(Shared {
-            got: Mutex::default(),
-            taken: AtomicUsize::new(0),
-            lenient: AtomicUsize::new(0),
-            judge,
-        });
+        let shared =
+            Arc::new(Shared { got: Mutex::default(), taken: AtomicUsize::new(0), lenient: AtomicUsize::new(0), judge });
         let kept = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             loop {

@@ -29,7 +29,8 @@ async fn a_processor_without_contract_assessment_or_purpose_is_not_registered() 
     let late = v1::Processor { assessed_on: "2026-05-06".into(), ..processor("a", "") };
     let refused = engine.put_processor(&permit(Role::Control), request("r", late), clock("2026-05-04T12:00:00Z")).await;
     assert!(matches!(refused, Err(Failure::Invalid(_))));
-    let short = v1::PutProcessorRequest { secret: "whsec_QUJD".into(), ..request("r", processor("a", "https://a.example")) };
+    let short =
+        v1::PutProcessorRequest { secret: "whsec_QUJD".into(), ..request("r", processor("a", "https://a.example")) };
     let refused = engine.put_processor(&permit(Role::Control), short, Clock::at(now())).await;
     assert!(matches!(refused, Err(Failure::Invalid(_))));
 }
@@ -107,11 +108,8 @@ async fn one_that_watches_confirms_by_its_tokens() {
     let before = status(&engine, "gateway", Some(1)).await;
     assert_eq!((before.state(), before.pending), (ProcessorState::Watching, 1), "told is not confirmed");
     assert!(!before.events[0].confirmed);
-    let confirm = v1::ConfirmOptOutsRequest {
-        watcher: "gateway".into(),
-        resume_token: token.clone(),
-        ..Default::default()
-    };
+    let confirm =
+        v1::ConfirmOptOutsRequest { watcher: "gateway".into(), resume_token: token.clone(), ..Default::default() };
     engine.confirm_opt_outs(&reader, &confirm, now()).await.unwrap();
     let after = status(&engine, "gateway", Some(1)).await;
     assert_eq!(after.pending, 0);

@@ -138,7 +138,12 @@ pub(in crate::engine) fn known_place(reader: &mut Reader, field: &str, code: &st
 }
 
 /// Counties of a place, as its pack spells them.
-pub(in crate::engine) fn counties(reader: &mut Reader, law: &Law, place: Option<Jurisdiction>, names: &[String]) -> Vec<String> {
+pub(in crate::engine) fn counties(
+    reader: &mut Reader,
+    law: &Law,
+    place: Option<Jurisdiction>,
+    names: &[String],
+) -> Vec<String> {
     match place.map(|place| law.counties(place, names)) {
         Some(Ok(counties)) => counties.iter().map(ToString::to_string).collect(),
         Some(Err(what)) => {

@@ -11,10 +11,10 @@ use prost::Message as _;
 
 use super::{Registered, UNKNOWN};
 use crate::access::Permit;
+use crate::contact::wire::Reader;
 use crate::engine::control::wire;
 use crate::engine::watch::{Place, Token, watched_sellers};
 use crate::engine::{Engine, Failure};
-use crate::contact::wire::Reader;
 use crate::proto::store::DeliveryState;
 use crate::proto::v1;
 use crate::store::{MetaSwapped, Purpose, Version};
@@ -38,7 +38,8 @@ impl Delivery {
     #[must_use]
     pub fn places(&self) -> Option<Vec<Place>> {
         let (places, marks) = (&self.state.places, &self.state.marks);
-        (!places.is_empty()).then(|| places.iter().zip(marks).map(|(seq, mark)| Place { seq: *seq, mark: *mark }).collect())
+        (!places.is_empty())
+            .then(|| places.iter().zip(marks).map(|(seq, mark)| Place { seq: *seq, mark: *mark }).collect())
     }
 
     /// Whether nothing is sent until somebody asks for it anew.
@@ -75,7 +76,8 @@ impl Engine {
             return Err(Failure::Internal(format!("{name} has form {}: run the newer build", state.format)));
         }
         let shards = usize::from(self.store.shard_count().max(1));
-        let usable = state.registered_at == of.registered_at() && matches!(state.places.len(), n if n == 0 || n == shards);
+        let usable =
+            state.registered_at == of.registered_at() && matches!(state.places.len(), n if n == 0 || n == shards);
         Ok(Delivery { version: found.version, state: if usable { state } else { fresh } })
     }
 
@@ -111,7 +113,12 @@ impl Engine {
     }
 
     /// Notes that a processor which watches has dealt with all before a token.
-    pub(in crate::engine) async fn confirm_watched(&self, name: &str, token: &Token, now: Instant) -> Result<(), Failure> {
+    pub(in crate::engine) async fn confirm_watched(
+        &self,
+        name: &str,
+        token: &Token,
+        now: Instant,
+    ) -> Result<(), Failure> {
         let of = self.watching(name, now).await?;
         loop {
             let mut delivery = self.delivery(&of).await?;

@@ -70,7 +70,8 @@ impl Engine {
             Start::After(places, told_at) => {
                 let since = told_at.minus(REWIND);
                 // Whoever comes too late is told so at once.
-                let looks = self.shards().zip(&places).map(|(shard, place)| read_on(&*self.store, shard, *place, since, 1));
+                let looks =
+                    self.shards().zip(&places).map(|(shard, place)| read_on(&*self.store, shard, *place, since, 1));
                 futures_util::future::try_join_all(looks).await?;
                 (places, Some(since))
             }
@@ -170,14 +171,12 @@ impl Follower {
     /// What of a batch is new to this one; `None` where nothing is, or the store has to be asked first.
     fn accept(&mut self, batch: &Batch) -> Option<Step> {
         let place = self.places.get(usize::from(batch.shard)).copied()?;
-        if !batch.rewound {
-            if place.seq < batch.from.seq {
-                self.behind.insert(batch.shard);
-                return None;
-            }
-            if place.seq >= batch.to.seq {
-                return None;
-            }
+        if place.seq < batch.from.seq {
+            self.behind.insert(batch.shard);
+            return None;
+        }
+        if !batch.rewound && place.seq >= batch.to.seq {
+            return None;
         }
         let new = batch.events.iter().filter(|told| batch.rewound || told.place.seq > place.seq).cloned();
         Some(self.step(batch.shard, batch.to, new))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::Stream;
 
 use super::token::Good;
-use super::{Follower, Now, Place, Start, Step, Told, Token};
+use super::{Follower, Now, Place, Start, Step, Token, Told};
 use crate::access::Permit;
 use crate::contact::wire::Reader;
 use crate::engine::control::wire;

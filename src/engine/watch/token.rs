@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message;
 
 use super::place::{Place, TOO_OLD};
-use crate::engine::Failure;
 use crate::contact::wire::Violation;
+use crate::engine::Failure;
 use crate::store::{Keys, Purpose, SealError};
 use crate::time::Instant;
 
