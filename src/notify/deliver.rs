@@ -57,7 +57,7 @@ pub(super) async fn deliver(common: Common, of: watch::Receiver<Registered>) {
         // notes what was confirmed; here it ends only the waiting.
         match work.await {
             Ok(Ended::Released) => {}
-            Ok(Ended::Stopping) => return,
+            Ok(Ended::Stopping) | Err(Failure::Stopping) => return,
             Err(error) => {
                 let processor = of.borrow().processor.name.clone();
                 tracing::warn!(processor, %error, "delivery waits");

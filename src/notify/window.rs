@@ -170,3 +170,66 @@ pub(super) fn delivered(told: &Told, why: &str) -> DeliveredEvent {
         why: why.to_owned(),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::proto::v1;
+    use crate::store::Shard;
+
+    fn told(seq: u64, contact: u8) -> Arc<Told> {
+        let event = v1::OptOutEvent { event_id: seq.to_string(), ..v1::OptOutEvent::default() };
+        let key = Key::new(Shard::new([0; 8], 0), [contact; 32]);
+        Arc::new(Told::bare(0, Place { seq, mark: 1 }, key, event))
+    }
+
+    fn filled(contacts: &[u8]) -> (Window, Instant) {
+        let now = Instant::now();
+        let mut window = Window::new(&[Place::default()]);
+        let events = (1..).zip(contacts).map(|(seq, contact)| told(seq, *contact)).collect();
+        let to = Place { seq: 10, mark: 1 };
+        window.take(Step { shard: 0, to, events }, now, |told| told.key.tag() != &[9; 32], |_| false);
+        (window, now)
+    }
+
+    fn sent(window: &mut Window, now: Instant) -> Vec<u64> {
+        std::iter::from_fn(|| window.send(now, 8).map(|(id, _)| id)).collect()
+    }
+
+    #[test]
+    fn the_next_event_of_a_contact_waits_for_the_one_before_and_no_other_does() {
+        let (mut window, now) = filled(&[1, 2, 1, 3]);
+        assert_eq!(sent(&mut window, now), [0, 1, 3]);
+        window.failed(0).unwrap().due = now + std::time::Duration::from_secs(5);
+        assert_eq!(sent(&mut window, now), Vec::<u64>::new(), "neither it nor the one after it");
+        assert_eq!(window.due(8), Some(now + std::time::Duration::from_secs(5)));
+        assert_eq!(sent(&mut window, now + std::time::Duration::from_secs(5)), [0]);
+        window.done(0).unwrap();
+        assert_eq!(sent(&mut window, now), [2]);
+    }
+
+    #[test]
+    fn places_move_only_past_what_is_confirmed() {
+        let (mut window, now) = filled(&[1, 9, 2, 3]);
+        assert_eq!(sent(&mut window, now), [0, 1, 2], "what does not concern it is not sent");
+        assert_eq!(window.places().first().unwrap().seq, 0);
+        window.done(2).unwrap();
+        window.done(1).unwrap();
+        assert_eq!(window.places().first().unwrap().seq, 0, "the first is still out");
+        let beyond: Vec<u64> = window.beyond().iter().map(|event| event.seq).collect();
+        assert_eq!(beyond, [3, 4]);
+        window.done(0).unwrap();
+        assert_eq!(window.places().first().unwrap().seq, 10, "and with it all that was read");
+        assert!(window.beyond().is_empty() && window.due(8).is_none());
+    }
+
+    #[test]
+    fn no_more_is_on_its_way_than_may_be() {
+        let (mut window, now) = filled(&[1, 2, 3, 4]);
+        assert!(window.send(now, 1).is_some());
+        assert!(window.send(now, 1).is_none());
+        assert_eq!(window.due(1), None);
+        assert!(window.has_room());
+    }
+}

@@ -9,6 +9,8 @@ use crate::engine::control::wire;
 use crate::proto::v1;
 use crate::time::Instant;
 
+/// The most sellers that one is narrowed to.
+const SELLERS: usize = 100;
 /// The longest url.
 const URL_BYTES: usize = 2_048;
 
@@ -77,6 +79,9 @@ pub(super) fn processor(reader: &mut Reader, asked: Option<&v1::Processor>, cloc
     }
     if let Some(Err(why)) = Some(&asked.url).filter(|url| !url.is_empty()).map(|url| target(url)) {
         reader.fault("url", why);
+    }
+    if asked.sellers.len() > SELLERS {
+        reader.fault("sellers", format!("names {}; at most {SELLERS} are accepted", asked.sellers.len()));
     }
     reader.each("sellers", &asked.sellers, |reader, name| {
         if name.is_empty() {

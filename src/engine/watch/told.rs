@@ -35,6 +35,12 @@ pub struct Told {
 }
 
 impl Told {
+    /// An event that concerns everybody.
+    #[cfg(test)]
+    pub(crate) const fn bare(shard: u16, place: Place, key: Key, event: v1::OptOutEvent) -> Self {
+        Self { shard, place, key, event, sellers: Vec::new() }
+    }
+
     /// Whether it concerns one of these sellers (lower case); of none named, always.
     #[must_use]
     pub fn concerns(&self, sellers: &[String]) -> bool {
