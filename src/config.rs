@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -55,6 +56,9 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "",
     ),
     ("event_days", "days that events stay readable once they are in the audit log; 0: for ever", "7"),
+    ("webhook_ca", "the authorities of processors' certificates, PEM; none: those of the system", ""),
+    ("webhook_private", "`true`: processors may be at addresses that are not public", "false"),
+    ("selfcheck_hours", "how often everybody who opted out is asked about, 1 to 720; 0: never", "24"),
 ];
 
 /// Where records are.
@@ -93,6 +97,12 @@ pub struct Config {
     pub shadow_packs: Option<PathBuf>,
     /// How long events stay readable; `None`: for ever.
     pub keep_events: Option<Millis>,
+    /// The authorities of processors' certificates.
+    pub webhook_ca: Option<PathBuf>,
+    /// Whether processors may be at addresses that are not public.
+    pub webhook_private: bool,
+    /// How often everybody who opted out is asked about.
+    pub self_check: engine::selfcheck::Settings,
 }
 
 /// `acks = "all"` or `acks = 1`.
@@ -142,6 +152,9 @@ struct FileText {
     sentinel_user: Option<String>,
     sentinel_password_file: Option<String>,
     event_days: Option<u32>,
+    webhook_ca: Option<String>,
+    webhook_private: Option<bool>,
+    selfcheck_hours: Option<u32>,
 }
 
 impl FileText {
@@ -173,6 +186,9 @@ impl FileText {
             "sentinel_user" => self.sentinel_user.clone(),
             "sentinel_password_file" => self.sentinel_password_file.clone(),
             "event_days" => self.event_days.map(|value| value.to_string()),
+            "webhook_ca" => self.webhook_ca.clone(),
+            "webhook_private" => self.webhook_private.map(|value| value.to_string()),
+            "selfcheck_hours" => self.selfcheck_hours.map(|value| value.to_string()),
             _ => None,
         }
     }
@@ -226,6 +242,12 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     let trust = choice(&read("trust"), &["asserted", "stored"], &mut fault);
     let verified = choice(&read("verified_only"), &["false", "true"], &mut fault);
     let log = choice(&read("log"), &["text", "json"], &mut fault);
+    let private = choice(&read("webhook_private"), &["false", "true"], &mut fault);
+    let hours = read("selfcheck_hours");
+    let every = hours.text.parse::<u32>().ok().filter(|hours| *hours <= 720);
+    if every.is_none() {
+        fault(&hours, "is not a number of hours, 0 to 720");
+    }
     let region = read("region");
     let server_region = match region.text.as_str() {
         "" => None,
@@ -271,6 +293,12 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
         log_json: log == 1,
         shadow_packs: path(read("shadow_packs")),
         keep_events: event_days.filter(|days| *days > 0).map(|days| Millis::days(i64::from(days))),
+        webhook_ca: path(read("webhook_ca")),
+        webhook_private: private == 1,
+        self_check: engine::selfcheck::Settings {
+            every: Duration::from_secs(3_600 * u64::from(every.unwrap_or(24))),
+            ..engine::selfcheck::Settings::default()
+        },
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }

@@ -3,7 +3,8 @@
 //! The modules, in the order one check goes through them:
 //!
 //! - [`cli`], [`config`]: the command line and the settings of the server.
-//! - [`http`], [`service`]: transport. Translate, authorise, nothing else.
+//! - [`http`], [`service`]: transport. Translate, authorise, nothing else. [`notify`]: transport outwards, opt-outs passed
+//!   on to processors.
 //! - [`engine`]: the use cases; the only place that knows the order of things.
 //! - [`access`]: who may do what.
 //! - [`store`], [`audit`], [`registry`], [`telemetry`]: adapters. Sealed bytes with a version; the chained log; mapped
@@ -46,6 +47,7 @@ pub mod decision;
 pub mod engine;
 pub mod http;
 pub mod law;
+pub mod notify;
 pub mod place;
 pub mod proto;
 pub mod registry;

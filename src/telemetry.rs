@@ -58,6 +58,12 @@ struct FlipLabels {
     jurisdiction: String,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct DeliveryLabels {
+    processor: String,
+    result: &'static str,
+}
+
 /// Everything counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -75,6 +81,9 @@ pub struct Metrics {
     shadow_flips: Family<FlipLabels, Counter>,
     sealing_key: Gauge<u64, AtomicU64>,
     sealed_anew: Counter,
+    deliveries: Family<DeliveryLabels, Counter>,
+    self_check_alarms: Counter,
+    self_check_finished: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -96,6 +105,9 @@ impl Default for Metrics {
             shadow_flips: Family::default(),
             sealing_key: Gauge::default(),
             sealed_anew: Counter::default(),
+            deliveries: Family::default(),
+            self_check_alarms: Counter::default(),
+            self_check_finished: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -128,6 +140,21 @@ impl Default for Metrics {
         registry.register("sealing_key", "Number of the key that seals records", metrics.sealing_key.clone());
         let help = "Records and keys of days that this process sealed anew under another key";
         registry.register("sealed_anew", help, metrics.sealed_anew.clone());
+        registry.register(
+            "deliveries",
+            "Opt-outs sent to processors, by processor and result: confirmed, failed, given_up, disabled",
+            metrics.deliveries.clone(),
+        );
+        registry.register(
+            "self_check_alarms",
+            "Opted-out contacts that the self-check found not denied for it",
+            metrics.self_check_alarms.clone(),
+        );
+        registry.register(
+            "self_check_finished_timestamp_seconds",
+            "When this instance last finished a round of the self-check, in seconds since 1970",
+            metrics.self_check_finished.clone(),
+        );
         metrics
     }
 }
@@ -202,6 +229,28 @@ impl Metrics {
     /// So many more were sealed anew.
     pub fn sealed_anew(&self, more: u64) {
         self.sealed_anew.inc_by(more);
+    }
+
+    /// A delivery to a processor ended: `confirmed`, `failed`, `given_up`, `disabled`.
+    pub fn delivered(&self, processor: &str, result: &'static str) {
+        self.deliveries.get_or_create(&DeliveryLabels { processor: processor.to_owned(), result }).inc();
+    }
+
+    /// An opted-out contact was not denied for it.
+    pub fn self_check_alarm(&self) {
+        self.self_check_alarms.inc();
+    }
+
+    /// How many such alarms there were since the start.
+    #[must_use]
+    pub fn self_check_alarms(&self) -> u64 {
+        self.self_check_alarms.get()
+    }
+
+    /// A round of the self-check ended, at this many milliseconds since 1970.
+    pub fn self_checked(&self, millis: i64) {
+        #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 need no 53 bits")]
+        self.self_check_finished.set(millis as f64 / 1_000.0);
     }
 
     /// The text a scraper reads.

@@ -181,6 +181,32 @@ async fn every_route_answers() {
     assert_eq!(web.ask("/v1/law/calendar", &calendar).await["timeZones"], json!(["Europe/Paris"]));
 }
 
+#[tokio::test]
+async fn processors_and_the_self_check_answer_as_well() {
+    let web = Web::new(engine());
+    let processor = json!({"name": "gateway", "purpose": "Texts", "contractRef": "C-1", "assessedOn": "2026-05-04"});
+    let put = json!({"requestId": "p-1", "processor": processor, "who": "ann"});
+    let first = web.ask("/v1/processors:put", &put).await;
+    assert_eq!(web.ask("/v1/processors:put", &put).await, first);
+    assert_eq!(first["secret"], json!(null), "one that watches has none");
+    let receipt = web.ask("/v1/opt-outs:record", &opt_out(NUMBER, "s-1")).await;
+    let listed = web.ask("/v1/processors:list", &json!({})).await;
+    assert_eq!(listed["processors"], json!([first["processor"]]));
+    let status = web.ask("/v1/processors:status", &json!({"number": NUMBER})).await["statuses"][0].clone();
+    assert_eq!((&status["state"], &status["pending"]), (&json!("PROCESSOR_STATE_WATCHING"), &json!(1)));
+    assert_eq!(status["events"][0]["eventId"], receipt["receiptId"]);
+    assert_eq!(status["events"][0].get("confirmed"), None, "not confirmed");
+    let forged = json!({"watcher": "gateway", "resumeToken": "AAAA"});
+    let refused = web.post("/v1/opt-outs:confirm", forged.to_string()).await;
+    refused.is(400, 3, "INVALID_REQUEST");
+    let unknown = json!({"requestId": "r-1", "name": "nobody", "who": "ann"});
+    web.post("/v1/processors:resume", unknown.to_string()).await.is(404, 5, "NOT_FOUND");
+    let remove = json!({"requestId": "x-1", "name": "gateway", "who": "ann", "why": "The contract ended."});
+    assert!(web.ask("/v1/processors:remove", &remove).await["processor"]["removedAt"].is_string());
+    assert_eq!(web.get("/v1/selfcheck").await.body, json!({}), "no round ran yet");
+    assert_eq!(web.get("/readyz").await.body["selfCheckAlarms"], 0);
+}
+
 /// The JSON is the proto3 mapping of the very message that gRPC sends.
 #[tokio::test]
 async fn the_answer_is_that_of_grpc() {

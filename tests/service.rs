@@ -305,7 +305,6 @@ async fn what_is_not_served_yet_is_unimplemented() {
     let refused = [
         refusal(check.check_stream(tokio_stream::iter([v1::CheckStreamRequest::default()])).await),
         refusal(consent.import_contacts(tokio_stream::iter([v1::ImportContactsRequest::default()])).await),
-        refusal(consent.watch_opt_outs(v1::WatchOptOutsRequest::default()).await),
         refusal(audit.list_decisions(v1::ListDecisionsRequest::default()).await),
         refusal(privacy.open_request(v1::OpenRequestRequest::default()).await),
         refusal(privacy.export_contact(v1::ExportContactRequest::default()).await),

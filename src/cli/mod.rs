@@ -18,6 +18,7 @@ mod law;
 pub mod open;
 pub mod output;
 pub mod packs;
+mod processor;
 pub mod progress;
 mod question;
 mod remote;
@@ -97,6 +98,9 @@ pub enum Command {
     /// Stop contacts at once, and say where a state of emergency is declared
     #[command(subcommand)]
     Control(control::Command),
+    /// Who holds numbers on your behalf, and who has confirmed which opt-outs
+    #[command(subcommand)]
+    Processor(processor::Command),
     /// Prove that the log of decisions was not altered
     #[command(subcommand)]
     Audit(audit::Command),
@@ -137,6 +141,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Law(command) => law::run(command, global).await,
         Command::Contact(command) => contact::run(command, global).await,
         Command::Control(command) => control::run(command, global).await,
+        Command::Processor(command) => processor::run(command, global).await,
         Command::Audit(command) => audit::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
         Command::Doctor(args) => doctor::run(args, global).await,

@@ -17,7 +17,7 @@ use crate::config::{self, Config, Sources, StoreAt};
 use crate::proto::v1;
 use crate::registry::Registries;
 use crate::service::{Calls, HEALTH_NAMES, HealthReporter, routes};
-use crate::{audit, engine, http, store, telemetry};
+use crate::{audit, engine, http, notify, service, store, telemetry};
 
 /// How often lists and packs are looked at for changes.
 const LOOK: Duration = Duration::from_secs(2);
@@ -108,6 +108,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         now: now(),
     })
     .await?;
+    let client = notify::Client::new(config.webhook_ca.as_deref(), config.webhook_private)
+        .map_err(|error| Error::said(format!("webhook_ca: {error}")))?;
     announce_state(&config, &opened);
     let calls = Calls::new(Arc::clone(&opened.engine));
     let (grpc, reporter) = routes(calls.clone()).map_err(|error| Error::said(error.to_string()))?;
@@ -143,6 +145,11 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         .map(|keep| tokio::spawn(tidy::trim_events(Arc::clone(&opened.store), keep, told(stopping.clone()))));
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
     let tending = tokio::spawn(keys::tend(Arc::clone(&opened), config.data.clone(), stopping.clone()));
+    let notifying =
+        notify::run(Arc::clone(&opened.engine), client, notify::Settings::default(), service::now, stopping.clone());
+    let notifying = tokio::spawn(notifying);
+    let (engine, often, stopped) = (Arc::clone(&opened.engine), config.self_check, stopping.clone());
+    let checking = tokio::spawn(async move { engine.self_check(often, service::now, stopped).await });
     if let (true, Some(address)) = (args.sample, bound.grpc) {
         first_answer(address, bound.http).await?;
     }
@@ -150,6 +157,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     set_health(&reporter, false).await;
     tracing::info!("stopping: no new requests, those under way may finish");
     let _ = stop.send(true);
+    // Processors first: what they confirmed is noted, so that the next one repeats nothing.
+    let _ = notifying.await;
+    let _ = checking.await;
+    opened.engine.stop_following();
     let drained = tokio::time::timeout(DRAIN, drain(&mut servers)).await.is_ok();
     let _ = keeping.await;
     let _ = tending.await;

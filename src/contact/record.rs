@@ -459,6 +459,12 @@ impl Contact {
         now
     }
 
+    /// Whether an opt-out was ever recorded.
+    #[must_use]
+    pub fn has_opt_outs(&self) -> bool {
+        !self.record.opt_outs.is_empty()
+    }
+
     /// The opt-out that a write recorded, if it recorded one: its place among all that were recorded, and itself.
     #[must_use]
     pub fn opt_out_of(&self, receipt: [u8; UUID_BYTES]) -> Option<(usize, v1::OptOut)> {

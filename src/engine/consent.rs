@@ -1,17 +1,17 @@
 //! Consents, opt-outs and facts: recorded, read, changed. Each write is safe before it is answered.
 
-use prost::Message;
+use prost::Message as _;
 
 use super::answer::stamp;
 use super::audited::Kind;
-use super::{Clock, Engine, Failure, Loaded, question};
+use super::{Clock, Engine, Failure, Loaded, question, watch};
 use crate::access::Permit;
 use crate::contact::wire::{self, Reader, Violation};
 use crate::contact::{Contact, Outcome, Seen, WriteId};
 use crate::place::Number;
 use crate::proto::store::{ContactEvent, audited_write};
 use crate::proto::v1;
-use crate::store::{DataKey, Key, Purpose, Swapped, Version, Write};
+use crate::store::{DataKey, Swapped, Version, Write};
 use crate::time::Instant;
 
 /// The facts that `UpdateContact` may change.
@@ -87,7 +87,10 @@ impl Engine {
         let number = finish(reader, number)?;
         let id = WriteId::new(&request.request_id, &request.encode_to_vec());
         let consent = request.consent.clone().unwrap_or_default();
-        let described = Described { request: audited_write::Request::RecordConsent(request.clone()), event: None };
+        let described = Described {
+            request: audited_write::Request::RecordConsent(request.clone()),
+            event: watch::consent_event(number, &consent),
+        };
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
                 already(contact, id)?.map_or_else(
@@ -128,9 +131,6 @@ impl Engine {
         let id = WriteId::new(&request.request_id, &request.encode_to_vec());
         let event = ContactEvent {
             format: 1,
-            entry_id: Vec::new(),
-            entry_digest: Vec::new(),
-            recorded_at: clock.now.millis(),
             kind: v1::OptOutEventKind::Closed.into(),
             number: number.reveal_digits(),
             opt_out: Some(v1::OptOut {
@@ -140,6 +140,7 @@ impl Engine {
                 source: request.source,
             }),
             sellers: scope.sellers.iter().map(ToString::to_string).collect(),
+            ..ContactEvent::default()
         };
         let described =
             Described { request: audited_write::Request::RecordOptOut(request.clone()), event: Some(event) };
@@ -245,7 +246,11 @@ impl Engine {
             };
             let body = Self::write_body_with(permit, described.request.clone(), next.0, clock.now, inbound);
             let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
-            let (kind, payload) = Self::event_payload(event, &key, &own, receipt, entry.digest())?;
+            // A consent reopens only what somebody closed.
+            let reopens = i32::from(v1::OptOutEventKind::Reopened);
+            let event = event.filter(|event| event.kind != reopens || contact.has_opt_outs());
+            let event = event.map(|event| ContactEvent { recorded_at: recorded_at.millis(), ..event });
+            let (kind, payload) = self.event_payload(event, &key, &own, receipt, entry.digest(), clock.now).await?;
             let keys = self.keys.now();
             let write = Write {
                 key,
@@ -256,6 +261,9 @@ impl Engine {
             };
             match self.store.swap(write).await? {
                 Swapped::Won { event, .. } => {
+                    if kind != 0 {
+                        self.hub.nudge();
+                    }
                     self.log_swapped(entry, event).await?;
                     return Ok(Written { receipt, recorded_at, version: next.0 });
                 }
@@ -266,19 +274,6 @@ impl Engine {
                 }
             }
         }
-    }
-
-    fn event_payload(
-        event: Option<ContactEvent>,
-        key: &Key,
-        own: &DataKey,
-        receipt: [u8; 16],
-        digest: [u8; 32],
-    ) -> Result<(u8, Vec<u8>), Failure> {
-        let Some(event) = event else { return Ok((0, Vec::new())) };
-        let event = ContactEvent { entry_id: receipt.to_vec(), entry_digest: digest.to_vec(), ..event };
-        let kind = u8::try_from(event.kind).unwrap_or(0);
-        Ok((kind, own.seal(Purpose::Payload, &key.to_bytes(), &event.encode_to_vec())?))
     }
 }
 

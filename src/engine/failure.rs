@@ -32,6 +32,12 @@ pub enum Failure {
     /// A past decision cannot be judged again.
     #[error("the decision cannot be judged again: {0}")]
     Unfit(#[from] super::replay::Unfit),
+    /// What is asked for is no longer kept.
+    #[error("{0}")]
+    TooOld(&'static str),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
     /// Something that should not be.
     #[error("{0}")]
     Internal(String),

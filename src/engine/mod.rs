@@ -17,9 +17,12 @@ mod failure;
 mod inbound;
 mod law;
 mod outcome;
+pub mod processors;
 pub mod question;
 pub mod replay;
 mod shadow;
+pub mod selfcheck;
+pub mod watch;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant as Monotonic;
@@ -101,6 +104,7 @@ pub struct Engine {
     library: OnceLock<Library>,
     laws: OnceLock<Arc<replay::Laws>>,
     shadow: OnceLock<shadow::Shadow>,
+    hub: watch::Hub,
 }
 
 impl std::fmt::Debug for Engine {
@@ -155,6 +159,7 @@ impl Engine {
             library: OnceLock::new(),
             laws: OnceLock::new(),
             shadow: OnceLock::new(),
+            hub: watch::Hub::default(),
         }
     }
 

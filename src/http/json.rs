@@ -129,6 +129,18 @@ calls! {
     list_emergencies,
     /// `POST /v1/decisions:replay`
     replay,
+    /// `POST /v1/processors:put`
+    put_processor,
+    /// `POST /v1/processors:remove`
+    remove_processor,
+    /// `POST /v1/processors:resume`
+    resume_processor,
+    /// `POST /v1/processors:list`
+    list_processors,
+    /// `POST /v1/processors:status`
+    get_processor_status,
+    /// `POST /v1/opt-outs:confirm`
+    confirm_opt_outs,
 }
 
 /// `GET /v1/decisions/{decision_id}`
@@ -140,6 +152,11 @@ pub(super) async fn get_decision(State(calls): State<Calls>, path: Segment, head
 /// `GET /v1/shadow`
 pub(super) async fn shadow(State(calls): State<Calls>, headers: HeaderMap) -> Answer {
     answer(calls.shadow(&incoming(&headers)))
+}
+
+/// `GET /v1/selfcheck`
+pub(super) async fn get_self_check(State(calls): State<Calls>, headers: HeaderMap) -> Answer {
+    answer(calls.get_self_check(incoming(&headers)).await)
 }
 
 /// `GET /v1/law/packs`

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Monotonic};
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use tonic::{Code, Status};
 
 use super::status;
 use crate::access::{Caller, Permit, Role};
+use crate::engine::watch::HEARTBEAT;
 use crate::engine::{Clock, Engine, Failure, ShadowReport, batch_too_long};
 use crate::proto::v1;
 use crate::time::Instant;
@@ -363,6 +364,126 @@ impl Calls {
             })
             .await;
         self.done("ListEmergencies", &incoming, answer)
+    }
+
+    /// `ConsentService.WatchOptOuts`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`]. The stream ends with its first error.
+    pub async fn watch_opt_outs(
+        &self,
+        incoming: Incoming,
+        request: v1::WatchOptOutsRequest,
+    ) -> Result<impl Stream<Item = Result<v1::WatchOptOutsResponse, Status>> + Send + use<>, Status> {
+        let answer = incoming
+            .within(Role::ReadContacts, async |permit| {
+                self.engine.watch_opt_outs(permit, request, now, HEARTBEAT).await
+            })
+            .await;
+        let events = self.done("WatchOptOuts", &incoming, answer)?;
+        Ok(events.map(|event| event.map_err(status::of)))
+    }
+
+    /// `ProcessorService.PutProcessor`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn put_processor(
+        &self,
+        incoming: Incoming,
+        request: v1::PutProcessorRequest,
+    ) -> Result<v1::PutProcessorResponse, Status> {
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine.put_processor(permit, request, incoming.clock()).await)
+            .await;
+        self.done("PutProcessor", &incoming, answer)
+    }
+
+    /// `ProcessorService.RemoveProcessor`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn remove_processor(
+        &self,
+        incoming: Incoming,
+        request: v1::RemoveProcessorRequest,
+    ) -> Result<v1::RemoveProcessorResponse, Status> {
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine.remove_processor(permit, request, incoming.clock()).await)
+            .await;
+        self.done("RemoveProcessor", &incoming, answer)
+    }
+
+    /// `ProcessorService.ResumeProcessor`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn resume_processor(
+        &self,
+        incoming: Incoming,
+        request: v1::ResumeProcessorRequest,
+    ) -> Result<v1::ResumeProcessorResponse, Status> {
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine.resume_processor(permit, request, incoming.clock()).await)
+            .await;
+        self.done("ResumeProcessor", &incoming, answer)
+    }
+
+    /// `ProcessorService.ListProcessors`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn list_processors(
+        &self,
+        incoming: Incoming,
+        request: v1::ListProcessorsRequest,
+    ) -> Result<v1::ListProcessorsResponse, Status> {
+        let answer =
+            incoming.within(Role::Audit, async |permit| self.engine.list_processors(permit, &request).await).await;
+        self.done("ListProcessors", &incoming, answer)
+    }
+
+    /// `ProcessorService.GetProcessorStatus`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn get_processor_status(
+        &self,
+        incoming: Incoming,
+        request: v1::GetProcessorStatusRequest,
+    ) -> Result<v1::GetProcessorStatusResponse, Status> {
+        let answer = incoming
+            .within(Role::Audit, async |permit| {
+                self.engine.processor_status(permit, &request, incoming.clock().now).await
+            })
+            .await;
+        self.done("GetProcessorStatus", &incoming, answer)
+    }
+
+    /// `ProcessorService.ConfirmOptOuts`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn confirm_opt_outs(
+        &self,
+        incoming: Incoming,
+        request: v1::ConfirmOptOutsRequest,
+    ) -> Result<v1::ConfirmOptOutsResponse, Status> {
+        let answer = incoming
+            .within(Role::ReadContacts, async |permit| {
+                self.engine.confirm_opt_outs(permit, &request, incoming.clock().now).await
+            })
+            .await;
+        self.done("ConfirmOptOuts", &incoming, answer)
+    }
+
+    /// `AuditService.GetSelfCheck`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn get_self_check(&self, incoming: Incoming) -> Result<v1::GetSelfCheckResponse, Status> {
+        let answer = incoming.within(Role::Audit, async |permit| self.engine.self_check_report(permit).await).await;
+        self.done("GetSelfCheck", &incoming, answer)
     }
 
     /// `LawService.ListPacks`.

@@ -14,6 +14,7 @@ use crate::proto::v1::consent_service_server::ConsentService;
 use crate::proto::v1::control_service_server::ControlService;
 use crate::proto::v1::law_service_server::LawService;
 use crate::proto::v1::privacy_service_server::PrivacyService;
+use crate::proto::v1::processor_service_server::ProcessorService;
 use crate::proto::v1::registry_service_server::RegistryService;
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -110,8 +111,10 @@ impl ConsentService for Grpc {
 
     type WatchOptOutsStream = Answers<v1::WatchOptOutsResponse>;
 
-    async fn watch_opt_outs(&self, _request: Request<v1::WatchOptOutsRequest>) -> Answer<Self::WatchOptOutsStream> {
-        Err(later("WatchOptOuts"))
+    async fn watch_opt_outs(&self, request: Request<v1::WatchOptOutsRequest>) -> Answer<Self::WatchOptOutsStream> {
+        let incoming = incoming(&request);
+        let events = self.0.watch_opt_outs(incoming, request.into_inner()).await?;
+        Ok(Response::new(Box::pin(events)))
     }
 }
 
@@ -129,6 +132,10 @@ impl AuditService for Grpc {
     async fn replay(&self, request: Request<v1::ReplayRequest>) -> Answer<v1::ReplayResponse> {
         let incoming = incoming(&request);
         self.0.replay(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_self_check(&self, request: Request<v1::GetSelfCheckRequest>) -> Answer<v1::GetSelfCheckResponse> {
+        self.0.get_self_check(incoming(&request)).await.map(Response::new)
     }
 }
 
@@ -168,6 +175,51 @@ impl ControlService for Grpc {
     ) -> Answer<v1::ListEmergenciesResponse> {
         let incoming = incoming(&request);
         self.0.list_emergencies(incoming, request.into_inner()).await.map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl ProcessorService for Grpc {
+    async fn put_processor(&self, request: Request<v1::PutProcessorRequest>) -> Answer<v1::PutProcessorResponse> {
+        let incoming = incoming(&request);
+        self.0.put_processor(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn remove_processor(
+        &self,
+        request: Request<v1::RemoveProcessorRequest>,
+    ) -> Answer<v1::RemoveProcessorResponse> {
+        let incoming = incoming(&request);
+        self.0.remove_processor(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn resume_processor(
+        &self,
+        request: Request<v1::ResumeProcessorRequest>,
+    ) -> Answer<v1::ResumeProcessorResponse> {
+        let incoming = incoming(&request);
+        self.0.resume_processor(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_processors(&self, request: Request<v1::ListProcessorsRequest>) -> Answer<v1::ListProcessorsResponse> {
+        let incoming = incoming(&request);
+        self.0.list_processors(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_processor_status(
+        &self,
+        request: Request<v1::GetProcessorStatusRequest>,
+    ) -> Answer<v1::GetProcessorStatusResponse> {
+        let incoming = incoming(&request);
+        self.0.get_processor_status(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn confirm_opt_outs(
+        &self,
+        request: Request<v1::ConfirmOptOutsRequest>,
+    ) -> Answer<v1::ConfirmOptOutsResponse> {
+        let incoming = incoming(&request);
+        self.0.confirm_opt_outs(incoming, request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -67,6 +67,12 @@ pub fn of(failure: Failure) -> Status {
             Status::with_error_details(Code::FailedPrecondition, message, info("NOT_REPRODUCIBLE"))
         }
         Failure::Store(error) => store(&error),
+        Failure::TooOld(what) => Status::with_error_details(Code::OutOfRange, what, info("TOO_OLD")),
+        Failure::Stopping => Status::with_error_details(
+            Code::Unavailable,
+            "the server is stopping: go on with the last resume_token",
+            retry(info("STOPPING")),
+        ),
         Failure::Internal(inner) => {
             tracing::error!(%inner, "internal error");
             let message = "an internal error, described in the server's log; whatever is not an ALLOW is a no";

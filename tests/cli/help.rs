@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 30] = [
+const COMMANDS: &[&[&str]] = &[
     &[],
     &["serve"],
     &["check"],
@@ -30,6 +30,12 @@ const COMMANDS: [&[&str]; 30] = [
     &["control", "emergency", "declare"],
     &["control", "emergency", "end"],
     &["control", "emergency", "list"],
+    &["processor"],
+    &["processor", "add"],
+    &["processor", "list"],
+    &["processor", "remove"],
+    &["processor", "resume"],
+    &["processor", "status"],
     &["audit"],
     &["audit", "verify"],
     &["audit", "replay"],

@@ -10,7 +10,7 @@ use super::api::decode;
 fn files() -> Vec<FileDescriptorProto> {
     let mut files = decode(ALL_DESCRIPTOR_SET).file;
     files.retain(|file| file.package().starts_with("ringfence."));
-    assert_eq!(files.len(), 12);
+    assert_eq!(files.len(), 13);
     files
 }
 
@@ -99,6 +99,9 @@ fn every_write_carries_its_idempotency_key() {
         ("UnfreezeRequest", "request_id"),
         ("DeclareEmergencyRequest", "request_id"),
         ("EndEmergencyRequest", "request_id"),
+        ("PutProcessorRequest", "request_id"),
+        ("RemoveProcessorRequest", "request_id"),
+        ("ResumeProcessorRequest", "request_id"),
         ("ImportContactsRequest", "import_id"),
         ("CheckRequest", "attempt_id"),
         ("ReportOutcomeRequest", "attempt_id"),

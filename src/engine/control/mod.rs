@@ -29,7 +29,7 @@ const PAGE: usize = 100;
 const MOST_ON_PAGE: u32 = 1_000;
 
 /// Changes the record of switches, given the receipt and the instant of the recording.
-type Make<'a> = dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
+pub(super) type Make<'a> = dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
 
 impl Engine {
     /// Freezes contacts. Once this has returned, every check sees it.
@@ -261,7 +261,7 @@ impl Engine {
     }
 
     /// The record of switches as it is; `None`: no switch was ever thrown.
-    async fn control(&self) -> Result<Option<(Version, DataKey, ControlRecord)>, Failure> {
+    pub(super) async fn control(&self) -> Result<Option<(Version, DataKey, ControlRecord)>, Failure> {
         let Some(found) = self.store.load(&self.control_key).await? else { return Ok(None) };
         let (own, record) = self.opened_control(&found).await?;
         Ok(Some((found.version, own, record)))
@@ -269,7 +269,7 @@ impl Engine {
 
     /// Makes the next record of switches and writes it with its entry, again and again until it wins or nobody waits any
     /// more. The record as it is then, and the receipt: of an earlier write, if this one was done before.
-    async fn switch(
+    pub(super) async fn switch(
         &self,
         permit: &Permit,
         clock: Clock,
@@ -332,12 +332,12 @@ impl Engine {
 }
 
 /// What is compared is the request within its kind: one id serves one kind of write.
-fn write_id(request_id: &str, asked: &audited_write::Request) -> Result<WriteId, Failure> {
+pub(super) fn write_id(request_id: &str, asked: &audited_write::Request) -> Result<WriteId, Failure> {
     let content = AuditedWrite { request: Some(asked.clone()), ..AuditedWrite::default() }.encode_to_vec();
     WriteId::new(request_id, &content).ok_or_else(|| Failure::Internal("an empty request_id".to_owned()))
 }
 
-fn fault(field: &str, message: &str) -> Failure {
+pub(super) fn fault(field: &str, message: &str) -> Failure {
     let violation = crate::contact::wire::Violation { field: field.to_owned(), message: message.to_owned() };
     Failure::Invalid(vec![violation])
 }
