@@ -16,7 +16,7 @@ use crate::time::Millis;
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
-pub const KEYS: [(&str, &str, &str); 21] = [
+pub const KEYS: [(&str, &str, &str); 24] = [
     ("store", "where records are: `embedded` (a file in the data folder), or the URL of a Redis", "embedded"),
     ("store_user", "the user of the Redis", ""),
     ("store_password_file", "a file with its password; or RINGFENCE_STORE_PASSWORD in the environment", ""),
@@ -42,6 +42,9 @@ pub const KEYS: [(&str, &str, &str); 21] = [
     ("postures", "named postures of packs to choose, comma-separated", ""),
     ("reserve_seconds", "how long a reservation may be used, 1 to 3600", "300"),
     ("log", "`text` or `json`", "text"),
+    ("privacy_officer", "the person or team in charge of personal data; told in replies to requests", ""),
+    ("privacy_contact", "how they are reached: an address, a telephone number, a page", ""),
+    ("request_days", "days within which every request is answered, whatever the law allows, 1 to 90; none: the law's", ""),
 ];
 
 /// Where records are.
@@ -120,6 +123,9 @@ struct FileText {
     postures: Option<Vec<String>>,
     reserve_seconds: Option<u32>,
     log: Option<String>,
+    privacy_officer: Option<String>,
+    privacy_contact: Option<String>,
+    request_days: Option<u16>,
 }
 
 impl FileText {
@@ -146,6 +152,9 @@ impl FileText {
             "postures" => self.postures.as_ref().map(|names| names.join(",")),
             "reserve_seconds" => self.reserve_seconds.map(|value| value.to_string()),
             "log" => self.log.clone(),
+            "privacy_officer" => self.privacy_officer.clone(),
+            "privacy_contact" => self.privacy_contact.clone(),
+            "request_days" => self.request_days.map(|value| value.to_string()),
             _ => None,
         }
     }
@@ -215,6 +224,11 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     if reserve.is_none() {
         fault(&seconds, "is not a number of seconds, 1 to 3600");
     }
+    let days = read("request_days");
+    let promised = days.text.parse::<u16>().ok().filter(|days| (1..=90).contains(days));
+    if promised.is_none() && !days.text.is_empty() {
+        fault(&days, "is not a number of days, 1 to 90");
+    }
     let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
     let config = Config {
@@ -235,6 +249,11 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
                 chosen,
             },
             reserve_for: Millis::seconds(i64::from(reserve.unwrap_or(300))),
+            rights: engine::rights::Settings {
+                officer: read("privacy_officer").text,
+                contact: read("privacy_contact").text,
+                days: promised,
+            },
         },
         log_json: log == 1,
     };

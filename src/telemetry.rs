@@ -45,6 +45,11 @@ struct ListLabels {
     registry: String,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct UrgencyLabels {
+    urgency: &'static str,
+}
+
 /// Everything counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -57,6 +62,7 @@ pub struct Metrics {
     seconds: Histogram,
     list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
     audit_head: Gauge<u64, AtomicU64>,
+    rights_requests: Family<UrgencyLabels, Gauge<u64, AtomicU64>>,
 }
 
 impl Default for Metrics {
@@ -73,6 +79,7 @@ impl Default for Metrics {
             seconds: Histogram::new(buckets),
             list_age: Family::default(),
             audit_head: Gauge::default(),
+            rights_requests: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -87,6 +94,11 @@ impl Default for Metrics {
         registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
         registry.register("registry_age_seconds", "Age of each loaded list, in seconds", metrics.list_age.clone());
         registry.register("audit_head", "Number of the newest safe entry of the audit log", metrics.audit_head.clone());
+        registry.register(
+            "rights_requests",
+            "Requests under data-protection law that are not closed, by urgency: overdue, due within seven days, later",
+            metrics.rights_requests.clone(),
+        );
         metrics
     }
 }
@@ -129,6 +141,13 @@ impl Metrics {
     /// The newest safe entry of the audit log.
     pub fn audit_head(&self, sequence: u64) {
         self.audit_head.set(sequence);
+    }
+
+    /// How many requests under data-protection law are open, by urgency.
+    pub fn requests_open(&self, counts: [(&'static str, u32); 3]) {
+        for (urgency, count) in counts {
+            self.rights_requests.get_or_create(&UrgencyLabels { urgency }).set(u64::from(count));
+        }
     }
 
     /// The text a scraper reads.

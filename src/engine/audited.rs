@@ -6,12 +6,12 @@ use prost::Message;
 use super::control::{Standing, wire};
 use super::{Engine, Failure};
 use crate::access::Permit;
-use crate::audit::{BodyKey, DecisionId, Encoded, Entry};
+use crate::audit::{BodyKey, DecisionId, Encoded, Entry, Found};
 use crate::contact::Contact;
 use crate::decision::Decision;
 use crate::law::Law;
 use crate::proto::{store, v1};
-use crate::store::{DataKey, DayKeys, Key, Purpose, Version};
+use crate::store::{DataKey, DayKeys, Key, Purpose, SealError, Version};
 use crate::time::{Instant, tzdata_version};
 
 /// What an entry is about, in its envelope.
@@ -25,12 +25,19 @@ pub(super) enum Kind {
     Write = 3,
     /// Many rows as one.
     Batch = 4,
+    /// A reading of all that is kept about somebody of whom there is no record.
+    Reading = 5,
 }
 
 /// Whether entries of this kind are the entries of swaps, which the store has an event for.
 #[must_use]
 pub const fn is_swapped(kind: u8) -> bool {
     kind == Kind::Reservation as u8 || kind == Kind::Write as u8
+}
+
+/// Whether entries of this kind are those of decisions.
+pub(super) const fn is_decision(kind: u8) -> bool {
+    kind == Kind::Reservation as u8 || kind == Kind::Answer as u8
 }
 
 impl Engine {
@@ -131,6 +138,22 @@ impl Engine {
         self.entry(kind, id, now, Some(*key.tag()), BodyKey::Contact, body)
     }
 
+    /// Seals bytes under the key of the day.
+    pub(super) async fn under_day_key(
+        &self,
+        now: Instant,
+        purpose: Purpose,
+        context: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, Failure> {
+        let day = DayKeys::day(now);
+        let key = match self.days.remembered(day) {
+            Some(key) => key,
+            None => self.days.make(&*self.store, &self.keys, day).await?,
+        };
+        Ok(key.seal(purpose, context, plain)?)
+    }
+
     /// Seals a body under the key of the day.
     pub(super) async fn day_entry(
         &self,
@@ -140,13 +163,8 @@ impl Engine {
         tag: Option<[u8; 32]>,
         body: &[u8],
     ) -> Result<Encoded, Failure> {
-        let day = DayKeys::day(now);
-        let key = match self.days.remembered(day) {
-            Some(key) => key,
-            None => self.days.make(&*self.store, &self.keys, day).await?,
-        };
-        let body = key.seal(Purpose::AuditBody, &id, body)?;
-        self.entry(kind, id, now, tag, BodyKey::Day(day), body)
+        let body = self.under_day_key(now, Purpose::AuditBody, &id, body).await?;
+        self.entry(kind, id, now, tag, BodyKey::Day(DayKeys::day(now)), body)
     }
 
     fn entry(
@@ -179,10 +197,16 @@ impl Engine {
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
         let (Some(id), Some(log)) = (DecisionId::parse(id), &self.log) else { return Err(NONE) };
         let found = log.find(id).await?.ok_or(NONE)?;
-        let entry = found.entry;
-        if entry.tenant != permit.tenant() {
+        if found.entry.tenant != permit.tenant() {
             return Err(NONE);
         }
+        self.decision_of(found).await?.ok_or(NONE)
+    }
+
+    /// The decision of an entry; `None`: it is the entry of something else.
+    pub(super) async fn decision_of(&self, found: Found) -> Result<Option<v1::DecisionRecord>, Failure> {
+        let Some(log) = &self.log else { return Ok(None) };
+        let entry = found.entry;
         let position = Some(v1::LogPosition {
             writer: log.writer().to_string(),
             sequence: found.seq,
@@ -191,39 +215,54 @@ impl Engine {
         });
         let opened = self.open_body(&entry).await?;
         let Some(plain) = opened else {
-            return Ok(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() });
+            return Ok(Some(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() }));
         };
         let body = store::AuditBody::decode(plain.as_slice()).map_err(|e| Failure::Internal(e.to_string()))?;
-        let Some(store::audit_body::Body::Decision(body)) = body.body else { return Err(NONE) };
+        let Some(store::audit_body::Body::Decision(body)) = body.body else { return Ok(None) };
         let decision = v1::Decision::decode(body.decision.as_slice()).map_err(|e| Failure::Internal(e.to_string()))?;
-        Ok(record(body, decision, position))
+        Ok(Some(record(body, decision, position)))
     }
 
-    /// Opens a body; `None` where its key was destroyed.
+    /// Opens a body; `None` where its key was destroyed, or the contact was erased since.
     async fn open_body(&self, entry: &Entry) -> Result<Option<Vec<u8>>, Failure> {
         let context = entry.id.bytes();
-        let key = match (entry.key, entry.tag) {
-            (BodyKey::Clear, _) => return Ok(Some(entry.body.clone())),
+        match (entry.key, entry.tag) {
+            (BodyKey::Clear, _) => Ok(Some(entry.body.clone())),
             (BodyKey::Contact, Some(tag)) => {
                 let key = self.keys.key_of(&self.tenant, tag);
-                match self.store.load(&key).await? {
-                    // Whatever the record is: an entry about switches is sealed under the key of theirs.
-                    Some(stored) => {
-                        let (own, _) = self.keys.open_record(&key, &stored.bytes)?;
-                        own.open(Purpose::AuditBody, &context, &entry.body)?
-                    }
-                    None => return Ok(None),
+                let Some(stored) = self.store.load(&key).await? else { return Ok(None) };
+                // Whatever the record is: an entry about switches is sealed under the key of theirs.
+                let (own, plain) = self.keys.open_record(&key, &stored.bytes)?;
+                match own.open(Purpose::AuditBody, &context, &entry.body) {
+                    // Sealed under the key that the erasure destroyed.
+                    Err(SealError::Damaged) if Contact::from_bytes(&plain)?.erased_at().is_some() => Ok(None),
+                    opened => Ok(Some(opened?)),
                 }
             }
-            (BodyKey::Day(day), _) => match self.days.find(&*self.store, &self.keys, day).await? {
-                Some(key) => key.open(Purpose::AuditBody, &context, &entry.body)?,
-                None => return Ok(None),
-            },
-            (BodyKey::Contact | BodyKey::Sealing(_), _) => {
-                return Err(Failure::Internal("an audit body names a key that no decision has".to_owned()));
+            (BodyKey::Day(day), tag) => {
+                // What is written under a key of the day, an erasure above all, names nobody.
+                if let Some(tag) = tag
+                    && entry.kind != Kind::Write as u8
+                    && self.erased_since(tag, entry.at).await?
+                {
+                    return Ok(None);
+                }
+                match self.days.find(&*self.store, &self.keys, day).await? {
+                    Some(key) => Ok(Some(key.open(Purpose::AuditBody, &context, &entry.body)?)),
+                    None => Ok(None),
+                }
             }
-        };
-        Ok(Some(key))
+            (BodyKey::Contact | BodyKey::Sealing(_), _) => {
+                Err(Failure::Internal("an audit body names a key that no decision has".to_owned()))
+            }
+        }
+    }
+
+    /// Whether the contact of this tag was erased at or after an instant: what a key of the day sealed about it before is
+    /// not opened any more, though the key is there for the others of that day.
+    async fn erased_since(&self, tag: [u8; 32], at: Instant) -> Result<bool, Failure> {
+        let loaded = self.load(&self.keys.key_of(&self.tenant, tag)).await?;
+        Ok(loaded.and_then(|loaded| loaded.contact.erased_at()).is_some_and(|erased| at <= erased))
     }
 }
 

@@ -62,6 +62,12 @@ pub(super) struct Inbound {
 /// Makes the next record of the present one, given the receipt.
 pub(super) type Make<'a> = dyn FnMut(&mut Contact, [u8; 16]) -> Result<Change, Failure> + Send + 'a;
 
+/// Which record is written. Without a number it must be there.
+pub(super) struct Target {
+    pub key: Key,
+    pub number: Option<Number>,
+}
+
 /// How a write is described to the log and to those who follow the events.
 pub(super) struct Described {
     pub request: audited_write::Request,
@@ -91,7 +97,10 @@ impl Engine {
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
                 already(contact, id)?.map_or_else(
-                    || Ok(Change::Changed(contact.add_consent(&consent, &request.person, id, receipt, clock.now))),
+                    || {
+                        contact.name(number);
+                        Ok(Change::Changed(contact.add_consent(&consent, &request.person, id, receipt, clock.now)))
+                    },
                     Ok,
                 )
             })
@@ -193,8 +202,13 @@ impl Engine {
         let described = Described { request: audited_write::Request::UpdateContact(request), event: None };
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
-                already(contact, id)?
-                    .map_or_else(|| Ok(Change::Changed(contact.update(&facts, &mask, id, receipt, clock.now))), Ok)
+                already(contact, id)?.map_or_else(
+                    || {
+                        contact.name(number);
+                        Ok(Change::Changed(contact.update(&facts, &mask, id, receipt, clock.now)))
+                    },
+                    Ok,
+                )
             })
             .await?;
         Ok(v1::UpdateContactResponse {
@@ -214,12 +228,24 @@ impl Engine {
         described: Described,
         make: &mut Make<'_>,
     ) -> Result<Written, Failure> {
-        let key = self.key(permit, number);
+        let target = Target { key: self.key(permit, number), number: Some(number) };
+        self.change_as(permit, target, self.next_id(clock.now), clock, described, make).await
+    }
+
+    /// The same for a record that is told by its key, with a receipt made before.
+    pub(super) async fn change_as(
+        &self,
+        permit: &Permit,
+        Target { key, number }: Target,
+        receipt: [u8; 16],
+        clock: Clock,
+        described: Described,
+        make: &mut Make<'_>,
+    ) -> Result<Written, Failure> {
         let mut loaded = self.load(&key).await?;
         if let Some(log) = &self.log {
             log.ready()?;
         }
-        let receipt = self.next_id(clock.now);
         let mut lost = false;
         loop {
             if clock.passed() {
@@ -227,7 +253,10 @@ impl Engine {
             }
             let (expected, mut contact, own) = match loaded {
                 Some(Loaded { version, contact, own }) => (version, contact, own),
-                None => (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?),
+                None => {
+                    let number = number.ok_or(Failure::NotFound("the record is not there any more"))?;
+                    (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?)
+                }
             };
             let (recorded_at, found) = match make(&mut contact, receipt)? {
                 Change::Changed(at) => (at, None),
@@ -311,7 +340,7 @@ pub(super) fn request_id(reader: &mut Reader, id: &str) {
     reader.name("request_id", id, |text| Some(text.len()));
 }
 
-fn already(contact: &Contact, id: Option<WriteId>) -> Result<Option<Change>, Failure> {
+pub(super) fn already(contact: &Contact, id: Option<WriteId>) -> Result<Option<Change>, Failure> {
     match contact.seen(id) {
         None => Ok(None),
         Some(Seen::Same { receipt, recorded_at }) => Ok(Some(Change::Stands { receipt, recorded_at })),

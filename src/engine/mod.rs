@@ -18,6 +18,7 @@ mod inbound;
 mod law;
 mod outcome;
 pub mod question;
+pub mod rights;
 
 use std::sync::Arc;
 use std::time::Instant as Monotonic;
@@ -49,11 +50,18 @@ pub struct Settings {
     pub postures: Postures,
     /// How long a reservation may be used.
     pub reserve_for: Millis,
+    /// What is said to those who exercise their rights.
+    pub rights: rights::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { server_region: None, postures: Postures::default(), reserve_for: Millis::seconds(300) }
+        Self {
+            server_region: None,
+            postures: Postures::default(),
+            reserve_for: Millis::seconds(300),
+            rights: rights::Settings::default(),
+        }
     }
 }
 
