@@ -44,7 +44,11 @@ pub const KEYS: [(&str, &str, &str); 24] = [
     ("log", "`text` or `json`", "text"),
     ("privacy_officer", "the person or team in charge of personal data; told in replies to requests", ""),
     ("privacy_contact", "how they are reached: an address, a telephone number, a page", ""),
-    ("request_days", "days within which every request is answered, whatever the law allows, 1 to 90; none: the law's", ""),
+    (
+        "request_days",
+        "days within which every request is answered, whatever the law allows, 1 to 90; none: the law's",
+        "",
+    ),
 ];
 
 /// Where records are.

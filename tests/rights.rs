@@ -8,6 +8,10 @@ mod clocks;
 mod erasure;
 #[path = "rights/races.rs"]
 mod races;
+#[path = "rights/redis.rs"]
+mod redis;
+#[path = "support/redis.rs"]
+mod redis_server;
 #[path = "rights/requests.rs"]
 mod requests;
 mod support;
@@ -33,13 +37,7 @@ async fn opened(engine: &Engine, asked: v1::OpenRequestRequest) -> v1::RightsReq
     engine.open_request(&permit(Role::Privacy), asked, clock(DAY)).await.unwrap().request.unwrap()
 }
 
-async fn step_at(
-    engine: &Engine,
-    id: &str,
-    step: Step,
-    note: &str,
-    now: &str,
-) -> Result<v1::RightsRequest, Failure> {
+async fn step_at(engine: &Engine, id: &str, step: Step, note: &str, now: &str) -> Result<v1::RightsRequest, Failure> {
     let refusal_reason = if step == Step::Refuse { v1::RefusalReason::NothingKept.into() } else { 0 };
     let asked = v1::ResolveRequestRequest {
         rights_request_id: id.to_owned(),

@@ -21,6 +21,7 @@ pub mod packs;
 pub mod progress;
 mod question;
 mod remote;
+mod request;
 mod scrub;
 pub mod serve;
 mod source;
@@ -104,6 +105,9 @@ pub enum Command {
     Keys(keys::Command),
     /// Whether the store is set up so that it keeps what it acknowledges
     Doctor(doctor::Args),
+    /// Requests of people about the data kept about them, and when they are due
+    #[command(subcommand)]
+    Request(request::Command),
 }
 
 /// Reads the command line, runs the command, and says how it ended.
@@ -136,6 +140,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Law(command) => law::run(command, global).await,
         Command::Contact(command) => contact::run(command, global).await,
         Command::Control(command) => control::run(command, global).await,
+        Command::Request(command) => request::run(command, global).await,
         Command::Audit(command) => audit::run(command, global).await,
         Command::Keys(command) => keys::run(&command, global),
         Command::Doctor(args) => doctor::run(args, global).await,

@@ -29,6 +29,15 @@ pub(super) enum Kind {
     Reading = 5,
 }
 
+/// What only the record could tell of a write.
+#[derive(Default)]
+pub(super) struct Told {
+    /// What an inbound text was found to mean, and by which packs.
+    pub inbound: Option<(v1::ProcessInboundResponse, String)>,
+    /// The facts that were corrected, as they were.
+    pub replaced: Option<v1::ContactFacts>,
+}
+
 /// Whether entries of this kind are the entries of swaps, which the store has an event for.
 #[must_use]
 pub const fn is_swapped(kind: u8) -> bool {
@@ -101,18 +110,18 @@ impl Engine {
         version: u64,
         now: Instant,
     ) -> Vec<u8> {
-        Self::write_body_with(permit, request, version, now, None)
+        Self::write_body_with(permit, request, version, now, Told::default())
     }
 
-    /// The body of a write, with what an inbound text was found to mean and by which packs.
+    /// The body of a write, with what only the record could tell.
     pub(super) fn write_body_with(
         permit: &Permit,
         request: store::audited_write::Request,
         version: u64,
         now: Instant,
-        inbound: Option<(v1::ProcessInboundResponse, String)>,
+        told: Told,
     ) -> Vec<u8> {
-        let (inbound, rules_version) = inbound.unzip();
+        let (inbound, rules_version) = told.inbound.unzip();
         let body = store::AuditedWrite {
             request: Some(request),
             recorded_at: now.millis(),
@@ -120,6 +129,7 @@ impl Engine {
             caller: permit.name().to_owned(),
             inbound,
             rules_version: rules_version.unwrap_or_default(),
+            replaced: told.replaced,
         };
         store::AuditBody { body: Some(store::audit_body::Body::Write(body)) }.encode_to_vec()
     }

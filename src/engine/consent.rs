@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::answer::stamp;
-use super::audited::Kind;
+use super::audited::{Kind, Told};
 use super::{Clock, Engine, Failure, Loaded, question};
 use crate::access::Permit;
 use crate::contact::wire::{self, Reader, Violation};
@@ -46,6 +46,8 @@ pub(super) enum Change {
     Changed(Instant),
     /// Changed, as of this instant, by what only the record could tell.
     Found(Instant, Box<Inbound>),
+    /// Changed, as of this instant, from what is kept in the log.
+    Corrected(Instant, Box<v1::ContactFacts>),
     Stands {
         receipt: [u8; 16],
         recorded_at: Instant,
@@ -205,7 +207,9 @@ impl Engine {
                 already(contact, id)?.map_or_else(
                     || {
                         contact.name(number);
-                        Ok(Change::Changed(contact.update(&facts, &mask, id, receipt, clock.now)))
+                        let seller = facts.relationship.as_ref().map(|tie| tie.seller.as_str()).unwrap_or_default();
+                        let before = Box::new(contact.standing_facts(&mask, seller));
+                        Ok(Change::Corrected(contact.update(&facts, &mask, id, receipt, clock.now), before))
                     },
                     Ok,
                 )
@@ -258,9 +262,14 @@ impl Engine {
                     (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?)
                 }
             };
+            let mut replaced = None;
             let (recorded_at, found) = match make(&mut contact, receipt)? {
                 Change::Changed(at) => (at, None),
                 Change::Found(at, found) => (at, Some(*found)),
+                Change::Corrected(at, before) => {
+                    replaced = Some(*before);
+                    (at, None)
+                }
                 Change::Stands { receipt, recorded_at } => {
                     // Whoever wrote it may never have been told that it is safe.
                     self.store.confirm(key.shard()).await?;
@@ -272,7 +281,8 @@ impl Engine {
                 None => (described.event.clone(), None),
                 Some(found) => (found.event, Some((found.answer, found.rules_version))),
             };
-            let body = Self::write_body_with(permit, described.request.clone(), next.0, clock.now, inbound);
+            let told = Told { inbound, replaced };
+            let body = Self::write_body_with(permit, described.request.clone(), next.0, clock.now, told);
             let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
             let (kind, payload) = Self::event_payload(event, &key, &own, receipt, entry.digest())?;
             let write = Write {

@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 37] = [
     &[],
     &["serve"],
     &["check"],
@@ -22,6 +22,10 @@ const COMMANDS: [&[&str]; 28] = [
     &["contact", "show"],
     &["contact", "opt-out"],
     &["contact", "copy"],
+    &["contact", "export"],
+    &["contact", "erase"],
+    &["contact", "hold"],
+    &["contact", "release"],
     &["control"],
     &["control", "freeze"],
     &["control", "unfreeze"],
@@ -35,6 +39,11 @@ const COMMANDS: [&[&str]; 28] = [
     &["keys"],
     &["keys", "new"],
     &["doctor"],
+    &["request"],
+    &["request", "open"],
+    &["request", "list"],
+    &["request", "show"],
+    &["request", "resolve"],
     &["help"],
 ];
 

@@ -137,7 +137,10 @@ fn american_states_and_others() {
         ("NZ", RightsKind::Access, "nz.privacy.20", "2026-11-18", "2026-12-16"),
     ];
     for (place, kind, rule, received, due) in table {
-        let asked = asked(kind, &format!("{received}T00:00:00Z").replace("T00", if place.starts_with("US") { "T18" } else { "T03" }));
+        let asked = asked(
+            kind,
+            &format!("{received}T00:00:00Z").replace("T00", if place.starts_with("US") { "T18" } else { "T03" }),
+        );
         // Three in the morning UTC is the day before in Brazil and Quebec.
         let due: jiff::civil::Date = due.parse().unwrap();
         let west = matches!(place, "BR" | "CA-QC");
@@ -167,7 +170,8 @@ fn no_request_is_without_a_clock_and_a_promise_counts_where_it_is_earlier() {
 
 #[test]
 fn a_number_that_may_be_anywhere_has_the_earliest_clock_of_all() {
-    let places: Vec<Jurisdiction> = ["US-CA", "US-VA", "CA-ON", "CA-QC"].iter().map(|code| code.parse().unwrap()).collect();
+    let places: Vec<Jurisdiction> =
+        ["US-CA", "US-VA", "CA-ON", "CA-QC"].iter().map(|code| code.parse().unwrap()).collect();
     let asked = asked(RightsKind::Access, "2026-11-18T18:00:00Z");
     let all = Rights::built_in().unwrap().clocks(&law(), &places, &asked);
     assert_eq!(all[0].due_on.to_string(), "2026-12-18", "thirty days of Canada");

@@ -6,7 +6,9 @@ use prost::Message as _;
 use ringfence::access::Role;
 use ringfence::audit::{Expect, verify};
 use ringfence::engine::{Engine, Failure};
-use ringfence::proto::v1::{self, ErasureReason as Why, RightsRequestKind as Kind, RightsRequestState as State, Verdict};
+use ringfence::proto::v1::{
+    self, ErasureReason as Why, RightsRequestKind as Kind, RightsRequestState as State, Verdict,
+};
 
 use super::support::{DAY, clock, durable, engine, florida, opt_out, permit, stamp};
 use super::{NUMBER, check, dry, fields, kept, listed, notice, rules, shown, verified};
@@ -45,7 +47,7 @@ fn consent(number: &str, id: &str, given: &str) -> v1::RecordConsentRequest {
 }
 
 /// A contact with a bit of everything.
-async fn live(engine: &Engine, number: &str) -> Vec<String> {
+pub async fn live(engine: &Engine, number: &str) -> Vec<String> {
     let write = permit(Role::WriteConsent);
     engine.record_consent(&write, consent(number, "c-1", "2026-06-01T10:00:00Z"), clock(DAY)).await.unwrap();
     let facts = v1::UpdateContactRequest {
@@ -73,7 +75,7 @@ async fn live(engine: &Engine, number: &str) -> Vec<String> {
 }
 
 /// Every file below a folder, with its bytes.
-fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+pub fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         match path.is_dir() {
@@ -95,7 +97,8 @@ pub fn spellings(number: &str) -> Vec<Vec<u8>> {
     let mut varint = Vec::new();
     prost::encoding::encode_varint(value, &mut varint);
     let utf16: Vec<u8> = digits.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let bcd: Vec<u8> = format!("0{digits}").as_bytes().chunks(2).map(|pair| (pair[0] - b'0') << 4 | (pair[1] - b'0')).collect();
+    let bcd: Vec<u8> =
+        format!("0{digits}").as_bytes().chunks(2).map(|pair| (pair[0] - b'0') << 4 | (pair[1] - b'0')).collect();
     let swapped: Vec<u8> =
         format!("{digits}0").as_bytes().chunks(2).map(|pair| (pair[1] - b'0') << 4 | (pair[0] - b'0')).collect();
     let dashed = format!("{}-{}-{}", &national[..3], &national[3..6], &national[6..]);
@@ -139,7 +142,8 @@ async fn nothing_readable_is_left_in_any_file_and_the_old_key_is_gone() {
         // The sealed own key, as the store has it now.
         let before: Vec<_> = durable.store.scan(None, 100).await.unwrap();
         wrapped = before.iter().map(|(key, record)| (*key, record.bytes[..65].to_vec())).collect::<Vec<_>>();
-        let asked = v1::EraseContactRequest { rights_request_id: request.rights_request_id.clone(), ..erase(NUMBER, "x-1") };
+        let asked =
+            v1::EraseContactRequest { rights_request_id: request.rights_request_id.clone(), ..erase(NUMBER, "x-1") };
         let answer = erased(&durable.engine, asked.clone()).await;
         assert!(answer.erased_at.is_some() && answer.holds.is_empty());
         assert_eq!((answer.kept_opt_outs, answer.kept_attempts), (2, 3));
@@ -195,14 +199,19 @@ async fn what_suppresses_stays_and_only_a_new_consent_with_its_proof_reopens() {
     live(&engine, NUMBER).await;
     erased(&engine, erase(NUMBER, "x-1")).await;
     let denied = check(&engine, dry(NUMBER)).await;
-    assert!(rules(&denied).iter().any(|rule| rule.contains("dnc.internal") || *rule == "ringfence.opt_out"), "{:?}", rules(&denied));
+    assert!(
+        rules(&denied).iter().any(|rule| rule.contains("dnc.internal") || *rule == "ringfence.opt_out"),
+        "{:?}",
+        rules(&denied)
+    );
     // The opt-out of texts is kept as it was.
     let text = v1::CheckRequest { channel: v1::Channel::Text.into(), ..dry(NUMBER) };
     assert_eq!(check(&engine, text).await.verdict(), Verdict::Deny);
     assert_eq!(check(&engine, notice(NUMBER)).await.verdict(), Verdict::Allow, "no notice was refused");
     let write = permit(Role::WriteConsent);
     // A retry of what was recorded before brings nothing back.
-    let again = engine.record_consent(&write, consent(NUMBER, "c-1", "2026-06-01T10:00:00Z"), clock(DAY)).await.unwrap();
+    let again =
+        engine.record_consent(&write, consent(NUMBER, "c-1", "2026-06-01T10:00:00Z"), clock(DAY)).await.unwrap();
     assert!(!again.receipt_id.is_empty());
     let old = engine.record_consent(&write, consent(NUMBER, "c-2", "2026-06-01T10:00:00Z"), clock(DAY)).await;
     assert!(old.is_ok());
@@ -213,7 +222,11 @@ async fn what_suppresses_stays_and_only_a_new_consent_with_its_proof_reopens() {
     let asked = v1::CheckRequest { dry_run: true, ..florida(NUMBER) };
     let now = clock("2026-11-18T17:30:00Z");
     let decision = engine.check(&permit(Role::Check), asked, now).await.unwrap();
-    assert!(!rules(&decision).iter().any(|rule| rule.contains("opt_out") || rule.contains("dnc.internal")), "{:?}", rules(&decision));
+    assert!(
+        !rules(&decision).iter().any(|rule| rule.contains("opt_out") || rule.contains("dnc.internal")),
+        "{:?}",
+        rules(&decision)
+    );
     // Three attempts from before the erasure still count: Florida allows no fourth that day.
     assert!(rules(&decision).contains(&"us.fl.cap"), "{:?}", rules(&decision));
 }
@@ -229,7 +242,9 @@ async fn a_name_that_narrowed_an_opt_out_is_gone_and_it_reaches_further() {
     erased(&engine, erase(NUMBER, "x-1")).await;
     assert_eq!(check(&engine, other).await.verdict(), Verdict::Deny, "wider, never narrower");
     let contact = kept(&engine, NUMBER).await.unwrap();
-    assert!(contact.opt_outs.iter().all(|one| one.opt_out.as_ref().unwrap().scope.as_ref().unwrap().subjects.is_empty()));
+    assert!(
+        contact.opt_outs.iter().all(|one| one.opt_out.as_ref().unwrap().scope.as_ref().unwrap().subjects.is_empty())
+    );
 }
 
 #[tokio::test]
@@ -276,7 +291,8 @@ async fn a_hold_on_everything_puts_the_erasure_off_and_stops_all_use() {
     let privacy = permit(Role::Privacy);
     let placed = engine.place_hold(&privacy, hold("decisions", "h-1", None), clock(DAY)).await.unwrap();
     let request = verified(&engine, NUMBER, Kind::Erasure, "r-1").await;
-    let asked = v1::EraseContactRequest { rights_request_id: request.rights_request_id.clone(), ..erase(NUMBER, "x-1") };
+    let asked =
+        v1::EraseContactRequest { rights_request_id: request.rights_request_id.clone(), ..erase(NUMBER, "x-1") };
     let answer = erased(&engine, asked.clone()).await;
     assert!(answer.erased_at.is_none() && !answer.receipt_id.is_empty());
     assert_eq!(answer.holds.len(), 1);

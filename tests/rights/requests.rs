@@ -127,8 +127,8 @@ async fn access_waits_for_identity_and_is_closed_with_the_last_page() {
     assert_eq!(fields(engine.export_contact(&privacy, export(""), clock(DAY)).await), ["rights_request_id"]);
     assert_eq!(fields(step(engine, &id, Step::Complete, "").await), ["step"]);
     assert_eq!(fields(step(engine, &id, Step::VerifyIdentity, "").await), ["note"]);
-    let shown = step(engine, &id, Step::VerifyIdentity, "called back, by ann").await.unwrap();
-    assert_eq!((shown.state(), shown.identity_verified_by.as_str()), (State::Open, "called back, by ann"));
+    let proven = step(engine, &id, Step::VerifyIdentity, "called back, by ann").await.unwrap();
+    assert_eq!((proven.state(), proven.identity_verified_by.as_str()), (State::Open, "called back, by ann"));
     let first = engine.export_contact(&privacy, export(""), clock(DAY)).await.unwrap();
     let contact = first.contact.as_ref().unwrap();
     assert_eq!((contact.number.as_str(), contact.attempts.len()), (NUMBER, 3));
@@ -207,10 +207,8 @@ async fn who_speaks_for_somebody_else_shows_that_he_may() {
     assert!(guarded.reply.starts_with("As parent or guardian you asked on 2026-11-18"), "{}", guarded.reply);
     // What tightens holds whoever asked.
     assert!(rules(&check(&engine, notice(FRENCH)).await).contains(&"ringfence.restriction"));
-    let asked = v1::OpenRequestRequest {
-        requester: RequesterRole::Guardian.into(),
-        ..request(FRENCH, Kind::Objection, "g-2")
-    };
+    let asked =
+        v1::OpenRequestRequest { requester: RequesterRole::Guardian.into(), ..request(FRENCH, Kind::Objection, "g-2") };
     assert_eq!(opened(&engine, asked).await.state(), State::Done);
 }
 
@@ -220,7 +218,10 @@ async fn the_list_shows_what_is_due_first_first_and_no_number() {
     let chinese = verified(&engine, "+8613800138000", Kind::Access, "l-1").await;
     let french = verified(&engine, FRENCH, Kind::Access, "l-2").await;
     let objection = opened(&engine, request(NUMBER, Kind::Objection, "l-3")).await;
-    let late = v1::OpenRequestRequest { received_at: stamp("2026-10-01T12:00:00Z"), ..request(FRENCH, Kind::Complaint, "l-4") };
+    let late = v1::OpenRequestRequest {
+        received_at: stamp("2026-10-01T12:00:00Z"),
+        ..request(FRENCH, Kind::Complaint, "l-4")
+    };
     let late = opened(&engine, late).await;
     let ids = |list: &v1::ListRequestsResponse| -> Vec<String> {
         list.requests.iter().map(|one| one.rights_request_id.clone()).collect()
@@ -304,7 +305,12 @@ async fn faulty_requests_name_every_field() {
     assert_eq!(fields(engine.erase_contact(&privacy, erase.clone(), clock(DAY)).await), ["reason"]);
     let erase = v1::EraseContactRequest { reason: v1::ErasureReason::Requested.into(), ..erase };
     assert_eq!(fields(engine.erase_contact(&privacy, erase, clock(DAY)).await), ["identity_verified_by"]);
-    let hold = v1::PlaceHoldRequest { number: NUMBER.into(), record_class: "orders".into(), until: stamp("2020-01-01T00:00:00Z"), ..Default::default() };
+    let hold = v1::PlaceHoldRequest {
+        number: NUMBER.into(),
+        record_class: "orders".into(),
+        until: stamp("2020-01-01T00:00:00Z"),
+        ..Default::default()
+    };
     let named = fields(engine.place_hold(&privacy, hold, clock(DAY)).await);
     assert_eq!(named, ["request_id", "record_class", "until", "reason", "who"]);
 }

@@ -36,6 +36,46 @@ impl Contact {
         Some(self.record.number).filter(|digits| *digits != 0)
     }
 
+    /// The facts that a mask names, as they stand: what a correction is about to replace. `seller` says with whom the
+    /// dealings are.
+    #[must_use]
+    pub fn standing_facts(&self, mask: &[String], seller: &str) -> v1::ContactFacts {
+        let record = &self.record;
+        let stamp = |millis: i64| (millis != 0).then(|| Timestamp::from_millis(millis));
+        let mut facts = v1::ContactFacts::default();
+        let dated = record.facts.iter().filter(|fact| fact.superseded_at == 0).filter_map(|fact| fact.fact.as_ref());
+        let named = |path: &str| mask.iter().any(|named| named == path);
+        for fact in dated {
+            use store::stored_fact::Fact;
+            match fact {
+                Fact::Residence(code) if named("residence") => facts.residence.clone_from(code),
+                Fact::Recipient(number) if named("recipient") => facts.recipient = *number,
+                Fact::LegalForm(number) if named("legal_form") => facts.legal_form = *number,
+                Fact::LineType(number) if named("line_type") => facts.line_type = *number,
+                Fact::Age(years) if named("age") => facts.age = Some(*years),
+                Fact::BirthDate(text) if named("birth_date") => facts.birth_date.clone_from(text),
+                _ => {}
+            }
+        }
+        for path in mask {
+            match path.as_str() {
+                "relationship" => {
+                    facts.relationship = record.relationships.iter().find(|tie| tie.seller == seller).cloned();
+                }
+                "inconvenient_times" => facts.inconvenient_times.clone_from(&record.inconvenient_times),
+                "policy" => facts.policy.clone_from(&record.policy),
+                "transfer" => facts.transfer.clone_from(&record.transfer),
+                "reassigned" => facts.reassigned = record.reassigned,
+                "registry_checks" => facts.registry_checks.clone_from(&record.registry_checks),
+                "last_conversation_at" => facts.last_conversation_at = stamp(record.last_conversation_at),
+                "first_notice_at" => facts.first_notice_at = stamp(record.first_notice_at),
+                "no_sharing" => facts.no_sharing = record.no_sharing,
+                _ => {}
+            }
+        }
+        facts
+    }
+
     /// Since when the data are kept but not used.
     #[must_use]
     pub fn restricted_at(&self) -> Option<Instant> {

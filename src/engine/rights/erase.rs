@@ -90,12 +90,7 @@ impl Engine {
         }
     }
 
-    async fn erase_once(
-        &self,
-        erasing: &Erasing<'_>,
-        loaded: Option<Loaded>,
-        clock: Clock,
-    ) -> Result<Round, Failure> {
+    async fn erase_once(&self, erasing: &Erasing<'_>, loaded: Option<Loaded>, clock: Clock) -> Result<Round, Failure> {
         let Erasing { request, key, number, .. } = *erasing;
         let (expected, before, own) = match loaded {
             Some(Loaded { version, contact, own }) => (version, contact, Some(own)),
@@ -122,8 +117,7 @@ impl Engine {
             let own = own.map_or_else(DataKey::random, Ok)?;
             return self.put_off(erasing, before, expected, own, clock).await;
         }
-        let (mut after, at, left) =
-            before.erased(marketing(), &kept, Some(erasing.id), erasing.receipt, clock.now);
+        let (mut after, at, left) = before.erased(marketing(), &kept, Some(erasing.id), erasing.receipt, clock.now);
         let closed = answers.map(|mut request| {
             close(&mut request, RightsState::Done, at);
             request.details.clear();

@@ -72,8 +72,7 @@ impl Engine {
         if first && let Some(loaded) = self.load(&key).await? {
             response.contact = Some(loaded.contact.message(number, loaded.version.0));
             let digits = Some(number.reveal_digits());
-            response.requests =
-                loaded.contact.requests().map(|request| self.whole(request.clone(), digits)).collect();
+            response.requests = loaded.contact.requests().map(|request| self.whole(request.clone(), digits)).collect();
             response.holds = loaded.contact.hold_messages(clock.now);
         }
         Ok(response)

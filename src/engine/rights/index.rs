@@ -34,6 +34,12 @@ pub(super) fn entry(request: &v1::RightsRequest, tag: [u8; 32], now: Instant) ->
     }
 }
 
+/// What takes an entry out that is of no request: whoever wrote it lost the race to open that request, or was stopped
+/// between the two writes.
+pub(super) fn none(entry: &IndexedRequest) -> IndexedRequest {
+    IndexedRequest { rights_request_id: entry.rights_request_id.clone(), ..IndexedRequest::default() }
+}
+
 /// Whether two entries say the same of a request, whenever they were written.
 pub(super) fn agree(one: &IndexedRequest, other: &IndexedRequest) -> bool {
     let said = |entry: &IndexedRequest| IndexedRequest { written_at: 0, ..entry.clone() };
@@ -90,7 +96,7 @@ impl Engine {
         }
     }
 
-    /// Writes an entry, in the place of the one of its id.
+    /// Writes an entry, in the place of the one of its id; or takes that out ([`none`]).
     pub(super) async fn index_put(&self, permit: &Permit, entry: IndexedRequest, clock: Clock) -> Result<(), Failure> {
         let key = self.keys.requests(&self.tenant, share_of(&entry.rights_request_id));
         let mut found = self.store.load(&key).await?;
@@ -141,6 +147,9 @@ fn put(index: &mut RequestIndex, entry: IndexedRequest, now: Instant) {
     index.requests.retain(|other| {
         other.rights_request_id != entry.rights_request_id && (other.closed_at == 0 || other.closed_at > oldest)
     });
+    if entry.contact_tag.is_empty() {
+        return;
+    }
     let place = index.requests.partition_point(|other| other.rights_request_id < entry.rights_request_id);
     index.requests.insert(place, entry);
 }
@@ -159,6 +168,7 @@ mod tests {
         let now = Instant::from_millis(Millis::days(20_000).0);
         let made = |id: u8, closed: i64| IndexedRequest {
             rights_request_id: vec![id; 16],
+            contact_tag: vec![7; 32],
             closed_at: closed,
             ..IndexedRequest::default()
         };
@@ -170,6 +180,8 @@ mod tests {
         // The one put last stays whatever its date: the next write prunes it.
         assert_eq!(ids, [1, 3]);
         assert_eq!(index.requests.last().unwrap().closed_at, 5);
+        put(&mut index, none(&made(1, 0)), now);
+        assert!(index.requests.is_empty(), "the one taken out, and the one closed long ago");
     }
 
     #[test]

@@ -132,10 +132,7 @@ impl Engine {
                     index::entry(request, tag, clock.now)
                 }
                 None if entry.written_at > clock.now.minus(ORPHAN).millis() => continue,
-                None => {
-                    let (state, closed_at) = (RightsState::Refused.number().into(), clock.now.millis());
-                    IndexedRequest { state, closed_at, ..(*entry).clone() }
-                }
+                None => index::none(entry),
             };
             if !index::agree(entry, &right) {
                 self.index_put(permit, right, clock).await?;

@@ -122,9 +122,14 @@ impl Engine {
             .await?;
         let request = answer.ok_or_else(|| Failure::Internal("a request that was written is not there".to_owned()))?;
         let entry = index::entry(&request, *key.tag(), clock.now);
-        // In a race another record won, and with it perhaps another residence and clock.
-        if noted.is_some_and(|noted| !index::agree(&noted, &entry)) {
-            self.index_put(permit, entry, clock).await?;
+        match noted {
+            // The same request, asked at the same time, was opened under another id.
+            Some(noted) if noted.rights_request_id != entry.rights_request_id => {
+                self.index_put(permit, index::none(&noted), clock).await?;
+            }
+            // Another write came between, and with it perhaps another residence and clock.
+            Some(noted) if !index::agree(&noted, &entry) => self.index_put(permit, entry, clock).await?,
+            _ => {}
         }
         let request = self.whole(request, Some(opening.number.reveal_digits()));
         Ok(v1::OpenRequestResponse { request: Some(request), receipt_id: receipt_text(written.receipt) })

@@ -9,10 +9,12 @@ pub(super) fn text(request: &v1::RightsRequest, settings: &Settings) -> String {
     let mut said = vec![opening(request)];
     let state = state_of(request).unwrap_or(RightsState::Open);
     said.push(match state {
-        RightsState::AwaitingIdentity => "Before we can answer we have to know that it is you who asks. Please show us \
+        RightsState::AwaitingIdentity => {
+            "Before we can answer we have to know that it is you who asks. Please show us \
                                           that you use this number, in the way we describe to you; we ask for no more \
                                           than we need for that, and keep it no longer."
-            .to_owned(),
+                .to_owned()
+        }
         RightsState::Open => due(request, "We will answer"),
         RightsState::Extended => {
             let why = some(&request.note).map(|note| format!(" Why: {note}")).unwrap_or_default();

@@ -122,7 +122,10 @@ impl Engine {
         }
         let due = super::millis(request.due_at.as_ref());
         if due != 0 && now.millis() >= due {
-            return Err(fault("step", "it is overdue: more time is taken, and the person told why, while the first period runs"));
+            return Err(fault(
+                "step",
+                "it is overdue: more time is taken, and the person told why, while the first period runs",
+            ));
         }
         let by = request.rule_id.clone();
         request.extended_at = Some(stamp(now));
@@ -211,7 +214,8 @@ fn lift(contact: &mut Contact, request: &mut v1::RightsRequest, now: Instant) ->
     if contact.restricted_at().is_none() || request.lifted_at.is_some() {
         return Err(fault("step", "no restriction of this request stands"));
     }
-    let restricts = |kind: i32| matches!(RightsKind::from_number(kind), Some(RightsKind::Restriction | RightsKind::Erasure));
+    let restricts =
+        |kind: i32| matches!(RightsKind::from_number(kind), Some(RightsKind::Restriction | RightsKind::Erasure));
     if !restricts(request.kind) {
         return Err(fault("step", "a request of this kind restricts nothing"));
     }

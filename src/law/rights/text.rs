@@ -86,7 +86,8 @@ pub(super) fn read(text: &str) -> Result<Rights, String> {
 }
 
 fn clock(text: &ClockText) -> Result<ClockRule, String> {
-    let period = |text: &str| Period::parse(text).ok_or_else(|| format!("`{text}` is no period such as 15 working days"));
+    let period =
+        |text: &str| Period::parse(text).ok_or_else(|| format!("`{text}` is no period such as 15 working days"));
     let kind = |word: &String| RightsKind::from_word(word).ok_or_else(|| format!("`{word}` is no kind of request"));
     let all =
         [Confidence::Verified, Confidence::Secondary, Confidence::Policy, Confidence::Memory, Confidence::Disputed];

@@ -22,7 +22,12 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What callers queue.
 pub(super) enum Job {
     Swap(Box<Write>, Reply<Swapped>),
-    Meta { name: String, expected: Version, bytes: Vec<u8>, reply: Reply<MetaSwapped> },
+    Meta {
+        name: String,
+        expected: Version,
+        bytes: Vec<u8>,
+        reply: Reply<MetaSwapped>,
+    },
     Settle(WriterId, Vec<EventId>, Reply<()>),
     /// Writes the file anew; see [`super::rewrite`].
     Rewrite(Reply<bool>),
