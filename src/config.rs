@@ -59,6 +59,13 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ("webhook_ca", "the authorities of processors' certificates, PEM; none: those of the system", ""),
     ("webhook_private", "`true`: processors may be at addresses that are not public", "false"),
     ("selfcheck_hours", "how often everybody who opted out is asked about, 1 to 720; 0: never", "24"),
+    ("privacy_officer", "the person or team in charge of personal data; told in replies to requests", ""),
+    ("privacy_contact", "how they are reached: an address, a telephone number, a page", ""),
+    (
+        "request_days",
+        "days within which every request is answered, whatever the law allows, 1 to 90; none: the law's",
+        "",
+    ),
 ];
 
 /// Where records are.
@@ -155,6 +162,9 @@ struct FileText {
     webhook_ca: Option<String>,
     webhook_private: Option<bool>,
     selfcheck_hours: Option<u32>,
+    privacy_officer: Option<String>,
+    privacy_contact: Option<String>,
+    request_days: Option<u16>,
 }
 
 impl FileText {
@@ -189,6 +199,9 @@ impl FileText {
             "webhook_ca" => self.webhook_ca.clone(),
             "webhook_private" => self.webhook_private.map(|value| value.to_string()),
             "selfcheck_hours" => self.selfcheck_hours.map(|value| value.to_string()),
+            "privacy_officer" => self.privacy_officer.clone(),
+            "privacy_contact" => self.privacy_contact.clone(),
+            "request_days" => self.request_days.map(|value| value.to_string()),
             _ => None,
         }
     }
@@ -269,6 +282,11 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     if event_days.is_none() {
         fault(&days, "is not a number of days, 0 to 36500");
     }
+    let days = read("request_days");
+    let promised = days.text.parse::<u16>().ok().filter(|days| (1..=90).contains(days));
+    if promised.is_none() && !days.text.is_empty() {
+        fault(&days, "is not a number of days, 1 to 90");
+    }
     let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
     let config = Config {
@@ -289,6 +307,11 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
                 chosen,
             },
             reserve_for: Millis::seconds(i64::from(reserve.unwrap_or(300))),
+            rights: engine::rights::Settings {
+                officer: read("privacy_officer").text,
+                contact: read("privacy_contact").text,
+                days: promised,
+            },
         },
         log_json: log == 1,
         shadow_packs: path(read("shadow_packs")),

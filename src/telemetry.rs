@@ -64,6 +64,11 @@ struct DeliveryLabels {
     result: &'static str,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct UrgencyLabels {
+    urgency: &'static str,
+}
+
 /// Everything counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -84,6 +89,7 @@ pub struct Metrics {
     deliveries: Family<DeliveryLabels, Counter>,
     self_check_alarms: Counter,
     self_check_finished: Gauge<f64, AtomicU64>,
+    rights_requests: Family<UrgencyLabels, Gauge<u64, AtomicU64>>,
 }
 
 impl Default for Metrics {
@@ -108,6 +114,7 @@ impl Default for Metrics {
             deliveries: Family::default(),
             self_check_alarms: Counter::default(),
             self_check_finished: Gauge::default(),
+            rights_requests: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -154,6 +161,11 @@ impl Default for Metrics {
             "self_check_finished_timestamp_seconds",
             "When this instance last finished a round of the self-check, in seconds since 1970",
             metrics.self_check_finished.clone(),
+        );
+        registry.register(
+            "rights_requests",
+            "Requests under data-protection law that are not closed, by urgency: overdue, due within seven days, later",
+            metrics.rights_requests.clone(),
         );
         metrics
     }
@@ -251,6 +263,13 @@ impl Metrics {
     pub fn self_checked(&self, millis: i64) {
         #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 need no 53 bits")]
         self.self_check_finished.set(millis as f64 / 1_000.0);
+    }
+
+    /// How many requests under data-protection law are open, by urgency.
+    pub fn requests_open(&self, counts: [(&'static str, u32); 3]) {
+        for (urgency, count) in counts {
+            self.rights_requests.get_or_create(&UrgencyLabels { urgency }).set(u64::from(count));
+        }
     }
 
     /// The text a scraper reads.

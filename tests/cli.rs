@@ -27,6 +27,8 @@ mod law;
 mod redis;
 #[path = "cli/redis.rs"]
 mod redis_store;
+#[path = "cli/rights.rs"]
+mod rights;
 #[path = "cli/scrub.rs"]
 mod scrub;
 #[path = "cli/server.rs"]

@@ -173,6 +173,8 @@ async fn every_route_answers() {
     let id = json!({"emergencyId": declared["emergencyId"]});
     assert!(web.ask("/v1/control:endEmergency", &asked("x-1", id)).await["emergency"]["endedAt"].is_string());
 
+    rights(&web).await;
+
     let packs = web.get("/v1/law/packs").await.body;
     assert_eq!(packs["rulesVersion"], decision["rulesVersion"]);
     let rule = packs["packs"][0]["ruleIds"][0].as_str().unwrap();
@@ -205,6 +207,31 @@ async fn processors_and_the_self_check_answer_as_well() {
     assert!(web.ask("/v1/processors:remove", &remove).await["processor"]["removedAt"].is_string());
     assert_eq!(web.get("/v1/selfcheck").await.body, json!({}), "no round ran yet");
     assert_eq!(web.get("/readyz").await.body["selfCheckAlarms"], 0);
+}
+
+/// The rights of the person, each route once.
+async fn rights(web: &Web) {
+    let open = json!({"number": NUMBER, "requestId": "r-1", "kind": "RIGHTS_REQUEST_KIND_ERASURE"});
+    let opened = web.ask("/v1/requests:open", &open).await["request"].clone();
+    assert_eq!(opened["state"], "RIGHTS_REQUEST_STATE_AWAITING_IDENTITY");
+    let id = opened["rightsRequestId"].clone();
+    assert_eq!(web.ask("/v1/requests:get", &json!({"rightsRequestId": id})).await["request"], opened);
+    let step = json!({"rightsRequestId": id, "requestId": "v-1", "step": "RIGHTS_REQUEST_STEP_VERIFY_IDENTITY",
+        "who": "ann", "note": "called back"});
+    assert_eq!(web.ask("/v1/requests:resolve", &step).await["request"]["state"], "RIGHTS_REQUEST_STATE_OPEN");
+    assert_eq!(web.ask("/v1/requests:list", &json!({})).await["requests"][0]["rightsRequestId"], id);
+    let hold = json!({"number": NUMBER, "requestId": "h-1", "recordClass": "consents", "reason": "A claim.",
+        "who": "legal"});
+    let held = web.ask("/v1/contacts:placeHold", &hold).await["hold"]["holdId"].clone();
+    let lift = json!({"number": NUMBER, "requestId": "l-1", "holdId": held, "who": "legal", "why": "Settled."});
+    assert!(web.ask("/v1/contacts:liftHold", &lift).await["recordedAt"].is_string());
+    let exported = web.ask("/v1/contacts:export", &json!({"number": NUMBER, "requestId": "e-1"})).await;
+    assert!(exported["decisions"].as_array().unwrap().len() > 1 && exported["contact"]["number"] == NUMBER);
+    let erase = json!({"number": NUMBER, "requestId": "x-1", "reason": "ERASURE_REASON_REQUESTED",
+        "rightsRequestId": id});
+    assert!(web.ask("/v1/contacts:erase", &erase).await["erasedAt"].is_string());
+    let answer = web.post("/v1/requests:resolve", serde_json::to_vec(&step).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::OK, "asked again: {}", answer.body);
 }
 
 /// The JSON is the proto3 mapping of the very message that gRPC sends.

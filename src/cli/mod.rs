@@ -22,6 +22,7 @@ mod processor;
 pub mod progress;
 mod question;
 mod remote;
+mod request;
 mod scrub;
 pub mod serve;
 mod source;
@@ -109,6 +110,9 @@ pub enum Command {
     Keys(keys::Command),
     /// Whether the store is set up so that it keeps what it acknowledges
     Doctor(doctor::Args),
+    /// Requests of people about the data kept about them, and when they are due
+    #[command(subcommand)]
+    Request(request::Command),
 }
 
 /// Reads the command line, runs the command, and says how it ended.
@@ -142,6 +146,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Contact(command) => contact::run(command, global).await,
         Command::Control(command) => control::run(command, global).await,
         Command::Processor(command) => processor::run(command, global).await,
+        Command::Request(command) => request::run(command, global).await,
         Command::Audit(command) => audit::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
         Command::Doctor(args) => doctor::run(args, global).await,

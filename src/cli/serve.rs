@@ -23,6 +23,8 @@ use crate::{audit, engine, http, notify, service, store, telemetry};
 const LOOK: Duration = Duration::from_secs(2);
 /// How often log and store are put in step, and health is told.
 const TICK: Duration = Duration::from_secs(1);
+/// How often requests under data-protection law are looked at.
+const REMIND: Duration = Duration::from_secs(60);
 /// How long requests under way may take to finish after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 /// The file of settings that is read where none is named.
@@ -111,6 +113,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let client = notify::Client::new(config.webhook_ca.as_deref(), config.webhook_private)
         .map_err(|error| Error::said(format!("webhook_ca: {error}")))?;
     announce_state(&config, &opened);
+    // While nobody waits for an answer yet.
+    if let Err(error) = opened.engine.drop_erased(true).await {
+        tracing::error!(%error, "what erasures replaced is not gone yet");
+    }
     let calls = Calls::new(Arc::clone(&opened.engine));
     let (grpc, reporter) = routes(calls.clone()).map_err(|error| Error::said(error.to_string()))?;
     let (stop, stopping) = watch::channel(false);
@@ -247,6 +253,8 @@ async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, s
     let Watched { packs, emergencies, shadow_packs } = watched;
     let mut tick = tokio::time::interval(TICK);
     let mut look = tokio::time::interval(LOOK);
+    let mut remind = tokio::time::interval(REMIND);
+    let mut pressed = engine::rights::Pressing::default();
     let mut seen = packs.as_deref().map(fingerprint);
     let mut shadow_seen = shadow_packs.as_deref().map(fingerprint);
     let mut feed = Seen::Text(opened.engine.feed().digest.clone());
@@ -268,6 +276,7 @@ async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, s
                     set_health(&reporter, serving).await;
                 }
             }
+            _ = remind.tick() => pressed = press(&opened.engine, pressed).await,
             _ = look.tick() => {
                 refresh(Arc::clone(&opened.registries)).await;
                 if let Some(folder) = &packs {
@@ -288,6 +297,26 @@ async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, s
                     feed = look_at(&opened.engine, file, feed).await;
                 }
             }
+        }
+    }
+}
+
+/// Tells the metrics, and the log where it grew, how many requests press; and sees to what erasures replaced.
+async fn press(engine: &engine::Engine, before: engine::rights::Pressing) -> engine::rights::Pressing {
+    if let Err(error) = engine.drop_erased(false).await {
+        tracing::warn!(%error, "what erasures replaced is not gone yet");
+    }
+    match engine.pressing(now()).await {
+        Ok(pressing) => {
+            if pressing.overdue > before.overdue || pressing.due_soon > before.due_soon {
+                let (overdue, due_soon) = (pressing.overdue, pressing.due_soon);
+                tracing::warn!(overdue, due_soon, "requests under data-protection law press: `ringfence request list`");
+            }
+            pressing
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the requests under data-protection law cannot be read");
+            before
         }
     }
 }

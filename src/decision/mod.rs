@@ -227,6 +227,10 @@ fn in_play<'a>(
     }
     // Whatever the packs of a place say of opt-outs, or fail to say: one that stands is honoured.
     plays.extend(narrow(scene, builtin::opt_out(), nowhere));
+    if let Some(since) = scene.evidence.stored.restricted_at.filter(|_| !scene.attempt.legally_required) {
+        let play = narrow(scene, builtin::restriction(), nowhere);
+        plays.extend(play.map(|play| InPlay { restricted: Some(since), ..play }));
+    }
     for freeze in switches.freezing(scene.attempt, law, places, scene.evidence.live) {
         let play = narrow(scene, builtin::freeze(), nowhere);
         plays.extend(play.map(|play| InPlay { freeze: Some(freeze), ..play }));
@@ -253,8 +257,8 @@ fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &'a Zones) -> Optio
         _ if scene.form_open => None,
         _ => Some(scene.legal_forms),
     };
-    let (declared, freeze) = (Vec::new(), None);
-    Some(InPlay { rule, zones, technologies, listing, forms, declared, freeze })
+    let (declared, freeze, restricted) = (Vec::new(), None, None);
+    Some(InPlay { rule, zones, technologies, listing, forms, declared, freeze, restricted })
 }
 
 fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {

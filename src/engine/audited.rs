@@ -9,7 +9,7 @@ use super::control::{Standing, wire};
 use super::replay::{FORM, Unfit, opened};
 use super::{Engine, Failure};
 use crate::access::Permit;
-use crate::audit::{BodyKey, DecisionId, Encoded, Entry};
+use crate::audit::{BodyKey, DecisionId, Encoded, Entry, Found};
 use crate::contact::Contact;
 use crate::decision::Decision;
 use crate::law::Law;
@@ -28,12 +28,28 @@ pub(super) enum Kind {
     Write = 3,
     /// Many rows as one.
     Batch = 4,
+    /// A reading of all that is kept about somebody of whom there is no record.
+    Reading = 5,
+}
+
+/// What only the record could tell of a write.
+#[derive(Default)]
+pub(super) struct Told {
+    /// What an inbound text was found to mean, and by which packs.
+    pub inbound: Option<(v1::ProcessInboundResponse, String)>,
+    /// The facts that were corrected, as they were.
+    pub replaced: Option<v1::ContactFacts>,
 }
 
 /// Whether entries of this kind are the entries of swaps, which the store has an event for.
 #[must_use]
 pub const fn is_swapped(kind: u8) -> bool {
     kind == Kind::Reservation as u8 || kind == Kind::Write as u8
+}
+
+/// Whether entries of this kind are those of decisions.
+pub(super) const fn is_decision(kind: u8) -> bool {
+    kind == Kind::Reservation as u8 || kind == Kind::Answer as u8
 }
 
 impl Engine {
@@ -101,18 +117,18 @@ impl Engine {
         version: u64,
         now: Instant,
     ) -> Vec<u8> {
-        Self::write_body_with(permit, request, version, now, None)
+        Self::write_body_with(permit, request, version, now, Told::default())
     }
 
-    /// The body of a write, with what an inbound text was found to mean and by which packs.
+    /// The body of a write, with what only the record could tell.
     pub(super) fn write_body_with(
         permit: &Permit,
         request: store::audited_write::Request,
         version: u64,
         now: Instant,
-        inbound: Option<(v1::ProcessInboundResponse, String)>,
+        told: Told,
     ) -> Vec<u8> {
-        let (inbound, rules_version) = inbound.unzip();
+        let (inbound, rules_version) = told.inbound.unzip();
         let body = store::AuditedWrite {
             request: Some(request),
             recorded_at: now.millis(),
@@ -120,6 +136,7 @@ impl Engine {
             caller: permit.name().to_owned(),
             inbound,
             rules_version: rules_version.unwrap_or_default(),
+            replaced: told.replaced,
         };
         store::AuditBody { body: Some(store::audit_body::Body::Write(body)) }.encode_to_vec()
     }
@@ -138,6 +155,22 @@ impl Engine {
         self.entry(kind, id, now, Some(*key.tag()), BodyKey::Contact, body)
     }
 
+    /// Seals bytes under the key of the day.
+    pub(super) async fn under_day_key(
+        &self,
+        now: Instant,
+        purpose: Purpose,
+        context: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, Failure> {
+        let day = DayKeys::day(now);
+        let key = match self.days.remembered(day) {
+            Some(key) => key,
+            None => self.day_key(day).await?,
+        };
+        Ok(key.seal(purpose, context, plain)?)
+    }
+
     /// Seals a body under the key of the day.
     pub(super) async fn day_entry(
         &self,
@@ -147,17 +180,12 @@ impl Engine {
         tag: Option<[u8; 32]>,
         body: &[u8],
     ) -> Result<Encoded, Failure> {
-        let day = DayKeys::day(now);
-        let key = match self.days.remembered(day) {
-            Some(key) => key,
-            None => self.day_key(day).await?,
-        };
-        let body = key.seal(Purpose::AuditBody, &id, body)?;
-        self.entry(kind, id, now, tag, BodyKey::Day(day), body)
+        let body = self.under_day_key(now, Purpose::AuditBody, &id, body).await?;
+        self.entry(kind, id, now, tag, BodyKey::Day(DayKeys::day(now)), body)
     }
 
     /// The key of a day, made where there is none.
-    async fn day_key(&self, day: i32) -> Result<Arc<DataKey>, Failure> {
+    pub(super) async fn day_key(&self, day: i32) -> Result<Arc<DataKey>, Failure> {
         // Held until the key is stored: it is sealed with these.
         let keys = self.keys.now();
         match self.days.make(&*self.store, &keys, day).await {
@@ -166,6 +194,17 @@ impl Engine {
                 Ok(self.days.make(&*self.store, &keys, day).await?)
             }
             made => Ok(made?),
+        }
+    }
+
+    /// The key of a day, if there is one.
+    pub(super) async fn find_day_key(&self, day: i32) -> Result<Option<Arc<DataKey>>, Failure> {
+        match self.days.find(&*self.store, &self.keys.now(), day).await {
+            Err(DayKeyError::Seal(SealError::UnknownKey(id))) => {
+                let keys = self.keys.with_key(id).await?;
+                Ok(self.days.find(&*self.store, &keys, day).await?)
+            }
+            found => Ok(found?),
         }
     }
 
@@ -209,10 +248,16 @@ impl Engine {
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
         let (Some(id), Some(log)) = (DecisionId::parse(id), &self.log) else { return Err(NONE) };
         let found = log.find(id).await?.ok_or(NONE)?;
-        let entry = found.entry;
-        if entry.tenant != permit.tenant() {
+        if found.entry.tenant != permit.tenant() {
             return Err(NONE);
         }
+        self.decision_of(found).await?.ok_or(NONE)
+    }
+
+    /// The decision of an entry; `None`: it is the entry of something else.
+    pub(super) async fn decision_of(&self, found: Found) -> Result<Option<v1::DecisionRecord>, Failure> {
+        let Some(log) = &self.log else { return Ok(None) };
+        let entry = found.entry;
         let position = Some(v1::LogPosition {
             writer: log.writer().to_string(),
             sequence: found.seq,
@@ -222,14 +267,14 @@ impl Engine {
         let plain = match self.open_body(&entry).await? {
             Ok(plain) => plain,
             Err(Unfit::Erased) => {
-                return Ok(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() });
+                return Ok(Some(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() }));
             }
             Err(why) => return Err(Failure::Internal(why.to_string())),
         };
         let body = store::AuditBody::decode(plain.as_slice()).map_err(|e| Failure::Internal(e.to_string()))?;
-        let Some(store::audit_body::Body::Decision(body)) = body.body else { return Err(NONE) };
+        let Some(store::audit_body::Body::Decision(body)) = body.body else { return Ok(None) };
         let decision = v1::Decision::decode(body.decision.as_slice()).map_err(|e| Failure::Internal(e.to_string()))?;
-        Ok(record(body, decision, position))
+        Ok(Some(record(body, decision, position)))
     }
 
     /// Opens a body.

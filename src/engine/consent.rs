@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use super::answer::stamp;
-use super::audited::Kind;
+use super::audited::{Kind, Told};
 use super::{Clock, Engine, Failure, Loaded, question, watch};
 use crate::access::Permit;
 use crate::contact::wire::{self, Reader, Violation};
@@ -46,6 +46,8 @@ pub(super) enum Change {
     Changed(Instant),
     /// Changed, as of this instant, by what only the record could tell.
     Found(Instant, Box<Inbound>),
+    /// Changed, as of this instant, from what is kept in the log.
+    Corrected(Instant, Box<v1::ContactFacts>),
     Stands {
         receipt: [u8; 16],
         recorded_at: Instant,
@@ -61,6 +63,12 @@ pub(super) struct Inbound {
 
 /// Makes the next record of the present one, given the receipt.
 pub(super) type Make<'a> = dyn FnMut(&mut Contact, [u8; 16]) -> Result<Change, Failure> + Send + 'a;
+
+/// Which record is written. Without a number it must be there.
+pub(super) struct Target {
+    pub key: Key,
+    pub number: Option<Number>,
+}
 
 /// How a write is described to the log and to those who follow the events.
 pub(super) struct Described {
@@ -94,7 +102,10 @@ impl Engine {
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
                 already(contact, id)?.map_or_else(
-                    || Ok(Change::Changed(contact.add_consent(&consent, &request.person, id, receipt, clock.now))),
+                    || {
+                        contact.name(number);
+                        Ok(Change::Changed(contact.add_consent(&consent, &request.person, id, receipt, clock.now)))
+                    },
                     Ok,
                 )
             })
@@ -194,8 +205,15 @@ impl Engine {
         let described = Described { request: audited_write::Request::UpdateContact(request), event: None };
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
-                already(contact, id)?
-                    .map_or_else(|| Ok(Change::Changed(contact.update(&facts, &mask, id, receipt, clock.now))), Ok)
+                already(contact, id)?.map_or_else(
+                    || {
+                        contact.name(number);
+                        let seller = facts.relationship.as_ref().map(|tie| tie.seller.as_str()).unwrap_or_default();
+                        let before = Box::new(contact.standing_facts(&mask, seller));
+                        Ok(Change::Corrected(contact.update(&facts, &mask, id, receipt, clock.now), before))
+                    },
+                    Ok,
+                )
             })
             .await?;
         Ok(v1::UpdateContactResponse {
@@ -215,12 +233,24 @@ impl Engine {
         described: Described,
         make: &mut Make<'_>,
     ) -> Result<Written, Failure> {
-        let key = self.key(permit, number);
+        let target = Target { key: self.key(permit, number), number: Some(number) };
+        self.change_as(permit, target, self.next_id(clock.now), clock, described, make).await
+    }
+
+    /// The same for a record that is told by its key, with a receipt made before.
+    pub(super) async fn change_as(
+        &self,
+        permit: &Permit,
+        Target { key, number }: Target,
+        receipt: [u8; 16],
+        clock: Clock,
+        described: Described,
+        make: &mut Make<'_>,
+    ) -> Result<Written, Failure> {
         let mut loaded = self.load(&key).await?;
         if let Some(log) = &self.log {
             log.ready()?;
         }
-        let receipt = self.next_id(clock.now);
         let mut lost = false;
         loop {
             if clock.passed() {
@@ -228,11 +258,19 @@ impl Engine {
             }
             let (expected, mut contact, own) = match loaded {
                 Some(Loaded { version, contact, own }) => (version, contact, own),
-                None => (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?),
+                None => {
+                    let number = number.ok_or(Failure::NotFound("the record is not there any more"))?;
+                    (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?)
+                }
             };
+            let mut replaced = None;
             let (recorded_at, found) = match make(&mut contact, receipt)? {
                 Change::Changed(at) => (at, None),
                 Change::Found(at, found) => (at, Some(*found)),
+                Change::Corrected(at, before) => {
+                    replaced = Some(*before);
+                    (at, None)
+                }
                 Change::Stands { receipt, recorded_at } => {
                     // Whoever wrote it may never have been told that it is safe.
                     self.store.confirm(key.shard()).await?;
@@ -244,7 +282,8 @@ impl Engine {
                 None => (described.event.clone(), None),
                 Some(found) => (found.event, Some((found.answer, found.rules_version))),
             };
-            let body = Self::write_body_with(permit, described.request.clone(), next.0, clock.now, inbound);
+            let told = Told { inbound, replaced };
+            let body = Self::write_body_with(permit, described.request.clone(), next.0, clock.now, told);
             let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
             // A consent reopens only what somebody closed.
             let reopens = i32::from(v1::OptOutEventKind::Reopened);
@@ -305,7 +344,7 @@ pub(super) fn request_id(reader: &mut Reader, id: &str) {
     reader.name("request_id", id, |text| Some(text.len()));
 }
 
-fn already(contact: &Contact, id: Option<WriteId>) -> Result<Option<Change>, Failure> {
+pub(super) fn already(contact: &Contact, id: Option<WriteId>) -> Result<Option<Change>, Failure> {
     match contact.seen(id) {
         None => Ok(None),
         Some(Seen::Same { receipt, recorded_at }) => Ok(Some(Change::Stands { receipt, recorded_at })),

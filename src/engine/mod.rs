@@ -23,6 +23,7 @@ pub mod replay;
 mod shadow;
 pub mod selfcheck;
 pub mod watch;
+pub mod rights;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant as Monotonic;
@@ -55,11 +56,18 @@ pub struct Settings {
     pub postures: Postures,
     /// How long a reservation may be used.
     pub reserve_for: Millis,
+    /// What is said to those who exercise their rights.
+    pub rights: rights::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { server_region: None, postures: Postures::default(), reserve_for: Millis::seconds(300) }
+        Self {
+            server_region: None,
+            postures: Postures::default(),
+            reserve_for: Millis::seconds(300),
+            rights: rights::Settings::default(),
+        }
     }
 }
 

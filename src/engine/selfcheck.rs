@@ -242,7 +242,7 @@ impl Engine {
         let Some(found) = self.store.meta_get(&name).await? else {
             return Ok((Version::ABSENT, SelfCheckState { format: FORM, ..SelfCheckState::default() }));
         };
-        let plain = self.keys.open_bytes(Sealed::Meta, name.as_bytes(), &found.bytes)?;
+        let plain = self.keys.open_bytes(Sealed::Meta, name.as_bytes(), &found.bytes).await?;
         let state = SelfCheckState::decode(plain.as_slice()).map_err(|error| Failure::Internal(error.to_string()))?;
         if state.format > FORM {
             return Err(Failure::Internal(format!("{name} has form {}: run the newer build", state.format)));
@@ -252,7 +252,8 @@ impl Engine {
 
     async fn save_self_check(&self, expected: Version, state: &SelfCheckState) -> Result<Option<Version>, Failure> {
         let name = self.self_check_name();
-        let sealed = self.keys.seal_bytes(Sealed::Meta, name.as_bytes(), &state.encode_to_vec())?;
+        let keys = self.keys.now();
+        let sealed = keys.seal_bytes(Sealed::Meta, name.as_bytes(), &state.encode_to_vec())?;
         Ok(match self.store.meta_swap(&name, expected, sealed).await? {
             MetaSwapped::Won(version) => Some(version),
             MetaSwapped::Lost(_) => None,

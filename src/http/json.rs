@@ -141,6 +141,22 @@ calls! {
     get_processor_status,
     /// `POST /v1/opt-outs:confirm`
     confirm_opt_outs,
+    /// `POST /v1/requests:open`
+    open_request,
+    /// `POST /v1/requests:list`
+    list_requests,
+    /// `POST /v1/requests:get`
+    get_request,
+    /// `POST /v1/requests:resolve`
+    resolve_request,
+    /// `POST /v1/contacts:export`
+    export_contact,
+    /// `POST /v1/contacts:erase`
+    erase_contact,
+    /// `POST /v1/contacts:placeHold`
+    place_hold,
+    /// `POST /v1/contacts:liftHold`
+    lift_hold,
 }
 
 /// `GET /v1/decisions/{decision_id}`

@@ -13,6 +13,7 @@ mod emergency;
 mod feed;
 mod lint;
 mod overview;
+pub mod rights;
 mod rule;
 mod text;
 mod words;

@@ -240,20 +240,44 @@ impl LawService for Grpc {
 
 #[tonic::async_trait]
 impl PrivacyService for Grpc {
-    async fn open_request(&self, _request: Request<v1::OpenRequestRequest>) -> Answer<v1::OpenRequestResponse> {
-        Err(later("OpenRequest"))
+    async fn open_request(&self, request: Request<v1::OpenRequestRequest>) -> Answer<v1::OpenRequestResponse> {
+        let incoming = incoming(&request);
+        self.0.open_request(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn export_contact(&self, _request: Request<v1::ExportContactRequest>) -> Answer<v1::ExportContactResponse> {
-        Err(later("ExportContact"))
+    async fn export_contact(&self, request: Request<v1::ExportContactRequest>) -> Answer<v1::ExportContactResponse> {
+        let incoming = incoming(&request);
+        self.0.export_contact(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn erase_contact(&self, _request: Request<v1::EraseContactRequest>) -> Answer<v1::EraseContactResponse> {
-        Err(later("EraseContact"))
+    async fn erase_contact(&self, request: Request<v1::EraseContactRequest>) -> Answer<v1::EraseContactResponse> {
+        let incoming = incoming(&request);
+        self.0.erase_contact(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn list_requests(&self, _request: Request<v1::ListRequestsRequest>) -> Answer<v1::ListRequestsResponse> {
-        Err(later("ListRequests"))
+    async fn list_requests(&self, request: Request<v1::ListRequestsRequest>) -> Answer<v1::ListRequestsResponse> {
+        let incoming = incoming(&request);
+        self.0.list_requests(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_request(&self, request: Request<v1::GetRequestRequest>) -> Answer<v1::GetRequestResponse> {
+        let incoming = incoming(&request);
+        self.0.get_request(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn resolve_request(&self, request: Request<v1::ResolveRequestRequest>) -> Answer<v1::ResolveRequestResponse> {
+        let incoming = incoming(&request);
+        self.0.resolve_request(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn place_hold(&self, request: Request<v1::PlaceHoldRequest>) -> Answer<v1::PlaceHoldResponse> {
+        let incoming = incoming(&request);
+        self.0.place_hold(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn lift_hold(&self, request: Request<v1::LiftHoldRequest>) -> Answer<v1::LiftHoldResponse> {
+        let incoming = incoming(&request);
+        self.0.lift_hold(incoming, request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -398,6 +398,14 @@ pub trait Store: Send + Sync {
     /// The named values whose name begins so, by name.
     fn meta_list<'a>(&'a self, prefix: &'a str) -> Answer<'a, Vec<(String, Versioned)>>;
 
+    /// Gets rid of bytes that were replaced before, as far as the store itself keeps them: after an erasure, what the old
+    /// key was kept in must go too. Whether it is done, also where there is nothing that the store itself could do; unless
+    /// `patient`, it may decline what would keep writers waiting. What is beyond its reach stands in the README.
+    fn drop_replaced(&self, patient: bool) -> Answer<'_, bool> {
+        let _ = patient;
+        Answer::ready(Ok(true))
+    }
+
     /// Whether reads and writes can be expected to work now; if not, why.
     fn ready(&self) -> Answer<'_, ()>;
 }

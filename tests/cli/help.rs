@@ -22,6 +22,10 @@ const COMMANDS: &[&[&str]] = &[
     &["contact", "show"],
     &["contact", "opt-out"],
     &["contact", "copy"],
+    &["contact", "export"],
+    &["contact", "erase"],
+    &["contact", "hold"],
+    &["contact", "release"],
     &["control"],
     &["control", "freeze"],
     &["control", "unfreeze"],
@@ -45,6 +49,11 @@ const COMMANDS: &[&[&str]] = &[
     &["keys", "rotate"],
     &["keys", "list"],
     &["doctor"],
+    &["request"],
+    &["request", "open"],
+    &["request", "list"],
+    &["request", "show"],
+    &["request", "resolve"],
     &["help"],
 ];
 

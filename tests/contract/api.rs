@@ -37,7 +37,8 @@ fn the_services_are_those_of_the_design() {
                     WatchOptOuts>\n\
                     ControlService: Freeze Unfreeze ListFreezes DeclareEmergency EndEmergency ListEmergencies\n\
                     LawService: ListPacks GetRule Calendar\n\
-                    PrivacyService: OpenRequest ExportContact EraseContact ListRequests\n\
+                    PrivacyService: OpenRequest ExportContact EraseContact ListRequests GetRequest ResolveRequest \
+                    PlaceHold LiftHold\n\
                     ProcessorService: PutProcessor RemoveProcessor ResumeProcessor ListProcessors GetProcessorStatus \
                     ConfirmOptOuts\n\
                     RegistryService: ListRegistries LookUp\n";

@@ -70,7 +70,7 @@ impl Engine {
         let found = self.store.meta_get(&name).await?;
         let fresh = DeliveryState { format: FORM, registered_at: of.registered_at(), ..DeliveryState::default() };
         let Some(found) = found else { return Ok(Delivery { version: Version::ABSENT, state: fresh }) };
-        let plain = self.keys.open_bytes(Purpose::Meta, name.as_bytes(), &found.bytes)?;
+        let plain = self.keys.open_bytes(Purpose::Meta, name.as_bytes(), &found.bytes).await?;
         let state = DeliveryState::decode(plain.as_slice()).map_err(|error| Failure::Internal(error.to_string()))?;
         if state.format > FORM {
             return Err(Failure::Internal(format!("{name} has form {}: run the newer build", state.format)));
@@ -89,7 +89,8 @@ impl Engine {
         let name = self.delivery_name(&of.processor.name);
         delivery.state.format = FORM;
         delivery.state.beat = delivery.state.beat.wrapping_add(1);
-        let sealed = self.keys.seal_bytes(Purpose::Meta, name.as_bytes(), &delivery.state.encode_to_vec())?;
+        let keys = self.keys.now();
+        let sealed = keys.seal_bytes(Purpose::Meta, name.as_bytes(), &delivery.state.encode_to_vec())?;
         match self.store.meta_swap(&name, delivery.version, sealed).await? {
             MetaSwapped::Won(version) => {
                 delivery.version = version;

@@ -66,7 +66,7 @@ impl Engine {
         let law = if law_now { self.law() } else { self.law_of(&past).await? };
         let contact = match entry.tag.filter(|_| known_now) {
             None => None,
-            Some(tag) => contact(&*self.store, &self.keys, &self.tenant, tag).await??,
+            Some(tag) => contact(&*self.store, &self.keys.now(), &self.tenant, tag).await??,
         };
         let known = if known_now { Known::Now(contact.as_ref()) } else { Known::Then };
         let judged = past.judge(Under { law: &law, known, lists: None, switches: None })?;

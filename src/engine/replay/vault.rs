@@ -7,7 +7,9 @@ use super::laws::Unfit;
 use crate::audit::{BodyKey, Entry};
 use crate::contact::Contact;
 use crate::engine::Failure;
+use crate::engine::audited::Kind;
 use crate::store::{DayKeyError, DayKeys, Keys, Purpose, SealError, Store, Tenant};
+use crate::time::Instant;
 
 /// Store and keys, to read with.
 pub struct Vault {
@@ -78,8 +80,14 @@ pub(in crate::engine) async fn contact(
     let Some(stored) = store.load(&key).await? else { return Ok(Ok(None)) };
     Ok(match keys.open_record(&key, &stored.bytes) {
         Ok((_, plain)) => Contact::from_bytes(&plain).map(Some).map_err(|error| Unfit::Unreadable(error.to_string())),
+        Err(SealError::UnknownKey(id)) => Err(Unfit::UnknownKey(id)),
         Err(error) => Err(Unfit::Sealed(error.to_string())),
     })
+}
+
+/// When the contact of this record was erased, if it is the record of one.
+fn erased_at(plain: &[u8]) -> Option<Instant> {
+    Contact::from_bytes(plain).ok()?.erased_at()
 }
 
 /// The body of an entry, opened.
@@ -101,19 +109,36 @@ pub(in crate::engine) async fn opened(
             let key = keys.key_of(tenant, tag);
             match store.load(&key).await? {
                 // Whatever the record is: an entry about switches is sealed under the key of theirs.
-                Some(stored) => {
-                    let own = keys.open_record(&key, &stored.bytes).map(|(own, _)| own);
-                    own.and_then(|own| own.open(Purpose::AuditBody, &context, &entry.body)).map_err(sealed)
-                }
+                Some(stored) => match keys.open_record(&key, &stored.bytes) {
+                    Ok((own, plain)) => match own.open(Purpose::AuditBody, &context, &entry.body) {
+                        // Sealed under the key that the erasure destroyed.
+                        Err(SealError::Damaged) if erased_at(&plain).is_some() => Err(Unfit::Erased),
+                        opened => opened.map_err(sealed),
+                    },
+                    Err(error) => Err(sealed(error)),
+                },
                 None => Err(Unfit::Erased),
             }
         }
-        (BodyKey::Day(day), _) => match days.find(store, keys, day).await {
-            Ok(Some(key)) => key.open(Purpose::AuditBody, &context, &entry.body).map_err(sealed),
-            Ok(None) => Err(Unfit::Erased),
-            Err(DayKeyError::Seal(error)) => Err(sealed(error)),
-            Err(DayKeyError::Store(error)) => return Err(error.into()),
-        },
+        (BodyKey::Day(day), tag) => {
+            // What is written under a key of the day, an erasure above all, names nobody.
+            if let Some(tag) = tag.filter(|_| entry.kind != Kind::Write as u8) {
+                match contact(store, keys, tenant, tag).await? {
+                    // Not shown any more, though the key is there for the others of that day.
+                    Ok(Some(now)) if now.erased_at().is_some_and(|erased| entry.at <= erased) => {
+                        return Ok(Err(Unfit::Erased));
+                    }
+                    Ok(_) => {}
+                    Err(why) => return Ok(Err(why)),
+                }
+            }
+            match days.find(store, keys, day).await {
+                Ok(Some(key)) => key.open(Purpose::AuditBody, &context, &entry.body).map_err(sealed),
+                Ok(None) => Err(Unfit::Erased),
+                Err(DayKeyError::Seal(error)) => Err(sealed(error)),
+                Err(DayKeyError::Store(error)) => return Err(error.into()),
+            }
+        }
         (BodyKey::Contact | BodyKey::Sealing(_), _) => {
             Err(Unfit::Unreadable("it names a key that no entry has".to_owned()))
         }

@@ -112,7 +112,7 @@ impl Engine {
         sellers: &[String],
     ) -> Result<Token, Failure> {
         let good = Good { tenant: permit.tenant(), store: self.store_name().await?, sellers };
-        Token::open(text, &self.keys, &good, usize::from(self.store.shard_count().max(1)))
+        Token::open(text, &self.keys.now(), &good, usize::from(self.store.shard_count().max(1)))
     }
 }
 
@@ -159,7 +159,7 @@ impl Watch {
         let issued_at: Instant = (self.now)();
         let token = Token { issued_at, places: self.places.clone() };
         let good = Good { tenant: self.engine.tenant.name(), store: self.store, sellers: &self.sellers };
-        let resume_token = token.seal(&self.engine.keys, &good)?;
+        let resume_token = token.seal(&self.engine.keys.now(), &good)?;
         Ok(v1::WatchOptOutsResponse { event, resume_token })
     }
 }

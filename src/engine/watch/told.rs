@@ -107,7 +107,7 @@ impl Engine {
         let kind = u8::try_from(event.kind).unwrap_or(0);
         let (context, plain) = (key.to_bytes(), event.encode_to_vec());
         let payload = if event.kind == i32::from(OptOutEventKind::Erased) {
-            let day = self.days.make(&*self.store, &self.keys, DayKeys::day(now)).await?;
+            let day = self.day_key(DayKeys::day(now)).await?;
             day.seal(Purpose::Payload, &context, &plain)?
         } else {
             own.seal(Purpose::Payload, &context, &plain)?
@@ -133,7 +133,7 @@ impl Engine {
         let records = if keys.is_empty() { Vec::new() } else { self.store.load_many(&keys).await? };
         for (key, record) in keys.iter().zip(records) {
             if !owns.contains_key(key) {
-                owns.insert(*key, self.own_key(key, record)?);
+                owns.insert(*key, self.own_key(key, record).await?);
             }
         }
         let mut told = Vec::with_capacity(wanted.len());
@@ -146,12 +146,12 @@ impl Engine {
 
     /// The contact's own key; `None` where it is gone. A sealing key that is missing is no erasure: nothing is passed over
     /// for it.
-    fn own_key(&self, key: &Key, record: Option<Versioned>) -> Result<Option<DataKey>, Failure> {
-        match record.map(|record| self.keys.open_record(key, &record.bytes)) {
-            None => Ok(None),
-            Some(Ok((own, _))) => Ok(Some(own)),
-            Some(Err(error @ SealError::UnknownKey(_))) => Err(error.into()),
-            Some(Err(error)) => {
+    async fn own_key(&self, key: &Key, record: Option<Versioned>) -> Result<Option<DataKey>, Failure> {
+        let Some(record) = record else { return Ok(None) };
+        match self.keys.open_record(key, &record.bytes).await {
+            Ok((own, _)) => Ok(Some(own)),
+            Err(error @ SealError::UnknownKey(_)) => Err(error.into()),
+            Err(error) => {
                 tracing::error!(?key, %error, "a record does not open: its events are told without their number");
                 Ok(None)
             }
@@ -161,7 +161,7 @@ impl Engine {
     async fn tell(&self, stored: &StoredEvent, kind: OptOutEventKind, own: Option<&DataKey>) -> Result<Told, Failure> {
         let context = stored.key.to_bytes();
         let plain = if kind == OptOutEventKind::Erased {
-            let day = self.days.find(&*self.store, &self.keys, DayKeys::day(stored.at)).await?;
+            let day = self.find_day_key(DayKeys::day(stored.at)).await?;
             day.and_then(|day| day.open(Purpose::Payload, &context, &stored.payload).ok())
         } else {
             own.and_then(|own| own.open(Purpose::Payload, &context, &stored.payload).ok())

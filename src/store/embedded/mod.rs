@@ -8,8 +8,10 @@
 //! once the cause is gone. Until then reads are refused too: what cannot be recorded cannot be allowed.
 //!
 //! In the folder: `store.redb`, `store.id` (so that a lost file is not taken for a new store) and `lock`.
-//! redb copies on write, so bytes that were replaced stay in free pages of the file until those are used again.
+//! redb copies on write, so bytes that were replaced stay in free pages of the file until those are used again, or until
+//! the file is written anew ([`rewrite`]): after an erasure, at once where it is small, else at the next start.
 
+mod rewrite;
 mod tables;
 mod writer;
 
@@ -35,6 +37,8 @@ use crate::time::Instant;
 
 const FILE: &str = "store.redb";
 const ID_FILE: &str = "store.id";
+/// A file up to this size is written anew while it serves: that takes about as long as a slow disk takes to sync.
+const SMALL: u64 = 64 << 20;
 /// Writes that may wait in the queue before callers wait for room.
 const ROOM: usize = 8_192;
 const MISSING: &str = "this folder held a store (store.id says so): put the file back from a backup; only if everything \
@@ -353,6 +357,15 @@ impl Store for EmbeddedStore {
             }
             Ok(found)
         }))
+    }
+
+    fn drop_replaced(&self, patient: bool) -> Answer<'_, bool> {
+        let large = fs::metadata(&self.shared.path).is_ok_and(|about| about.len() > SMALL);
+        if large && !patient {
+            return Answer::ready(Ok(false));
+        }
+        let (reply, answer) = oneshot::channel();
+        Answer::waiting(self.write(Job::Rewrite(reply), answer))
     }
 
     fn ready(&self) -> Answer<'_, ()> {

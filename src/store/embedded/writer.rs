@@ -23,10 +23,17 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What callers queue.
 pub(super) enum Job {
     Swap(Box<Write>, Reply<Swapped>),
-    Meta { name: String, expected: Version, bytes: Vec<u8>, reply: Reply<MetaSwapped> },
+    Meta {
+        name: String,
+        expected: Version,
+        bytes: Vec<u8>,
+        reply: Reply<MetaSwapped>,
+    },
     Settle(WriterId, Vec<EventId>, Reply<()>),
     Reseal { key: Key, found: Box<Versioned>, bytes: Vec<u8>, reply: Reply<bool> },
     Trim { shard: Shard, before: Instant, keep: u64, reply: Reply<u64> },
+    /// Writes the file anew; see [`super::rewrite`].
+    Rewrite(Reply<bool>),
 }
 
 impl Job {
@@ -38,6 +45,7 @@ impl Job {
             Self::Settle(.., reply) => drop(reply.send(Err(error))),
             Self::Reseal { reply, .. } => drop(reply.send(Err(error))),
             Self::Trim { reply, .. } => drop(reply.send(Err(error))),
+            Self::Rewrite(reply) => drop(reply.send(Err(error))),
         }
     }
 }
@@ -49,6 +57,8 @@ enum Outcome {
     Settled,
     Resealed(bool),
     Trimmed(u64),
+    /// To be done once the others of its commit are.
+    Rewrite,
 }
 
 pub(super) struct Writer {
@@ -91,7 +101,14 @@ impl Writer {
             Ok((outcomes, snapshot)) => {
                 // Before the answers: who was told of a write must read it.
                 self.shared.publish(snapshot);
-                jobs.into_iter().zip(outcomes).for_each(|(queued, outcome)| answer(queued.job, outcome));
+                let mut asked = Vec::new();
+                for (queued, outcome) in jobs.into_iter().zip(outcomes) {
+                    match queued.job {
+                        Job::Rewrite(reply) => asked.push(reply),
+                        job => answer(job, outcome),
+                    }
+                }
+                self.rewrite_for(asked);
             }
             Err(error) => {
                 jobs.into_iter().for_each(|queued| queued.job.refuse(error.clone()));
@@ -101,6 +118,39 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Writes the file anew for those who asked. Until it is done the old one is read and nothing is written.
+    fn rewrite_for(&mut self, asked: Vec<Reply<bool>>) {
+        if asked.is_empty() {
+            return;
+        }
+        let path = &self.shared.path;
+        let rewritten = match &self.database {
+            None => Err(self.shared.trouble_now()),
+            Some(database) => super::rewrite::rewrite(&*self.shared.opener, path, database),
+        };
+        let done = rewritten.and_then(|database| {
+            let snapshot = guarded(path, "reading", || snapshot(&database))?;
+            Ok((database, snapshot))
+        });
+        let told = match done {
+            Ok((database, snapshot)) => {
+                self.database = Some(database);
+                self.shared.publish(snapshot);
+                Ok(true)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store could not be written anew");
+                // While the new file does not bear the name, the one that is open is the store.
+                if std::fs::remove_file(super::rewrite::beside(path)).is_err() {
+                    self.fail(error.clone());
+                }
+                Err(error)
+            }
+        };
+        // Whoever asked may have gone away.
+        asked.into_iter().for_each(|reply| drop(reply.send(told.clone())));
     }
 
     /// After an I/O error redb refuses everything until the file is opened anew, and so do we.
@@ -221,6 +271,7 @@ fn commit(
                     changed |= gone > 0;
                     Outcome::Trimmed(gone)
                 }
+                Job::Rewrite(_) => Outcome::Rewrite,
             });
         }
         for (shard, seq) in &touched {

@@ -176,6 +176,15 @@ impl Keys {
         self.key_of(tenant, tag)
     }
 
+    /// The key of a share of the index of the tenant's requests: no number has it.
+    #[must_use]
+    pub fn requests(&self, tenant: &Tenant, share: u8) -> Key {
+        let mac = self.mac(&[b"requests", tenant.name.as_bytes(), &[share]]);
+        let mut tag = [0; 32];
+        tag.copy_from_slice(mac.as_ref());
+        self.key_of(tenant, tag)
+    }
+
     /// The key of the record with this tag.
     #[must_use]
     #[allow(clippy::unused_self, reason = "a key is only made by who holds the keys")]

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::instances::{self, Instance};
 use super::{Keys, KeysError, Ledger};
-use crate::store::{DataKey, Key, SealError, Store, StoreError, WriterId};
+use crate::store::{DataKey, Key, Purpose, SealError, Store, StoreError, WriterId};
 use crate::time::Instant;
 
 /// A file that did not have a missing key is not read for it again before this: whoever asks thousands of times a second
@@ -89,6 +89,17 @@ impl KeyRing {
     pub async fn open_record(&self, key: &Key, sealed: &[u8]) -> Result<(DataKey, Vec<u8>), SealError> {
         match self.now().open_record(key, sealed) {
             Err(SealError::UnknownKey(id)) => self.with_key(id).await?.open_record(key, sealed),
+            opened => opened,
+        }
+    }
+
+    /// Opens bytes ([`Keys::open_bytes`]), if need be with a key that the file has only now.
+    ///
+    /// # Errors
+    /// As [`Keys::open_bytes`].
+    pub async fn open_bytes(&self, purpose: Purpose, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        match self.now().open_bytes(purpose, context, sealed) {
+            Err(SealError::UnknownKey(id)) => self.with_key(id).await?.open_bytes(purpose, context, sealed),
             opened => opened,
         }
     }
