@@ -117,16 +117,17 @@ impl Engine {
         let mut report = state.current.take().unwrap_or_default();
         let mut after = None;
         let mut pages = 0_u64;
+        let others = self.keys_of_others();
         loop {
             let page = self.store.scan(after, PAGE).await?;
             let Some((last, _)) = page.last() else { break };
             after = Some(*last);
             for (key, stored) in &page {
-                if *key == self.control_key {
+                if others.contains(key) {
                     continue;
                 }
                 report.contacts += 1;
-                match self.open(key, stored) {
+                match self.open(key, stored).await {
                     Ok(loaded) => self.self_check_contact(key, &loaded.contact, &mut report, now()).await?,
                     Err(error) => {
                         report.unreadable += 1;

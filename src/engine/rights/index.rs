@@ -11,7 +11,7 @@ use crate::engine::audited::Kind;
 use crate::engine::{Clock, Engine, Failure};
 use crate::proto::store::{IndexedRequest, RequestIndex, audited_write};
 use crate::proto::v1;
-use crate::store::{DataKey, Key, StoreError, Swapped, Version, Versioned, Write};
+use crate::store::{DataKey, Key, SealError, StoreError, Swapped, Version, Versioned, Write};
 use crate::time::{Instant, Millis};
 
 /// Over how many records the index spreads, so that those who open requests at once seldom race.
@@ -59,7 +59,14 @@ impl Engine {
     /// Whether a record of the store is one of contacts, and not one of switches or of the index.
     #[must_use]
     pub fn is_of_a_contact(&self, key: &Key) -> bool {
-        *key != self.control_key && !self.index_keys().contains(key)
+        !self.keys_of_others().contains(key)
+    }
+
+    /// The keys of the records that are of no contact: those of switches and of the index.
+    pub(in crate::engine) fn keys_of_others(&self) -> Vec<Key> {
+        let mut keys = self.index_keys();
+        keys.push(self.control_key);
+        keys
     }
 
     fn index_keys(&self) -> Vec<Key> {

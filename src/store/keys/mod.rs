@@ -17,6 +17,7 @@
 mod file;
 mod instances;
 mod ledger;
+mod named;
 mod rewrap;
 mod ring;
 mod text;

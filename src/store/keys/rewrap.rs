@@ -103,11 +103,14 @@ impl Rewrap {
 
     async fn end_of_walk(&mut self) -> Result<(), KeysError> {
         let days = DayKeys::rewrap(&*self.store, &self.keys).await;
-        let (met, anew) = days.map_err(|error| match error {
-            DayKeyError::Seal(error) => named(&self.keys, "the key of a day", error),
-            DayKeyError::Store(error) => error.into(),
-        })?;
-        self.count(met, anew);
+        let others = super::named::rewrap(&*self.store, &self.keys).await;
+        for (what, sealed) in [("the key of a day", days), ("a named value", others)] {
+            let (met, anew) = sealed.map_err(|error| match error {
+                DayKeyError::Seal(error) => named(&self.keys, what, error),
+                DayKeyError::Store(error) => error.into(),
+            })?;
+            self.count(met, anew);
+        }
         // What was found under the right key may have been put there by somebody who was never told that it is safe.
         for shard in &self.shards {
             self.store.confirm(*shard).await?;
@@ -181,7 +184,7 @@ pub async fn counted(store: &dyn Store) -> Result<BTreeMap<u32, u64>, StoreError
             *under.entry(key_id(&record.bytes)).or_default() += 1;
         }
     }
-    for value in DayKeys::sealed(store).await? {
+    for value in DayKeys::sealed(store).await?.into_iter().chain(super::named::sealed(store).await?) {
         *under.entry(key_id(&value)).or_default() += 1;
     }
     Ok(under)
