@@ -112,11 +112,13 @@ pub async fn build(count: usize) -> Built {
                 chosen: vec!["fl_exempt_seller".into(), "persistent_calls_cap".into()],
             },
             reserve_for: Millis::seconds(90),
+            ..Settings::default()
         },
         Settings {
             server_region: None,
             postures: Postures { stored_facts_only: true, ..Postures::default() },
             reserve_for: Millis::seconds(300),
+            ..Settings::default()
         },
     ];
     let mut decided = Vec::with_capacity(count);

@@ -61,6 +61,10 @@ impl Store for Hiding {
         self.inner.scan(after, limit)
     }
 
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
+        self.inner.reseal(key, found, bytes)
+    }
+
     fn meta_get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Versioned>> {
         self.inner.meta_get(name)
     }

@@ -85,7 +85,7 @@ pub async fn bundle(
         let number = Number::parse(&past.original().number, None).ok();
         let entry = Entry {
             tag: number.map(|number| *keys.tag(&tenant, number.reveal_e164().as_str()).tag()),
-            key: BodyKey::Sealing(keys.newest_id()),
+            key: BodyKey::Sealing(keys.sealing_id()),
             body: keys.seal_bytes(Purpose::AuditBody, &entry.id.bytes(), &body)?,
             ..entry
         };

@@ -120,7 +120,7 @@ impl Engine {
             if let Some(stored) = stored
                 && !opened.contains_key(key)
             {
-                opened.insert(*key, self.open(key, &stored)?.contact);
+                opened.insert(*key, self.open(key, &stored).await?.contact);
             }
         }
         let mut listed = Vec::with_capacity(page.len());
