@@ -94,7 +94,7 @@ fn spellings() -> Vec<(String, Vec<u8>)> {
         varint.push(rest as u8);
         all.push((format!("{number}, as protobuf writes it"), varint));
     }
-    // Short ones would be met by chance: five bytes are, in a megabyte of noise, once in a million.
+    // Shorter ones would be met by chance; four bytes are, in a hundred kilobytes of noise, once in ten thousand runs.
     assert!(all.iter().all(|(_, bytes)| bytes.len() >= 4));
     all
 }

@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(200);
                   With several hosts on a Redis, a key must be known on all of them before it seals:\n  \
                   1. ringfence keys rotate --stage add       on one host, then copy the file to the others\n  \
                   2. ringfence keys rotate --store URL       on that host: seals, seals anew, retires\n  \
-                  3. copy the file to the others again: until then they merely keep a key that nobody needs\n\
+                  3. copy the file to the others again: until then they merely keep a key that nobody needs\n\n\
                   Stopped or killed, run the same again: it goes on where it was. A process that was killed and will not \
                   come back is waited for until --gone names it.\n\n\
                   Backups of the store open only with the keys of their time: keep the file that belongs to them. The hash \

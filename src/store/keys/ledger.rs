@@ -70,9 +70,18 @@ impl Keys {
     /// # Errors
     /// As [`Keys::check`].
     pub async fn admitted(self, store: &dyn Store) -> Result<(Self, Ledger), KeysError> {
+        self.admit(store, true).await
+    }
+
+    /// The same while the store is in use: one that has forgotten its keys has lost what it held, and is not a new one.
+    pub(super) async fn admitted_again(self, store: &dyn Store) -> Result<(Self, Ledger), KeysError> {
+        self.admit(store, false).await
+    }
+
+    async fn admit(self, store: &dyn Store, may_be_new: bool) -> Result<(Self, Ledger), KeysError> {
         loop {
             let Some(found) = store.meta_get(NAME).await? else {
-                if !store.scan(None, 1).await?.is_empty() {
+                if !may_be_new || !store.scan(None, 1).await?.is_empty() {
                     return Err(KeysError::Unchecked(self.path.clone()));
                 }
                 let needed = vec![self.sealing_id()];

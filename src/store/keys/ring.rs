@@ -199,7 +199,7 @@ impl KeyRing {
             Ok(_) => ((*old).clone(), Some(KeysError::OtherHash(old.path().into()))),
             Err(fault) => ((*old).clone(), Some(fault)),
         };
-        let admitted = keys.admitted(&*self.store).await;
+        let admitted = keys.admitted_again(&*self.store).await;
         let lacking = match &admitted {
             Err(KeysError::Lacks { key, .. }) => *key,
             _ => 0,
