@@ -93,7 +93,9 @@ impl Trouble {
                 "{have} of the {need} replicas that must have a write have it: bring them back, or take them out of the \
                  configuration (`acks`)"
             ),
-            Self::NotOnDisk => "the server did not bring it to its disk in time: see to its disk, and to `appendfsync`".to_owned(),
+            Self::NotOnDisk => {
+                "the server did not bring it to its disk in time: see to its disk, and to `appendfsync`".to_owned()
+            }
             Self::Refused(text) => format!("{text}{}", advice(text)),
         }
     }
