@@ -4,7 +4,7 @@
 //!
 //! `RINGFENCE_REDIS_OPERATIONS` sets how many operations each history has (60000; two thirds or a quarter of it where
 //! failovers take their time); a long run is `RINGFENCE_REDIS_OPERATIONS=2000000 cargo test --release --test history`.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -92,7 +92,6 @@ async fn disturb(run: &Run, peace: Duration, mut harm: impl FnMut(usize) + Send)
     println!("{round} disturbances");
 }
 
-#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_standalone_server_that_is_killed_frozen_and_cut_off_keeps_every_promise() {
     let (net, port) = (Net::new(3), redis::free_port());
@@ -127,7 +126,6 @@ async fn a_standalone_server_that_is_killed_frozen_and_cut_off_keeps_every_promi
     checker::check(&history, &engines[0]).await;
 }
 
-#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn failovers_and_partitions_under_sentinel_keep_every_promise() {
     let net = Net::new(3);
@@ -141,7 +139,6 @@ async fn failovers_and_partitions_under_sentinel_keep_every_promise() {
 }
 
 /// I1 where it is hardest: a primary that was deposed still answers, and knows nothing of what was acknowledged since.
-#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deposed_primary_that_still_answers_grants_nothing() {
     let net = Net::new(3);
