@@ -4,7 +4,7 @@
 //!
 //! `RINGFENCE_REDIS_OPERATIONS` sets how many operations each history has (60000; two thirds or a quarter of it where
 //! failovers take their time); a long run is `RINGFENCE_REDIS_OPERATIONS=2000000 cargo test --release --test history`.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -44,7 +44,7 @@ use ringfence::telemetry::Metrics;
 
 use self::clients::Run;
 use self::groups::{Cluster, Trio};
-use self::net::Net;
+use self::net::{Net, Party};
 use self::redis::{Server, until};
 
 fn operations() -> usize {
@@ -93,16 +93,28 @@ async fn disturb(run: &Run, peace: Duration, mut harm: impl FnMut(usize) + Send)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_standalone_server_that_is_killed_and_frozen_keeps_every_promise() {
-    let mut server = Server::start(&[]);
-    let engines = instances([(); 3].map(|()| server.url())).await;
+async fn a_standalone_server_that_is_killed_frozen_and_cut_off_keeps_every_promise() {
+    let (net, port) = (Net::new(3), redis::free_port());
+    let mut server = Server::start_at(&Party::Server(0).home(), port, &[]);
+    net.join(Party::Server(0), port);
+    let urls = [0, 1, 2].map(|service| format!("redis://{}:{port}", Party::Server(0).door_for(service)));
+    let engines = instances(urls).await;
     let run = Run::start(&engines, operations());
-    disturb(&run, Duration::from_millis(1_500), |round| match round % 3 {
+    disturb(&run, Duration::from_millis(1_500), |round| match round % 5 {
         0 => server.restart(),
         1 => {
             server.freeze();
             std::thread::sleep(Duration::from_millis(900));
             server.thaw();
+        }
+        // Answers are not heard; questions arrive late.
+        2 => {
+            net.cut(&[Party::Server(0)], &[Party::Service(0), Party::Service(1)]);
+            partition::cut_for_a_while(&net);
+        }
+        3 => {
+            net.cut(&[Party::Service(1), Party::Service(2)], &[Party::Server(0)]);
+            partition::cut_for_a_while(&net);
         }
         _ => {
             server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
@@ -114,7 +126,6 @@ async fn a_standalone_server_that_is_killed_and_frozen_keeps_every_promise() {
     checker::check(&history, &engines[0]).await;
 }
 
-#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn failovers_and_partitions_under_sentinel_keep_every_promise() {
     let net = Net::new(3);
@@ -128,7 +139,6 @@ async fn failovers_and_partitions_under_sentinel_keep_every_promise() {
 }
 
 /// I1 where it is hardest: a primary that was deposed still answers, and knows nothing of what was acknowledged since.
-#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deposed_primary_that_still_answers_grants_nothing() {
     let net = Net::new(3);

@@ -114,7 +114,9 @@ pub enum StoreError {
         key: u32,
     },
     /// Events were asked for that the store keeps no longer. What was read before is still right, but something was missed.
-    #[error("the events of shard {shard:?} before {first} were trimmed: read what they changed anew, then go on from there")]
+    #[error(
+        "the events of shard {shard:?} before {first} were trimmed: read what they changed anew, then go on from there"
+    )]
     Trimmed {
         /// Whose events.
         shard: super::Shard,

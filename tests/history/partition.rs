@@ -23,7 +23,7 @@ fn party(server: usize) -> Party {
 /// How long a cut lasts that is not waited for otherwise: longer than the patience of a call, far less than a test.
 const CUT: Duration = Duration::from_millis(900);
 
-fn cut_for_a_while(net: &Net) {
+pub fn cut_for_a_while(net: &Net) {
     std::thread::sleep(CUT);
     net.heal();
 }
@@ -96,8 +96,7 @@ fn clock() -> Clock {
 }
 
 async fn ask(engine: &Engine, attempt: &str, dry_run: bool) -> Option<bool> {
-    let request =
-        v1::CheckRequest { attempt_id: attempt.to_owned(), dry_run, ..support::florida(&number(1)) };
+    let request = v1::CheckRequest { attempt_id: attempt.to_owned(), dry_run, ..support::florida(&number(1)) };
     let decision = engine.check(&permit(Role::Check), request, clock()).await.ok()?;
     Some(decision.verdict() == v1::Verdict::Allow)
 }

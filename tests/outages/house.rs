@@ -17,17 +17,17 @@ use super::support::{self, DAY, at, families, florida, opt_out, permit};
 /// Impatient, so that tests are not long.
 pub fn impatient(url: &str) -> Settings {
     let mut settings = Settings::from_url(url).unwrap();
-    settings.timing.connect = Duration::from_millis(300);
-    settings.timing.answer = Duration::from_millis(300);
-    settings.timing.replicas = Duration::from_millis(300);
-    settings.timing.patience = Duration::from_millis(600);
+    settings.timing.connect = Duration::from_millis(500);
+    settings.timing.answer = Duration::from_millis(500);
+    settings.timing.replicas = Duration::from_millis(500);
+    settings.timing.patience = Duration::from_millis(1_200);
     settings.timing.look = Duration::from_millis(200);
     settings
 }
 
 /// The longest that anybody waits with these settings: the patience of a call, and the last attempt within it; for a read
 /// and a write.
-const BOUND: Duration = Duration::from_millis(3_500);
+const BOUND: Duration = Duration::from_millis(6_000);
 
 /// A number of which attempts are made; one that is opted out before; one that is opted out meanwhile.
 const ASKED: usize = 1;
@@ -55,7 +55,13 @@ pub enum Heard<'a> {
 
 impl House {
     pub async fn over(settings: Settings) -> Self {
-        let store = Arc::new(RedisStore::open(settings).await.unwrap().0);
+        let begun = Instant::now();
+        let store = loop {
+            match RedisStore::open(settings.clone()).await {
+                Ok((store, _)) => break Arc::new(store),
+                Err(error) => assert!(error.retry() && begun.elapsed() < Duration::from_secs(30), "{error}"),
+            }
+        };
         let engine = Arc::new(Engine::new(Parts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             keys: Keys::ephemeral().unwrap(),

@@ -79,7 +79,7 @@ async fn made_a_replica_while_writes_wait() {
     other.freeze();
     let replica = server.replica();
     let mut settings = impatient(&server.url());
-    settings.timing.replicas = std::time::Duration::from_millis(1_500);
+    settings.timing.replicas = std::time::Duration::from_millis(2_000);
     let house = House::over(settings).await;
     // Demotes it as soon as somebody waits.
     let script = format!(

@@ -140,6 +140,8 @@ async fn sentinels_are_asked_over_tls() {
         ..Files::default()
     };
     settings.load(&ours).unwrap();
+    settings.timing.connect = Duration::from_secs(5);
+    settings.timing.patience = Duration::from_secs(10);
     let store = open(settings).await;
     won(&store, write(key(1), 0, "one")).await;
     let plain = RedisStore::open(impatient(&format!("redis+sentinel://localhost:{sentinel_port}/main"))).await;
@@ -193,7 +195,8 @@ async fn the_least_access_that_the_documents_name_is_enough() {
     assert!(found.iter().all(|one| one.weight == Weight::Fine), "{}", text(&found));
     let store: &dyn ringfence::store::Store = &store;
     let (_, id) = won(store, write(key(1), 0, "one")).await;
-    won(store, ringfence::store::Write { expires: Some(ringfence::time::Instant::FAR), ..write(key(1), 1, "two") }).await;
+    won(store, ringfence::store::Write { expires: Some(ringfence::time::Instant::FAR), ..write(key(1), 1, "two") })
+        .await;
     store.settle(super::suite::WRITER, vec![id]).await.unwrap();
     assert_eq!(store.trim_events(id.shard, ringfence::time::Instant::FAR, 1).await.unwrap(), 1);
     store.confirm(id.shard).await.unwrap();

@@ -282,9 +282,7 @@ pub async fn old_events_are_trimmed_and_a_late_reader_is_told(backend: &impl Bac
         let event = Event { at: Instant::from_millis(n * 1_000), ..event(n as u64) };
         ids.push(won(&*store, Write { event, ..write(key(n as u16), 0, "x") }).await.1);
     }
-    let trim = async |before: i64, keep| {
-        store.trim_events(shard(1), Instant::from_millis(before), keep).await.unwrap()
-    };
+    let trim = async |before: i64, keep| store.trim_events(shard(1), Instant::from_millis(before), keep).await.unwrap();
     let places = async |after| {
         let read = store.events(shard(1), after, 100).await;
         read.map(|events| events.iter().map(|event| event.id.seq).collect::<Vec<_>>())

@@ -46,9 +46,7 @@ impl Trio {
             let (party, port) = (Party::Sentinel(n), free_port());
             net.join(party, port);
             let (home, door) = (party.home(), party.door());
-            let more = format!(
-                "bind-source-addr {home}\nsentinel announce-ip {door}\nsentinel announce-port {port}\n"
-            );
+            let more = format!("bind-source-addr {home}\nsentinel announce-ip {door}\nsentinel announce-port {port}\n");
             sentinels.push(Server::sentinel_at(&home, port, (&Party::Server(0).door(), ports[0]), 2, &more));
         }
         let trio = Self { servers, sentinels, on_net: true };
@@ -78,7 +76,8 @@ impl Trio {
             text += &format!("{} says {}\n", server.port, server.ask(&["ROLE"]).replace('\n', " "));
         }
         for sentinel in &self.sentinels {
-            let known = [sentinel.ask(&["SENTINEL", "MASTER", "main"]), sentinel.ask(&["SENTINEL", "REPLICAS", "main"])];
+            let known =
+                [sentinel.ask(&["SENTINEL", "MASTER", "main"]), sentinel.ask(&["SENTINEL", "REPLICAS", "main"])];
             text += &format!("sentinel says {}\n", known.join("\nand ").replace('\n', " "));
         }
         text
@@ -105,9 +104,8 @@ impl Trio {
 
     /// Where this service finds the sentinels.
     pub fn url_for(&self, service: u8) -> String {
-        let place = |(n, sentinel): (u8, &Server)| {
-            format!("{}:{}", Party::Sentinel(n).door_for(service), sentinel.port)
-        };
+        let place =
+            |(n, sentinel): (u8, &Server)| format!("{}:{}", Party::Sentinel(n).door_for(service), sentinel.port);
         let list: Vec<_> = (0..).zip(&self.sentinels).map(place).collect();
         format!("redis+sentinel://{}/main", list.join(","))
     }

@@ -9,7 +9,10 @@ const SECTOR: usize = 512;
 
 #[derive(Clone, Debug)]
 pub enum Op {
-    Write { offset: u64, bytes: Vec<u8> },
+    Write {
+        offset: u64,
+        bytes: Vec<u8>,
+    },
     Length(u64),
     /// A sync that returned.
     Synced,

@@ -128,7 +128,8 @@ impl Server {
         let settings = self.folder.path().join(SETTINGS);
         let sentinel = std::fs::read_to_string(&settings).unwrap().contains("sentinel monitor");
         // A file that may not grow is met as a full disk is, not as the end of the process.
-        let script = "trap '' XFSZ; server=$1; shift; \"$server\" \"$@\" >>log 2>&1 & echo $!; cat >/dev/null; kill -9 $!";
+        let script =
+            "trap '' XFSZ; server=$1; shift; \"$server\" \"$@\" >>log 2>&1 & echo $!; cat >/dev/null; kill -9 $!";
         let mut shell = Command::new("sh")
             .args(["-c", script, "redis", &program()])
             .arg(&settings)

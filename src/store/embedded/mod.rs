@@ -2,7 +2,7 @@
 //!
 //! Promises: readers at will, each on the newest committed state, without waiting for writers; one writer thread, one
 //! commit and one fsync for all that wait; what was answered as won survives `kill -9` and power loss as far as the
-//! disk keeps what it said it wrote; a second process on the same folder gets one clear error; a damaged, foreign or
+//! disk keeps what it said it wrote (`tests/store/power.rs` plays losses of power from recorded writes); a second process on the same folder gets one clear error; a damaged, foreign or
 //! missing file is an error that names it, never a panic and never an empty store in its place. After an I/O error
 //! (a full disk) nothing is answered as won; the file is opened again, tried twice a second, and reads and writes resume
 //! once the cause is gone. Until then reads are refused too: what cannot be recorded cannot be allowed.

@@ -149,7 +149,10 @@ impl Judge {
             self.say(Weight::Warning, "the last write of the append-only file failed: make room on its disk");
         }
         if told.info("rdb_last_bgsave_status").is_some_and(|status| status != "ok") {
-            self.say(Weight::Warning, "the last dump (RDB) failed: make room on its disk; writes may be refused until then");
+            self.say(
+                Weight::Warning,
+                "the last dump (RDB) failed: make room on its disk; writes may be refused until then",
+            );
         }
     }
 
@@ -192,8 +195,8 @@ impl Judge {
                 ),
             );
         }
-        let never = told.option("replica-priority") == Some("0")
-            || told.option("cluster-replica-no-failover") == Some("yes");
+        let never =
+            told.option("replica-priority") == Some("0") || told.option("cluster-replica-no-failover") == Some("yes");
         if never {
             self.say(
                 Weight::Warning,

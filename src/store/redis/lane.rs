@@ -234,11 +234,7 @@ impl Wait {
 
     /// Takes the answer: whether it is where it must be. The outer error says that nothing is known of the writes before
     /// it: one whose `WAIT` was broken off may be done.
-    fn end(
-        &self,
-        shared: &Shared,
-        values: &mut impl Iterator<Item = Value>,
-    ) -> Result<Result<(), Trouble>, Trouble> {
+    fn end(&self, shared: &Shared, values: &mut impl Iterator<Item = Value>) -> Result<Result<(), Trouble>, Trouble> {
         if self.from == AckedFrom::Memory && self.need == 0 {
             return Ok(Ok(()));
         }

@@ -43,12 +43,7 @@ impl Connector {
         self.open_as(address, 0, &self.0.sentinel_login).await
     }
 
-    async fn open_as(
-        &self,
-        address: &Address,
-        database: u32,
-        login: &Login,
-    ) -> Result<MultiplexedConnection, Trouble> {
+    async fn open_as(&self, address: &Address, database: u32, login: &Login) -> Result<MultiplexedConnection, Trouble> {
         let cut = |error: &dyn std::fmt::Display| Trouble::Cut { sent: false, why: format!("{address}: {error}") };
         let client = self.client(address, database, login).map_err(|error| cut(&error))?;
         // Times are kept here: the library's own would also cut short what waits for replicas.
@@ -263,7 +258,8 @@ impl Node {
         match trip(&mut connection, sent, self.shared.connector.0.timing.answer).await {
             Ok(values) => {
                 // A replica of another server answers here: asking again on this connection would find nothing else.
-                let demoted = matches!(reply::sound(&values), Err(Trouble::Elsewhere(why)) if why.starts_with("MASTERDOWN"));
+                let demoted =
+                    matches!(reply::sound(&values), Err(Trouble::Elsewhere(why)) if why.starts_with("MASTERDOWN"));
                 if demoted && self.shared.era() == era {
                     self.shared.new_era();
                 }

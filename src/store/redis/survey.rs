@@ -156,7 +156,10 @@ async fn look_at_sentinel(
     if Some(&view.primary) != primary {
         judge.say(
             Weight::Warning,
-            format!("calls {} the primary, another one is in use: a failover, or sentinels that do not meet", view.primary),
+            format!(
+                "calls {} the primary, another one is in use: a failover, or sentinels that do not meet",
+                view.primary
+            ),
         );
     }
     let all = view.others + 1;
@@ -169,7 +172,11 @@ async fn look_at_sentinel(
     if view.quorum * 2 <= all && all > 1 {
         judge.say(
             Weight::Warning,
-            format!("quorum {} of {all}: a minority gives the primary up for dead: set it to {}", view.quorum, all / 2 + 1),
+            format!(
+                "quorum {} of {all}: a minority gives the primary up for dead: set it to {}",
+                view.quorum,
+                all / 2 + 1
+            ),
         );
     }
     if all > named {

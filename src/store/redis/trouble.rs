@@ -93,7 +93,9 @@ impl Trouble {
                 "{have} of the {need} replicas that must have a write have it: bring them back, or take them out of the \
                  configuration (`acks`)"
             ),
-            Self::NotOnDisk => "the server did not bring it to its disk in time: see to its disk, and to `appendfsync`".to_owned(),
+            Self::NotOnDisk => {
+                "the server did not bring it to its disk in time: see to its disk, and to `appendfsync`".to_owned()
+            }
             Self::Refused(text) => format!("{text}{}", advice(text)),
         }
     }
@@ -116,7 +118,7 @@ fn advice(text: &str) -> &'static str {
         ": acked_from = \"disk\" needs Redis 7.2 or newer, or Valkey, with appendonly yes"
     } else if says("max number of clients") {
         ": raise maxclients, or see who else is connected"
-    } else if says("NOPERM") || says("user executing the script") {
+    } else if says("NOPERM") || says("user executing the script") || says("ACL failure") {
         ": the server's access list forbids it: see `ringfence doctor`"
     } else if says("WRONGTYPE") {
         ": another program uses this database"
