@@ -6,7 +6,7 @@ use super::{Delivery, Registered, UNKNOWN};
 use crate::access::Permit;
 use crate::contact::wire::Reader;
 use crate::engine::answer::stamp;
-use crate::engine::watch::{Place, Told, seek};
+use crate::engine::watch::{Place, Told, kept_from, seek};
 use crate::engine::{Engine, Failure, consent};
 use crate::proto::store::DeliveredEvent;
 use crate::proto::v1::{self, ProcessorState};
@@ -103,7 +103,7 @@ impl Engine {
             let at = self.tenant.shard(shard);
             let mut after = place.seq.saturating_sub(1);
             while left > 0 && pending.count < PENDING {
-                let page = self.store.events(at, after, PAGE).await?;
+                let page = kept_from(&*self.store, at, after, PAGE).await?;
                 let Some(last) = page.last() else { break };
                 after = last.id.seq;
                 left = left.saturating_sub(page.len());
@@ -152,7 +152,7 @@ impl Engine {
             let mut after = seek(&*self.store, key.shard(), at.minus(AROUND)).await?.seq;
             let mut left = NEAR;
             while left > 0 {
-                let page = self.store.events(key.shard(), after, PAGE).await?;
+                let page = kept_from(&*self.store, key.shard(), after, PAGE).await?;
                 let Some(last) = page.last() else { break };
                 after = last.id.seq;
                 left = left.saturating_sub(page.len());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, watch};
 
-use super::place::{self, Place, REWIND, TOO_OLD, oldest, read_on, seek};
+use super::place::{self, Place, REWIND, TOO_OLD, kept_from, oldest, read_on, seek};
 use super::{Batch, Now, PAGE, Told};
 use crate::engine::{Engine, Failure};
 use crate::time::Instant;
@@ -95,7 +95,7 @@ impl Engine {
             // Before the oldest event that is kept there were others.
             let first = oldest(store, shard).await?;
             let trimmed = first.seq > 0 && place == first && {
-                let found = store.events(shard, first.seq, 1).await?;
+                let found = kept_from(store, shard, first.seq, 1).await?;
                 found.first().is_some_and(|event| event.at > at)
             };
             if trimmed { Err(Failure::TooOld(TOO_OLD)) } else { Ok(place) }

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 pub use follower::{Follower, Start, Step};
 pub use place::Place;
-pub(in crate::engine) use place::{REWIND, seek};
+pub(in crate::engine) use place::{REWIND, kept_from, seek};
 pub use stream::HEARTBEAT;
 pub(in crate::engine) use stream::watched_sellers;
 pub use token::Token;

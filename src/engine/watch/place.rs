@@ -62,17 +62,22 @@ pub(super) async fn read_on(
     // The event at the place comes along, to see whether it is still the same.
     let marked = place.seq > 0 && place.mark != 0;
     let from = if marked { place.seq - 1 } else { place.seq };
-    let mut events = store.events(shard, from, limit.saturating_add(usize::from(marked))).await?;
+    let found = match find(store, shard, from, limit.saturating_add(usize::from(marked))).await? {
+        // It alone is no longer kept: nothing after it was missed.
+        Found::From(first) if marked && first <= place.seq.saturating_add(1) => {
+            find(store, shard, place.seq, limit).await?
+        }
+        found => found,
+    };
+    let Found::All(mut events) = found else { return Err(Failure::TooOld(TOO_OLD)) };
     let lost = match events.first() {
-        Some(first) if marked && first.id.seq == place.seq => Place::of(first) != place,
-        Some(first) if first.id.seq > place.seq.saturating_add(1) => return Err(Failure::TooOld(TOO_OLD)),
-        Some(_) => false,
+        Some(first) => marked && first.id.seq == place.seq && Place::of(first) != place,
         None if place.seq == 0 => false,
         None => (1..place.seq).contains(&store.last_event(shard).await?),
     };
     if lost {
         let back = seek(store, shard, since).await?;
-        events = store.events(shard, back.seq, limit).await?;
+        events = kept_from(store, shard, back.seq, limit).await?;
         let place = events.last().map_or(back, Place::of);
         return Ok(Read { events, place, rewound: true });
     }
@@ -88,10 +93,11 @@ pub(in crate::engine) async fn seek(store: &dyn Store, shard: Shard, at: Instant
     let mut last = store.last_event(shard).await?;
     while before < last {
         let middle = before + (last - before).div_ceil(2);
-        let found = store.events(shard, middle - 1, 1).await?;
-        match found.first() {
-            Some(event) if event.at < at => before = middle,
-            _ => last = middle - 1,
+        match find(store, shard, middle - 1, 1).await? {
+            // Forgotten since the search began: older than all that is kept.
+            Found::From(_) => before = middle,
+            Found::All(found) if found.first().is_some_and(|event| event.at < at) => before = middle,
+            Found::All(_) => last = middle - 1,
         }
     }
     Ok(Place { seq: before, mark: 0 })
@@ -99,8 +105,45 @@ pub(in crate::engine) async fn seek(store: &dyn Store, shard: Shard, at: Instant
 
 /// The place before the oldest event kept.
 pub(super) async fn oldest(store: &dyn Store, shard: Shard) -> Result<Place, Failure> {
-    let first = store.events(shard, 0, 1).await?;
-    Ok(Place { seq: first.first().map_or(0, |event| event.id.seq - 1), mark: 0 })
+    let seq = match find(store, shard, 0, 1).await? {
+        Found::From(first) => first.saturating_sub(1),
+        Found::All(_) => 0,
+    };
+    Ok(Place { seq, mark: 0 })
+}
+
+/// What there is after a place.
+enum Found {
+    /// All of it.
+    All(Vec<StoredEvent>),
+    /// The first events after it are no longer kept; the oldest that is.
+    From(u64),
+}
+
+/// The one place that asks for events, and knows how a store says that they are no longer kept.
+async fn find(store: &dyn Store, shard: Shard, after: u64, limit: usize) -> Result<Found, Failure> {
+    let events = store.events(shard, after, limit).await?;
+    let gap = events.first().map(|first| first.id.seq).filter(|first| *first > after.saturating_add(1));
+    Ok(gap.map_or(Found::All(events), Found::From))
+}
+
+/// Up to `limit` events after a place, or the oldest ones where those are no longer kept.
+///
+/// # Errors
+/// The store cannot be asked.
+pub(in crate::engine) async fn kept_from(
+    store: &dyn Store,
+    shard: Shard,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, Failure> {
+    let mut after = after;
+    loop {
+        match find(store, shard, after, limit).await? {
+            Found::All(events) => return Ok(events),
+            Found::From(first) => after = first.saturating_sub(1),
+        }
+    }
 }
 
 /// The place of the newest event.
@@ -109,7 +152,7 @@ pub(super) async fn newest(store: &dyn Store, shard: Shard) -> Result<Place, Fai
     if seq == 0 {
         return Ok(Place::default());
     }
-    let found = store.events(shard, seq - 1, 1).await?;
+    let found = kept_from(store, shard, seq - 1, 1).await?;
     Ok(found.first().map_or(Place { seq, mark: 0 }, Place::of))
 }
 

@@ -17,7 +17,7 @@ use crate::proto::v1::{self, OptOutEventKind};
 use crate::store::{DataKey, DayKeys, Key, Purpose, SealError, StoredEvent, Versioned};
 use crate::time::Instant;
 
-use super::place::Place;
+use super::place::{Place, kept_from};
 
 /// An event, opened.
 #[derive(Clone, PartialEq, Debug)]
@@ -120,7 +120,7 @@ impl Engine {
     /// # Errors
     /// The store cannot be asked.
     pub async fn event_at(&self, shard: u16, seq: u64) -> Result<Option<Told>, Failure> {
-        let found = self.store.events(self.tenant.shard(shard), seq.saturating_sub(1), 1).await?;
+        let found = kept_from(&*self.store, self.tenant.shard(shard), seq.saturating_sub(1), 1).await?;
         let found: Vec<_> = found.into_iter().filter(|event| event.id.seq == seq).collect();
         Ok(self.told(&found).await?.pop())
     }
