@@ -9,8 +9,8 @@ use super::{Error, error};
 use crate::proto::v1::check_service_client::CheckServiceClient;
 use crate::proto::v1::consent_service_client::ConsentServiceClient;
 use crate::proto::v1::control_service_client::ControlServiceClient;
-use crate::proto::v1::processor_service_client::ProcessorServiceClient;
 use crate::proto::v1::privacy_service_client::PrivacyServiceClient;
+use crate::proto::v1::processor_service_client::ProcessorServiceClient;
 
 /// How long a server may take to take the connection, and to answer.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -20,10 +20,10 @@ mod outcome;
 pub mod processors;
 pub mod question;
 pub mod replay;
-mod shadow;
-pub mod selfcheck;
-pub mod watch;
 pub mod rights;
+pub mod selfcheck;
+mod shadow;
+pub mod watch;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant as Monotonic;

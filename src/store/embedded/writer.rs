@@ -30,8 +30,18 @@ pub(super) enum Job {
         reply: Reply<MetaSwapped>,
     },
     Settle(WriterId, Vec<EventId>, Reply<()>),
-    Reseal { key: Key, found: Box<Versioned>, bytes: Vec<u8>, reply: Reply<bool> },
-    Trim { shard: Shard, before: Instant, keep: u64, reply: Reply<u64> },
+    Reseal {
+        key: Key,
+        found: Box<Versioned>,
+        bytes: Vec<u8>,
+        reply: Reply<bool>,
+    },
+    Trim {
+        shard: Shard,
+        before: Instant,
+        keep: u64,
+        reply: Reply<u64>,
+    },
     /// Writes the file anew; see [`super::rewrite`].
     Rewrite(Reply<bool>),
 }

@@ -15,7 +15,8 @@ const SKEW_REFUSED: Duration = Duration::from_secs(3_600);
 /// What is found of a server that syncs each write before it answers.
 pub(super) const SYNCED: &str = "appendonly, appendfsync always";
 /// What is found besides of one that does so only at times.
-pub(super) const UNSYNCED_AT_TIMES: &str = "no-appendfsync-on-rewrite yes: nothing is synced during a rewrite: set it to no";
+pub(super) const UNSYNCED_AT_TIMES: &str =
+    "no-appendfsync-on-rewrite yes: nothing is synced during a rewrite: set it to no";
 
 /// The server options that matter.
 pub(super) const OPTIONS: [&str; 8] = [
