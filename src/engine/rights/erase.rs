@@ -177,6 +177,7 @@ impl Engine {
         self.drop_later().await?;
         match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
             Swapped::Won { event, .. } => {
+                self.hub.nudge();
                 self.log_swapped(entry, event).await?;
                 Ok(None)
             }
@@ -196,7 +197,7 @@ impl Engine {
         own: DataKey,
         clock: Clock,
     ) -> Result<Round, Failure> {
-        let Erasing { permit, request, key, receipt, .. } = *erasing;
+        let Erasing { permit, request, key, number, receipt, .. } = *erasing;
         let mut after = before.clone();
         let opt_out = v1::RecordOptOutRequest {
             scope: Some(marketing()),
@@ -208,11 +209,27 @@ impl Engine {
         let asked = audited_write::Request::EraseContact(request.clone());
         let body = Self::write_body(permit, asked, expected.next().0, clock.now);
         let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
+        let told = ContactEvent {
+            format: 1,
+            recorded_at: clock.now.millis(),
+            kind: v1::OptOutEventKind::Closed.into(),
+            number: number.reveal_digits(),
+            opt_out: Some(v1::OptOut {
+                scope: opt_out.scope.clone(),
+                at: Some(stamp(clock.now)),
+                source: opt_out.source,
+                ..v1::OptOut::default()
+            }),
+            ..ContactEvent::default()
+        };
+        let (kind, payload) =
+            self.event_payload(Some(told), &key, &own, receipt, entry.digest(), clock.now).await?;
         let keys = self.keys.now();
         let bytes = keys.seal_record(&key, &own, &after.to_bytes())?;
-        let event = entry.event(0, clock.now, Vec::new());
+        let event = entry.event(kind, clock.now, payload);
         match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
             Swapped::Won { event, .. } => {
+                self.hub.nudge();
                 self.log_swapped(entry, event).await?;
                 let answer = erasing.answer(&after, Some(receipt), None, after.left(), clock.now);
                 Ok(Round::Done(Box::new(answer), None))

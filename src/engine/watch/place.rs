@@ -5,7 +5,7 @@
 //! any more, reading begins anew [`REWIND`] before.
 
 use crate::engine::Failure;
-use crate::store::{Digest, Shard, Store, StoredEvent};
+use crate::store::{Digest, Shard, Store, StoreError, StoredEvent};
 use crate::time::{Instant, Millis};
 
 /// How far is gone back after a failover, and how far instants of events may be out of the order of their places: clocks
@@ -122,7 +122,10 @@ enum Found {
 
 /// The one place that asks for events, and knows how a store says that they are no longer kept.
 async fn find(store: &dyn Store, shard: Shard, after: u64, limit: usize) -> Result<Found, Failure> {
-    let events = store.events(shard, after, limit).await?;
+    let events = match store.events(shard, after, limit).await {
+        Err(StoreError::Trimmed { first, .. }) => return Ok(Found::From(first)),
+        found => found?,
+    };
     let gap = events.first().map(|first| first.id.seq).filter(|first| *first > after.saturating_add(1));
     Ok(gap.map_or(Found::All(events), Found::From))
 }
