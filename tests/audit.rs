@@ -16,6 +16,10 @@ mod altered;
 mod append;
 #[path = "audit/packed.rs"]
 mod packed;
+#[path = "audit/power.rs"]
+mod power;
+#[path = "support/power.rs"]
+mod power_cut;
 #[path = "audit/pressure.rs"]
 mod pressure;
 #[path = "audit/step.rs"]

@@ -236,12 +236,7 @@ impl Index {
     }
 
     fn archive(&self, number: u64) -> Result<&Archive, LogError> {
-        self.archive.get().map(AsRef::as_ref).ok_or_else(|| LogError::Missing {
-            path: segment::packed_path(&self.folder, number),
-            why: "this segment of the audit log was moved to the archive, and none is configured here: name it with \
-                  audit_archive (a command: with --archive)"
-                .into(),
-        })
+        self.archive.get().map(AsRef::as_ref).ok_or_else(|| segment::nowhere(&self.folder, number))
     }
 
     /// All bytes of a segment, decompressed.

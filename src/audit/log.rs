@@ -14,7 +14,7 @@ use super::entry::Ids;
 use super::flights::{Claim, Flight, Flights};
 use super::frame::MAX_CONTENT;
 use super::index::Index;
-use super::lookup::{self, Select, Selected};
+use super::lookup::{self, Order, Select, Selected};
 use super::opening::{End, find_end, random};
 use super::writer::{Job, Writer};
 use super::{Anchor, DecisionId, Encoded, Found, Head, LogError, segment};
@@ -221,6 +221,25 @@ impl Log {
         }
     }
 
+    /// Appends the entry of an event whose outbox is safe by itself: nobody waits for it, not even while the disk does not
+    /// keep up; only for room. While the disk refuses it, it is kept; should the process end before, it is appended from
+    /// the outbox.
+    ///
+    /// # Errors
+    /// When the log is failing, or has not kept up for too long: it will come from the outbox.
+    pub async fn append_kept(&self, entry: Encoded, event: EventId) -> Result<(), LogError> {
+        self.check(&entry)?;
+        let Claim::Yours(flight) = self.shared.flights.claim(event) else { return Ok(()) };
+        let room = self.room(&entry).await?;
+        let event = flight.hand_over();
+        let job = Job::Append { entry, event: Some(event), reply: None, since: Monotonic::now() };
+        if self.shared.queue.put(job, room, false).is_err() {
+            self.shared.flights.failed(event);
+            return Err(self.shared.closed());
+        }
+        Ok(())
+    }
+
     /// Appends an entry from an outbox, unless its caller does.
     pub(super) async fn adopt(&self, entry: Encoded, event: EventId) -> Result<(), LogError> {
         self.check(&entry)?;
@@ -298,6 +317,31 @@ impl Log {
         // A reader may come for a decision that was answered a moment ago.
         let _ = self.sync().await?;
         self.reading(move |index| index.find(id)).await
+    }
+
+    /// Up to `limit` entries about the contact of this tag, of these kinds, that stand before the place `before`; newest
+    /// first.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn about(&self, tag: [u8; 32], before: u64, limit: usize, kinds: &[u8]) -> Result<Vec<Found>, LogError> {
+        let mut found = Vec::new();
+        let mut after = Some(before);
+        while let Some(place) = after.filter(|_| found.len() < limit) {
+            let page = Select {
+                tag: Some(tag),
+                campaign: None,
+                millis: 0..=u64::MAX,
+                kinds: kinds.to_vec(),
+                order: Order::NewestFirst,
+                after: Some(place),
+                most: limit - found.len(),
+            };
+            let selected = self.select(page).await?;
+            found.extend(selected.found);
+            after = selected.resume;
+        }
+        Ok(found)
     }
 
     /// The digests of all entries whose id is not older than this, and of some that are.

@@ -50,6 +50,16 @@ fn named(folder: &Path, number: u64, ending: &str) -> PathBuf {
     folder.join(format!("{number:010}.{ending}"))
 }
 
+/// That a segment is in an archive which is not known here.
+pub(super) fn nowhere(folder: &Path, number: u64) -> LogError {
+    LogError::Missing {
+        path: packed_path(folder, number),
+        why: "this segment of the audit log was moved to the archive, and none is configured here: name it with \
+              audit_archive (a command: with --archive)"
+            .into(),
+    }
+}
+
 /// In which forms a segment is here. More than one after a crash, or while the better one is being made.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Forms {

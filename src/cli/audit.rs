@@ -1,7 +1,10 @@
 //! `ringfence audit`: the log of decisions and writes.
 
+mod bundle;
 mod export;
 mod list;
+mod replay;
+mod replayed;
 mod rows;
 
 use std::collections::HashSet;
@@ -28,6 +31,10 @@ pub enum Command {
     List(Box<list::ListArgs>),
     /// Write decisions to a file for a notebook, the oldest first, their numbers masked
     Export(Box<export::ExportArgs>),
+    /// Judge past decisions again: as they were made, under changed packs, or by what is known now
+    Replay(Box<replay::Args>),
+    /// Take decisions to another machine: their entries under new keys, and the law they were made by
+    Bundle(Box<bundle::Args>),
 }
 
 /// Where closed parts of the log are, besides the data folder.
@@ -57,6 +64,25 @@ impl Archived {
             "audit_archive_credentials" => self.archive_credentials.clone(),
             _ => None,
         })
+    }
+
+    /// The archive of this writer's log, if one is named.
+    fn open(&self, writer: Option<WriterId>) -> Result<Option<Archive>, Error> {
+        match (self.settings()?, writer) {
+            (Some(settings), Some(writer)) => Ok(Some(Archive::open(&settings, writer)?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// As arguments for another run of this program.
+    fn arguments(&self) -> Vec<String> {
+        let flags = [
+            ("archive", &self.archive),
+            ("archive-endpoint", &self.archive_endpoint),
+            ("archive-region", &self.archive_region),
+            ("archive-credentials", &self.archive_credentials),
+        ];
+        flags.into_iter().filter_map(|(flag, text)| Some(format!("--{flag}={}", text.as_ref()?))).collect()
     }
 }
 
@@ -90,6 +116,8 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
         Command::Verify(args) => verify(args, global).await,
         Command::List(args) => list::run(*args, global).await,
         Command::Export(args) => export::run(*args, global).await,
+        Command::Replay(args) => replay::run(*args, global).await,
+        Command::Bundle(args) => bundle::run(*args, global).await,
     }
 }
 
@@ -106,10 +134,7 @@ async fn verify(args: VerifyArgs, global: &Global) -> Result<Exit, Error> {
         // Instances share it, each with a log of its own.
         Some(redis) => compared_with(&RedisStore::connect(redis).await?, writer).await?,
     };
-    let archive = match (args.archived.settings()?, writer) {
-        (Some(settings), Some(writer)) => Some(Archive::open(&settings, writer)?),
-        _ => None,
-    };
+    let archive = args.archived.open(writer)?;
     let (place, expect) = (log.clone(), compared.expect.clone());
     let walked = tokio::task::spawn_blocking(move || audit::verify_with(&place, &expect, archive.as_ref())).await;
     let report = walked.map_err(|error| Error::said(error.to_string()))??;
@@ -159,7 +184,14 @@ async fn compared_with(store: &dyn Store, writer: Option<WriterId>) -> Result<Co
     for shard in store.shards().await? {
         let mut after = 0;
         loop {
-            let page = store.events(shard, after, PAGE).await?;
+            let page = match store.events(shard, after, PAGE).await {
+                // What was trimmed was in the log by then, and an anchor covers it.
+                Err(StoreError::Trimmed { first, .. }) => {
+                    after = first.saturating_sub(1);
+                    continue;
+                }
+                page => page?,
+            };
             let Some(last) = page.last() else { break };
             after = last.id.seq;
             let ours = page.into_iter().filter(|event| writer.is_none_or(|writer| event.writer == writer));

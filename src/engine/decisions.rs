@@ -8,7 +8,8 @@ use prost::Message as _;
 
 use super::answer::stamp;
 use super::audited::{Kind, record};
-use super::{Clock, Engine, Failure, consent};
+use super::replay::Unfit;
+use super::{Clock, Engine, Failure, Loaded, consent};
 use crate::access::Permit;
 use crate::audit::{BodyKey, Entry, Found, Log, Order, Select};
 use crate::contact::wire::{Reader, Violation};
@@ -16,6 +17,7 @@ use crate::contact::{Channel, Purpose, Term as _};
 use crate::place::Number;
 use crate::proto::{store, v1};
 use crate::store::{DataKey, Purpose as Sealed, SealError};
+use crate::time::Instant;
 
 /// Decisions on a page: at most, and where the caller does not say.
 const PAGE: u32 = 1_000;
@@ -28,6 +30,12 @@ const AT_ONCE: usize = 256;
 const PAGE_BYTES: usize = 8 << 20;
 /// A page ends so long before the caller's patience does.
 const MARGIN: Duration = Duration::from_millis(500);
+
+/// What a contact's record says of the entries about it.
+struct Owner {
+    own: DataKey,
+    erased_at: Option<Instant>,
+}
 
 /// The filters that look into a body.
 struct Inside<'r> {
@@ -82,18 +90,18 @@ impl Engine {
         let (mut select, inside, size) = self.read_listing(request)?;
         let Some(log) = &self.log else { return Ok(v1::ListDecisionsResponse::default()) };
         let context = context(permit, request);
-        select.after = self.place_of(log, &request.page_token, &context)?;
+        select.after = self.place_of(log, &request.page_token, &context).await?;
         let (mut page, mut opened, mut bytes) = (v1::ListDecisionsResponse::default(), 0, 0);
         loop {
             let selected = log.select(select.clone()).await?;
             let mut next = selected.resume;
-            let keys = self.contact_keys(&selected.found).await?;
+            let owners = self.owners(&selected.found).await?;
             let mut rest = selected.found.len();
             for found in selected.found {
                 opened += 1;
                 rest -= 1;
                 let seq = found.seq;
-                if let Some(record) = self.listed(permit, log, found, &keys, &inside).await? {
+                if let Some(record) = self.listed(permit, log, found, &owners, &inside).await? {
                     bytes += record.encoded_len();
                     page.records.push(record);
                 }
@@ -150,7 +158,7 @@ impl Engine {
         if !violations.is_empty() {
             return Err(Failure::Invalid(violations));
         }
-        let millis = |at: Option<crate::time::Instant>| at.map(|at| u64::try_from(at.millis()).unwrap_or(0));
+        let millis = |at: Option<Instant>| at.map(|at| u64::try_from(at.millis()).unwrap_or(0));
         let inside = Inside {
             seller: &request.seller,
             campaign: &request.campaign,
@@ -162,10 +170,11 @@ impl Engine {
             purpose: purpose.map_or(0, |purpose| i32::from(purpose.number())),
             dry_runs: request.dry_runs,
         };
-        let campaign = (!request.campaign.is_empty()).then(|| self.keys.campaign(&self.tenant, &request.campaign));
+        let campaign =
+            (!request.campaign.is_empty()).then(|| self.keys.now().campaign(&self.tenant, &request.campaign));
         let size = if request.page_size == 0 { USUAL } else { request.page_size } as usize;
         let select = Select {
-            tag: number.map(|number| *self.keys.tag(&self.tenant, number.reveal_e164().as_str()).tag()),
+            tag: number.map(|number| *self.keys.now().tag(&self.tenant, number.reveal_e164().as_str()).tag()),
             campaign,
             millis: millis(from).unwrap_or(0)..=millis(until).map_or(u64::MAX, |until| until.saturating_sub(1)),
             kinds: match request.kind() {
@@ -183,20 +192,23 @@ impl Engine {
         Ok((select, inside, size))
     }
 
-    /// The own keys of the contacts that these entries are about; `None` for one that was erased.
-    async fn contact_keys(&self, found: &[Found]) -> Result<BTreeMap<[u8; 32], Option<DataKey>>, Failure> {
-        let mut tags: Vec<_> =
-            found.iter().filter(|one| one.entry.key == BodyKey::Contact).filter_map(|one| one.entry.tag).collect();
+    /// What the records say of the contacts that these entries are about; `None` where there is no record.
+    async fn owners(&self, found: &[Found]) -> Result<BTreeMap<[u8; 32], Option<Owner>>, Failure> {
+        let mut tags: Vec<_> = found.iter().filter_map(|one| one.entry.tag).collect();
         tags.sort_unstable();
         tags.dedup();
-        let keys: Vec<_> = tags.iter().map(|tag| self.keys.key_of(&self.tenant, *tag)).collect();
+        let known = self.keys.now();
+        let keys: Vec<_> = tags.iter().map(|tag| known.key_of(&self.tenant, *tag)).collect();
         let stored = self.store.load_many(&keys).await?;
-        let mut opened = BTreeMap::new();
+        let mut owners = BTreeMap::new();
         for ((tag, key), stored) in tags.into_iter().zip(&keys).zip(stored) {
-            let own = stored.map(|stored| self.keys.open_record(key, &stored.bytes)).transpose()?;
-            opened.insert(tag, own.map(|(own, _)| own));
+            let owner = match self.opened(key, stored).await? {
+                Some(Loaded { contact, own, .. }) => Some(Owner { own, erased_at: contact.erased_at() }),
+                None => None,
+            };
+            owners.insert(tag, owner);
         }
-        Ok(opened)
+        Ok(owners)
     }
 
     /// The record of an entry if it is wanted.
@@ -205,7 +217,7 @@ impl Engine {
         permit: &Permit,
         log: &Log,
         found: Found,
-        keys: &BTreeMap<[u8; 32], Option<DataKey>>,
+        owners: &BTreeMap<[u8; 32], Option<Owner>>,
         inside: &Inside<'_>,
     ) -> Result<Option<v1::DecisionRecord>, Failure> {
         let Found { seq, entry } = found;
@@ -218,7 +230,7 @@ impl Engine {
             digest: entry.encode().digest().to_vec(),
             recorded_at: Some(stamp(entry.at)),
         };
-        let Some(plain) = self.body_of(&entry, keys).await? else {
+        let Some(plain) = self.body_of(&entry, owners).await? else {
             let decision = v1::Decision {
                 decision_id: entry.id.to_string(),
                 evaluated_at: Some(stamp(entry.at)),
@@ -242,37 +254,57 @@ impl Engine {
         Ok(Some(masked(record(body, decision, Some(position)))))
     }
 
+    /// The body of an entry about one of these contacts; `None`: erased. As `open_body` has it, for many at a time.
     async fn body_of(
         &self,
         entry: &Entry,
-        keys: &BTreeMap<[u8; 32], Option<DataKey>>,
+        owners: &BTreeMap<[u8; 32], Option<Owner>>,
     ) -> Result<Option<Vec<u8>>, Failure> {
-        match (entry.key, entry.tag.and_then(|tag| keys.get(&tag))) {
-            (BodyKey::Contact, Some(Some(own))) => match own.open(Sealed::AuditBody, &entry.id.bytes(), &entry.body) {
-                // The bytes are those that were sealed: the entry's hash was right. The key is another one by now.
-                Err(SealError::Damaged) => Ok(None),
-                opened => Ok(Some(opened?)),
+        let context = entry.id.bytes();
+        let owner = entry.tag.and_then(|tag| owners.get(&tag)).and_then(Option::as_ref);
+        let erased_at = owner.and_then(|owner| owner.erased_at);
+        let opened = match (entry.key, owner) {
+            (BodyKey::Contact, Some(owner)) => owner.own.open(Sealed::AuditBody, &context, &entry.body),
+            // Not shown any more, though the key is there for the others of that day.
+            (BodyKey::Day(_), _) if erased_at.is_some_and(|erased| entry.at <= erased) => return Ok(None),
+            (BodyKey::Day(day), _) => match self.find_day_key(day).await? {
+                Some(key) => key.open(Sealed::AuditBody, &context, &entry.body),
+                None => return Ok(None),
             },
-            (BodyKey::Contact, _) => Ok(None),
-            _ => self.open_body(entry).await,
+            _ => {
+                return match self.open_body(entry).await? {
+                    Ok(body) => Ok(Some(body)),
+                    Err(Unfit::Erased) => Ok(None),
+                    Err(Unfit::UnknownKey(id)) => Err(SealError::UnknownKey(id).into()),
+                    Err(why) => Err(Failure::Internal(why.to_string())),
+                };
+            }
+        };
+        match opened {
+            // Sealed under the key that the erasure destroyed.
+            Err(SealError::Damaged) if entry.key == BodyKey::Contact && erased_at.is_some() => Ok(None),
+            opened => Ok(Some(opened?)),
         }
     }
 
     fn token(&self, log: &Log, seq: u64, context: &[u8]) -> Result<String, Failure> {
         let plain = [seq.to_le_bytes().as_slice(), &log.writer().0.to_le_bytes()].concat();
-        let sealed = self.keys.seal_bytes(Sealed::Meta, context, &plain)?;
+        let sealed = self.keys.now().seal_bytes(Sealed::Meta, context, &plain)?;
         Ok(sealed.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// The place that a token names.
-    fn place_of(&self, log: &Log, token: &str, context: &[u8]) -> Result<Option<u64>, Failure> {
+    async fn place_of(&self, log: &Log, token: &str, context: &[u8]) -> Result<Option<u64>, Failure> {
         if token.is_empty() {
             return Ok(None);
         }
         let fault = |message: &str| {
             Failure::Invalid(vec![Violation { field: "page_token".to_owned(), message: message.to_owned() }])
         };
-        let plain = unhex(token).and_then(|sealed| self.keys.open_bytes(Sealed::Meta, context, &sealed).ok());
+        let plain = match unhex(token) {
+            Some(sealed) => self.keys.open_bytes(Sealed::Meta, context, &sealed).await.ok(),
+            None => None,
+        };
         let parts = plain.as_deref().and_then(|plain| plain.split_first_chunk::<8>());
         let Some((seq, writer)) = parts else {
             return Err(fault("is not the next_page_token of a page with these filters: ask for the first page again"));

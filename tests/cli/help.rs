@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 30] = [
+const COMMANDS: &[&[&str]] = &[
     &[],
     &["serve"],
     &["check"],
@@ -22,6 +22,10 @@ const COMMANDS: [&[&str]; 30] = [
     &["contact", "show"],
     &["contact", "opt-out"],
     &["contact", "copy"],
+    &["contact", "export"],
+    &["contact", "erase"],
+    &["contact", "hold"],
+    &["contact", "release"],
     &["control"],
     &["control", "freeze"],
     &["control", "unfreeze"],
@@ -30,13 +34,28 @@ const COMMANDS: [&[&str]; 30] = [
     &["control", "emergency", "declare"],
     &["control", "emergency", "end"],
     &["control", "emergency", "list"],
+    &["processor"],
+    &["processor", "add"],
+    &["processor", "list"],
+    &["processor", "remove"],
+    &["processor", "resume"],
+    &["processor", "status"],
     &["audit"],
     &["audit", "verify"],
     &["audit", "list"],
     &["audit", "export"],
+    &["audit", "replay"],
+    &["audit", "bundle"],
     &["keys"],
     &["keys", "new"],
+    &["keys", "rotate"],
+    &["keys", "list"],
     &["doctor"],
+    &["request"],
+    &["request", "open"],
+    &["request", "list"],
+    &["request", "show"],
+    &["request", "resolve"],
     &["help"],
 ];
 

@@ -29,7 +29,7 @@ const PAGE: usize = 100;
 const MOST_ON_PAGE: u32 = 1_000;
 
 /// Changes the record of switches, given the receipt and the instant of the recording.
-type Make<'a> = dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
+pub(super) type Make<'a> = dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
 
 impl Engine {
     /// Freezes contacts. Once this has returned, every check sees it.
@@ -261,15 +261,15 @@ impl Engine {
     }
 
     /// The record of switches as it is; `None`: no switch was ever thrown.
-    async fn control(&self) -> Result<Option<(Version, DataKey, ControlRecord)>, Failure> {
+    pub(super) async fn control(&self) -> Result<Option<(Version, DataKey, ControlRecord)>, Failure> {
         let Some(found) = self.store.load(&self.control_key).await? else { return Ok(None) };
-        let (own, record) = self.opened_control(&found)?;
+        let (own, record) = self.opened_control(&found).await?;
         Ok(Some((found.version, own, record)))
     }
 
     /// Makes the next record of switches and writes it with its entry, again and again until it wins or nobody waits any
     /// more. The record as it is then, and the receipt: of an earlier write, if this one was done before.
-    async fn switch(
+    pub(super) async fn switch(
         &self,
         permit: &Permit,
         clock: Clock,
@@ -307,22 +307,24 @@ impl Engine {
             let next = expected.next();
             let body = Self::write_body(permit, asked.clone(), next.0, now);
             let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
-            let bytes = self.keys.seal_record(&key, &own, &record.encode_to_vec())?;
+            let keys = self.keys.now();
+            let bytes = keys.seal_record(&key, &own, &record.encode_to_vec())?;
             let event = entry.event(0, clock.now, Vec::new());
             match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
                 Swapped::Won { event, .. } => {
-                    if let Some(log) = &self.log {
-                        let _ = log.append(entry, Some(event)).await?;
-                    }
+                    self.log_swapped(entry, event).await?;
                     return Ok((record, receipt));
                 }
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();
                     lost = true;
-                    let opened = |winner: crate::store::Versioned| {
-                        self.opened_control(&winner).map(|(own, record)| (winner.version, own, record))
+                    found = match winner {
+                        None => None,
+                        Some(winner) => {
+                            let (own, record) = self.opened_control(&winner).await?;
+                            Some((winner.version, own, record))
+                        }
                     };
-                    found = winner.map(opened).transpose()?;
                 }
             }
         }
@@ -330,12 +332,12 @@ impl Engine {
 }
 
 /// What is compared is the request within its kind: one id serves one kind of write.
-fn write_id(request_id: &str, asked: &audited_write::Request) -> Result<WriteId, Failure> {
+pub(super) fn write_id(request_id: &str, asked: &audited_write::Request) -> Result<WriteId, Failure> {
     let content = AuditedWrite { request: Some(asked.clone()), ..AuditedWrite::default() }.encode_to_vec();
     WriteId::new(request_id, &content).ok_or_else(|| Failure::Internal("an empty request_id".to_owned()))
 }
 
-fn fault(field: &str, message: &str) -> Failure {
+pub(super) fn fault(field: &str, message: &str) -> Failure {
     let violation = crate::contact::wire::Violation { field: field.to_owned(), message: message.to_owned() };
     Failure::Invalid(vec![violation])
 }

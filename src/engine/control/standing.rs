@@ -13,7 +13,7 @@ use crate::decision::{Freeze, Switches};
 use crate::engine::{Engine, Failure, Loaded};
 use crate::law::Declared;
 use crate::proto::store::ControlRecord;
-use crate::store::{Beside, Key, StoreError, Version, Versioned};
+use crate::store::{Beside, DataKey, Key, SealError, StoreError, Version, Versioned};
 
 /// The newest form of [`ControlRecord`].
 pub(in crate::engine) const FORMAT: u32 = 1;
@@ -78,13 +78,13 @@ impl Engine {
         let (stored, beside) = self.store.load_beside(key, &self.control_key, Version(known.version)).await?;
         let recorded = match beside {
             Beside::Unchanged => known,
-            Beside::Now(found) => self.changed(&known, found.as_ref())?,
+            Beside::Now(found) => self.changed(&known, found.as_ref()).await?,
         };
-        let loaded = stored.map(|stored| self.open(key, &stored)).transpose()?;
+        let loaded = self.opened(key, stored).await?;
         Ok((loaded, Standing { recorded, feed: self.feed.load_full() }))
     }
 
-    fn changed(&self, known: &Recorded, found: Option<&Versioned>) -> Result<Arc<Recorded>, Failure> {
+    async fn changed(&self, known: &Recorded, found: Option<&Versioned>) -> Result<Arc<Recorded>, Failure> {
         let version = found.map_or(Version::ABSENT, |found| found.version);
         let Some(found) = found.filter(|_| version.0 > known.version) else {
             // A concurrent check may have read a newer one meanwhile; an older one is what a store gone back would show.
@@ -92,16 +92,19 @@ impl Engine {
             let place = "the record of switches".to_owned();
             return Err(StoreError::Unavailable { place, doing: "reading", why }.into());
         };
-        let record = self.opened_control(found)?.1;
+        let record = self.opened_control(found).await?.1;
         let recorded = Arc::new(read(version, &record).ok_or_else(|| broken("a switch of a newer build"))?);
         self.recorded.rcu(|now| if now.version < recorded.version { Arc::clone(&recorded) } else { Arc::clone(now) });
         Ok(recorded)
     }
 
     /// The record of switches, opened.
-    pub(super) fn opened_control(&self, found: &Versioned) -> Result<(crate::store::DataKey, ControlRecord), Failure> {
-        let opened = self.keys.open_record(&self.control_key, &found.bytes);
-        let (own, plain) = opened.map_err(|error| broken(&error.to_string()))?;
+    pub(super) async fn opened_control(&self, found: &Versioned) -> Result<(DataKey, ControlRecord), Failure> {
+        let opened = self.keys.open_record(&self.control_key, &found.bytes).await;
+        let (own, plain) = opened.map_err(|error| match error {
+            SealError::UnknownKey(_) => error.into(),
+            other => broken(&other.to_string()),
+        })?;
         let record = ControlRecord::decode(plain.as_slice()).map_err(|error| broken(&error.to_string()))?;
         match record.format {
             FORMAT => Ok((own, record)),
