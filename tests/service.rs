@@ -304,7 +304,7 @@ async fn facts_are_updated_and_the_law_is_shown() {
 #[tokio::test]
 async fn what_is_not_served_yet_is_unimplemented() {
     let served = serve(engine()).await;
-    let (mut check, mut consent, mut audit) = (served.check(), served.consent(), served.audit());
+    let (mut check, mut consent) = (served.check(), served.consent());
     let mut registry = RegistryServiceClient::new(served.channel.clone());
     let refused = [
         refusal(check.check_stream(tokio_stream::iter([v1::CheckStreamRequest::default()])).await),

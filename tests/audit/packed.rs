@@ -1,6 +1,8 @@
 //! Closed segments compressed, archived, and read back: whatever is done to them is found, whenever the process dies.
 
-use ringfence::audit::{ArchiveAt, ArchiveSettings, Keep, Keeper, Order, Select, Step, open_with, verify_with};
+use ringfence::audit::{
+    Archive, ArchiveAt, ArchiveSettings, Entries, Keep, Keeper, Order, Select, Step, open_with, verify_with, writer_of,
+};
 
 use super::*;
 
@@ -442,4 +444,49 @@ async fn an_altered_entry_is_never_listed_nor_passed_over() {
         }
     }
     assert!(error.is_some_and(|error| error.contains("audit verify")));
+}
+
+/// What replay and the exports of a person's data go by.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_entry_is_read_in_order_whatever_form_its_segment_has() {
+    let (house, ids) = House::filled(30).await;
+    let read = async |archived: bool| {
+        let writer = writer_of(house.folder.path()).unwrap().unwrap();
+        let archive = archived.then(|| Archive::open(&house.settings(), writer).unwrap());
+        let folder = house.folder.path().to_owned();
+        let read = move || -> Result<Vec<Entry>, LogError> {
+            let mut entries = Entries::open(&folder, archive)?;
+            let (mut found, mut bytes) = (Vec::new(), 0);
+            while let Some((one, length)) = entries.next_entry()? {
+                assert_eq!(one.seq, found.len() as u64 + 1);
+                found.push(one.entry);
+                bytes += length;
+            }
+            assert!(bytes > 0 && bytes < entries.total_bytes(), "headers count as well");
+            Ok(found)
+        };
+        tokio::task::spawn_blocking(read).await.unwrap()
+    };
+    let about = async |log: &Log| {
+        let found = log.about([12; 32], u64::MAX, 10, &[0, 1, 2, 3, 4]).await.unwrap();
+        assert_eq!(found.iter().map(|one| one.entry.id).collect::<Vec<_>>(), [ids[12]]);
+        assert!(log.about([12; 32], 13, 10, &[0, 1, 2, 3, 4]).await.unwrap().is_empty(), "before itself");
+    };
+    let whole = read(false).await.unwrap();
+    assert_eq!(whole.iter().map(|one| one.id).collect::<Vec<_>>(), ids);
+    let (log, keeper) = house.open(false).await;
+    about(&log).await;
+    keeper.tick(later()).await.unwrap();
+    assert!(!house.names(".log.zst").is_empty());
+    about(&log).await;
+    drop((log, keeper));
+    assert_eq!(read(false).await.unwrap(), whole);
+    let (log, keeper) = house.open(true).await;
+    keeper.tick(later()).await.unwrap();
+    assert!(house.names(".log.zst").is_empty());
+    about(&log).await;
+    drop((log, keeper));
+    assert_eq!(read(true).await.unwrap(), whole);
+    let refused = read(false).await.unwrap_err();
+    assert!(matches!(&refused, LogError::Missing { .. }) && refused.to_string().contains("--archive"), "{refused}");
 }
