@@ -141,7 +141,7 @@ impl Engine {
         let Some(log) = &self.log else { return Ok((Vec::new(), None)) };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let tag = *key.tag();
-        let mut found = log.about(tag, before, size.saturating_add(1), |kind| is_decision(kind)).await?;
+        let mut found = log.about(tag, before, size.saturating_add(1), is_decision).await?;
         let more = found.len() > size;
         found.truncate(size);
         let next = found.last().map(|last| last.seq).filter(|_| more);
