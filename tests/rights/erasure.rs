@@ -260,6 +260,41 @@ async fn somebody_unknown_can_be_erased_and_stays_suppressed() {
     assert!(record.erased && record.request.is_none());
 }
 
+/// What forbids contact and names nobody outlives the person's data: an erasure must not let anything be allowed.
+#[tokio::test]
+async fn list_entries_a_number_that_changed_hands_and_closed_times_stay() {
+    let engine = engine();
+    let hit = v1::RegistryCheck {
+        registry: "us.dnc.national".to_owned(),
+        listed: Some(true),
+        checked_at: stamp(DAY),
+        ..Default::default()
+    };
+    let clean = v1::RegistryCheck { registry: "us.dnc.fl".to_owned(), listed: Some(false), ..hit.clone() };
+    let paths = ["registry_checks", "reassigned", "last_conversation_at"].map(str::to_owned).to_vec();
+    let facts = v1::ContactFacts {
+        registry_checks: vec![hit.clone(), clean],
+        reassigned: Some(v1::Reassigned { checked_at: stamp(DAY), answer: v1::ReassignedAnswer::Yes.into() }),
+        last_conversation_at: stamp(DAY),
+        ..Default::default()
+    };
+    let update = v1::UpdateContactRequest {
+        number: NUMBER.to_owned(),
+        request_id: "u-1".to_owned(),
+        facts: Some(facts),
+        update_mask: Some(ringfence::proto::well_known::FieldMask { paths }),
+        ..Default::default()
+    };
+    engine.update_contact(&permit(Role::WriteConsent), update, clock(DAY)).await.unwrap();
+    // Asked with a clean look at both lists: the stored hit denies all the same.
+    assert!(rules(&check(&engine, dry(NUMBER)).await).iter().any(|rule| rule.starts_with("us.dnc")));
+    erased(&engine, erase(NUMBER, "x-1")).await;
+    assert!(rules(&check(&engine, dry(NUMBER)).await).iter().any(|rule| rule.starts_with("us.dnc")));
+    let kept = kept(&engine, NUMBER).await.unwrap();
+    assert_eq!(kept.registry_checks, [hit], "what loosens is gone");
+    assert!(kept.reassigned.is_some() && kept.last_conversation_at.is_some());
+}
+
 #[tokio::test]
 async fn a_dry_run_says_what_would_go_and_changes_nothing() {
     let engine = engine();
