@@ -11,7 +11,9 @@ use ringfence::proto::v1::{
 };
 
 use super::support::{DAY, clock, durable, engine, florida, opt_out, permit, stamp};
-use super::{NUMBER, check, dry, fields, kept, listed, notice, rules, shown, verified};
+use super::{
+    NUMBER, Step, check, dry, fields, kept, listed, notice, opened, request as request_of, rules, shown, step, verified,
+};
 
 const WORDING: &str = "Yes, acme may call me about my roof in Tulip Lane";
 const NAME: &str = "Marguerite Yourcenar";
@@ -336,6 +338,10 @@ async fn a_hold_on_everything_puts_the_erasure_off_and_stops_all_use() {
     assert!(rules(&check(&engine, notice(NUMBER)).await).contains(&"ringfence.restriction"));
     let open = listed(&engine, v1::ListRequestsRequest { state: State::Open.into(), ..Default::default() }).await;
     assert_eq!(open.requests.len(), 1, "the request waits");
+    // A restriction asked for besides, and lifted, does not end what the erasure that waits has stopped.
+    let besides = opened(&engine, request_of(NUMBER, Kind::Restriction, "r-2")).await.rights_request_id;
+    step(&engine, &besides, Step::LiftRestriction, "Settled; told by letter.").await.unwrap();
+    assert!(rules(&check(&engine, notice(NUMBER)).await).contains(&"ringfence.restriction"));
     let hold_id = placed.hold.unwrap().hold_id;
     let lift = |id: &str| v1::LiftHoldRequest {
         number: NUMBER.to_owned(),
