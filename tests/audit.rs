@@ -22,6 +22,8 @@ mod power;
 mod power_cut;
 #[path = "audit/pressure.rs"]
 mod pressure;
+#[path = "audit/selected.rs"]
+mod selected;
 #[path = "audit/step.rs"]
 mod step;
 

@@ -14,10 +14,9 @@ use super::entry::Ids;
 use super::flights::{Claim, Flight, Flights};
 use super::frame::MAX_CONTENT;
 use super::index::Index;
-use super::lookup::{self, Order, Select, Selected};
 use super::opening::{End, find_end, random};
 use super::writer::{Job, Writer};
-use super::{Anchor, DecisionId, Encoded, Found, Head, LogError, segment};
+use super::{Anchor, DecisionId, Encoded, Head, LogError, segment};
 use crate::store::queue::{Queue, Room};
 use crate::store::{Digest, EventId, Held, WriterId, make_folder};
 use crate::time::Instant;
@@ -101,14 +100,14 @@ impl Shared {
         since.map(|since| since.elapsed()).unwrap_or_default()
     }
 
-    fn closed(&self) -> LogError {
+    pub(super) fn closed(&self) -> LogError {
         LogError::Closed { place: self.folder.display().to_string() }
     }
 }
 
 /// The audit log of one process. See the module above.
 pub struct Log {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     ids: Ids,
     recovered: Option<Recovered>,
     /// Digests of the swapped entries that stood behind the anchor when the log was opened.
@@ -287,58 +286,6 @@ impl Log {
         answer.await.unwrap_or_else(|_| Err(self.shared.closed())).map(Receipt)
     }
 
-    /// The entry with this id, if it stands in this log.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub async fn find(&self, id: DecisionId) -> Result<Option<Found>, LogError> {
-        if id.writer() != self.writer() {
-            return Ok(None);
-        }
-        // A reader may come for a decision that was answered a moment ago.
-        let _ = self.sync().await?;
-        self.reading(move |index| index.find(id)).await
-    }
-
-    /// Up to `limit` entries about the contact of this tag, of these kinds, that stand before the place `before`; newest
-    /// first.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub async fn about(&self, tag: [u8; 32], before: u64, limit: usize, kinds: &[u8]) -> Result<Vec<Found>, LogError> {
-        let mut found = Vec::new();
-        let mut after = Some(before);
-        while let Some(place) = after.filter(|_| found.len() < limit) {
-            let page = Select {
-                tag: Some(tag),
-                campaign: None,
-                millis: 0..=u64::MAX,
-                kinds: kinds.to_vec(),
-                order: Order::NewestFirst,
-                after: Some(place),
-                most: limit - found.len(),
-            };
-            let selected = self.select(page).await?;
-            found.extend(selected.found);
-            after = selected.resume;
-        }
-        Ok(found)
-    }
-
-    /// The digests of all entries whose id is not older than this, and of some that are.
-    pub(super) async fn digests_since(&self, millis: u64) -> Result<std::collections::HashSet<Digest>, LogError> {
-        self.reading(move |index| index.digests_since(millis)).await
-    }
-
-    async fn reading<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Index) -> Result<T, LogError> + Send + 'static,
-    ) -> Result<T, LogError> {
-        let shared = Arc::clone(&self.shared);
-        let read = tokio::task::spawn_blocking(move || read(&shared.index)).await;
-        read.unwrap_or_else(|_| Err(self.shared.closed()))
-    }
-
     /// Entries of swaps that the store must still have in its outbox: it drops one only after an anchor that covers it.
     pub(super) fn unanchored(&self) -> &[Digest] {
         &self.unanchored
@@ -384,16 +331,6 @@ impl Log {
     #[must_use]
     pub fn queued(&self) -> usize {
         self.shared.queue.taken()
-    }
-
-    /// The entries wanted, in order, a page at a time.
-    ///
-    /// # Errors
-    /// When the log cannot be read, or an entry of it was altered.
-    pub async fn select(&self, select: Select) -> Result<Selected, LogError> {
-        // A reader may come for a decision that was answered a moment ago.
-        let _ = self.sync().await?;
-        self.reading(move |index| lookup::select(index, &select)).await
     }
 
     /// Has closed segments read from this archive where they are not here any more.

@@ -24,6 +24,7 @@ mod library;
 mod log;
 mod lookup;
 mod opening;
+mod reading;
 mod reconcile;
 mod report;
 mod segment;
