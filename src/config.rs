@@ -3,6 +3,8 @@
 //! Promises: an unknown key is an error; every fault is reported at once, each with where it was written; a server
 //! without authentication listens on loopback only. Must never read a clock or open anything but the file it is told to.
 
+mod pinned;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,8 @@ use crate::engine;
 use crate::place::{Jurisdiction, LocationPosture};
 use crate::store::redis;
 use crate::time::Millis;
+
+pub use pinned::{PINNED, Pinned};
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
@@ -76,6 +80,8 @@ pub struct Config {
     pub engine: engine::Settings,
     /// JSON log lines.
     pub log_json: bool,
+    /// Regions beside the default store, each with contacts that live there and nowhere else.
+    pub pinned: Vec<Pinned>,
 }
 
 /// `acks = "all"` or `acks = 1`.
@@ -120,6 +126,7 @@ struct FileText {
     postures: Option<Vec<String>>,
     reserve_seconds: Option<u32>,
     log: Option<String>,
+    pinned: Option<Vec<pinned::Text>>,
 }
 
 impl FileText {
@@ -189,6 +196,8 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
             })
             .unwrap_or_else(|| Written { text: default.to_owned(), origin: format!("the default of {key}") })
     };
+    let path = sources.file.map(|path| path.display().to_string()).unwrap_or_default();
+    let tables = file.pinned.as_deref().unwrap_or_default();
     let mut fault = |written: &Written, what: &str| {
         faults.push(format!("{}: `{}` {what}", written.origin, shown(&written.text)));
     };
@@ -215,11 +224,13 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     if reserve.is_none() {
         fault(&seconds, "is not a number of seconds, 1 to 3600");
     }
-    let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
+    let data = PathBuf::from(read("data").text);
+    let pinned = pinned::read(tables, &path, (&store, &data), &mut fault);
+    let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let config = Config {
         store,
-        data: PathBuf::from(read("data").text),
+        data,
         keys: PathBuf::from(read("keys").text),
         registries: path(read("registries")),
         packs: path(read("packs")),
@@ -237,6 +248,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
             reserve_for: Millis::seconds(i64::from(reserve.unwrap_or(300))),
         },
         log_json: log == 1,
+        pinned,
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }

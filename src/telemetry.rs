@@ -53,6 +53,7 @@ pub struct Metrics {
     reasons: Family<ReasonLabels, Counter>,
     exceptional: Family<PurposeLabels, Counter>,
     lost_races: Counter,
+    moves: Counter,
     requests: Family<MethodLabels, Counter>,
     seconds: Histogram,
     list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
@@ -69,6 +70,7 @@ impl Default for Metrics {
             reasons: Family::default(),
             exceptional: Family::default(),
             lost_races: Counter::default(),
+            moves: Counter::default(),
             requests: Family::default(),
             seconds: Histogram::new(buckets),
             list_age: Family::default(),
@@ -83,6 +85,7 @@ impl Default for Metrics {
             metrics.exceptional.clone(),
         );
         registry.register("lost_races", "Writes that lost a race and were decided again", metrics.lost_races.clone());
+        registry.register("moves", "Records moved from one region to another", metrics.moves.clone());
         registry.register("requests", "Requests by method and gRPC status code", metrics.requests.clone());
         registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
         registry.register("registry_age_seconds", "Age of each loaded list, in seconds", metrics.list_age.clone());
@@ -111,6 +114,11 @@ impl Metrics {
     /// A write lost a race.
     pub fn lost_race(&self) {
         self.lost_races.inc();
+    }
+
+    /// A record moved to another region.
+    pub fn moved(&self) {
+        self.moves.inc();
     }
 
     /// A request was answered.

@@ -10,6 +10,7 @@ use super::output::{folded, say, say_json};
 use super::source::Kept;
 use super::{Error, Exit, Global};
 use crate::audit::{self, Expect, Report};
+use crate::engine::layout::Layout;
 use crate::store::{EmbeddedStore, EventId, Store, StoreError, WriterId, embedded};
 
 /// Events read at a time.
@@ -64,6 +65,8 @@ struct Compared {
     not: Option<String>,
     /// Entries that a crash left in the store; the next start appends them.
     waiting: usize,
+    /// The region of the store, and the others; empty where there are none.
+    regions: Vec<String>,
 }
 
 async fn compare(folder: &Path) -> Result<Compared, Error> {
@@ -79,8 +82,17 @@ async fn compare(folder: &Path) -> Result<Compared, Error> {
         }
         opened => opened?,
     };
+    let layout = Layout::of(&store).await?;
+    let regions = layout.map(|layout| {
+        let others = layout.regions.iter().filter(|region| region.name != layout.name);
+        std::iter::once(layout.name.to_string()).chain(others.map(|region| region.name.to_string())).collect()
+    });
     let anchors = audit::anchors(&store).await?;
-    let mut compared = Compared { expect: Expect { anchors, digests: Vec::new() }, ..Compared::default() };
+    let mut compared = Compared {
+        expect: Expect { anchors, digests: Vec::new() },
+        regions: regions.unwrap_or_default(),
+        ..Compared::default()
+    };
     let waiting = waiting(&store, &compared.expect).await?;
     for shard in store.shards().await? {
         let mut after = 0;
@@ -148,6 +160,10 @@ fn human(log: &Path, report: &Report, compared: &Compared) -> String {
     for other in &report.elsewhere {
         lines.push(format!("  the store also remembers the log of writer {other}, which is not in this folder"));
     }
+    if let [own, others @ ..] = compared.regions.as_slice() {
+        let others = others.join(", ");
+        lines.push(format!("  this is the log of region {own} alone; other regions, each with its own: {others}"));
+    }
     lines.push(match &compared.not {
         None => "  compared with what the store remembers of it".to_owned(),
         Some(why) => format!("  NOT compared with the store: {why}. A log cut at its end would look whole."),
@@ -176,5 +192,6 @@ fn machine(log: &Path, report: &Report, compared: &Compared) -> serde_json::Valu
         "unfinishedBytes": report.unfinished,
         "otherWriters": report.elsewhere.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "comparedWithStore": compared.not.is_none(),
+        "region": compared.regions.first(),
     })
 }

@@ -1,6 +1,7 @@
 //! `ringfence contact`: what is stored about a number, and opting it out.
 
 mod copy;
+mod place;
 
 use std::fmt::Write as _;
 
@@ -25,6 +26,8 @@ pub enum Command {
     OptOut(Box<OptOutArgs>),
     /// Copy every record into another store
     Copy(copy::CopyArgs),
+    /// Put every record into the store of the region where it belongs, after regions were changed
+    Place(place::PlaceArgs),
 }
 
 /// Whose contact.
@@ -100,6 +103,7 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
         Command::Show(args) => show(args.whose, global).await,
         Command::OptOut(args) => opt_out(*args, global).await,
         Command::Copy(args) => copy::run(args, global).await,
+        Command::Place(args) => place::run(args, global).await,
     }
 }
 

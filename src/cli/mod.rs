@@ -20,6 +20,7 @@ pub mod output;
 pub mod packs;
 pub mod progress;
 mod question;
+pub mod regions;
 mod remote;
 mod scrub;
 pub mod serve;

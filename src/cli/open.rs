@@ -3,11 +3,12 @@
 //!
 //! Layout of a data folder: the embedded store's own files, if it is there, and `audit/` with the log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::feed;
 use super::packs::{self, PacksError};
+use super::regions::{self, PinnedSettings, RegionKeeper};
 use crate::audit::{self, Log, Reconciled, Reconciler};
 use crate::engine::{self, Engine, Parts};
 use crate::registry::{self, Registries, sample};
@@ -38,6 +39,10 @@ pub struct OpenSettings {
     pub engine: engine::Settings,
     /// A Redis that holds the records; `None`: a file in the data folder.
     pub redis: Option<redis::Settings>,
+    /// Regions beside that store. `None`: those that the store itself knows of, all but its own closed.
+    pub pinned: Option<Vec<PinnedSettings>>,
+    /// Records are about to be placed anew: what the stores say of regions does not hold.
+    pub placing: bool,
     /// How the embedded store uses the machine.
     pub store: embedded::Settings,
     /// How the audit log uses its volume.
@@ -59,6 +64,8 @@ impl OpenSettings {
             emergencies: None,
             engine: engine::Settings::default(),
             redis: None,
+            pinned: None,
+            placing: false,
             store: embedded::Settings::default(),
             log: audit::Settings::default(),
             now,
@@ -81,6 +88,9 @@ pub enum OpenError {
     /// The packs, or the states of emergency.
     #[error(transparent)]
     Packs(#[from] PacksError),
+    /// The regions: the store has its records by others than are configured.
+    #[error("{0}")]
+    Regions(String),
 }
 
 /// All that is open.
@@ -97,6 +107,8 @@ pub struct Opened {
     pub reconciler: Option<Reconciler>,
     /// What was put in step at the start.
     pub reconciled: Reconciled,
+    /// What keeps each pinned region open and its log in step; to be asked every second while serving.
+    pub regions: Vec<Arc<RegionKeeper>>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -111,6 +123,12 @@ impl Opened {
     /// # Errors
     /// Log or store cannot be written.
     pub async fn settle(&self, now: Instant) -> Result<(), StoreError> {
+        for region in &self.regions {
+            // What it did not take is appended from its outbox at the next start; the default region's own matters more.
+            if let Err(error) = region.settle(now).await {
+                tracing::warn!(region = region.name(), %error, "this region could not be settled");
+            }
+        }
         if let Some(log) = &self.log {
             let _ = log.sync().await?;
         }
@@ -134,7 +152,8 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
     });
     let metrics = Arc::new(Metrics::default());
     let kept = keep(settings).await?;
-    let engine = Arc::new(Engine::new(Parts {
+    let store = Arc::clone(&kept.store);
+    let engine = Engine::new(Parts {
         store: kept.store,
         keys: kept.keys,
         log: kept.audit.as_ref().map(|audit| Arc::clone(&audit.log)),
@@ -142,7 +161,8 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
         law,
         settings: settings.engine.clone(),
         metrics: Arc::clone(&metrics),
-    }));
+    });
+    let (engine, regions) = regions::add(engine, &*store, settings).await?;
     if let Some(emergencies) = emergencies {
         engine.change_feed(Arc::new(emergencies));
     }
@@ -150,7 +170,7 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
         Some(audit) => (Some(audit.log), Some(audit.reconciler), audit.reconciled),
         None => (None, None, Reconciled::default()),
     };
-    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled })
+    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled, regions })
 }
 
 /// A store with what belongs to it, without lists or rules.
@@ -165,18 +185,23 @@ pub(super) async fn keep(settings: &OpenSettings) -> Result<Kept, OpenError> {
     let Some(data) = &settings.data else {
         return Ok(Kept { store: Arc::new(MemoryStore::new()), keys: Keys::ephemeral()?, audit: None });
     };
-    let store: Arc<dyn Store> = match &settings.redis {
-        None => Arc::new(EmbeddedStore::open(data, settings.store)?),
-        Some(redis) => {
-            let (store, findings) = RedisStore::open(redis.clone()).await?;
-            for finding in findings.iter().filter(|finding| finding.weight == Weight::Warning) {
-                tracing::warn!(server = finding.server, "{}", finding.text);
-            }
-            Arc::new(store)
-        }
-    };
+    let store = open_store(data, settings.redis.as_ref(), settings.store).await?;
     let keys = Keys::for_store(&settings.keys, Some(data), &*store).await?;
     let log = audit::Settings { swapped: engine::is_swapped, ..settings.log };
     let audit = audit::open(&data.join(AUDIT), log, Arc::clone(&store), settings.now).await?;
     Ok(Kept { store, keys, audit: Some(audit) })
+}
+
+/// Opens a store: the file in this data folder, or a Redis.
+pub(super) async fn open_store(
+    data: &Path,
+    redis: Option<&redis::Settings>,
+    settings: embedded::Settings,
+) -> Result<Arc<dyn Store>, StoreError> {
+    let Some(redis) = redis else { return Ok(Arc::new(EmbeddedStore::open(data, settings)?)) };
+    let (store, findings) = RedisStore::open(redis.clone()).await?;
+    for finding in findings.iter().filter(|finding| finding.weight == Weight::Warning) {
+        tracing::warn!(server = finding.server, "{}", finding.text);
+    }
+    Ok(Arc::new(store))
 }

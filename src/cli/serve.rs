@@ -12,7 +12,7 @@ use tonic_health::ServingStatus;
 
 use super::feed::{self, Seen};
 use super::open::{OpenSettings, Opened, open};
-use super::{Error, Exit, Global, explain, now, output, packs, source};
+use super::{Error, Exit, Global, explain, now, output, packs, regions, source};
 use crate::config::{self, Config, Sources, StoreAt};
 use crate::proto::v1;
 use crate::registry::Registries;
@@ -98,6 +98,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         emergencies: config.emergencies.clone(),
         engine: config.engine.clone(),
         redis: source::loaded(&config.store)?,
+        pinned: Some(regions::loaded(&config)?),
+        placing: false,
         store: store::embedded::Settings::default(),
         log: audit::Settings::default(),
         now: now(),
@@ -129,6 +131,13 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     announce(&bound, args.sample)?;
     let opened = Arc::new(opened);
     let watched = Watched { packs: config.packs.clone(), emergencies: config.emergencies.clone() };
+    let keeping_regions: Vec<_> = opened
+        .regions
+        .iter()
+        .map(|region| {
+            tokio::spawn(regions::keep(Arc::clone(region), Arc::clone(&opened.engine), told(stopping.clone())))
+        })
+        .collect();
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
         first_answer(address, bound.http).await?;
@@ -139,6 +148,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let _ = stop.send(true);
     let drained = tokio::time::timeout(DRAIN, drain(&mut servers)).await.is_ok();
     let _ = keeping.await;
+    for region in keeping_regions {
+        let _ = region.await;
+    }
     opened.settle(now()).await.map_err(|error| Error::said(error.to_string()))?;
     tracing::info!(drained, "stopped");
     Ok(Exit::when(drained))
@@ -231,6 +243,11 @@ async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, s
                     && let Err(error) = reconciler.tick(now()).await
                 {
                     tracing::error!(%error, "log and store are not in step");
+                }
+                match opened.engine.look_at_layout().await {
+                    Ok(true) => {}
+                    Ok(false) => tracing::error!("the regions were changed under this server: nothing is answered"),
+                    Err(error) => tracing::error!(%error, "the regions of the store cannot be looked at"),
                 }
                 let ready = opened.engine.not_ready().await.is_empty();
                 if ready != serving {

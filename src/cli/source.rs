@@ -57,9 +57,17 @@ impl Kept {
 
 /// The settings of a Redis with what its files hold.
 pub(super) fn loaded(store: &StoreAt) -> Result<Option<redis::Settings>, Error> {
+    with_password(store, std::env::var(PASSWORD).ok().filter(|password| !password.is_empty()))
+}
+
+/// The same of a pinned region: the password in the environment is that of the default store.
+pub(super) fn loaded_without_environment(store: &StoreAt) -> Result<Option<redis::Settings>, Error> {
+    with_password(store, None)
+}
+
+fn with_password(store: &StoreAt, password: Option<String>) -> Result<Option<redis::Settings>, Error> {
     let StoreAt::Redis(settings, files) = store else { return Ok(None) };
     let mut settings = settings.as_ref().clone();
-    let password = std::env::var(PASSWORD).ok().filter(|password| !password.is_empty());
     settings.load(files, password.as_deref().map(redis::Secret::new)).map_err(Error::said)?;
     Ok(Some(settings))
 }

@@ -13,6 +13,6 @@ pub use facts::{
     Age, AttemptId, Campaign, Consent, Facts, FrequencyCap, InconvenientTime, OptOut, PastAttempt, Period, Policy,
     Reassigned, ReassignedAnswer, RegistryCheck, Relationship, Scope, Seller, Slot, Subject, Transfer,
 };
-pub use record::{Contact, Known, NoReport, RecordError, Report, Reservation, Seen, WriteId};
+pub use record::{Contact, Known, Move, NoReport, RecordError, Report, Reservation, Seen, Stored, WriteId};
 pub use terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology, Term};
 pub use vocabulary::{LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};

@@ -3,6 +3,7 @@
 //! Promises: consents and opt-outs are only ever added (I8); an attempt counts once whatever is asked again; a reservation
 //! counts from its grant on until it is reported. Must never read a clock: each change is given its instant.
 
+mod elsewhere;
 mod message;
 
 use prost::Message;
@@ -13,6 +14,8 @@ use crate::proto::v1;
 use crate::time::{Instant, Millis};
 
 use super::wire::{self, Reader};
+pub use elsewhere::{Move, Stored};
+
 use super::{Age, AttemptId, Facts, Outcome, PastAttempt, Seller, Set, Subject, Term};
 
 /// The form of stored records that this build writes, and the newest it reads.

@@ -4,12 +4,14 @@
 use prost::Message;
 
 use super::control::{Standing, wire};
+use super::region::Kept;
 use super::{Engine, Failure};
 use crate::access::Permit;
 use crate::audit::{BodyKey, DecisionId, Encoded, Entry};
-use crate::contact::Contact;
+use crate::contact::{Contact, Stored};
 use crate::decision::Decision;
 use crate::law::Law;
+use crate::place::Jurisdiction;
 use crate::proto::{store, v1};
 use crate::store::{DataKey, DayKeys, Key, Purpose, Version};
 use crate::time::{Instant, tzdata_version};
@@ -33,7 +35,7 @@ pub const fn is_swapped(kind: u8) -> bool {
     kind == Kind::Reservation as u8 || kind == Kind::Write as u8
 }
 
-impl Engine {
+impl Kept {
     /// The id of a decision or write made now. It names the writer of the log, where there is one.
     pub(super) fn next_id(&self, now: Instant) -> [u8; 16] {
         match &self.log {
@@ -42,16 +44,29 @@ impl Engine {
         }
     }
 
+    /// Writes an entry that nobody waits for: safe within a second, or an error now.
+    pub(super) async fn log_soon(&self, entry: Encoded) -> Result<(), Failure> {
+        match &self.log {
+            Some(log) => Ok(log.append_soon(entry).await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// By what a question was judged: the law, the switches, and where the store of its region is.
+type Judged<'a> = (&'a Law, &'a Standing, Option<Jurisdiction>);
+
+impl Engine {
     /// The body of a decision.
     pub(super) fn decision_body(
         &self,
         request: v1::CheckRequest,
         before: Option<(Contact, Version)>,
-        law: &Law,
-        standing: &Standing,
+        judged: Judged<'_>,
         decision: &Decision,
         answer: &v1::Decision,
     ) -> Vec<u8> {
+        let (law, standing, stored_at) = judged;
         let readings = decision.lists.iter().map(|list| store::RegistryReading {
             registry: list.registry.to_string(),
             version: list.look.as_ref().map(|look| look.version.to_string()).unwrap_or_default(),
@@ -76,6 +91,7 @@ impl Engine {
             tzdata_version: tzdata_version().to_owned(),
             numbering_version: crate::place::numbering_version().to_owned(),
             server_region: settings.server_region.map(|place| place.to_string()).unwrap_or_default(),
+            store_region: stored_at.map(|place| place.to_string()).unwrap_or_default(),
             stored_facts_only: settings.postures.stored_facts_only,
             postures: chosen.collect(),
             feed_version: standing.name(),
@@ -134,6 +150,7 @@ impl Engine {
     /// Seals a body under the key of the day.
     pub(super) async fn day_entry(
         &self,
+        kept: &Kept,
         kind: Kind,
         id: [u8; 16],
         now: Instant,
@@ -141,9 +158,9 @@ impl Engine {
         body: &[u8],
     ) -> Result<Encoded, Failure> {
         let day = DayKeys::day(now);
-        let key = match self.days.remembered(day) {
+        let key = match kept.days.remembered(day) {
             Some(key) => key,
-            None => self.days.make(&*self.store, &self.keys, day).await?,
+            None => kept.days.make(&*kept.store, &self.keys, day).await?,
         };
         let body = key.seal(Purpose::AuditBody, &id, body)?;
         self.entry(kind, id, now, tag, BodyKey::Day(day), body)
@@ -159,16 +176,8 @@ impl Engine {
         body: Vec<u8>,
     ) -> Result<Encoded, Failure> {
         let id = DecisionId::from_bytes(id).ok_or_else(|| Failure::Internal("an id is no UUIDv7".to_owned()))?;
-        let tenant = self.tenant.name().to_owned();
+        let tenant = self.main.tenant.name().to_owned();
         Ok(Entry { kind: kind as u8, at, id, tenant, tag, key, body }.encode())
-    }
-
-    /// Writes an entry that nobody waits for: safe within a second, or an error now.
-    pub(super) async fn log_soon(&self, entry: Encoded) -> Result<(), Failure> {
-        match &self.log {
-            Some(log) => Ok(log.append_soon(entry).await?),
-            None => Ok(()),
-        }
     }
 
     /// One decision of the log.
@@ -177,7 +186,10 @@ impl Engine {
     /// No such decision for this tenant; the log or its keys cannot be read.
     pub async fn decision(&self, permit: &Permit, id: &str) -> Result<v1::DecisionRecord, Failure> {
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
-        let (Some(id), Some(log)) = (DecisionId::parse(id), &self.log) else { return Err(NONE) };
+        let id = DecisionId::parse(id).ok_or(NONE)?;
+        let written_by = |kept: &&Kept| kept.log.as_ref().is_some_and(|log| log.writer() == id.writer());
+        let kept = self.all_kept().into_iter().flatten().find(written_by).unwrap_or(&self.main);
+        let log = kept.log.as_ref().ok_or(NONE)?;
         let found = log.find(id).await?.ok_or(NONE)?;
         let entry = found.entry;
         if entry.tenant != permit.tenant() {
@@ -189,7 +201,7 @@ impl Engine {
             digest: entry.encode().digest().to_vec(),
             recorded_at: Some(super::answer::stamp(entry.at)),
         });
-        let opened = self.open_body(&entry).await?;
+        let opened = self.open_body(kept, &entry).await?;
         let Some(plain) = opened else {
             return Ok(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() });
         };
@@ -200,22 +212,12 @@ impl Engine {
     }
 
     /// Opens a body; `None` where its key was destroyed.
-    async fn open_body(&self, entry: &Entry) -> Result<Option<Vec<u8>>, Failure> {
+    async fn open_body(&self, kept: &Kept, entry: &Entry) -> Result<Option<Vec<u8>>, Failure> {
         let context = entry.id.bytes();
         let key = match (entry.key, entry.tag) {
             (BodyKey::Clear, _) => return Ok(Some(entry.body.clone())),
-            (BodyKey::Contact, Some(tag)) => {
-                let key = self.keys.key_of(&self.tenant, tag);
-                match self.store.load(&key).await? {
-                    // Whatever the record is: an entry about switches is sealed under the key of theirs.
-                    Some(stored) => {
-                        let (own, _) = self.keys.open_record(&key, &stored.bytes)?;
-                        own.open(Purpose::AuditBody, &context, &entry.body)?
-                    }
-                    None => return Ok(None),
-                }
-            }
-            (BodyKey::Day(day), _) => match self.days.find(&*self.store, &self.keys, day).await? {
+            (BodyKey::Contact, Some(tag)) => return self.open_contact_body(kept, tag, entry).await,
+            (BodyKey::Day(day), _) => match kept.days.find(&*kept.store, &self.keys, day).await? {
                 Some(key) => key.open(Purpose::AuditBody, &context, &entry.body)?,
                 None => return Ok(None),
             },
@@ -224,6 +226,26 @@ impl Engine {
             }
         };
         Ok(Some(key))
+    }
+}
+
+impl Engine {
+    /// Opens a body that a record's own key sealed; where the record moved to another region, its key is there.
+    async fn open_contact_body(&self, kept: &Kept, tag: [u8; 32], entry: &Entry) -> Result<Option<Vec<u8>>, Failure> {
+        let mut kept = kept;
+        for _ in 0..=2 * self.regions.len() {
+            let key = self.keys.key_of(&kept.tenant, tag);
+            let Some(stored) = kept.ask(|store| store.load(&key)).await? else { return Ok(None) };
+            let (own, plain) = self.keys.open_record(&key, &stored.bytes)?;
+            // Whatever the record is: an entry about switches is sealed under the key of theirs.
+            let opened = own.open(Purpose::AuditBody, &entry.id.bytes(), &entry.body);
+            match (opened, Stored::from_bytes(&plain)) {
+                (Ok(plain), _) => return Ok(Some(plain)),
+                (Err(_), Ok(Stored::Elsewhere(to))) => kept = self.kept(&to.region)?,
+                (Err(error), _) => return Err(error.into()),
+            }
+        }
+        Err(Failure::Aborted)
     }
 }
 
@@ -243,6 +265,7 @@ fn record(
         tzdata_version: body.tzdata_version,
         numbering_version: body.numbering_version,
         server_region: body.server_region,
+        store_region: body.store_region,
         stored_facts_only: body.stored_facts_only,
         contact_version: body.contact_version,
         postures: postures.collect(),

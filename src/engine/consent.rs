@@ -4,7 +4,8 @@ use prost::Message;
 
 use super::answer::stamp;
 use super::audited::Kind;
-use super::{Clock, Engine, Failure, Loaded, question};
+use super::find::{Found, Won};
+use super::{Clock, DEFAULT_REGION, Engine, Failure, Loaded, question};
 use crate::access::Permit;
 use crate::contact::wire::{self, Reader, Violation};
 use crate::contact::{Contact, Outcome, Seen, WriteId};
@@ -167,8 +168,8 @@ impl Engine {
         let mut reader = Reader::new();
         let number = number(&mut reader, &request.number, &request.default_region);
         let number = finish(reader, number)?;
-        let loaded = self.load(&self.key(permit, number)).await?;
-        let loaded = loaded.ok_or(Failure::NotFound("nothing is stored about this number"))?;
+        let found = self.find(permit, number, None).await?;
+        let loaded = found.loaded.ok_or(Failure::NotFound("nothing is stored about this number"))?;
         Ok(loaded.contact.message(number, loaded.version.0))
     }
 
@@ -214,32 +215,38 @@ impl Engine {
         described: Described,
         make: &mut Make<'_>,
     ) -> Result<Written, Failure> {
-        let key = self.key(permit, number);
-        let mut loaded = self.load(&key).await?;
-        if let Some(log) = &self.log {
-            log.ready()?;
-        }
-        let receipt = self.next_id(clock.now);
+        let mut found = self.find(permit, number, Some(clock.now)).await?;
         let mut lost = false;
         loop {
             if clock.passed() {
                 return Err(if lost { Failure::Aborted } else { Failure::TooLate });
             }
+            let Found { kept, key, loaded, arriving } = found;
+            kept.log_ready()?;
+            let receipt = kept.next_id(clock.now);
+            let begun = loaded.is_some();
             let (expected, mut contact, own) = match loaded {
                 Some(Loaded { version, contact, own }) => (version, contact, own),
                 None => (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?),
             };
-            let (recorded_at, found) = match make(&mut contact, receipt)? {
+            let (recorded_at, heard) = match make(&mut contact, receipt)? {
                 Change::Changed(at) => (at, None),
                 Change::Found(at, found) => (at, Some(*found)),
                 Change::Stands { receipt, recorded_at } => {
                     // Whoever wrote it may never have been told that it is safe.
-                    self.store.confirm(key.shard()).await?;
+                    kept.confirm(&key).await?;
                     return Ok(Written { receipt, recorded_at, version: expected.0 });
                 }
             };
+            let belongs = self.belongs(&contact, number);
+            if *belongs != *kept.name && *kept.name == *DEFAULT_REGION && !arriving {
+                // What pins it elsewhere is written there and nowhere else.
+                self.relocate_or_begin(number, kept, self.kept(belongs)?, clock.now, !begun).await?;
+                found = self.find(permit, number, Some(clock.now)).await?;
+                continue;
+            }
             let next = expected.next();
-            let (event, inbound) = match found {
+            let (event, inbound) = match heard {
                 None => (described.event.clone(), None),
                 Some(found) => (found.event, Some((found.answer, found.rules_version))),
             };
@@ -253,17 +260,23 @@ impl Engine {
                 expires: None,
                 event: entry.event(kind, clock.now, payload),
             };
-            match self.store.swap(write).await? {
+            match kept.store.swap(write).await? {
                 Swapped::Won { event, .. } => {
-                    if let Some(log) = &self.log {
+                    if let Some(log) = &kept.log {
                         let _ = log.append(entry, Some(event)).await?;
+                    }
+                    if *belongs != *kept.name {
+                        self.relocate(number, kept, self.kept(belongs)?, clock.now).await?;
                     }
                     return Ok(Written { receipt, recorded_at, version: next.0 });
                 }
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();
                     lost = true;
-                    loaded = winner.map(|stored| self.open(&key, &stored)).transpose()?;
+                    found = match self.winner(&key, winner)? {
+                        Won::Here(loaded) => Found { kept, key, loaded, arriving: false },
+                        Won::Elsewhere => self.find(permit, number, Some(clock.now)).await?,
+                    };
                 }
             }
         }

@@ -18,7 +18,7 @@ use super::Failure;
 use super::audited::Kind;
 use super::control::FORMAT as CONTROL_FORMAT;
 use crate::audit::{self, BodyKey, Encoded, Entry, Log};
-use crate::contact::Contact;
+use crate::contact::Stored;
 use crate::proto::store;
 use crate::store::{
     DataKey, DayKeys, Key, Keys, MetaSwapped, Purpose, Shard, Store, Swapped, Tenant, Version, Versioned, Write,
@@ -103,7 +103,7 @@ enum Opened {
 impl Opened {
     fn read(control: bool, plain: &[u8]) -> Result<Self, Failure> {
         if !control {
-            return Ok(Self::Contact(Box::new(Contact::from_bytes(plain)?.into_stored())));
+            return Ok(Self::Contact(Box::new(Stored::from_bytes(plain)?.into_stored())));
         }
         let record = store::ControlRecord::decode(plain).map_err(|error| Failure::Internal(error.to_string()))?;
         if record.format > CONTROL_FORMAT {

@@ -14,12 +14,18 @@ mod consent;
 mod control;
 pub mod copy;
 mod failure;
+mod find;
 mod inbound;
 mod law;
+pub mod layout;
 mod outcome;
+mod placing;
 pub mod question;
+mod region;
+mod relocate;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant as Monotonic;
 
 use arc_swap::ArcSwap;
@@ -28,15 +34,16 @@ pub use audited::is_swapped;
 pub use check::{BATCH, batch_too_long};
 pub use control::Feed;
 pub use failure::Failure;
+pub use placing::Placed;
+pub use region::{DEFAULT_REGION, Region};
 
-use crate::access::Permit;
 use crate::audit::Log;
 use crate::contact::Contact;
 use crate::decision::Postures;
 use crate::law::Law;
-use crate::place::{Jurisdiction, Number};
+use crate::place::Jurisdiction;
 use crate::registry::Registries;
-use crate::store::{DataKey, DayKeys, Key, Keys, Store, Tenant, Version, Versioned};
+use crate::store::{DataKey, Keys, Store, Version};
 use crate::telemetry::Metrics;
 use crate::time::{Instant, Millis};
 
@@ -80,19 +87,18 @@ impl Clock {
 
 /// Everything a use case needs.
 pub struct Engine {
-    store: Arc<dyn Store>,
+    /// The store and the log it was made with; in one region, all there is.
+    main: region::Kept,
+    /// Every region, the engine's own among them; empty where there is one store only.
+    regions: Vec<region::Slot>,
+    /// Records were placed by other regions than these: nothing is known for sure.
+    displaced: AtomicBool,
     keys: Keys,
-    days: DayKeys,
-    /// `None` where nothing is kept: a question asked without a data folder.
-    log: Option<Arc<Log>>,
     registries: Arc<Registries>,
     law: ArcSwap<Law>,
-    /// Where the switches are, as they were last read, and those of a file.
-    control_key: Key,
-    recorded: ArcSwap<control::Recorded>,
+    /// The switches of a file.
     feed: ArcSwap<Feed>,
     settings: Settings,
-    tenant: Tenant,
     metrics: Arc<Metrics>,
 }
 
@@ -131,19 +137,15 @@ impl Engine {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let tenant = parts.keys.tenant(crate::access::DEFAULT_TENANT, parts.store.shard_count());
         Self {
-            control_key: parts.keys.control(&tenant),
-            recorded: ArcSwap::default(),
+            main: region::Kept::new(DEFAULT_REGION, parts.store, parts.log, &parts.keys),
+            regions: Vec::new(),
+            displaced: AtomicBool::new(false),
             feed: ArcSwap::default(),
-            store: parts.store,
             keys: parts.keys,
-            days: DayKeys::default(),
-            log: parts.log,
             registries: parts.registries,
             law: ArcSwap::new(parts.law),
             settings: parts.settings,
-            tenant,
             metrics: parts.metrics,
         }
     }
@@ -177,13 +179,14 @@ impl Engine {
         &self.metrics
     }
 
-    /// What is not ready, each with the reason; empty when all is.
+    /// What is not ready, each with the reason; empty when all is. A pinned region that is down is not among them: see
+    /// [`Engine::regions_down`].
     pub async fn not_ready(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
-        if let Err(error) = self.store.ready().await {
+        if let Err(error) = self.main.store.ready().await {
             faults.push(("store", error.for_clients().to_owned()));
         }
-        if let Some(Err(error)) = self.log.as_ref().map(|log| log.ready()) {
+        if let Some(Err(error)) = self.main.log.as_ref().map(|log| log.ready()) {
             faults.push(("audit", error.for_clients().to_owned()));
         }
         faults
@@ -196,26 +199,8 @@ impl Engine {
             #[allow(clippy::cast_precision_loss, reason = "an age in seconds needs no 53 bits")]
             self.metrics.list_age(&list.id, age as f64 / 1_000.0);
         }
-        if let Some(log) = &self.log {
+        if let Some(log) = &self.main.log {
             self.metrics.audit_head(log.head().seq);
-        }
-    }
-
-    fn key(&self, permit: &Permit, number: Number) -> Key {
-        // One tenant until authentication tells them apart; the permit already names it.
-        debug_assert_eq!(permit.tenant(), self.tenant.name());
-        self.keys.tag(&self.tenant, number.reveal_e164().as_str())
-    }
-
-    fn open(&self, key: &Key, stored: &Versioned) -> Result<Loaded, Failure> {
-        let (own, plain) = self.keys.open_record(key, &stored.bytes)?;
-        Ok(Loaded { version: stored.version, contact: Contact::from_bytes(&plain)?, own })
-    }
-
-    async fn load(&self, key: &Key) -> Result<Option<Loaded>, Failure> {
-        match self.store.load(key).await? {
-            None => Ok(None),
-            Some(stored) => self.open(key, &stored).map(Some),
         }
     }
 }

@@ -1,0 +1,314 @@
+//! Regions: which store a contact belongs to, and what is open of each.
+//!
+//! Promises: which region a number belongs to follows from the number and the configuration alone; a region whose store is
+//! away or not open answers nothing about its contacts, and costs those of the others nothing. Guarded by
+//! `tests/region.rs`.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant as Monotonic};
+
+use arc_swap::ArcSwap;
+
+use super::control::Recorded;
+use super::{Engine, Failure};
+use crate::audit::Log;
+use crate::contact::Contact;
+use crate::place::{self, Jurisdiction, Number};
+use crate::store::{Answer, DayKeys, Key, Keys, Store, StoreError, Tenant};
+
+/// The name of the region that has everything which is pinned to no other.
+pub const DEFAULT_REGION: &str = "default";
+/// How long a region that did not answer is left alone before one request tries it again.
+const REST: Duration = Duration::from_millis(500);
+
+/// Why nothing is said of contacts of a region whose store was never opened.
+const CLOSED: &str = "its store is not open here: ask a server that has every region, with --server";
+
+/// A region, as configured.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Region {
+    /// Its name; [`DEFAULT_REGION`] for the one that pins nothing.
+    pub name: Box<str>,
+    /// The countries pinned to it.
+    pub places: Vec<Jurisdiction>,
+    /// Where its store is; `None`: not known, or where the server is.
+    pub at: Option<Jurisdiction>,
+}
+
+/// What is open of a region: its store, its log, and what belongs to them.
+pub(super) struct Kept {
+    pub name: Box<str>,
+    /// Where the store of a pinned region is.
+    pub at: Option<Jurisdiction>,
+    pub store: Arc<dyn Store>,
+    /// `None` where nothing is kept: a question asked without a data folder.
+    pub log: Option<Arc<Log>>,
+    pub days: DayKeys,
+    pub tenant: Tenant,
+    /// Where the switches are, and those as they were last read.
+    pub control_key: Key,
+    pub recorded: ArcSwap<Recorded>,
+    /// Spares those who ask a region that does not answer the wait. `None`: there is no other region.
+    breaker: Option<Breaker>,
+}
+
+impl Kept {
+    pub fn new(name: &str, store: Arc<dyn Store>, log: Option<Arc<Log>>, keys: &Keys) -> Self {
+        let tenant = keys.tenant(crate::access::DEFAULT_TENANT, store.shard_count());
+        Self {
+            name: name.into(),
+            at: None,
+            control_key: keys.control(&tenant),
+            store,
+            log,
+            days: DayKeys::default(),
+            tenant,
+            recorded: ArcSwap::default(),
+            breaker: None,
+        }
+    }
+
+    /// The key of the record about a number in this store.
+    pub fn key(&self, keys: &Keys, number: Number) -> Key {
+        keys.tag(&self.tenant, number.reveal_e164().as_str())
+    }
+
+    /// Asks the store; where it did not answer a moment ago, says so at once.
+    pub async fn ask<'a, T>(&'a self, answer: impl FnOnce(&'a dyn Store) -> Answer<'a, T>) -> Result<T, StoreError> {
+        match &self.breaker {
+            None => answer(&*self.store).await,
+            Some(breaker) => {
+                breaker.pass()?;
+                let answered = answer(&*self.store).await;
+                breaker.heard(answered.as_ref().err());
+                answered
+            }
+        }
+    }
+
+    /// Waits until all that was read of this contact's shard is safe.
+    pub async fn confirm(&self, key: &Key) -> Result<(), StoreError> {
+        self.store.confirm(key.shard()).await
+    }
+
+    /// Whether the log takes entries.
+    pub fn log_ready(&self) -> Result<(), StoreError> {
+        self.log.as_ref().map_or(Ok(()), |log| log.ready())
+    }
+
+    /// Why it cannot answer, as of the last that asked it.
+    fn fault(&self) -> Option<String> {
+        let broken = self.breaker.as_ref().and_then(Breaker::broken);
+        let fault = broken.or_else(|| self.log_ready().err());
+        fault.map(|error| error.for_clients().to_owned())
+    }
+}
+
+/// Remembers that a store did not answer.
+#[derive(Default)]
+struct Breaker {
+    open: AtomicBool,
+    broken: Mutex<Option<(Monotonic, StoreError)>>,
+}
+
+impl Breaker {
+    /// Whether to ask: not right after it did not answer. One at a time tries again.
+    fn pass(&self) -> Result<(), StoreError> {
+        if !self.open.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match &mut *self.lock() {
+            Some((since, error)) if since.elapsed() < REST => Err(error.clone()),
+            Some((since, _)) => {
+                *since = Monotonic::now();
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn heard(&self, error: Option<&StoreError>) {
+        match error {
+            Some(error) if error.retry() => {
+                *self.lock() = Some((Monotonic::now(), error.clone()));
+                self.open.store(true, Ordering::Release);
+            }
+            _ if self.open.load(Ordering::Acquire) => {
+                self.open.store(false, Ordering::Release);
+                *self.lock() = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn broken(&self) -> Option<StoreError> {
+        self.open.load(Ordering::Acquire).then(|| self.lock().as_ref().map(|(_, error)| error.clone())).flatten()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Monotonic, StoreError)>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A region of an engine.
+pub(super) struct Slot {
+    pub region: Region,
+    /// `None`: it is the engine's own store.
+    other: Option<Other>,
+}
+
+/// A store beside the engine's own, which may come to be open later.
+#[derive(Default)]
+struct Other {
+    kept: OnceLock<Kept>,
+    /// Why it is not open.
+    why: Mutex<String>,
+}
+
+impl Engine {
+    /// The same engine with regions; the store that it was made with is that of the region of this name. The others are
+    /// closed, which is to say that nothing is answered about their contacts, until [`Engine::open_region`].
+    #[must_use]
+    pub fn in_regions(mut self, own: &str, mut regions: Vec<Region>) -> Self {
+        regions.sort_by(|one, other| one.name.cmp(&other.name));
+        self.main.name = own.into();
+        let slot = |region: Region| {
+            let other =
+                (*region.name != *own).then(|| Other { why: Mutex::new(CLOSED.to_owned()), ..Other::default() });
+            Slot { region, other }
+        };
+        self.regions = regions.into_iter().map(slot).collect();
+        self.main.at = self.regions.iter().find(|slot| slot.other.is_none()).and_then(|slot| slot.region.at);
+        self.main.breaker = (self.regions.len() > 1).then(Breaker::default);
+        self
+    }
+
+    /// The key of the record of switches in the engine's own store.
+    #[must_use]
+    pub const fn control_key(&self) -> Key {
+        self.main.control_key
+    }
+
+    /// Opens a region: from now on its contacts are answered. A region that is open stays as it is.
+    pub fn open_region(&self, name: &str, store: Arc<dyn Store>, log: Option<Arc<Log>>) {
+        if let Some(slot) = self.slot(name)
+            && let Some(other) = &slot.other
+        {
+            let mut kept = Kept::new(name, store, log, &self.keys);
+            kept.at = slot.region.at;
+            kept.breaker = Some(Breaker::default());
+            // Opened twice, the first stays: it may be in use.
+            let _ = other.kept.set(kept);
+        }
+    }
+
+    /// Says why a region is not open.
+    pub fn region_is_closed(&self, name: &str, why: &str) {
+        if let Some(other) = self.slot(name).and_then(|slot| slot.other.as_ref()) {
+            why.clone_into(&mut other.why.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Whether there is more than one store.
+    #[must_use]
+    pub const fn has_regions(&self) -> bool {
+        !self.regions.is_empty()
+    }
+
+    /// The regions; empty where there is one store only.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.regions.iter().map(|slot| &slot.region)
+    }
+
+    /// Asks each pinned region that was not heard of well whether it answers again, and those that were whether they still
+    /// do: so that what is down is known before anybody has to wait for it.
+    pub async fn look_at_region(&self, name: &str) {
+        if let Ok(kept) = self.kept(name) {
+            // What it finds out is remembered by the breaker.
+            let _ = kept.ask(|store| store.ready()).await;
+        }
+    }
+
+    /// Pinned regions whose contacts are not answered now, each with the reason.
+    #[must_use]
+    pub fn regions_down(&self) -> Vec<(String, String)> {
+        let others = self.regions.iter().filter_map(|slot| slot.other.as_ref().map(|other| (slot, other)));
+        let why = |other: &Other| match other.kept.get() {
+            Some(kept) => kept.fault(),
+            None => Some(other.why.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+        };
+        others.filter_map(|(slot, other)| why(other).map(|why| (slot.region.name.to_string(), why))).collect()
+    }
+
+    /// Which region a number belongs to while nothing else is known of it: that of a country that it may be of; of several,
+    /// the first by name. A number that may be of a pinned place is kept as one that is.
+    pub(super) fn home(&self, number: Number) -> Result<&Kept, Failure> {
+        if self.displaced.load(Ordering::Relaxed) {
+            return Err(away(
+                &self.main.name,
+                "the regions were changed under this server: give it the new configuration",
+            ));
+        }
+        if self.regions.is_empty() {
+            return Ok(&self.main);
+        }
+        self.kept_in(self.pins(&place::countries(number)))
+    }
+
+    /// Where a record belongs by what it says: to the region of a recorded residence that is pinned, else to that of its
+    /// number.
+    pub(super) fn belongs(&self, contact: &Contact, number: Number) -> &str {
+        if self.regions.is_empty() {
+            return &self.main.name;
+        }
+        let residence = contact.country_of_residence();
+        let by_residence = residence.and_then(|country| self.pins(&[country]));
+        let slot = by_residence.or_else(|| self.pins(&place::countries(number)));
+        slot.map_or(DEFAULT_REGION, |slot| &slot.region.name)
+    }
+
+    fn pins(&self, countries: &[Jurisdiction]) -> Option<&Slot> {
+        self.regions.iter().find(|slot| slot.region.places.iter().any(|place| countries.contains(place)))
+    }
+
+    /// The region of a number while nothing else is known of it.
+    #[must_use]
+    pub fn region_of(&self, number: Number) -> &str {
+        self.pins(&place::countries(number)).map_or(DEFAULT_REGION, |slot| &slot.region.name)
+    }
+
+    fn slot(&self, name: &str) -> Option<&Slot> {
+        self.regions.iter().find(|slot| *slot.region.name == *name)
+    }
+
+    /// What is open of the region of this name.
+    pub(super) fn kept(&self, name: &str) -> Result<&Kept, Failure> {
+        if *self.main.name == *name {
+            return Ok(&self.main);
+        }
+        let slot = self.slot(name).ok_or_else(|| away(name, "no region of this name is configured"))?;
+        self.kept_in(Some(slot))
+    }
+
+    /// What is open of a region; `None`: of the default one.
+    fn kept_in<'a>(&'a self, slot: Option<&'a Slot>) -> Result<&'a Kept, Failure> {
+        let Some(slot) = slot.or_else(|| self.slot(DEFAULT_REGION)) else { return Ok(&self.main) };
+        let Some(other) = &slot.other else { return Ok(&self.main) };
+        let why = || other.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        other.kept.get().ok_or_else(|| away(&slot.region.name, &why()))
+    }
+
+    /// Every region, with what is open of it.
+    pub(super) fn all_kept(&self) -> Vec<Result<&Kept, Failure>> {
+        match self.regions.is_empty() {
+            true => vec![Ok(&self.main)],
+            false => self.regions.iter().map(|slot| self.kept_in(Some(slot))).collect(),
+        }
+    }
+}
+
+/// A region cannot answer: its contacts alone go without.
+pub(super) fn away(region: &str, why: &str) -> Failure {
+    StoreError::Unavailable { place: format!("region {region}"), doing: "asking", why: why.to_owned() }.into()
+}
