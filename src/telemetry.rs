@@ -45,6 +45,11 @@ struct ListLabels {
     registry: String,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct RegionLabels {
+    region: String,
+}
+
 /// Everything counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -58,6 +63,7 @@ pub struct Metrics {
     seconds: Histogram,
     list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
     audit_head: Gauge<u64, AtomicU64>,
+    region_up: Family<RegionLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -75,6 +81,7 @@ impl Default for Metrics {
             seconds: Histogram::new(buckets),
             list_age: Family::default(),
             audit_head: Gauge::default(),
+            region_up: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -90,6 +97,11 @@ impl Default for Metrics {
         registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
         registry.register("registry_age_seconds", "Age of each loaded list, in seconds", metrics.list_age.clone());
         registry.register("audit_head", "Number of the newest safe entry of the audit log", metrics.audit_head.clone());
+        registry.register(
+            "region_up",
+            "Whether contacts of a pinned region are answered: 1 or 0",
+            metrics.region_up.clone(),
+        );
         metrics
     }
 }
@@ -132,6 +144,11 @@ impl Metrics {
     /// How old a loaded list is.
     pub fn list_age(&self, registry: &str, seconds: f64) {
         self.list_age.get_or_create(&ListLabels { registry: registry.to_owned() }).set(seconds);
+    }
+
+    /// Whether contacts of a pinned region are answered.
+    pub fn region_up(&self, region: &str, up: bool) {
+        self.region_up.get_or_create(&RegionLabels { region: region.to_owned() }).set(i64::from(up));
     }
 
     /// The newest safe entry of the audit log.

@@ -4,6 +4,9 @@
 
 #[path = "region/away.rs"]
 mod away;
+#[path = "faults/clients.rs"]
+#[allow(dead_code, reason = "the faults use the rest")]
+mod clients;
 #[path = "service/faulty.rs"]
 mod faulty;
 #[path = "region/house.rs"]
@@ -12,6 +15,11 @@ mod house;
 mod moving;
 #[path = "support/redis.rs"]
 mod redis;
+#[path = "region/served.rs"]
+mod served;
+#[path = "faults/server.rs"]
+#[allow(dead_code, reason = "the faults use the rest")]
+mod server;
 #[path = "region/stopping.rs"]
 mod stopping;
 mod support;

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use super::Failure;
 use super::audited::Kind;
 use super::control::FORMAT as CONTROL_FORMAT;
+use super::layout::Layout;
 use crate::audit::{self, BodyKey, Encoded, Entry, Log};
 use crate::contact::Stored;
 use crate::proto::store;
@@ -218,6 +219,10 @@ impl Copier {
             waiting += u64::from(!from.store.unsettled(anchor.writer, None, 1).await?.is_empty());
         }
         audit::carry_anchors(&*from.store, &*to.store).await?;
+        // The target takes the place of the source among the regions.
+        if let Some(layout) = Layout::of(&*from.store).await? {
+            layout.write(&*to.store).await?;
+        }
         Ok(Rest { days, days_parted, waiting })
     }
 }

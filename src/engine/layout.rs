@@ -140,6 +140,14 @@ impl Engine {
         Ok(agrees)
     }
 
+    /// The regions by which the records of the engine's own store were placed.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn known_regions(&self) -> Result<Vec<Region>, Failure> {
+        Ok(Layout::of(&*self.main.store).await?.map(|layout| layout.regions).unwrap_or_default())
+    }
+
     /// The layout of the region of this name.
     #[must_use]
     pub fn layout(&self, name: &str) -> Layout {

@@ -199,6 +199,7 @@ impl Engine {
             #[allow(clippy::cast_precision_loss, reason = "an age in seconds needs no 53 bits")]
             self.metrics.list_age(&list.id, age as f64 / 1_000.0);
         }
+        self.measure_regions();
         if let Some(log) = &self.main.log {
             self.metrics.audit_head(log.head().seq);
         }

@@ -241,6 +241,15 @@ impl Engine {
         others.filter_map(|(slot, other)| why(other).map(|why| (slot.region.name.to_string(), why))).collect()
     }
 
+    /// Brings up to date which regions answer.
+    pub(super) fn measure_regions(&self) {
+        let down = self.regions_down();
+        for slot in self.regions.iter().filter(|slot| slot.other.is_some()) {
+            let up = down.iter().all(|(name, _)| **name != *slot.region.name);
+            self.metrics.region_up(&slot.region.name, up);
+        }
+    }
+
     /// Which region a number belongs to while nothing else is known of it: that of a country that it may be of; of several,
     /// the first by name. A number that may be of a pinned place is kept as one that is.
     pub(super) fn home(&self, number: Number) -> Result<&Kept, Failure> {

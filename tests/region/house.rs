@@ -69,6 +69,11 @@ pub fn region(name: &str, places: &[&str]) -> Region {
 
 /// An engine over these stores, with `cn` closed yet.
 pub fn engine(main: Arc<dyn Store>, log: Option<Arc<Log>>, keys: Keys) -> Engine {
+    engine_in(main, log, keys, &[region("cn", &["CN"])])
+}
+
+/// The same with these regions beside the default one, all closed yet.
+pub fn engine_in(main: Arc<dyn Store>, log: Option<Arc<Log>>, keys: Keys, pinned: &[Region]) -> Engine {
     let parts = Parts {
         store: main,
         keys,
@@ -78,7 +83,10 @@ pub fn engine(main: Arc<dyn Store>, log: Option<Arc<Log>>, keys: Keys) -> Engine
         settings: Settings::default(),
         metrics: Arc::new(Metrics::default()),
     };
-    Engine::new(parts).in_regions(DEFAULT_REGION, vec![region(DEFAULT_REGION, &[]), region("cn", &["CN"])])
+    Engine::new(parts).in_regions(
+        DEFAULT_REGION,
+        std::iter::once(region(DEFAULT_REGION, &[])).chain(pinned.iter().cloned()).collect(),
+    )
 }
 
 impl House {

@@ -44,6 +44,11 @@ pub async fn run(args: PlaceArgs, global: &Global) -> Result<Exit, Error> {
     if let Some((region, why)) = engine.regions_down().into_iter().next() {
         return Err(Error::said(format!("region {region}: {why}: nothing was moved")));
     }
+    if let Some(region) = unconfigured(engine).await? {
+        let what =
+            format!("region {region} has contacts and is not configured: give it its table again, with places = []");
+        return Err(Error::said(format!("{what}, so that they can move out: nothing was moved")));
+    }
     engine.begin_placing().await?;
     let mut all = Placed::default();
     for region in engine.regions() {
@@ -62,6 +67,14 @@ pub async fn run(args: PlaceArgs, global: &Global) -> Result<Exit, Error> {
         output::say(&told(&all))?;
     }
     Ok(Exit::when(all.complete()))
+}
+
+/// A region that had contacts and that the settings do not name.
+async fn unconfigured(engine: &Engine) -> Result<Option<String>, Error> {
+    let known = engine.known_regions().await?;
+    let pinned = known.into_iter().filter(|region| !region.places.is_empty());
+    let mut names = pinned.map(|region| region.name);
+    Ok(names.find(|name| engine.regions().all(|other| other.name != *name)).map(String::from))
 }
 
 async fn walk(engine: &Engine, region: &str) -> Result<Placed, Error> {
