@@ -238,7 +238,7 @@ impl Engine {
                     return Ok(Written { receipt, recorded_at, version: expected.0 });
                 }
             };
-            let belongs = self.belongs(&contact, number);
+            let belongs = self.belongs(&contact, number, kept);
             if *belongs != *kept.name && *kept.name == *DEFAULT_REGION && !arriving {
                 // What pins it elsewhere is written there and nowhere else.
                 self.relocate_or_begin(number, kept, self.kept(belongs)?, clock.now, !begun).await?;

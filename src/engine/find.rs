@@ -73,7 +73,7 @@ impl Engine {
 
     /// Whether a record lies where it belongs.
     pub(super) fn lies_right(&self, kept: &Kept, contact: &Contact, number: Number) -> bool {
-        self.regions.is_empty() || *kept.name == *self.belongs(contact, number)
+        *kept.name == *self.belongs(contact, number, kept)
     }
 
     /// Goes where pointers and copies on their way lead, and puts right what lies wrong. Moves that go on meanwhile may
@@ -95,7 +95,7 @@ impl Engine {
                 None if first => return Ok((Found { kept, key, loaded: None, arriving: false }, standing)),
                 None => return Err(away(&kept.name, "a contact is said to be there, and is not: its store lost data")),
                 Some(Record::Here(loaded)) => {
-                    let belongs = self.belongs(&loaded.contact, number);
+                    let belongs = self.belongs(&loaded.contact, number, kept);
                     let Some(now) = now.filter(|_| *kept.name != *belongs) else {
                         return Ok((Found { kept, key, loaded: Some(loaded), arriving: false }, standing));
                     };
@@ -108,8 +108,13 @@ impl Engine {
                     led = Some((&kept.name, to.id));
                     self.kept(&to.region)?
                 }
-                // Its move was decided. Whoever writes it next makes it a record like any other.
+                // Its move was decided. Whoever writes it next makes it a record like any other, so the pointer that
+                // decided must be as safe as that write: else a failover could bring the old record back beside it.
                 Some(Record::Arriving(loaded, from)) if led == Some((&*from.region, from.id)) => {
+                    if now.is_some() {
+                        let source = self.kept(&from.region)?;
+                        source.confirm(&source.key(&self.keys, number)).await?;
+                    }
                     return Ok((Found { kept, key, loaded: Some(loaded), arriving: true }, standing));
                 }
                 Some(Record::Arriving(_, from)) => {

@@ -97,7 +97,7 @@ impl Engine {
         if !self.settle(kept, number, now).await? {
             return Ok(one);
         }
-        let belongs = self.kept(self.belongs(&loaded.contact, number))?;
+        let belongs = self.kept(self.belongs(&loaded.contact, number, kept))?;
         let moves = !std::ptr::eq(belongs, kept);
         if moves {
             match self.relocate(number, kept, belongs, now).await {
@@ -119,7 +119,9 @@ impl Engine {
             Some(Record::Here(_)) => Ok(true),
             Some(Record::Arriving(copy, from)) => {
                 let source = self.kept(&from.region)?;
-                let there = self.load(source, &source.key(&self.keys, number)).await?;
+                let source_key = source.key(&self.keys, number);
+                let there = self.load(source, &source_key).await?;
+                source.confirm(&source_key).await?;
                 let decided = matches!(there, Some(Record::Elsewhere(_, to)) if to.id == from.id);
                 if decided {
                     let Loaded { version, contact, own } = copy;

@@ -265,16 +265,22 @@ impl Engine {
         self.kept_in(self.pins(&place::countries(number)))
     }
 
-    /// Where a record belongs by what it says: to the region of a recorded residence that is pinned, else to that of its
-    /// number.
-    pub(super) fn belongs(&self, contact: &Contact, number: Number) -> &str {
-        if self.regions.is_empty() {
-            return &self.main.name;
+    /// Where a record of this region belongs by what it says: to the region of a recorded residence that is pinned, else to
+    /// that of its number. One that was erased says nothing any more, and stays.
+    pub(super) fn belongs<'a>(&'a self, contact: &Contact, number: Number, kept: &'a Kept) -> &'a str {
+        if self.regions.is_empty() || contact.digits() == 0 {
+            return &kept.name;
         }
         let residence = contact.country_of_residence();
         let by_residence = residence.and_then(|country| self.pins(&[country]));
         let slot = by_residence.or_else(|| self.pins(&place::countries(number)));
         slot.map_or(DEFAULT_REGION, |slot| &slot.region.name)
+    }
+
+    /// The same of a number as written. What is no number is answered without a store.
+    #[must_use]
+    pub fn region_of_text(&self, number: &str, default_region: &str) -> &str {
+        Number::parse(number, Some(default_region)).map_or(DEFAULT_REGION, |number| self.region_of(number))
     }
 
     fn pins(&self, countries: &[Jurisdiction]) -> Option<&Slot> {

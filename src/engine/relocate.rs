@@ -67,7 +67,7 @@ impl Engine {
                 Some(_) | None => return Ok(()),
             };
             let contact = contact.for_another_store();
-            let Some(id) = self.stage(&way, there, &contact, &own).await? else { continue };
+            let Some(id) = self.stage(&way, there, expected, (&contact, &own)).await? else { continue };
             if self.point(&way, expected, id).await? {
                 self.metrics.moved();
                 self.tidy(&way, id).await;
@@ -82,13 +82,16 @@ impl Engine {
         &self,
         way: &Way<'_>,
         there: Option<Record>,
-        contact: &Contact,
-        own: &DataKey,
+        source: Version,
+        (contact, own): (&Contact, &DataKey),
     ) -> Result<Option<u64>, Failure> {
         let expected = there.as_ref().map_or(Version::ABSENT, Record::version);
         match there {
-            // Of a move that was interrupted, or is under way: the same copy. It may not be safe yet.
-            Some(Record::Arriving(copy, earlier)) if *earlier.region == *way.from.name && copy.contact == *contact => {
+            // Of a move that was interrupted, or is under way: the same copy (of nothing, where nothing is in the source).
+            // Another in its place would not be that of the pointer which that move may write. It may not be safe yet.
+            Some(Record::Arriving(copy, earlier))
+                if *earlier.region == *way.from.name && (copy.contact == *contact || source == Version::ABSENT) =>
+            {
                 way.to.confirm(&way.to_key).await?;
                 return Ok(Some(earlier.id));
             }

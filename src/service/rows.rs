@@ -10,7 +10,6 @@ use futures_util::future::join_all;
 use super::calls::{AT_ONCE, result};
 use crate::access::Permit;
 use crate::engine::{Clock, Engine, Failure};
-use crate::place::Number;
 use crate::proto::v1;
 use crate::store::StoreError;
 
@@ -24,9 +23,7 @@ pub(super) async fn by_region(
 ) -> Vec<v1::CheckResult> {
     let mut regions: BTreeMap<&str, Vec<(usize, v1::CheckRequest)>> = BTreeMap::new();
     for (row, check) in checks.into_iter().enumerate() {
-        let number = Number::parse(&check.number, Some(&check.default_region));
-        // What is no number is answered without a store.
-        let region = number.map_or("", |number| engine.region_of(number));
+        let region = engine.region_of_text(&check.number, &check.default_region);
         regions.entry(region).or_default().push((row, check));
     }
     let last = clock.deadline.map(|deadline| {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prost::Message as _;
 use ringfence::access::Role;
-use ringfence::engine::Engine;
+use ringfence::engine::{Engine, Failure};
 use ringfence::proto::store::ContactRecord;
 use ringfence::store::{EmbeddedStore, Keys, MemoryStore, RedisStore, Store, embedded, redis};
 
@@ -194,6 +194,30 @@ async fn race(house: &House, rounds: usize) {
     }
 }
 
+/// Many at once say for the first time that somebody lives there: one record begins, and all of it is in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_record_that_begins_elsewhere_begins_once() {
+    let house = House::new();
+    for round in 0..20 {
+        let number = format!("+1305555{:04}", 700 + round);
+        let mut racers = tokio::task::JoinSet::new();
+        for racer in 0..8 {
+            let engine = house.another(house.main.store.clone(), house.cn.store.clone());
+            let number = number.clone();
+            racers.spawn(async move {
+                let now = super::support::at("2026-11-18T01:30:00Z").plus(ringfence::time::Millis(racer));
+                let request = super::house::reside(&number, "CN", &format!("u{racer}"));
+                let clock = ringfence::engine::Clock::at(now);
+                engine.update_contact(&permit(Role::WriteConsent), request, clock).await.unwrap();
+            });
+        }
+        while let Some(done) = racers.join_next().await {
+            done.unwrap();
+        }
+        assert_eq!(contact(&house.engine, &number).await.dated_facts.len(), 8);
+    }
+}
+
 /// Reserves, or opts out: one in eight. What was asked after an opt-out was acknowledged is denied.
 async fn ask(engine: &Engine, number: &str, racer: usize, granted: &AtomicUsize, stopped: &AtomicUsize) {
     if racer % 8 == 7 {
@@ -209,6 +233,31 @@ async fn ask(engine: &Engine, number: &str, racer: usize, granted: &AtomicUsize,
     }
 }
 
+/// A pointer that a failover may still forget leads nobody to write: the old record would come back beside the new one.
+#[tokio::test]
+async fn nobody_writes_behind_a_pointer_that_is_not_known_to_be_safe() {
+    let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::new()), Arc::new(MemoryStore::new())];
+    let house = House::over(stores[0].clone(), stores[1].clone());
+    stop(&house.engine, FLORIDA, "s").await.unwrap();
+    let [main, cn] = stores.clone();
+    // Read both, copy, point: there it stops.
+    let left = Steps::of(6);
+    let dying = |inner| -> Arc<dyn Store> {
+        Arc::new(Stopping { inner, steps: left.clone(), after: false, unsafe_yet: false })
+    };
+    assert!(update(&house.another(dying(main), dying(cn)), FLORIDA, "CN", "u").await.is_err());
+    let (pointer, copy) = both(&house).await;
+    assert!(is_pointer(pointer, "cn") && copy.is_some_and(|copy| copy.arriving_from == "default"));
+    let [main, cn] = stores;
+    let lagging = Stopping { inner: main, steps: Steps::of(1_000), after: false, unsafe_yet: true };
+    let engine = house.another(Arc::new(lagging), cn);
+    assert!(matches!(stop(&engine, FLORIDA, "s2").await, Err(Failure::Store(_))));
+    assert!(both(&house).await.1.is_some_and(|copy| copy.opt_outs.len() == 1));
+    stop(&house.engine, FLORIDA, "s2").await.unwrap();
+    // Now the record says plainly that it is here, which it could only once the pointer was safe.
+    assert_eq!(both(&house).await.1.unwrap().arriving_from, "");
+}
+
 /// From one pinned region to another, by which way ever: the number's own region always leads to the record.
 #[tokio::test]
 async fn a_record_goes_from_one_pinned_region_to_another() {
@@ -218,7 +267,7 @@ async fn a_record_goes_from_one_pinned_region_to_another() {
     let house = |steps: Option<&Steps>, after: bool| {
         let [main, cn, hk] = stores.clone().map(|inner| match steps {
             None => inner,
-            Some(steps) => Arc::new(Stopping { inner, steps: steps.clone(), after }),
+            Some(steps) => Arc::new(Stopping { inner, steps: steps.clone(), after, unsafe_yet: false }),
         });
         let keys = Keys::open(&folder.path().join("keys")).unwrap();
         let pins = [region("cn", &["CN"]), region("hk", &["HK"])];
@@ -285,7 +334,7 @@ async fn interrupted(left: &Steps, after: bool, first: &str, then: &str) {
     for id in ["a", "b"] {
         assert!(allows(&check(&house.engine, notice(FLORIDA, id)).await));
     }
-    let [main, cn] = stores.map(|inner| -> Arc<dyn Store> { Arc::new(Stopping { inner, steps: left.clone(), after }) });
+    let [main, cn] = stores.map(|inner| -> Arc<dyn Store> { Arc::new(Stopping { inner, steps: left.clone(), after, unsafe_yet: false }) });
     let dying = house.another(main, cn);
     let moved = update(&dying, FLORIDA, then, "u2").await;
     assert!(moved.is_ok() || !left.sufficed(), "{moved:?}");

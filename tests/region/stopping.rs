@@ -29,6 +29,8 @@ pub struct Stopping {
     pub steps: Steps,
     /// Whether the write at which it stops still happens, its answer lost.
     pub after: bool,
+    /// What was written is never known to be safe.
+    pub unsafe_yet: bool,
 }
 
 fn gone() -> StoreError {
@@ -65,6 +67,9 @@ impl Store for Stopping {
     }
 
     fn confirm(&self, shard: Shard) -> Answer<'_, ()> {
+        if self.unsafe_yet {
+            return Answer::ready(Err(gone()));
+        }
         self.step(|| self.inner.confirm(shard))
     }
 
