@@ -224,6 +224,17 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_read_and_explained() {
+        let explained = include_str!("../../deploy/regions.md");
+        for (key, what) in PINNED {
+            let value = if key == "places" { "[]" } else { "\"x\"" };
+            let faults = of(&format!("[[pinned]]\n{key} = {value}\n")).unwrap_err();
+            assert!(!faults.iter().any(|fault| fault.contains("unknown field")), "{faults:?}");
+            assert!(explained.contains(&format!("`{key}`")) && !what.is_empty(), "{key}");
+        }
+    }
+
+    #[test]
     fn every_fault_of_every_region_is_told_at_once() {
         let faults = of("store = \"redis://a:1\"\ndata = \"d\"\n\
                          [[pinned]]\nname = \"default\"\nplaces = [\"CN\", \"XX\", \"EU\", \"CN-GD\"]\ndata = \"./x/../d\"\n\

@@ -123,9 +123,23 @@ async fn what_the_old_log_says_of_a_contact_opens_only_with_its_new_region() {
     for (_, stored) in house.main.store.scan(None, 100).await.unwrap() {
         assert!(!stored.bytes.windows(part.len()).any(|window| window == part));
     }
+    // Its files hold nothing in the clear, and nothing of the record as it is now.
+    let new = own(&*house.cn.store).await.1.bytes;
+    for file in files(&folder.path().join("default")) {
+        let bytes = std::fs::read(&file).unwrap();
+        for part in [&b"13055550123"[..], b"acme", &new[new.len() - 40..], &new[5..60]] {
+            let holds = bytes.windows(part.len()).any(|window| window == part);
+            assert!(!holds, "{} holds something of the contact", file.display());
+        }
+    }
     for side in [&house.main, &house.cn] {
         side.reconciler.as_ref().unwrap().tick(at(NOON)).await.unwrap();
     }
+}
+
+fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 async fn embedded_pair(folder: &std::path::Path) -> (Arc<dyn Store>, Arc<dyn Store>) {
@@ -334,7 +348,8 @@ async fn interrupted(left: &Steps, after: bool, first: &str, then: &str) {
     for id in ["a", "b"] {
         assert!(allows(&check(&house.engine, notice(FLORIDA, id)).await));
     }
-    let [main, cn] = stores.map(|inner| -> Arc<dyn Store> { Arc::new(Stopping { inner, steps: left.clone(), after, unsafe_yet: false }) });
+    let [main, cn] = stores
+        .map(|inner| -> Arc<dyn Store> { Arc::new(Stopping { inner, steps: left.clone(), after, unsafe_yet: false }) });
     let dying = house.another(main, cn);
     let moved = update(&dying, FLORIDA, then, "u2").await;
     assert!(moved.is_ok() || !left.sufficed(), "{moved:?}");
