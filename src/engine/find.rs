@@ -89,7 +89,7 @@ impl Engine {
         let mut first = true;
         // The pointer that led here: whence, and of which move.
         let mut led: Option<(&str, u64)> = None;
-        for _ in 0..4 * self.regions.len().max(2) {
+        for _ in 0..8 * self.regions.len().max(2) {
             let (kept, key, record, standing) = met;
             let next = match record {
                 None if first => return Ok((Found { kept, key, loaded: None, arriving: false }, standing)),
