@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ringfence::proto::v1;
@@ -107,8 +109,10 @@ async fn killed_among_moves_nothing_that_was_answered_is_lost() {
         let running = house.start();
         let client = Client::new(running.address());
         let mut tasks = tokio::task::JoinSet::new();
+        let (moves, opt_outs) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         for row in 0..24_usize {
             let mut client = client.clone();
+            let (moves, opt_outs) = (Arc::clone(&moves), Arc::clone(&opt_outs));
             tasks.spawn(async move {
                 let number = format!("+1305555{:04}", 200 + row);
                 let mut told = None;
@@ -118,17 +122,23 @@ async fn killed_among_moves_nothing_that_was_answered_is_lost() {
                     if moved.await.is_err() {
                         break;
                     }
+                    moves.fetch_add(1, Ordering::SeqCst);
                     if step == 1
                         && row % 3 == round % 3
                         && client.opt_out(opt_out(&number, &format!("s{round}"))).await.is_ok()
                     {
+                        opt_outs.fetch_add(1, Ordering::SeqCst);
                         told = Some(number.clone());
                     }
                 }
                 told
             });
         }
-        tokio::time::sleep(Duration::from_millis(700 + 130 * round as u64)).await;
+        // In the middle of things: once so much was answered, whatever it takes, it is killed.
+        let enough = 60 + 17 * round;
+        until("moves and opt-outs are answered", || {
+            moves.load(Ordering::SeqCst) >= enough && opt_outs.load(Ordering::SeqCst) > 0
+        });
         running.kill();
         while let Some(told) = tasks.join_next().await {
             acknowledged.extend(told.unwrap());
