@@ -15,6 +15,8 @@ mod house;
 mod moving;
 #[path = "support/redis.rs"]
 mod redis;
+#[path = "region/rights.rs"]
+mod rights;
 #[path = "region/served.rs"]
 mod served;
 #[path = "faults/server.rs"]

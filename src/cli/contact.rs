@@ -2,6 +2,7 @@
 
 mod copy;
 mod place;
+mod rights;
 
 use std::fmt::Write as _;
 
@@ -28,6 +29,14 @@ pub enum Command {
     Copy(copy::CopyArgs),
     /// Put every record into the store of the region where it belongs, after regions were changed
     Place(place::PlaceArgs),
+    /// Export everything kept about a number, as JSON or as a page for people
+    Export(Box<rights::ExportArgs>),
+    /// Erase a contact: its own key is destroyed, and with it all that it sealed
+    Erase(Box<rights::EraseArgs>),
+    /// Say that a part of what is kept about a number must be kept, whoever asks for its erasure
+    Hold(Box<rights::HoldArgs>),
+    /// Release a hold
+    Release(Box<rights::ReleaseArgs>),
 }
 
 /// Whose contact.
@@ -104,6 +113,10 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
         Command::OptOut(args) => opt_out(*args, global).await,
         Command::Copy(args) => copy::run(args, global).await,
         Command::Place(args) => place::run(args, global).await,
+        Command::Export(args) => rights::export(*args, global).await,
+        Command::Erase(args) => rights::erase(*args, global).await,
+        Command::Hold(args) => rights::hold(*args, global).await,
+        Command::Release(args) => rights::release(*args, global).await,
     }
 }
 
@@ -209,7 +222,11 @@ impl OptOutArgs {
 }
 
 fn masked(number: &str) -> String {
-    Number::parse(number, None).map_or_else(|_| "?".to_owned(), |number| number.to_string())
+    match Number::parse(number, None) {
+        Ok(number) => number.to_string(),
+        Err(_) if number.contains('•') => number.to_owned(),
+        Err(_) => "?".to_owned(),
+    }
 }
 
 fn at(stamp: Option<&Timestamp>) -> String {
@@ -233,6 +250,12 @@ fn human(contact: &v1::Contact) -> String {
     let mut line = |text: String| {
         let _ = writeln!(out, "  {text}");
     };
+    if let Some(erased) = &contact.erased_at {
+        line(format!("erased     {}", at(Some(erased))));
+    }
+    if let Some(restricted) = &contact.restricted_at {
+        line(format!("restricted since {}: kept, and used for no contact", at(Some(restricted))));
+    }
     for recorded in &contact.opt_outs {
         line(format!("opt-out    {}", opted_out(recorded)));
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::open::{self, AUDIT, OpenError, OpenSettings};
+use super::open::{self, AUDIT, LIBRARY, OpenError, OpenSettings};
 use super::{Error, now, source};
-use crate::audit::{self, Log, Reconciler};
+use crate::audit::{self, Library, Log, Reconciler};
 use crate::config::{Config, Pinned};
 use crate::engine::layout::{Layout, default_region};
 use crate::engine::{self, DEFAULT_REGION, Engine, Failure, Region};
@@ -69,6 +69,10 @@ const TICK: Duration = Duration::from_secs(1);
 const MISPLACED: &str = "the records of this store were placed by other regions than are configured now, or by other numbering tables, so some \
      would not be found: put the regions back as they were; or stop every server and run `ringfence contact place`";
 
+const PROCESSORS: &str = "processors are registered, who are told of opt-outs out of one store: with [[pinned]] regions those of the others \
+     would not reach them. Take the [[pinned]] tables out, or start without them once more and remove the processors \
+     (`ringfence processor remove`)";
+
 /// Gives an engine its regions and opens what can be opened of them.
 ///
 /// # Errors
@@ -96,6 +100,9 @@ pub(super) async fn add(
     }
     if pinned.is_empty() && !settings.placing {
         return Ok((Arc::new(engine), Vec::new()));
+    }
+    if !pinned.is_empty() && !engine.registered(settings.now).await.map_err(wrong)?.is_empty() {
+        return Err(OpenError::Regions(PROCESSORS.to_owned()));
     }
     let engine = Arc::new(engine.in_regions(DEFAULT_REGION, regions));
     let mut keepers = Vec::new();
@@ -211,7 +218,13 @@ impl RegionKeeper {
         agree(&*store, &self.engine.layout(&region.name), said, (control, self.open.placing)).await?;
         let log = audit::Settings { swapped: engine::is_swapped, ..self.open.log };
         let opened = audit::open(&data.join(AUDIT), log, Arc::clone(&store), now).await?;
+        // Before it has a decision, and once more: the law may change just then.
+        let library = Library::at(&data.join(LIBRARY));
+        self.engine.keep_law_of_region_in(&region.name, &library)?;
         self.engine.open_region(&region.name, store, Some(Arc::clone(&opened.log)));
+        if let Err(error) = self.engine.keep_law_of_region_in(&region.name, &library) {
+            tracing::error!(%error, region = %region.name, "the law in force could not be kept beside this region's log");
+        }
         *self.kept.lock().await = Some((opened.log, opened.reconciler));
         tracing::info!(region = %region.name, data = %data.display(), "region open");
         Ok(())

@@ -57,23 +57,28 @@ impl Kept {
 
 /// The settings of a Redis with what its files hold.
 pub(super) fn loaded(store: &StoreAt) -> Result<Option<redis::Settings>, Error> {
-    with_password(store, std::env::var(PASSWORD).ok().filter(|password| !password.is_empty()))
+    with_passwords(store, |name| std::env::var(name).ok().filter(|text| !text.is_empty()))
 }
 
 /// The same of a pinned region: the password in the environment is that of the default store.
 pub(super) fn loaded_without_environment(store: &StoreAt) -> Result<Option<redis::Settings>, Error> {
-    with_password(store, None)
+    with_passwords(store, |_| None)
 }
 
-fn with_password(store: &StoreAt, password: Option<String>) -> Result<Option<redis::Settings>, Error> {
+fn with_passwords(store: &StoreAt, written: impl Fn(&str) -> Option<String>) -> Result<Option<redis::Settings>, Error> {
     let StoreAt::Redis(settings, files) = store else { return Ok(None) };
     let mut settings = settings.as_ref().clone();
-    settings.load(files, password.as_deref().map(redis::Secret::new)).map_err(Error::said)?;
+    let secret = |name| written(name).map(|text| redis::Secret::new(&text));
+    settings.login.password = secret(PASSWORD);
+    settings.sentinel_login.password = secret(SENTINEL_PASSWORD);
+    settings.load(files).map_err(Error::said)?;
     Ok(Some(settings))
 }
 
 /// The variable that may hold the password of a Redis.
 const PASSWORD: &str = "RINGFENCE_STORE_PASSWORD";
+/// The variable that may hold the password of the sentinels.
+const SENTINEL_PASSWORD: &str = "RINGFENCE_SENTINEL_PASSWORD";
 
 fn missing(folder: &Path) -> Error {
     Error::said(format!(

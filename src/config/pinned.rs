@@ -12,7 +12,7 @@ use crate::place::{self, Jurisdiction};
 const NAME_BYTES: usize = 32;
 
 /// One setting of a `[[pinned]]` table: its key, and what it is. They stand in the file only.
-pub const PINNED: [(&str, &str); 11] = [
+pub const PINNED: [(&str, &str); 14] = [
     ("name", "its name: small letters, digits and dashes; it stands in the store and must not change"),
     ("places", "the countries pinned to it, as ISO 3166 codes; HK, MO and TW are not part of CN"),
     ("at", "where its store is, as an ISO 3166 code, for cross-border rules; none: its one place, if it has one"),
@@ -23,6 +23,9 @@ pub const PINNED: [(&str, &str); 11] = [
     ("store_cert", "our certificate, PEM, where it asks for one"),
     ("store_key", "the key of that certificate, PEM"),
     ("acks", "replicas that must have a write before it is acknowledged: `all` (the default), or a number"),
+    ("acked_from", "where they, and the server, must have it: `memory` (the default), or `disk`"),
+    ("sentinel_user", "the user of its sentinels"),
+    ("sentinel_password_file", "a file with their password"),
     ("data", "its own data folder: its audit log, and its records where they are embedded"),
 ];
 
@@ -51,6 +54,9 @@ pub(super) struct Text {
     store_cert: Option<String>,
     store_key: Option<String>,
     acks: Option<Acks>,
+    acked_from: Option<String>,
+    sentinel_user: Option<String>,
+    sentinel_password_file: Option<String>,
     data: Option<String>,
 }
 
@@ -65,11 +71,15 @@ impl Text {
             "store_cert" => self.store_cert.clone(),
             "store_key" => self.store_key.clone(),
             "acks" => self.acks.as_ref().map(ToString::to_string),
+            "acked_from" => self.acked_from.clone(),
+            "sentinel_user" => self.sentinel_user.clone(),
+            "sentinel_password_file" => self.sentinel_password_file.clone(),
             _ => None,
         };
         text.unwrap_or_else(|| match key {
             "store" => "embedded".to_owned(),
             "acks" => "all".to_owned(),
+            "acked_from" => "memory".to_owned(),
             _ => String::new(),
         })
     }

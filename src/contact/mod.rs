@@ -4,7 +4,9 @@
 //! Must never read a clock or a store. Guarded by the unit tests here and `tests/contact.rs`.
 
 mod facts;
+pub mod holds;
 mod record;
+mod rights;
 mod terms;
 mod vocabulary;
 pub mod wire;
@@ -13,6 +15,7 @@ pub use facts::{
     Age, AttemptId, Campaign, Consent, Facts, FrequencyCap, InconvenientTime, OptOut, PastAttempt, Period, Policy,
     Reassigned, ReassignedAnswer, RegistryCheck, Relationship, Scope, Seller, Slot, Subject, Transfer,
 };
-pub use record::{Contact, Known, Move, NoReport, RecordError, Report, Reservation, Seen, Stored, WriteId};
+pub use record::{Contact, Known, Left, Move, NoReport, RecordError, Report, Reservation, Seen, Stored, WriteId, kept};
+pub use rights::{ErasureReason, Refusal, Requester, RightsKind, RightsState, RightsStep};
 pub use terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology, Term};
 pub use vocabulary::{LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};

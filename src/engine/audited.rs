@@ -1,19 +1,22 @@
 //! What the audit log gets: an envelope in the clear, and a body sealed under the contact's own key, or a key of the day
 //! where there is no record.
 
+use std::sync::Arc;
+
 use prost::Message;
 
 use super::control::{Standing, wire};
 use super::region::Kept;
+use super::replay::{FORM, Unfit, opened};
 use super::{Engine, Failure};
 use crate::access::Permit;
-use crate::audit::{BodyKey, DecisionId, Encoded, Entry};
-use crate::contact::{Contact, Stored};
+use crate::audit::{BodyKey, DecisionId, Encoded, Entry, Found};
+use crate::contact::Contact;
 use crate::decision::Decision;
 use crate::law::Law;
 use crate::place::Jurisdiction;
 use crate::proto::{store, v1};
-use crate::store::{DataKey, DayKeys, Key, Purpose, Version};
+use crate::store::{DataKey, DayKeyError, DayKeys, EventId, Key, Purpose, SealError, Version};
 use crate::time::{Instant, tzdata_version};
 
 /// What an entry is about, in its envelope.
@@ -27,6 +30,17 @@ pub(super) enum Kind {
     Write = 3,
     /// Many rows as one.
     Batch = 4,
+    /// A reading of all that is kept about somebody of whom there is no record.
+    Reading = 5,
+}
+
+/// What only the record could tell of a write.
+#[derive(Default)]
+pub(super) struct Told {
+    /// What an inbound text was found to mean, and by which packs.
+    pub inbound: Option<(v1::ProcessInboundResponse, String)>,
+    /// The facts that were corrected, as they were.
+    pub replaced: Option<v1::ContactFacts>,
 }
 
 /// Whether entries of this kind are the entries of swaps, which the store has an event for.
@@ -35,12 +49,26 @@ pub const fn is_swapped(kind: u8) -> bool {
     kind == Kind::Reservation as u8 || kind == Kind::Write as u8
 }
 
+/// Whether entries of this kind are those of decisions.
+pub(super) const fn is_decision(kind: u8) -> bool {
+    kind == Kind::Reservation as u8 || kind == Kind::Answer as u8
+}
+
 impl Kept {
     /// The id of a decision or write made now. It names the writer of the log, where there is one.
     pub(super) fn next_id(&self, now: Instant) -> [u8; 16] {
         match &self.log {
             Some(log) => log.next_id(now).bytes(),
             None => *uuid::Uuid::now_v7().as_bytes(),
+        }
+    }
+
+    /// Writes the entry of a swap that was won. Returns once it is safe in the log too: a store that loses its newest
+    /// commit is found out by its log, and by nothing else.
+    pub(super) async fn log_swapped(&self, entry: Encoded, event: EventId) -> Result<(), Failure> {
+        match &self.log {
+            Some(log) => Ok(log.append(entry, Some(event)).await.map(drop)?),
+            None => Ok(()),
         }
     }
 
@@ -76,6 +104,7 @@ impl Engine {
             sample: list.look.as_ref().is_some_and(|look| look.sample),
         });
         let settings = &self.settings;
+        let basis = law.basis().to_vec();
         let chosen = answer.postures.iter().map(|posture| store::ChosenPosture {
             name: posture.name.clone(),
             value: posture.value.clone(),
@@ -99,6 +128,9 @@ impl Engine {
             emergencies: decision.emergencies.iter().map(|state| wire::emergency_message(state)).collect(),
             reserve_for: u32::try_from(settings.reserve_for.0).unwrap_or(u32::MAX),
             decision: answer.encode_to_vec(),
+            form: FORM,
+            basis,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
         };
         store::AuditBody { body: Some(store::audit_body::Body::Decision(body)) }.encode_to_vec()
     }
@@ -110,18 +142,18 @@ impl Engine {
         version: u64,
         now: Instant,
     ) -> Vec<u8> {
-        Self::write_body_with(permit, request, version, now, None)
+        Self::write_body_with(permit, request, version, now, Told::default())
     }
 
-    /// The body of a write, with what an inbound text was found to mean and by which packs.
+    /// The body of a write, with what only the record could tell.
     pub(super) fn write_body_with(
         permit: &Permit,
         request: store::audited_write::Request,
         version: u64,
         now: Instant,
-        inbound: Option<(v1::ProcessInboundResponse, String)>,
+        told: Told,
     ) -> Vec<u8> {
-        let (inbound, rules_version) = inbound.unzip();
+        let (inbound, rules_version) = told.inbound.unzip();
         let body = store::AuditedWrite {
             request: Some(request),
             recorded_at: now.millis(),
@@ -129,6 +161,7 @@ impl Engine {
             caller: permit.name().to_owned(),
             inbound,
             rules_version: rules_version.unwrap_or_default(),
+            replaced: told.replaced,
         };
         store::AuditBody { body: Some(store::audit_body::Body::Write(body)) }.encode_to_vec()
     }
@@ -147,6 +180,23 @@ impl Engine {
         self.entry(kind, id, now, Some(*key.tag()), BodyKey::Contact, body)
     }
 
+    /// Seals bytes under the key of the day.
+    pub(super) async fn under_day_key(
+        &self,
+        kept: &Kept,
+        now: Instant,
+        purpose: Purpose,
+        context: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, Failure> {
+        let day = DayKeys::day(now);
+        let key = match kept.days.remembered(day) {
+            Some(key) => key,
+            None => self.day_key(kept, day).await?,
+        };
+        Ok(key.seal(purpose, context, plain)?)
+    }
+
     /// Seals a body under the key of the day.
     pub(super) async fn day_entry(
         &self,
@@ -157,13 +207,32 @@ impl Engine {
         tag: Option<[u8; 32]>,
         body: &[u8],
     ) -> Result<Encoded, Failure> {
-        let day = DayKeys::day(now);
-        let key = match kept.days.remembered(day) {
-            Some(key) => key,
-            None => kept.days.make(&*kept.store, &self.keys, day).await?,
-        };
-        let body = key.seal(Purpose::AuditBody, &id, body)?;
-        self.entry(kind, id, now, tag, BodyKey::Day(day), body)
+        let body = self.under_day_key(kept, now, Purpose::AuditBody, &id, body).await?;
+        self.entry(kind, id, now, tag, BodyKey::Day(DayKeys::day(now)), body)
+    }
+
+    /// The key of a day, made where there is none.
+    pub(super) async fn day_key(&self, kept: &Kept, day: i32) -> Result<Arc<DataKey>, Failure> {
+        // Held until the key is stored: it is sealed with these.
+        let keys = self.keys.now();
+        match kept.days.make(&*kept.store, &keys, day).await {
+            Err(DayKeyError::Seal(SealError::UnknownKey(id))) => {
+                let keys = self.keys.with_key(id).await?;
+                Ok(kept.days.make(&*kept.store, &keys, day).await?)
+            }
+            made => Ok(made?),
+        }
+    }
+
+    /// The key of a day, if there is one.
+    pub(super) async fn find_day_key(&self, kept: &Kept, day: i32) -> Result<Option<Arc<DataKey>>, Failure> {
+        match kept.days.find(&*kept.store, &self.keys.now(), day).await {
+            Err(DayKeyError::Seal(SealError::UnknownKey(id))) => {
+                let keys = self.keys.with_key(id).await?;
+                Ok(kept.days.find(&*kept.store, &keys, day).await?)
+            }
+            found => Ok(found?),
+        }
     }
 
     fn entry(
@@ -187,65 +256,75 @@ impl Engine {
     pub async fn decision(&self, permit: &Permit, id: &str) -> Result<v1::DecisionRecord, Failure> {
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
         let id = DecisionId::parse(id).ok_or(NONE)?;
-        let written_by = |kept: &&Kept| kept.log.as_ref().is_some_and(|log| log.writer() == id.writer());
-        let kept = self.all_kept().into_iter().flatten().find(written_by).unwrap_or(&self.main);
+        let kept = self.kept_of(id);
         let log = kept.log.as_ref().ok_or(NONE)?;
         let found = log.find(id).await?.ok_or(NONE)?;
-        let entry = found.entry;
-        if entry.tenant != permit.tenant() {
+        if found.entry.tenant != permit.tenant() {
             return Err(NONE);
         }
+        self.decision_of(kept, found).await?.ok_or(NONE)
+    }
+
+    /// The decision of an entry; `None`: it is the entry of something else.
+    pub(super) async fn decision_of(&self, kept: &Kept, found: Found) -> Result<Option<v1::DecisionRecord>, Failure> {
+        let Some(log) = &kept.log else { return Ok(None) };
+        let entry = found.entry;
         let position = Some(v1::LogPosition {
             writer: log.writer().to_string(),
             sequence: found.seq,
             digest: entry.encode().digest().to_vec(),
             recorded_at: Some(super::answer::stamp(entry.at)),
         });
-        let opened = self.open_body(kept, &entry).await?;
-        let Some(plain) = opened else {
-            return Ok(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() });
+        let plain = match self.open_body(kept, &entry).await? {
+            Ok(plain) => plain,
+            Err(Unfit::Erased) => {
+                return Ok(Some(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() }));
+            }
+            Err(why) => return Err(Failure::Internal(why.to_string())),
         };
         let body = store::AuditBody::decode(plain.as_slice()).map_err(|e| Failure::Internal(e.to_string()))?;
-        let Some(store::audit_body::Body::Decision(body)) = body.body else { return Err(NONE) };
+        let Some(store::audit_body::Body::Decision(body)) = body.body else { return Ok(None) };
         let decision = v1::Decision::decode(body.decision.as_slice()).map_err(|e| Failure::Internal(e.to_string()))?;
-        Ok(record(body, decision, position))
+        Ok(Some(record(body, decision, position)))
     }
 
-    /// Opens a body; `None` where its key was destroyed.
-    async fn open_body(&self, kept: &Kept, entry: &Entry) -> Result<Option<Vec<u8>>, Failure> {
-        let context = entry.id.bytes();
-        let key = match (entry.key, entry.tag) {
-            (BodyKey::Clear, _) => return Ok(Some(entry.body.clone())),
-            (BodyKey::Contact, Some(tag)) => return self.open_contact_body(kept, tag, entry).await,
-            (BodyKey::Day(day), _) => match kept.days.find(&*kept.store, &self.keys, day).await? {
-                Some(key) => key.open(Purpose::AuditBody, &context, &entry.body)?,
-                None => return Ok(None),
-            },
-            (BodyKey::Contact | BodyKey::Sealing(_), _) => {
-                return Err(Failure::Internal("an audit body names a key that no decision has".to_owned()));
-            }
-        };
-        Ok(Some(key))
-    }
-}
-
-impl Engine {
-    /// Opens a body that a record's own key sealed; where the record moved to another region, its key is there.
-    async fn open_contact_body(&self, kept: &Kept, tag: [u8; 32], entry: &Entry) -> Result<Option<Vec<u8>>, Failure> {
-        let mut kept = kept;
+    /// Opens a body. Where the contact moved, its key is in the region that has it now.
+    pub(super) async fn open_body(&self, kept: &Kept, entry: &Entry) -> Result<Result<Vec<u8>, Unfit>, Failure> {
+        let mut at = kept;
         for _ in 0..=2 * self.regions.len() {
-            let key = self.keys.key_of(&kept.tenant, tag);
-            let Some(stored) = kept.ask(|store| store.load(&key)).await? else { return Ok(None) };
-            let (own, plain) = self.keys.open_record(&key, &stored.bytes)?;
-            // Whatever the record is: an entry about switches is sealed under the key of theirs.
-            let opened = own.open(Purpose::AuditBody, &entry.id.bytes(), &entry.body);
-            match (opened, Stored::from_bytes(&plain)) {
-                (Ok(plain), _) => return Ok(Some(plain)),
-                (Err(_), Ok(Stored::Elsewhere(to))) => kept = self.kept(&to.region)?,
-                (Err(error), _) => return Err(error.into()),
+            let done = match opened(&*at.store, &self.keys.now(), &at.tenant, &at.days, entry).await? {
+                Err(Unfit::UnknownKey(id)) => {
+                    let keys = self.keys.with_key(id).await?;
+                    opened(&*at.store, &keys, &at.tenant, &at.days, entry).await?
+                }
+                done => done,
+            };
+            match (done, entry.key, entry.tag) {
+                // The key of the day is here; whether the contact was erased is known where it is now.
+                (Err(Unfit::Moved(_)), BodyKey::Day(day), Some(tag)) => {
+                    let there = self.find_tagged(kept, tag, None).await?.loaded;
+                    let erased = there.and_then(|loaded| loaded.contact.erased_at());
+                    if erased.is_some_and(|erased| entry.at <= erased) {
+                        return Ok(Err(Unfit::Erased));
+                    }
+                    let Some(key) = self.find_day_key(kept, day).await? else { return Ok(Err(Unfit::Erased)) };
+                    let opened = key.open(Purpose::AuditBody, &entry.id.bytes(), &entry.body);
+                    return Ok(opened.map_err(|error| Unfit::Sealed(error.to_string())));
+                }
+                (Err(Unfit::Moved(region)), ..) => at = self.kept(&region)?,
+                (done, ..) => return Ok(done),
             }
         }
         Err(Failure::Aborted)
+    }
+
+    /// The region in whose log a decision is, by the writer that its id names: the engine's own where none is known.
+    pub(super) fn kept_of(&self, id: DecisionId) -> &Kept {
+        let written_by = |kept: &&Kept| kept.log.as_ref().is_some_and(|log| log.writer() == id.writer());
+        match self.regions.is_empty() {
+            true => &self.main,
+            false => self.all_kept().into_iter().flatten().find(written_by).unwrap_or(&self.main),
+        }
     }
 }
 

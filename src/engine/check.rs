@@ -9,7 +9,7 @@ use super::{Clock, Engine, Failure, Loaded};
 use crate::access::Permit;
 use crate::contact::wire::Violation;
 use crate::contact::{AttemptId, Contact, Facts, Known, Purpose, Reservation};
-use crate::decision::{self, Decision, Evidence, Lists, Look, Question};
+use crate::decision::{self, Decision, Evidence, Lists, Look, Postures, Question};
 use crate::law::Law;
 use crate::place::{Jurisdiction, Number, NumberError};
 use crate::proto::v1;
@@ -103,24 +103,20 @@ impl Engine {
     ) -> Result<v1::Decision, Failure> {
         let decision = decision::unusable(error, now);
         let id = self.main.next_id(clock.now);
-        // What was no number may be long, and is of no use to anybody later: its beginning is told and kept.
+        // What was no number may be long, and is of no use to anybody later: so much of it is kept as judging it again
+        // takes.
         let mut request = request;
-        request.number = request.number.chars().take(64).collect();
-        let mut answer = self.message(&decision, None, law, id, &request.attempt_id, None);
-        answer.number.clone_from(&request.number);
-        answer.number_type = match error {
-            NumberError::Emergency => v1::NumberType::Emergency,
-            NumberError::ShortCode => v1::NumberType::Short,
-            _ => v1::NumberType::Unspecified,
-        }
-        .into();
+        request.number = request.number.chars().take(question::NUMBER_BYTES + 1).collect();
+        let granted = granted(id, &request.attempt_id, None);
+        let answer = unusable(&decision, error, &request, law, &self.settings.postures, granted);
         if self.main.log.is_none() {
             return Ok(answer);
         }
-        let asked = (law, &Standing::default(), None);
-        let body = self.decision_body(request, None, asked, &decision, &answer);
+        let standing = Standing::default();
+        let body = self.decision_body(request, None, (law, &standing, None), &decision, &answer);
         let entry = self.day_entry(&self.main, Kind::Answer, id, clock.now, None, &body).await?;
         self.main.log_soon(entry).await?;
+        self.to_shadow(id, Kind::Answer, body, &standing);
         Ok(answer)
     }
 
@@ -190,17 +186,14 @@ impl Engine {
             return Ok(answer);
         }
         let judged = (asked.law, standing, kept.at);
-        let entry = match loaded {
-            Some(Loaded { contact, own, version }) => {
-                let body = self.decision_body(request, Some((contact, version)), judged, decision, &answer);
-                self.contact_entry(Kind::Answer, id, clock.now, &key, &own, &body)?
-            }
-            None => {
-                let body = self.decision_body(request, None, judged, decision, &answer);
-                self.day_entry(kept, Kind::Answer, id, clock.now, Some(*key.tag()), &body).await?
-            }
+        let (own, before) = loaded.map(|loaded| (loaded.own, (loaded.contact, loaded.version))).unzip();
+        let body = self.decision_body(request, before, judged, decision, &answer);
+        let entry = match own {
+            Some(own) => self.contact_entry(Kind::Answer, id, clock.now, &key, &own, &body)?,
+            None => self.day_entry(kept, Kind::Answer, id, clock.now, Some(*key.tag()), &body).await?,
         };
         kept.log_soon(entry).await?;
+        self.to_shadow(id, Kind::Answer, body, standing);
         Ok(answer)
     }
 
@@ -234,21 +227,23 @@ impl Engine {
         let judged = (asked.law, standing, kept.at);
         let body = self.decision_body(request.clone(), before, judged, decision, &answer);
         let entry = self.contact_entry(Kind::Reservation, id, clock.now, &key, &own, &body)?;
+        let keys = self.keys.now();
         let write = Write {
             key,
             expected,
-            bytes: self.keys.seal_record(&key, &own, &after.to_bytes())?,
+            bytes: keys.seal_record(&key, &own, &after.to_bytes())?,
             expires: None,
             event: entry.event(0, clock.now, Vec::new()),
         };
         match kept.store.swap(write).await? {
             Swapped::Won { event, .. } => {
-                if let Some(log) = &kept.log {
-                    let _ = log.append(entry, Some(event)).await?;
+                kept.log_swapped(entry, event).await?;
+                if kept.log.is_some() {
+                    self.to_shadow(id, Kind::Reservation, body, standing);
                 }
                 Ok(Reserved::Done(Box::new(answer)))
             }
-            Swapped::Lost(winner) => Ok(Reserved::Lost(Box::new(self.winner(&key, winner)?))),
+            Swapped::Lost(winner) => Ok(Reserved::Lost(Box::new(self.winner(&key, winner).await?))),
         }
     }
 
@@ -261,14 +256,33 @@ impl Engine {
         attempt_id: &str,
         use_by: Option<Instant>,
     ) -> v1::Decision {
-        let granted = Granted {
-            decision_id: uuid::Uuid::from_bytes(id),
-            attempt_id: attempt_id.to_owned(),
-            use_by,
-            degraded: false,
-        };
-        answer::message(decision, number, law, &self.settings.postures, granted)
+        answer::message(decision, number, law, &self.settings.postures, granted(id, attempt_id, use_by))
     }
+}
+
+fn granted(id: [u8; 16], attempt_id: &str, use_by: Option<Instant>) -> Granted {
+    let decision_id = uuid::Uuid::from_bytes(id);
+    Granted { decision_id, attempt_id: attempt_id.to_owned(), use_by, degraded: false }
+}
+
+/// The answer about a string that is no number: its beginning is told.
+pub(super) fn unusable(
+    decision: &Decision,
+    error: NumberError,
+    request: &v1::CheckRequest,
+    law: &Law,
+    postures: &Postures,
+    granted: Granted,
+) -> v1::Decision {
+    let mut answer = answer::message(decision, None, law, postures, granted);
+    answer.number = request.number.chars().take(64).collect();
+    answer.number_type = match error {
+        NumberError::Emergency => v1::NumberType::Emergency,
+        NumberError::ShortCode => v1::NumberType::Short,
+        _ => v1::NumberType::Unspecified,
+    }
+    .into();
+    answer
 }
 
 enum Reserved {

@@ -41,8 +41,15 @@ impl Engine {
         number: Number,
         now: Option<Instant>,
     ) -> Result<(Found<'_>, Standing), Failure> {
+        // One tenant until authentication tells them apart; the permit already names it.
+        debug_assert_eq!(permit.tenant(), self.main.tenant.name());
+        self.look_up(number, now).await
+    }
+
+    /// The same for what asks on nobody's behalf.
+    pub(super) async fn look_up(&self, number: Number, now: Option<Instant>) -> Result<(Found<'_>, Standing), Failure> {
         let kept = self.home(number)?;
-        let key = self.key(permit, kept, number);
+        let key = kept.key(&self.keys, number);
         match self.load_with_switches(kept, &key).await? {
             (None, standing) => Ok((Found { kept, key, loaded: None, arriving: false }, standing)),
             (Some(Record::Here(loaded)), standing) if self.lies_right(kept, &loaded.contact, number) => {
@@ -132,13 +139,13 @@ impl Engine {
     pub(super) async fn load(&self, kept: &Kept, key: &Key) -> Result<Option<Record>, Failure> {
         match kept.ask(|store| store.load(key)).await? {
             None => Ok(None),
-            Some(stored) => self.open(key, &stored).map(Some),
+            Some(stored) => self.open(key, &stored).await.map(Some),
         }
     }
 
     /// Opens what stands under a key.
-    pub(super) fn open(&self, key: &Key, stored: &Versioned) -> Result<Record, Failure> {
-        let (own, plain) = self.keys.open_record(key, &stored.bytes)?;
+    pub(super) async fn open(&self, key: &Key, stored: &Versioned) -> Result<Record, Failure> {
+        let (own, plain) = self.keys.open_record(key, &stored.bytes).await?;
         let version = stored.version;
         Ok(match Stored::from_bytes(&plain)? {
             Stored::Here(contact) => Record::Here(Loaded { version, contact, own }),
@@ -148,12 +155,57 @@ impl Engine {
     }
 
     /// What won a race.
-    pub(super) fn winner(&self, key: &Key, winner: Option<Versioned>) -> Result<Won, Failure> {
-        match winner.map(|stored| self.open(key, &stored)).transpose()? {
-            None => Ok(Won::Here(None)),
-            Some(Record::Here(loaded)) => Ok(Won::Here(Some(loaded))),
-            Some(_) => Ok(Won::Elsewhere),
+    pub(super) async fn winner(&self, key: &Key, winner: Option<Versioned>) -> Result<Won, Failure> {
+        let Some(winner) = winner else { return Ok(Won::Here(None)) };
+        match self.open(key, &winner).await? {
+            Record::Here(loaded) => Ok(Won::Here(Some(loaded))),
+            Record::Elsewhere(..) | Record::Arriving(..) => Ok(Won::Elsewhere),
         }
+    }
+
+    /// The contact of this tag as it is, beginning in a region that has it or had it: for what knows no number. With an
+    /// instant, a record that lies wrong is moved first; without one it is read where it lies.
+    pub(super) async fn find_tagged<'a>(
+        &'a self,
+        kept: &'a Kept,
+        tag: [u8; 32],
+        asked: Option<(&Permit, Instant)>,
+    ) -> Result<Found<'a>, Failure> {
+        let mut kept = kept;
+        let mut first = true;
+        let mut led: Option<(&str, u64)> = None;
+        for _ in 0..8 * self.regions.len().max(2) {
+            let key = self.keys.now().key_of(&kept.tenant, tag);
+            let (loaded, arriving) = match self.load(kept, &key).await? {
+                None if first => return Ok(Found { kept, key, loaded: None, arriving: false }),
+                None => return Err(away(&kept.name, "a contact is said to be there, and is not: its store lost data")),
+                Some(Record::Here(loaded)) => (loaded, false),
+                Some(Record::Arriving(loaded, from)) if led == Some((&*from.region, from.id)) => (loaded, true),
+                Some(Record::Arriving(_, from)) => {
+                    (kept, led, first) = (self.kept(&from.region)?, None, false);
+                    continue;
+                }
+                Some(Record::Elsewhere(_, to)) => {
+                    (led, first) = (Some((&*kept.name, to.id)), false);
+                    kept = self.kept(&to.region)?;
+                    continue;
+                }
+            };
+            // Where it lies right nothing is left to be done; else the way by the number puts it right.
+            let number = loaded.contact.digits().and_then(Number::from_digits);
+            if let (Some((permit, now)), Some(number)) = (asked, number)
+                && (arriving || !self.lies_right(kept, &loaded.contact, number))
+            {
+                return self.find(permit, number, Some(now)).await;
+            }
+            if let (true, Some((whence, _)), true) = (arriving, led, asked.is_some()) {
+                // As safe as the write that comes: see `follow`.
+                let source = self.kept(whence)?;
+                source.confirm(&self.keys.now().key_of(&source.tenant, tag)).await?;
+            }
+            return Ok(Found { kept, key, loaded: Some(loaded), arriving });
+        }
+        Err(Failure::Aborted)
     }
 
     pub(super) fn key(&self, permit: &Permit, kept: &Kept, number: Number) -> Key {

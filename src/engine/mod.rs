@@ -20,12 +20,18 @@ mod law;
 pub mod layout;
 mod outcome;
 mod placing;
+pub mod processors;
 pub mod question;
 mod region;
 mod relocate;
+pub mod replay;
+pub mod rights;
+pub mod selfcheck;
+mod shadow;
+pub mod watch;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant as Monotonic;
 
 use arc_swap::ArcSwap;
@@ -36,14 +42,15 @@ pub use control::Feed;
 pub use failure::Failure;
 pub use placing::Placed;
 pub use region::{DEFAULT_REGION, Region};
+pub use shadow::ShadowReport;
 
-use crate::audit::Log;
+use crate::audit::{Library, Log};
 use crate::contact::Contact;
 use crate::decision::Postures;
-use crate::law::Law;
+use crate::law::{Basis, Law};
 use crate::place::Jurisdiction;
 use crate::registry::Registries;
-use crate::store::{DataKey, Keys, Store, Version};
+use crate::store::{DataKey, KeyRing, Keys, Store, Version};
 use crate::telemetry::Metrics;
 use crate::time::{Instant, Millis};
 
@@ -56,11 +63,18 @@ pub struct Settings {
     pub postures: Postures,
     /// How long a reservation may be used.
     pub reserve_for: Millis,
+    /// What is said to those who exercise their rights.
+    pub rights: rights::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { server_region: None, postures: Postures::default(), reserve_for: Millis::seconds(300) }
+        Self {
+            server_region: None,
+            postures: Postures::default(),
+            reserve_for: Millis::seconds(300),
+            rights: rights::Settings::default(),
+        }
     }
 }
 
@@ -93,13 +107,17 @@ pub struct Engine {
     regions: Vec<region::Slot>,
     /// Records were placed by other regions than these: nothing is known for sure.
     displaced: AtomicBool,
-    keys: Keys,
+    keys: KeyRing,
     registries: Arc<Registries>,
     law: ArcSwap<Law>,
     /// The switches of a file.
     feed: ArcSwap<Feed>,
     settings: Settings,
     metrics: Arc<Metrics>,
+    /// The law of past decisions.
+    laws: OnceLock<Arc<replay::Laws>>,
+    shadow: OnceLock<shadow::Shadow>,
+    hub: watch::Hub,
 }
 
 impl std::fmt::Debug for Engine {
@@ -112,7 +130,7 @@ impl std::fmt::Debug for Engine {
 pub struct Parts {
     /// Where records are.
     pub store: Arc<dyn Store>,
-    /// The keys of the store.
+    /// The keys of the store, which it admitted.
     pub keys: Keys,
     /// The audit log; `None` keeps nothing.
     pub log: Option<Arc<Log>>,
@@ -138,15 +156,18 @@ impl Engine {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         Self {
-            main: region::Kept::new(DEFAULT_REGION, parts.store, parts.log, &parts.keys),
+            main: region::Kept::new(DEFAULT_REGION, Arc::clone(&parts.store), parts.log, &parts.keys),
             regions: Vec::new(),
             displaced: AtomicBool::new(false),
             feed: ArcSwap::default(),
-            keys: parts.keys,
+            keys: KeyRing::new(parts.keys, parts.store),
             registries: parts.registries,
             law: ArcSwap::new(parts.law),
             settings: parts.settings,
             metrics: parts.metrics,
+            laws: OnceLock::new(),
+            shadow: OnceLock::new(),
+            hub: watch::Hub::default(),
         }
     }
 
@@ -156,9 +177,40 @@ impl Engine {
         self.law.load_full()
     }
 
+    /// Keeps the law in force in this library, and every later one before it is in force: a decision must never name
+    /// packs that nobody has. To be called once, before anything is asked.
+    ///
+    /// # Errors
+    /// The library cannot be written.
+    pub fn keep_law_in(&self, library: Library) -> Result<(), Failure> {
+        library.keep(&Basis::of(&self.law()).objects)?;
+        let _ = self.laws.set(Arc::new(replay::Laws::new(library.clone())));
+        let _ = self.main.library.set(library);
+        Ok(())
+    }
+
     /// Puts another set of packs in force, for every question from now on.
-    pub fn change_law(&self, law: Arc<Law>) {
+    ///
+    /// # Errors
+    /// It could not be kept for whoever judges again: then the old set stays in force.
+    pub fn change_law(&self, law: Arc<Law>) -> Result<(), Failure> {
+        for library in self.all_kept().into_iter().flatten().filter_map(|kept| kept.library.get()) {
+            library.keep(&Basis::of(&law).objects)?;
+        }
         self.law.store(law);
+        Ok(())
+    }
+
+    /// The keys of the store, to be looked at while serving.
+    #[must_use]
+    pub const fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// Where records are; with regions, those of the engine's own.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.main.store
     }
 
     /// Loaded lists.
@@ -188,6 +240,9 @@ impl Engine {
         }
         if let Some(Err(error)) = self.main.log.as_ref().map(|log| log.ready()) {
             faults.push(("audit", error.for_clients().to_owned()));
+        }
+        if let Some(error) = self.keys.lacks() {
+            faults.push(("keys", error.for_clients().to_owned()));
         }
         faults
     }

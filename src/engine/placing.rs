@@ -81,7 +81,8 @@ impl Engine {
         let records = kept.store.scan(after, PAGE).await?;
         let last = records.last().map(|(key, _)| *key);
         let mut done = Placed::default();
-        for (key, stored) in records.into_iter().filter(|(key, _)| *key != kept.control_key) {
+        let others = self.keys_of_others(kept);
+        for (key, stored) in records.into_iter().filter(|(key, _)| !others.contains(key)) {
             done.add(self.place_one(kept, key, &stored, now).await?);
         }
         Ok((last, done))
@@ -89,8 +90,10 @@ impl Engine {
 
     async fn place_one(&self, kept: &Kept, key: Key, stored: &Versioned, now: Instant) -> Result<Placed, Failure> {
         let one = Placed { records: 1, ..Placed::default() };
-        let (Record::Here(loaded) | Record::Arriving(loaded, _)) = self.open(&key, stored)? else { return Ok(one) };
-        let named = Number::from_digits(loaded.contact.digits());
+        let (Record::Here(loaded) | Record::Arriving(loaded, _)) = self.open(&key, stored).await? else {
+            return Ok(one);
+        };
+        let named = loaded.contact.digits().and_then(Number::from_digits);
         let Some(number) = named.filter(|number| kept.key(&self.keys, *number) == key) else {
             return Ok(Placed { nameless: 1, ..one });
         };

@@ -12,10 +12,11 @@ use arc_swap::ArcSwap;
 
 use super::control::Recorded;
 use super::{Engine, Failure};
-use crate::audit::Log;
+use crate::audit::{Library, Log};
 use crate::contact::Contact;
+use crate::law::Basis;
 use crate::place::{self, Jurisdiction, Number};
-use crate::store::{Answer, DayKeys, Key, Keys, Store, StoreError, Tenant};
+use crate::store::{Answer, DayKeys, Key, KeyRing, Keys, Store, StoreError, Tenant};
 
 /// The name of the region that has everything which is pinned to no other.
 pub const DEFAULT_REGION: &str = "default";
@@ -44,6 +45,8 @@ pub(super) struct Kept {
     pub store: Arc<dyn Store>,
     /// `None` where nothing is kept: a question asked without a data folder.
     pub log: Option<Arc<Log>>,
+    /// Where the law of every decision in that log is kept.
+    pub library: OnceLock<Library>,
     pub days: DayKeys,
     pub tenant: Tenant,
     /// Where the switches are, and those as they were last read.
@@ -62,6 +65,7 @@ impl Kept {
             control_key: keys.control(&tenant),
             store,
             log,
+            library: OnceLock::new(),
             days: DayKeys::default(),
             tenant,
             recorded: ArcSwap::default(),
@@ -70,8 +74,8 @@ impl Kept {
     }
 
     /// The key of the record about a number in this store.
-    pub fn key(&self, keys: &Keys, number: Number) -> Key {
-        keys.tag(&self.tenant, number.reveal_e164().as_str())
+    pub fn key(&self, keys: &KeyRing, number: Number) -> Key {
+        keys.now().tag(&self.tenant, number.reveal_e164().as_str())
     }
 
     /// Asks the store; where it did not answer a moment ago, says so at once.
@@ -195,12 +199,37 @@ impl Engine {
         if let Some(slot) = self.slot(name)
             && let Some(other) = &slot.other
         {
-            let mut kept = Kept::new(name, store, log, &self.keys);
+            let mut kept = Kept::new(name, store, log, &self.keys.now());
             kept.at = slot.region.at;
             kept.breaker = Some(Breaker::default());
             // Opened twice, the first stays: it may be in use.
             let _ = other.kept.set(kept);
         }
+    }
+
+    /// Keeps the law in force in the library beside the log of a region, and every later one once the region is open:
+    /// called before it is opened, so that it has no decision by a law that nobody keeps, and again once it is.
+    ///
+    /// # Errors
+    /// The library cannot be written.
+    pub fn keep_law_of_region_in(&self, name: &str, library: &Library) -> Result<(), Failure> {
+        if let Ok(kept) = self.kept(name) {
+            let _ = kept.library.set(library.clone());
+        }
+        Ok(library.keep(&Basis::of(&self.law()).objects)?)
+    }
+
+    /// The stores that are open, with the names of their regions.
+    #[must_use]
+    pub fn open_stores(&self) -> Vec<(String, Arc<dyn Store>)> {
+        let open = self.all_kept().into_iter().flatten();
+        open.map(|kept| (kept.name.to_string(), Arc::clone(&kept.store))).collect()
+    }
+
+    /// Refuses what looks at one store alone, where there are several: what is recorded in the others would be left out
+    /// without a word.
+    pub(super) fn one_store_only(&self, what: &'static str) -> Result<(), Failure> {
+        if self.regions.is_empty() { Ok(()) } else { Err(Failure::Precondition(what)) }
     }
 
     /// Says why a region is not open.
@@ -268,7 +297,7 @@ impl Engine {
     /// Where a record of this region belongs by what it says: to the region of a recorded residence that is pinned, else to
     /// that of its number. One that was erased says nothing any more, and stays.
     pub(super) fn belongs<'a>(&'a self, contact: &Contact, number: Number, kept: &'a Kept) -> &'a str {
-        if self.regions.is_empty() || contact.digits() == 0 {
+        if self.regions.is_empty() || contact.digits().is_none() {
             return &kept.name;
         }
         let residence = contact.country_of_residence();

@@ -162,13 +162,12 @@ impl Engine {
         };
         let body = AuditBody { body: Some(audit_body::Body::Write(write)) }.encode_to_vec();
         let entry = self.contact_entry(Kind::Write, kept.next_id(now), now, &key, own, &body)?;
-        let bytes = self.keys.seal_record(&key, own, &stored.to_bytes())?;
+        let keys = self.keys.now();
+        let bytes = keys.seal_record(&key, own, &stored.to_bytes())?;
         let event = entry.event(0, now, Vec::new());
         match kept.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
             Swapped::Won { event, .. } => {
-                if let Some(log) = &kept.log {
-                    let _ = log.append(entry, Some(event)).await?;
-                }
+                kept.log_swapped(entry, event).await?;
                 Ok(true)
             }
             Swapped::Lost(_) => Ok(false),

@@ -22,6 +22,7 @@ use crate::proto::v1::consent_service_server::ConsentServiceServer;
 use crate::proto::v1::control_service_server::ControlServiceServer;
 use crate::proto::v1::law_service_server::LawServiceServer;
 use crate::proto::v1::privacy_service_server::PrivacyServiceServer;
+use crate::proto::v1::processor_service_server::ProcessorServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
 
 /// The largest message read: room for a batch with evidence, and for an oversized field to be named. What is written has
@@ -54,7 +55,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
         };
     }
     add!(CheckServiceServer, ConsentServiceServer, ControlServiceServer, AuditServiceServer);
-    add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer);
+    add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer, ProcessorServiceServer);
     builder.add_service(health);
     builder.add_service(reflection().build_v1()?);
     // What Python's grpcio-reflection and older tools ask for; they know no v1.
@@ -63,7 +64,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
 }
 
 /// The names under which health is asked for; the empty one is the server as a whole.
-pub const HEALTH_NAMES: [&str; 8] = [
+pub const HEALTH_NAMES: [&str; 9] = [
     "",
     CheckServiceServer::<Grpc>::NAME,
     ConsentServiceServer::<Grpc>::NAME,
@@ -72,4 +73,5 @@ pub const HEALTH_NAMES: [&str; 8] = [
     LawServiceServer::<Grpc>::NAME,
     PrivacyServiceServer::<Grpc>::NAME,
     RegistryServiceServer::<Grpc>::NAME,
+    ProcessorServiceServer::<Grpc>::NAME,
 ];

@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: &[&[&str]] = &[
     &[],
     &["serve"],
     &["check"],
@@ -22,6 +22,10 @@ const COMMANDS: [&[&str]; 28] = [
     &["contact", "show"],
     &["contact", "opt-out"],
     &["contact", "copy"],
+    &["contact", "export"],
+    &["contact", "erase"],
+    &["contact", "hold"],
+    &["contact", "release"],
     &["control"],
     &["control", "freeze"],
     &["control", "unfreeze"],
@@ -30,11 +34,26 @@ const COMMANDS: [&[&str]; 28] = [
     &["control", "emergency", "declare"],
     &["control", "emergency", "end"],
     &["control", "emergency", "list"],
+    &["processor"],
+    &["processor", "add"],
+    &["processor", "list"],
+    &["processor", "remove"],
+    &["processor", "resume"],
+    &["processor", "status"],
     &["audit"],
     &["audit", "verify"],
+    &["audit", "replay"],
+    &["audit", "bundle"],
     &["keys"],
     &["keys", "new"],
+    &["keys", "rotate"],
+    &["keys", "list"],
     &["doctor"],
+    &["request"],
+    &["request", "open"],
+    &["request", "list"],
+    &["request", "show"],
+    &["request", "resolve"],
     &["help"],
 ];
 

@@ -39,6 +39,8 @@ pub struct House {
     pub through: Vec<OsString>,
     /// The address of the HTTP listener, or `off`.
     pub http: String,
+    /// Further options of `serve`, such as another store.
+    pub more: Vec<String>,
 }
 
 impl House {
@@ -46,7 +48,8 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("packs")).unwrap();
         fs::write(folder.path().join("packs/house.toml"), PACK).unwrap();
-        Self { data: folder.path().join("data"), folder, through: Vec::new(), http: "off".to_owned() }
+        let data = folder.path().join("data");
+        Self { data, folder, through: Vec::new(), http: "off".to_owned(), more: Vec::new() }
     }
 
     pub fn path(&self) -> &Path {
@@ -88,7 +91,7 @@ impl House {
         let mut command = self.program();
         command.arg("serve").arg("--data").arg(data).arg("--keys").arg(keys);
         command.arg("--packs").arg(self.path().join("packs"));
-        command.args(["--grpc", "127.0.0.1:0", "--http", &self.http]);
+        command.args(["--grpc", "127.0.0.1:0", "--http", &self.http]).args(&self.more);
         command
     }
 

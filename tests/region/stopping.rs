@@ -66,6 +66,10 @@ impl Store for Stopping {
         self.step(|| self.inner.swap(write))
     }
 
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
+        self.step(|| self.inner.reseal(key, found, bytes))
+    }
+
     fn confirm(&self, shard: Shard) -> Answer<'_, ()> {
         if self.unsafe_yet {
             return Answer::ready(Err(gone()));

@@ -94,12 +94,6 @@ impl Contact {
             .next_back()
     }
 
-    /// The digits of its number; 0: it was erased.
-    #[must_use]
-    pub const fn digits(&self) -> u64 {
-        self.record.number
-    }
-
     /// The same record as another store is to have it: what it was copied from within this one means nothing there.
     #[must_use]
     pub fn for_another_store(mut self) -> Self {

@@ -20,7 +20,8 @@ use crate::store::{DataKey, Swapped, Version, Write};
 use crate::time::Instant;
 
 /// Changes the record of switches, given the receipt and the instant of the recording.
-pub(super) type Make<'a> = dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
+pub(in crate::engine) type Make<'a> =
+    dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
 
 /// What a record of switches comes to, given the id of the entry.
 type Next<'a> = dyn FnMut(&mut ControlRecord, [u8; 16]) -> Result<Thrown, Failure> + Send + 'a;
@@ -38,7 +39,7 @@ enum Thrown {
 impl Engine {
     /// Makes the next record of switches and writes it with its entry, again and again until it wins or nobody waits any
     /// more. The record as it is then, and the receipt: of an earlier write, if this one was done before.
-    pub(super) async fn switch(
+    pub(in crate::engine) async fn switch(
         &self,
         permit: &Permit,
         clock: Clock,
@@ -144,9 +145,12 @@ impl Engine {
     }
 
     /// The record of switches of a region as it is; `None`: no switch was ever thrown.
-    async fn control(&self, kept: &Kept) -> Result<Option<(Version, DataKey, ControlRecord)>, Failure> {
+    pub(in crate::engine) async fn control(
+        &self,
+        kept: &Kept,
+    ) -> Result<Option<(Version, DataKey, ControlRecord)>, Failure> {
         let Some(found) = kept.ask(|store| store.load(&kept.control_key)).await? else { return Ok(None) };
-        let (own, record) = self.opened_control(kept, &found)?;
+        let (own, record) = self.opened_control(kept, &found).await?;
         Ok(Some((found.version, own, record)))
     }
 
@@ -182,22 +186,24 @@ impl Engine {
             };
             let now = record::recording(&record, clock.now);
             let entry = self.contact_entry(Kind::Write, id, clock.now, &key, &own, &body(expected.next().0, now))?;
-            let bytes = self.keys.seal_record(&key, &own, &record.encode_to_vec())?;
+            let keys = self.keys.now();
+            let bytes = keys.seal_record(&key, &own, &record.encode_to_vec())?;
             let event = entry.event(0, clock.now, Vec::new());
             match kept.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
                 Swapped::Won { event, .. } => {
-                    if let Some(log) = &kept.log {
-                        let _ = log.append(entry, Some(event)).await?;
-                    }
+                    kept.log_swapped(entry, event).await?;
                     return Ok((record, receipt));
                 }
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();
                     lost = true;
-                    let opened = |winner: crate::store::Versioned| {
-                        self.opened_control(kept, &winner).map(|(own, record)| (winner.version, own, record))
+                    found = match winner {
+                        None => None,
+                        Some(winner) => {
+                            let (own, record) = self.opened_control(kept, &winner).await?;
+                            Some((winner.version, own, record))
+                        }
                     };
-                    found = winner.map(opened).transpose()?;
                 }
             }
         }

@@ -259,12 +259,12 @@ impl Engine {
 }
 
 /// What is compared is the request within its kind: one id serves one kind of write.
-fn write_id(request_id: &str, asked: &audited_write::Request) -> Result<WriteId, Failure> {
+pub(super) fn write_id(request_id: &str, asked: &audited_write::Request) -> Result<WriteId, Failure> {
     let content = AuditedWrite { request: Some(asked.clone()), ..AuditedWrite::default() }.encode_to_vec();
     WriteId::new(request_id, &content).ok_or_else(|| Failure::Internal("an empty request_id".to_owned()))
 }
 
-fn fault(field: &str, message: &str) -> Failure {
+pub(super) fn fault(field: &str, message: &str) -> Failure {
     let violation = crate::contact::wire::Violation { field: field.to_owned(), message: message.to_owned() };
     Failure::Invalid(vec![violation])
 }

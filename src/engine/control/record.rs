@@ -13,6 +13,8 @@ use crate::time::{Instant, Millis};
 const REMEMBERED: Millis = Millis::days(400);
 /// What is over and would make the record larger than this is forgotten sooner: a stop button must not jam.
 const BYTES: usize = 8 << 20;
+/// The most processors that are remembered after they were removed.
+const REMOVED: usize = 200;
 /// The most freezes or states of emergency that hold at once.
 pub(super) const MOST: usize = 1_000;
 
@@ -33,7 +35,8 @@ fn later(until: Option<&Timestamp>, now: Instant) -> bool {
 /// Every write that made the record, with what it made.
 fn writes(record: &ControlRecord) -> impl Iterator<Item = &StoredWrite> {
     let freezes = record.freezes.iter().flat_map(|kept| [&kept.write, &kept.lifting]);
-    freezes.chain(record.emergencies.iter().flat_map(|kept| [&kept.write, &kept.ending])).flatten()
+    let switches = freezes.chain(record.emergencies.iter().flat_map(|kept| [&kept.write, &kept.ending])).flatten();
+    switches.chain(record.processors.iter().flat_map(|kept| &kept.writes))
 }
 
 /// The instant at which a write is recorded: now, but never before what the record already holds.
@@ -102,6 +105,9 @@ pub(super) fn prune(record: &mut ControlRecord, now: Instant) {
     let oldest = now.minus(REMEMBERED);
     record.freezes.retain(|kept| !freeze_over(kept, oldest));
     record.emergencies.retain(|kept| !emergency_over(kept, oldest));
+    record.processors.retain(|kept| kept.removed_at == 0 || kept.removed_at > oldest.millis());
+    let removed = record.processors.iter().filter(|kept| kept.removed_at != 0).count();
+    drop_first(&mut record.processors, removed.saturating_sub(REMOVED), |kept| kept.removed_at != 0);
     while record.encoded_len() > BYTES {
         let (freezes, states) = (record.freezes.len(), record.emergencies.len());
         // The older half of those over at once: measuring the record is not free.

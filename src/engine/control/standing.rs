@@ -15,7 +15,7 @@ use crate::engine::region::Kept;
 use crate::engine::{Engine, Failure};
 use crate::law::Declared;
 use crate::proto::store::ControlRecord;
-use crate::store::{Beside, Key, StoreError, Version, Versioned};
+use crate::store::{Beside, DataKey, Key, SealError, StoreError, Version, Versioned};
 
 /// The newest form of [`ControlRecord`].
 pub(in crate::engine) const FORMAT: u32 = 1;
@@ -85,13 +85,21 @@ impl Engine {
         let (stored, beside) = asked.await?;
         let recorded = match beside {
             Beside::Unchanged => known,
-            Beside::Now(found) => self.changed(kept, &known, found.as_ref())?,
+            Beside::Now(found) => self.changed(kept, &known, found.as_ref()).await?,
         };
-        let loaded = stored.map(|stored| self.open(key, &stored)).transpose()?;
+        let loaded = match stored {
+            None => None,
+            Some(stored) => Some(self.open(key, &stored).await?),
+        };
         Ok((loaded, Standing { recorded, feed: self.feed.load_full() }))
     }
 
-    fn changed(&self, kept: &Kept, known: &Recorded, found: Option<&Versioned>) -> Result<Arc<Recorded>, Failure> {
+    async fn changed(
+        &self,
+        kept: &Kept,
+        known: &Recorded,
+        found: Option<&Versioned>,
+    ) -> Result<Arc<Recorded>, Failure> {
         let version = found.map_or(Version::ABSENT, |found| found.version);
         let Some(found) = found.filter(|_| version.0 > known.version) else {
             // A concurrent check may have read a newer one meanwhile; an older one is what a store gone back would show.
@@ -99,20 +107,23 @@ impl Engine {
             let place = "the record of switches".to_owned();
             return Err(StoreError::Unavailable { place, doing: "reading", why }.into());
         };
-        let record = self.opened_control(kept, found)?.1;
+        let record = self.opened_control(kept, found).await?.1;
         let recorded = Arc::new(read(version, &record).ok_or_else(|| broken("a switch of a newer build"))?);
         kept.recorded.rcu(|now| if now.version < recorded.version { Arc::clone(&recorded) } else { Arc::clone(now) });
         Ok(recorded)
     }
 
     /// The record of switches, opened.
-    pub(super) fn opened_control(
+    pub(super) async fn opened_control(
         &self,
         kept: &Kept,
         found: &Versioned,
-    ) -> Result<(crate::store::DataKey, ControlRecord), Failure> {
-        let opened = self.keys.open_record(&kept.control_key, &found.bytes);
-        let (own, plain) = opened.map_err(|error| broken(&error.to_string()))?;
+    ) -> Result<(DataKey, ControlRecord), Failure> {
+        let opened = self.keys.open_record(&kept.control_key, &found.bytes).await;
+        let (own, plain) = opened.map_err(|error| match error {
+            SealError::UnknownKey(_) => error.into(),
+            other => broken(&other.to_string()),
+        })?;
         let record = ControlRecord::decode(plain.as_slice()).map_err(|error| broken(&error.to_string()))?;
         match record.format {
             FORMAT => Ok((own, record)),

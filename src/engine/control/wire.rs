@@ -12,7 +12,7 @@ use crate::proto::well_known::Timestamp;
 use crate::time::Instant;
 
 /// A freeze as kept, for a decision; `None` where a newer build wrote it.
-pub(super) fn freeze_of(message: &v1::Freeze) -> Option<Freeze> {
+pub(in crate::engine) fn freeze_of(message: &v1::Freeze) -> Option<Freeze> {
     Some(Freeze {
         id: message.freeze_id.as_str().into(),
         target: target_of(message.target.as_ref()?)?,
@@ -56,7 +56,7 @@ pub(in crate::engine) fn freeze_message(freeze: &Freeze) -> v1::Freeze {
 }
 
 /// A state of emergency as kept, for a decision; `None` where a newer build wrote it.
-pub(super) fn emergency_of(message: &v1::Emergency) -> Option<Declared> {
+pub(in crate::engine) fn emergency_of(message: &v1::Emergency) -> Option<Declared> {
     let until = at_or(message.until.as_ref(), Instant::FAR)?;
     let ended = at_or(message.ended_at.as_ref(), Instant::FAR)?;
     Some(Declared {
@@ -99,7 +99,7 @@ fn at_or(stamp: Option<&Timestamp>, otherwise: Instant) -> Option<Instant> {
 }
 
 /// What is to be frozen, as it will be kept.
-pub(super) fn target(reader: &mut Reader, message: Option<&v1::FreezeTarget>) -> Option<v1::FreezeTarget> {
+pub(in crate::engine) fn target(reader: &mut Reader, message: Option<&v1::FreezeTarget>) -> Option<v1::FreezeTarget> {
     use v1::freeze_target::Target as Wire;
     let Some(target) = message.and_then(|message| message.target.as_ref()) else {
         reader.fault("target", "is required: everything, seller, campaign or place");
@@ -125,7 +125,7 @@ pub(super) fn target(reader: &mut Reader, message: Option<&v1::FreezeTarget>) ->
 }
 
 /// A place that some contact may be in: a switch with a mistyped code would reach nobody.
-pub(super) fn known_place(reader: &mut Reader, field: &str, code: &str) -> Option<Jurisdiction> {
+pub(in crate::engine) fn known_place(reader: &mut Reader, field: &str, code: &str) -> Option<Jurisdiction> {
     if code.is_empty() {
         reader.fault(field, "is required: an ISO 3166 code such as FR or US-NY");
     }
@@ -138,7 +138,12 @@ pub(super) fn known_place(reader: &mut Reader, field: &str, code: &str) -> Optio
 }
 
 /// Counties of a place, as its pack spells them.
-pub(super) fn counties(reader: &mut Reader, law: &Law, place: Option<Jurisdiction>, names: &[String]) -> Vec<String> {
+pub(in crate::engine) fn counties(
+    reader: &mut Reader,
+    law: &Law,
+    place: Option<Jurisdiction>,
+    names: &[String],
+) -> Vec<String> {
     match place.map(|place| law.counties(place, names)) {
         Some(Ok(counties)) => counties.iter().map(ToString::to_string).collect(),
         Some(Err(what)) => {
@@ -150,7 +155,7 @@ pub(super) fn counties(reader: &mut Reader, law: &Law, place: Option<Jurisdictio
 }
 
 /// A required word of who did something.
-pub(super) fn who(reader: &mut Reader, text: &str) {
+pub(in crate::engine) fn who(reader: &mut Reader, text: &str) {
     if text.trim().is_empty() {
         reader.fault("who", "is required: the person or system that does it");
     }
@@ -158,7 +163,7 @@ pub(super) fn who(reader: &mut Reader, text: &str) {
 }
 
 /// A required sentence.
-pub(super) fn sentence(reader: &mut Reader, field: &str, text: &str) {
+pub(in crate::engine) fn sentence(reader: &mut Reader, field: &str, text: &str) {
     if text.trim().is_empty() {
         reader.fault(field, "is required");
     } else if text.len() > WORDS_BYTES {
@@ -169,7 +174,7 @@ pub(super) fn sentence(reader: &mut Reader, field: &str, text: &str) {
 }
 
 /// An id of something to be lifted or ended.
-pub(super) fn id(reader: &mut Reader, field: &str, text: &str) {
+pub(in crate::engine) fn id(reader: &mut Reader, field: &str, text: &str) {
     if text.is_empty() {
         reader.fault(field, "is required: see the list");
     }
@@ -177,7 +182,7 @@ pub(super) fn id(reader: &mut Reader, field: &str, text: &str) {
 }
 
 /// Nothing, or every fault.
-pub(super) fn sound(reader: Reader) -> Result<(), Failure> {
+pub(in crate::engine) fn sound(reader: Reader) -> Result<(), Failure> {
     let violations: Vec<Violation> = reader.violations();
     if violations.is_empty() { Ok(()) } else { Err(Failure::Invalid(violations)) }
 }
