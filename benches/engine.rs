@@ -18,7 +18,6 @@ use ringfence::engine::Engine;
 use ringfence::proto::v1;
 use ringfence::service::now;
 
-#[allow(dead_code, reason = "shared with benchmarks that use more of it")]
 mod load;
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -12,6 +12,10 @@
     reason = "tests"
 )]
 
+#[path = "support/groups.rs"]
+mod groups;
+#[path = "support/net.rs"]
+mod net;
 #[path = "support/redis.rs"]
 mod redis;
 mod support;
@@ -33,7 +37,8 @@ use ringfence::store::{Keys, Store};
 use ringfence::telemetry::Metrics;
 
 use self::clients::Run;
-use self::redis::{Cluster, Server};
+use self::groups::Cluster;
+use self::redis::Server;
 
 const OPERATIONS: usize = 8_000;
 

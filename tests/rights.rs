@@ -1,6 +1,13 @@
 //! The rights of the person behind a number, over real stores: requests and their clocks, what holds at once, what waits
 //! for identity, export, erasure and what it leaves, holds.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 #[path = "rights/clocks.rs"]
 mod clocks;

@@ -229,24 +229,6 @@ impl Log {
         }
     }
 
-    /// Appends the entry of an event whose outbox is safe by itself: nobody waits for it. While the disk refuses it, it is
-    /// kept; should the process end before, it is appended from the outbox.
-    ///
-    /// # Errors
-    /// When the log is failing: it will come from the outbox.
-    pub async fn append_kept(&self, entry: Encoded, event: EventId) -> Result<(), LogError> {
-        self.check(&entry)?;
-        let Claim::Yours(flight) = self.shared.flights.claim(event) else { return Ok(()) };
-        let room = self.shared.queue.room().await.map_err(|_| self.shared.closed())?;
-        let event = flight.hand_over();
-        let job = Job::Append { entry, event: Some(event), reply: None };
-        if self.shared.queue.put(job, room, false).is_err() {
-            self.shared.flights.failed(event);
-            return Err(self.shared.closed());
-        }
-        Ok(())
-    }
-
     /// Appends an entry from an outbox, unless its caller does.
     pub(super) async fn adopt(&self, entry: Encoded, event: EventId) -> Result<(), LogError> {
         self.check(&entry)?;

@@ -49,10 +49,10 @@ pub struct OpenArgs {
     #[arg(long, value_name = "WHO", value_parser = word::<Requester>(), ignore_case = true)]
     requester: Option<Requester>,
     /// When it was received; left out: now
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    #[arg(long, alias = "received-at", value_name = "INSTANT", value_parser = instant)]
     received: Option<Instant>,
     /// How and by whom identity was checked, if it was
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, alias = "identity-verified-by", value_name = "TEXT")]
     verified_by: Option<String>,
     /// What is asked, in the person's words
     #[arg(long, value_name = "TEXT")]
@@ -139,10 +139,10 @@ pub struct ResolveArgs {
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     /// Why it is refused
-    #[arg(long, value_name = "REASON", value_parser = word::<Refusal>(), ignore_case = true)]
+    #[arg(long, alias = "refusal-reason", value_name = "REASON", value_parser = word::<Refusal>(), ignore_case = true)]
     why: Option<Refusal>,
     /// When identity was shown; left out: now
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    #[arg(long, alias = "at", value_name = "INSTANT", value_parser = instant)]
     shown: Option<Instant>,
     /// The id of this step: the same again is recorded once; left out: a new one, which is printed
     #[arg(long, value_name = "ID")]

@@ -41,12 +41,15 @@ pub struct Basis {
     pub objects: Vec<(Hash, Vec<u8>)>,
 }
 
+/// Takes bytes, part by part.
+type Sink<'s> = &'s mut dyn FnMut(&[u8]);
+
 impl Basis {
     /// Of a law that was read in this process.
     #[must_use]
     pub fn of(law: &Law) -> Self {
         let named = Named::of(&law.packs, &law.version, words());
-        let files = |write: &dyn Fn(&mut dyn FnMut(&[u8]))| {
+        let files = |write: &dyn Fn(Sink<'_>)| {
             let mut bytes = Vec::new();
             write(&mut |part| bytes.extend_from_slice(part));
             bytes
@@ -206,7 +209,7 @@ pub(super) fn sha256(bytes: &[u8]) -> Hash {
     whole(digest(&SHA256, bytes).as_ref())
 }
 
-fn hashed(write: &dyn Fn(&mut dyn FnMut(&[u8]))) -> Hash {
+fn hashed(write: &dyn Fn(Sink<'_>)) -> Hash {
     let mut context = Context::new(&SHA256);
     write(&mut |part| context.update(part));
     whole(context.finish().as_ref())

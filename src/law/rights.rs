@@ -40,6 +40,8 @@ pub struct ClockRule {
     pub extend: Option<Period>,
     /// Whether it starts when identity was shown.
     pub from_identity: bool,
+    /// Whether the day of receipt is the first of the days counted.
+    pub counts_receipt: bool,
     /// Whether a period that ends on a day of rest ends on the next working day.
     pub rolls: bool,
     /// The first day of receipt that it is about.
@@ -178,6 +180,7 @@ impl Rights {
         }
         let by_identity = asked.identity.filter(|_| rule.from_identity).filter(|shown| *shown > asked.received);
         let start = local_date(zone, by_identity.unwrap_or(asked.received))?;
+        let start = if rule.counts_receipt { start.yesterday().ok()? } else { start };
         let days = self.working_days(rule.jurisdiction);
         let extension = rule.extend.filter(|_| asked.extended);
         let due_on = count::end(start, rule.answer, extension, &days)?;

@@ -143,7 +143,9 @@ impl Window {
 
     fn advance(&mut self, at: usize) {
         let (Some(passed), Some(place)) = (self.passed.get_mut(at), self.places.get_mut(at)) else { return };
-        while let Some(first) = passed.pop_front_if(|first| first.item.is_none()) {
+        while passed.front().is_some_and(|first| first.item.is_none())
+            && let Some(first) = passed.pop_front()
+        {
             *place = first.place;
         }
     }

@@ -25,7 +25,7 @@ fn access_is_opened_proven_exported_and_closed() {
     let id = opened["rightsRequestId"].as_str().unwrap();
     home.run(&["request", "list"]).quietly(0).says(&[id, "access awaiting_identity", "eu.gdpr.art12_3", "0 overdue"]);
     let export = ["contact", "export", NUMBER, "--request", id];
-    home.run(&export).refused(&["rights_request_id", "verify_identity"]);
+    home.run(&export).refused(&["--rights-request-id", "verify_identity"]);
     home.run(&["request", "resolve", id, "--step=verify_identity", "--who=ann"]).refused(&["note"]);
     let verify = ["request", "resolve", id, "--step=verify_identity", "--who=ann", "--note=called back"];
     home.run(&verify).quietly(0).says(&["access, open", "shown", "called back", "We will answer by"]);
@@ -56,7 +56,7 @@ fn what_presses_is_told_by_the_exit_status() {
     home.run(&["request", "list", "--due=3d"]).quietly(1).says(&["OVERDUE", "1 overdue"]);
     home.run(&["request", "list", "--due=3w"]).refused(&["3d"]);
     home.run(&["request", "open", NUMBER, "--kind=pigeon"]).refused(&["access", "erasure", "no_sharing"]);
-    home.run(&["request", "show", "x"]).refused(&["rights_request_id"]);
+    home.run(&["request", "show", "x"]).refused(&["rights-request-id"]);
     Home::new().run(&["request", "list"]).refused(&["--data", "--server"]);
 }
 
@@ -78,7 +78,7 @@ fn a_contact_is_held_released_and_erased() {
     home.run(&with(&erase, &["--request-id=x-2"])).quietly(0).says(&["Erased"]);
     home.run(&["contact", "show", NUMBER]).quietly(0).says(&["erased"]);
     home.run(&["audit", "verify"]).code(0);
-    home.run(&["contact", "erase", NUMBER, "--reason=requested"]).refused(&["identity_verified_by"]);
+    home.run(&["contact", "erase", NUMBER, "--reason=requested"]).refused(&["--identity-verified-by"]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `ringfence contact export`, `erase`, `hold` and `release`: what the person may ask for, done.
+//! `ringfence contact export`, `erase`, `hold` and `release`: what the person may ask for, done. Where an option is called
+//! otherwise than its field of the contract, it goes by that name too: faults are told by it.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ pub struct ExportArgs {
     #[command(flatten)]
     whose: Whose,
     /// The request that it answers, as `ringfence request list` names it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, alias = "rights-request-id", value_name = "ID")]
     request: Option<String>,
     /// Show numbers whole; left out: masked
     #[arg(long)]
@@ -56,10 +57,10 @@ pub struct EraseArgs {
     #[arg(long, value_name = "REASON", value_parser = word::<ErasureReason>(), ignore_case = true)]
     reason: ErasureReason,
     /// The request that it answers, as `ringfence request list` names it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, alias = "rights-request-id", value_name = "ID")]
     request: Option<String>,
     /// How and by whom identity was checked, where the person asked and no request says so
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, alias = "identity-verified-by", value_name = "TEXT")]
     verified_by: Option<String>,
     /// Say what would go and what would stay; erase nothing
     #[arg(long)]
@@ -76,7 +77,7 @@ pub struct HoldArgs {
     #[command(flatten)]
     whose: Whose,
     /// What must be kept
-    #[arg(long, value_name = "CLASS", value_parser = CLASSES)]
+    #[arg(long, alias = "record-class", value_name = "CLASS", value_parser = CLASSES)]
     class: String,
     /// Until when; left out: until it is released
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
@@ -102,7 +103,7 @@ pub struct ReleaseArgs {
     #[command(flatten)]
     whose: Whose,
     /// The hold, as `ringfence contact export` names it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, alias = "hold-id", value_name = "ID")]
     hold: String,
     /// Why
     #[arg(long, value_name = "TEXT")]

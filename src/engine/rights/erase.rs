@@ -41,7 +41,7 @@ struct Erasing<'a> {
 
 /// What one round came to.
 enum Round {
-    Done(Box<v1::EraseContactResponse>, Option<v1::RightsRequest>),
+    Done(Box<v1::EraseContactResponse>, Option<Box<v1::RightsRequest>>),
     Lost(Option<Box<Loaded>>),
 }
 
@@ -142,7 +142,7 @@ impl Engine {
         let answer = erasing.answer(&before, Some(erasing.receipt), Some(at), left, clock.now);
         // A new key: the old one is in no record any more.
         match self.swap_erased(erasing, &after, expected, DataKey::random()?, clock).await? {
-            None => Ok(Round::Done(Box::new(answer), closed)),
+            None => Ok(Round::Done(Box::new(answer), closed.map(Box::new))),
             Some(winner) => Ok(Round::Lost(winner)),
         }
     }

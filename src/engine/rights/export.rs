@@ -161,7 +161,7 @@ impl Engine {
         for kept in self.all_kept().into_iter().skip(at) {
             let kept = kept?;
             let Some(log) = &kept.log else { continue };
-            let mut found = log.about(tag, before, left.saturating_add(1), |kind| is_decision(kind)).await?;
+            let mut found = log.about(tag, before, left.saturating_add(1), is_decision).await?;
             let more = found.len() > left;
             found.truncate(left);
             left -= found.len();

@@ -124,7 +124,7 @@ impl Follower {
                 return Err(Failure::Stopping);
             }
             if let Some(shard) = self.behind.first().copied() {
-                if let Some(step) = self.from_store(shard).await? {
+                if let Some(step) = self.read_from_store(shard).await? {
                     return Ok(step);
                 }
                 continue;
@@ -148,7 +148,7 @@ impl Follower {
         }
     }
 
-    async fn from_store(&mut self, shard: u16) -> Result<Option<Step>, Failure> {
+    async fn read_from_store(&mut self, shard: u16) -> Result<Option<Step>, Failure> {
         let Some(place) = self.places.get(usize::from(shard)).copied() else {
             self.behind.remove(&shard);
             return Ok(None);

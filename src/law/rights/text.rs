@@ -33,6 +33,8 @@ struct ClockText {
     #[serde(default)]
     from_identity: bool,
     #[serde(default)]
+    counts_receipt: bool,
+    #[serde(default)]
     rolls: bool,
     from: Option<Datetime>,
     until: Option<Datetime>,
@@ -100,6 +102,7 @@ fn clock(text: &ClockText) -> Result<ClockRule, String> {
         answer: period(&text.answer)?,
         extend: text.extend.as_deref().map(period).transpose()?,
         from_identity: text.from_identity,
+        counts_receipt: text.counts_receipt,
         rolls: text.rolls,
         from: text.from.as_ref().map(date).transpose()?,
         until: text.until.as_ref().map(date).transpose()?,
