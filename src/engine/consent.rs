@@ -12,7 +12,7 @@ use crate::contact::{Contact, Outcome, Seen, WriteId};
 use crate::place::Number;
 use crate::proto::store::{ContactEvent, audited_write};
 use crate::proto::v1;
-use crate::store::{DataKey, Key, Swapped, Version, Write};
+use crate::store::{DataKey, Swapped, Version, Write};
 use crate::time::Instant;
 
 /// The facts that `UpdateContact` may change.

@@ -55,7 +55,7 @@ impl Engine {
             (Some(Record::Here(loaded)), standing) if self.lies_right(kept, &loaded.contact, number) => {
                 Ok((Found { kept, key, loaded: Some(loaded), arriving: false }, standing))
             }
-            (record, standing) => Box::pin(self.follow(number, (kept, key, record, standing), now)).await,
+            (record, standing) => Box::pin(self.trace(number, (kept, key, record, standing), now)).await,
         }
     }
 
@@ -85,7 +85,7 @@ impl Engine {
 
     /// Goes where pointers and copies on their way lead, and puts right what lies wrong. Moves that go on meanwhile may
     /// make it look again, but not for ever.
-    async fn follow<'a>(
+    async fn trace<'a>(
         &'a self,
         number: Number,
         met: Met<'a>,
@@ -199,7 +199,7 @@ impl Engine {
                 return self.find(permit, number, Some(now)).await;
             }
             if let (true, Some((whence, _)), true) = (arriving, led, asked.is_some()) {
-                // As safe as the write that comes: see `follow`.
+                // As safe as the write that comes: see `trace`.
                 let source = self.kept(whence)?;
                 source.confirm(&self.keys.now().key_of(&source.tenant, tag)).await?;
             }
