@@ -221,7 +221,7 @@ impl RegionKeeper {
         // Before it has a decision, and once more: the law may change just then.
         let library = Library::at(&data.join(LIBRARY));
         self.engine.keep_law_of_region_in(&region.name, &library)?;
-        self.engine.open_region(&region.name, store, Some(Arc::clone(&opened.log)));
+        self.engine.join_region(&region.name, store, Some(Arc::clone(&opened.log)), now).await.map_err(wrong)?;
         if let Err(error) = self.engine.keep_law_of_region_in(&region.name, &library) {
             tracing::error!(%error, region = %region.name, "the law in force could not be kept beside this region's log");
         }

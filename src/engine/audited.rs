@@ -256,7 +256,7 @@ impl Engine {
     pub async fn decision(&self, permit: &Permit, id: &str) -> Result<v1::DecisionRecord, Failure> {
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
         let id = DecisionId::parse(id).ok_or(NONE)?;
-        let kept = self.kept_of(id);
+        let kept = self.kept_of(id)?;
         let log = kept.log.as_ref().ok_or(NONE)?;
         let found = log.find(id).await?.ok_or(NONE)?;
         if found.entry.tenant != permit.tenant() {
@@ -319,12 +319,22 @@ impl Engine {
     }
 
     /// The region in whose log a decision is, by the writer that its id names: the engine's own where none is known.
-    pub(super) fn kept_of(&self, id: DecisionId) -> &Kept {
-        let written_by = |kept: &&Kept| kept.log.as_ref().is_some_and(|log| log.writer() == id.writer());
-        match self.regions.is_empty() {
-            true => &self.main,
-            false => self.all_kept().into_iter().flatten().find(written_by).unwrap_or(&self.main),
+    ///
+    /// # Errors
+    /// None that is open wrote it, and not all are open.
+    pub(super) fn kept_of(&self, id: DecisionId) -> Result<&Kept, Failure> {
+        if self.regions.is_empty() {
+            return Ok(&self.main);
         }
+        let mut closed = None;
+        for kept in self.all_kept() {
+            match kept {
+                Ok(kept) if kept.log.as_ref().is_some_and(|log| log.writer() == id.writer()) => return Ok(kept),
+                Ok(_) => {}
+                Err(failure) => closed = Some(failure),
+            }
+        }
+        closed.map_or(Ok(&self.main), Err)
     }
 }
 

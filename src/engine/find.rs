@@ -171,6 +171,7 @@ impl Engine {
         tag: [u8; 32],
         asked: Option<(&Permit, Instant)>,
     ) -> Result<Found<'a>, Failure> {
+        self.in_place()?;
         let mut kept = kept;
         let mut first = true;
         let mut led: Option<(&str, u64)> = None;

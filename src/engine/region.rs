@@ -17,6 +17,7 @@ use crate::contact::Contact;
 use crate::law::Basis;
 use crate::place::{self, Jurisdiction, Number};
 use crate::store::{Answer, DayKeys, Key, KeyRing, Keys, Store, StoreError, Tenant};
+use crate::time::Instant;
 
 /// The name of the region that has everything which is pinned to no other.
 pub const DEFAULT_REGION: &str = "default";
@@ -194,17 +195,40 @@ impl Engine {
         self.main.control_key
     }
 
-    /// Opens a region: from now on its contacts are answered. A region that is open stays as it is.
+    /// Opens a region: from now on its contacts are answered. A region that is open stays as it is. Its store must have
+    /// every switch: see [`Engine::join_region`].
     pub fn open_region(&self, name: &str, store: Arc<dyn Store>, log: Option<Arc<Log>>) {
-        if let Some(slot) = self.slot(name)
-            && let Some(other) = &slot.other
-        {
-            let mut kept = Kept::new(name, store, log, &self.keys.now());
-            kept.at = slot.region.at;
-            kept.breaker = Some(Breaker::default());
+        if let Some((other, kept)) = self.begun(name, store, log) {
             // Opened twice, the first stays: it may be in use.
             let _ = other.kept.set(kept);
         }
+    }
+
+    /// The same for a store that may not have all switches yet: it gets them before it answers anything.
+    ///
+    /// # Errors
+    /// They cannot be read or written: the region stays closed.
+    pub async fn join_region(
+        &self,
+        name: &str,
+        store: Arc<dyn Store>,
+        log: Option<Arc<Log>>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        if let Some((other, kept)) = self.begun(name, store, log) {
+            self.bring_switches(&kept, now).await?;
+            let _ = other.kept.set(kept);
+        }
+        Ok(())
+    }
+
+    fn begun(&self, name: &str, store: Arc<dyn Store>, log: Option<Arc<Log>>) -> Option<(&Other, Kept)> {
+        let slot = self.slot(name)?;
+        let other = slot.other.as_ref()?;
+        let mut kept = Kept::new(name, store, log, &self.keys.now());
+        kept.at = slot.region.at;
+        kept.breaker = Some(Breaker::default());
+        Some((other, kept))
     }
 
     /// Keeps the law in force in the library beside the log of a region, and every later one once the region is open:
@@ -282,16 +306,17 @@ impl Engine {
     /// Which region a number belongs to while nothing else is known of it: that of a country that it may be of; of several,
     /// the first by name. A number that may be of a pinned place is kept as one that is.
     pub(super) fn home(&self, number: Number) -> Result<&Kept, Failure> {
-        if self.displaced.load(Ordering::Relaxed) {
-            return Err(away(
-                &self.main.name,
-                "the regions were changed under this server: give it the new configuration",
-            ));
-        }
+        self.in_place()?;
         if self.regions.is_empty() {
             return Ok(&self.main);
         }
         self.kept_in(self.pins(&place::countries(number)))
+    }
+
+    /// Whether records are still placed by these regions.
+    pub(super) fn in_place(&self) -> Result<(), Failure> {
+        const CHANGED: &str = "the regions were changed under this server: give it the new configuration";
+        if self.displaced.load(Ordering::Relaxed) { Err(away(&self.main.name, CHANGED)) } else { Ok(()) }
     }
 
     /// Where a record of this region belongs by what it says: to the region of a recorded residence that is pinned, else to

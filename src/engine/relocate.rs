@@ -108,6 +108,10 @@ impl Engine {
     /// Step 2: the pointer in place of the record. Whether it won.
     async fn point(&self, way: &Way<'_>, expected: Version, id: u64) -> Result<bool, Failure> {
         let pointer = Stored::Elsewhere(Move { region: way.to.name.to_string(), id });
+        // Said before: a crash after the swap must not leave the old bytes behind unnoticed.
+        if expected != Version::ABSENT {
+            self.drop_later(way.from).await?;
+        }
         self.put(way, (way.from, way.from_key, expected), (&pointer, &DataKey::random()?), id).await
     }
 

@@ -25,7 +25,7 @@ async fn both(house: &House) -> (Option<ContactRecord>, Option<ContactRecord>) {
 fn is_pointer(record: Option<ContactRecord>, to: &str) -> bool {
     record.is_some_and(|record| {
         let bare =
-            ContactRecord { format: 2, moved_to: to.to_owned(), move_id: record.move_id, ..ContactRecord::default() };
+            ContactRecord { format: 3, moved_to: to.to_owned(), move_id: record.move_id, ..ContactRecord::default() };
         record == bare
     })
 }

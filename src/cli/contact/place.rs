@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::cli::open::{self, OpenSettings};
-use crate::cli::{Error, Exit, Global, doctor, now, output, regions, source};
-use crate::engine::{Engine, Placed};
+use crate::cli::{Error, Exit, Global, doctor, now, output, regions, request, source};
+use crate::engine::{Clock, Engine, Placed};
+use crate::proto::v1;
 
 /// Put every record where the configured regions say.
 #[derive(Debug, clap::Args)]
@@ -54,9 +55,11 @@ pub async fn run(args: PlaceArgs, global: &Global) -> Result<Exit, Error> {
     for region in engine.regions() {
         all.add(walk(engine, &region.name).await?);
     }
+    list_anew(engine).await?;
     if all.complete() {
         engine.end_placing().await?;
     }
+    engine.drop_erased(true).await?;
     opened.settle(now()).await?;
     if global.json {
         output::say_json(&json!({
@@ -86,6 +89,19 @@ async fn walk(engine: &Engine, region: &str) -> Result<Placed, Error> {
             Some(last) => after = Some(last),
             None => return Ok(all),
         }
+    }
+}
+
+/// Requests about rights are listed in the region of their contact: reading the list puts right what is listed elsewhere.
+async fn list_anew(engine: &Engine) -> Result<(), Error> {
+    let permit = request::permit()?;
+    let mut asked = v1::ListRequestsRequest { page_size: 1_000, ..v1::ListRequestsRequest::default() };
+    loop {
+        let page = engine.list_requests(&permit, &asked, Clock::at(now())).await?;
+        if page.next_page_token.is_empty() {
+            return Ok(());
+        }
+        asked.page_token = page.next_page_token;
     }
 }
 

@@ -67,11 +67,11 @@ impl Tender {
         }
         self.opened.metrics.sealing_key(keys.now().sealing_id());
         if engine.has_regions() {
-            // Only the engine's own store would be walked: what the others need would be given up. Nor is it told how far
-            // this is, so that `keys rotate` lets no other key seal.
+            // Only the engine's own store would be walked: what the others need would be given up.
             if !std::mem::replace(&mut self.kept, true) {
                 tracing::info!("regions are configured: sealing keys are not rotated, and none is given up");
             }
+            self.tell().await;
             return;
         }
         if engine.store().is_shared() {
@@ -137,7 +137,8 @@ impl Tender {
         let Some(ledger) = keys.ledger().await else { return };
         let known = keys.now().about().iter().map(|key| key.id).collect();
         let (sealing, anew) = (keys.now().sealing_id(), self.anew);
-        let status = Status { process: std::process::id(), known, sealing, needed: ledger.needed, anew };
+        let regions = self.opened.engine.has_regions();
+        let status = Status { process: std::process::id(), known, sealing, needed: ledger.needed, anew, regions };
         if self.told.as_ref() != Some(&status) {
             match write(&status, &self.data).await {
                 Ok(()) => self.told = Some(status),

@@ -11,7 +11,7 @@ use crate::place::{Jurisdiction, country_of};
 use crate::proto::store::{self, stored_fact};
 
 /// The form of what names another region.
-const ELSEWHERE: u32 = 2;
+const ELSEWHERE: u32 = 3;
 
 /// The other end of a move.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,12 +43,9 @@ impl Stored {
         let (to, from) = (std::mem::take(&mut record.moved_to), std::mem::take(&mut record.arriving_from));
         let id = std::mem::take(&mut record.move_id);
         match (record.format, to.is_empty(), from.is_empty()) {
-            (..=FORMAT, true, true) => Ok(Self::Here(Contact { record })),
+            (..=FORMAT, true, true) => Ok(Self::Here(Contact::formed(record))),
             (ELSEWHERE, false, true) => Ok(Self::Elsewhere(Move { region: to, id })),
-            (ELSEWHERE, true, false) => {
-                record.format = FORMAT;
-                Ok(Self::Arriving(Contact { record }, Move { region: from, id }))
-            }
+            (ELSEWHERE, true, false) => Ok(Self::Arriving(Contact::formed(record), Move { region: from, id })),
             (..=ELSEWHERE, ..) => Err(RecordError::Broken("it names no region, or two".to_owned())),
             (newer, ..) => Err(RecordError::Newer(newer)),
         }
@@ -120,17 +117,39 @@ mod tests {
             assert_eq!(Stored::from_bytes(&stored.to_bytes()).unwrap(), *stored);
             assert_eq!(
                 Contact::from_bytes(&stored.to_bytes()),
-                Err(RecordError::Newer(2)),
+                Err(RecordError::Newer(3)),
                 "an older build refuses it"
             );
         }
         assert!(pointer.to_bytes().len() < 20, "it says the region and no more");
         let here = Stored::Here(contact);
         assert_eq!(Stored::from_bytes(&here.to_bytes()).unwrap(), here);
-        assert!(matches!(Stored::from_bytes(&[0x08, 3]), Err(RecordError::Newer(3))));
-        assert!(matches!(Stored::from_bytes(&[0x08, 2]), Err(RecordError::Broken(_))));
+        assert!(matches!(Stored::from_bytes(&[0x08, 4]), Err(RecordError::Newer(4))));
+        assert!(matches!(Stored::from_bytes(&[0x08, 3]), Err(RecordError::Broken(_))));
         let mut marked = store::ContactRecord { format: 1, ..store::ContactRecord::default() };
         marked.moved_to = "cn".to_owned();
         assert!(Stored::from_bytes(&marked.encode_to_vec()).is_err(), "no pointer passes for a record");
+    }
+
+    #[test]
+    fn what_rights_have_touched_has_a_form_that_older_builds_refuse() {
+        let number = Number::parse("+8613812345678", None).unwrap();
+        let now = Instant::from_millis(5);
+        let form = |contact: &Contact| contact.clone().into_stored().format;
+        let plain = Contact::new(number, now);
+        assert_eq!(form(&plain), 1);
+        let mut restricted = plain.clone();
+        restricted.restrict(now);
+        let (erased, ..) = plain.erased(crate::proto::v1::OptOutScope::default(), &[], None, [0; 16], now);
+        let mut asked = plain;
+        asked.add_request(crate::proto::v1::RightsRequest::default(), None, [0; 16], now);
+        for contact in [restricted, erased, asked] {
+            assert_eq!(form(&contact), 2);
+            let moving = Stored::Arriving(contact.clone(), Move { region: "cn".to_owned(), id: 7 });
+            assert_eq!(Stored::from_bytes(&moving.to_bytes()).unwrap(), moving, "and keeps it on its way");
+            // As builds wrote them that had no form of its own for it.
+            let old = store::ContactRecord { format: 1, ..contact.clone().into_stored() };
+            assert_eq!(Contact::from_bytes(&old.encode_to_vec()).unwrap(), contact);
+        }
     }
 }

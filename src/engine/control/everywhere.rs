@@ -100,20 +100,19 @@ impl Engine {
             record::merge(&mut agreed, &all);
             record::prune(&mut agreed, now);
             if agreed != *record {
-                let carried = AuditedCarried { region: kept.name.to_string() };
-                let body = |version, now: Instant| {
-                    let write = AuditedWrite {
-                        request: Some(audited_write::Request::Carried(carried.clone())),
-                        recorded_at: now.millis(),
-                        version,
-                        ..AuditedWrite::default()
-                    };
-                    AuditBody { body: Some(audit_body::Body::Write(write)) }.encode_to_vec()
-                };
-                self.carry(kept, &all, Clock::at(now), &body).await?;
+                self.carry(kept, &all, Clock::at(now), &carried(kept)).await?;
             }
         }
         fault.map_or(Ok(()), Err)
+    }
+
+    /// Writes what the engine's own store has of switches into that of a region which is not open yet: a check there must
+    /// not miss one that was answered as recorded before the region was.
+    pub(in crate::engine) async fn bring_switches(&self, kept: &Kept, now: Instant) -> Result<(), Failure> {
+        match self.control(&self.main).await? {
+            Some((.., record)) => self.carry(kept, &record, Clock::at(now), &carried(kept)).await,
+            None => Ok(()),
+        }
     }
 
     /// The switches of every region that answers, the default region first; and why one does not, if one does not.
@@ -207,6 +206,20 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+/// The body of the entry about switches that a region got from others.
+fn carried(kept: &Kept) -> impl Fn(u64, Instant) -> Vec<u8> + Send + Sync + use<> {
+    let carried = AuditedCarried { region: kept.name.to_string() };
+    move |version, now| {
+        let write = AuditedWrite {
+            request: Some(audited_write::Request::Carried(carried.clone())),
+            recorded_at: now.millis(),
+            version,
+            ..AuditedWrite::default()
+        };
+        AuditBody { body: Some(audit_body::Body::Write(write)) }.encode_to_vec()
     }
 }
 

@@ -60,7 +60,7 @@ impl Engine {
     ) -> Result<v1::Replayed, Failure> {
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
         let id = DecisionId::parse(id).ok_or(NONE)?;
-        let kept = self.kept_of(id);
+        let kept = self.kept_of(id)?;
         let log = kept.log.as_ref().ok_or(NONE)?;
         let entry = log.find(id).await?.filter(|found| found.entry.tenant == permit.tenant()).ok_or(NONE)?.entry;
         let Recorded::Decision(past) = Past::read(&entry, &self.open_body(kept, &entry).await??)? else {

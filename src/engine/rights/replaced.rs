@@ -1,16 +1,17 @@
-//! What an erasure leaves on disk: the bytes that its swap replaced, until it gets rid of them.
+//! What an erasure, or a move to another region, leaves on disk: the bytes that its swap replaced, until the store gets rid
+//! of them.
 
 use crate::engine::region::Kept;
 use crate::engine::{Engine, Failure};
 use crate::store::{MetaSwapped, Version};
 
-/// Says whether bytes that were replaced by an erasure are still to go: one byte, 1 or 0.
+/// Says whether bytes that were replaced so are still to go: one byte, 1 or 0.
 const DUE: &str = "erasure/replaced";
 
 impl Engine {
     /// Notes that replaced bytes are to go. Written anew each time, so that whoever sees to it now does not strike out
     /// what came meanwhile.
-    pub(super) async fn drop_later(&self, kept: &Kept) -> Result<(), Failure> {
+    pub(in crate::engine) async fn drop_later(&self, kept: &Kept) -> Result<(), Failure> {
         let mut expected = kept.store.meta_get(DUE).await?.map_or(Version::ABSENT, |value| value.version);
         loop {
             match kept.store.meta_swap(DUE, expected, vec![1]).await? {

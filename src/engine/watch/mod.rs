@@ -46,8 +46,8 @@ const REFRESH: Duration = Duration::from_secs(5);
 const NAME: &str = "watch/name";
 
 /// Why nobody follows where there are several stores: those who follow would not be told of opt-outs in the others.
-pub(in crate::engine) const ONE_STORE: &str = "regions are configured ([[pinned]]): opt-outs are in several stores, and following reads one. Those who must \
-     be told of opt-outs are to be told otherwise: see deploy/regions.md";
+pub(in crate::engine) const ONE_STORE: &str = "regions are configured ([[pinned]]): opt-outs are in several stores, and following reads one. Instead check \
+     each contact just before it is made: every check sees the opt-outs of every region; see deploy/regions.md";
 
 /// The wall clock, as its caller reads it.
 pub type Now = fn() -> Instant;
