@@ -97,7 +97,11 @@ impl House {
 
     /// The same with `cn` not open yet.
     pub fn closed() -> Self {
-        Self::build(Arc::new(MemoryStore::new()), Arc::new(MemoryStore::new()), tempfile::tempdir().unwrap(), false)
+        Self::closed_over(Arc::new(MemoryStore::new()), Arc::new(MemoryStore::new()))
+    }
+
+    pub fn closed_over(main: Arc<dyn Store>, cn: Arc<dyn Store>) -> Self {
+        Self::build(main, cn, tempfile::tempdir().unwrap(), false)
     }
 
     pub fn over(main: Arc<dyn Store>, cn: Arc<dyn Store>) -> Self {

@@ -8,7 +8,7 @@ use ringfence::access::Role;
 use ringfence::engine::Failure;
 use ringfence::proto::store::ContactRecord;
 use ringfence::proto::v1::{self, RightsRequestKind as Kind, RightsRequestStep as Step};
-use ringfence::store::{Key, MemoryStore, Store};
+use ringfence::store::{Key, Keys, MemoryStore, Store};
 use ringfence::time::Instant;
 
 use super::house::{CHINA, FLORIDA, House, NOON, notice};
@@ -172,10 +172,21 @@ async fn a_pinned_decision_comes_out_the_same_again() {
         ids.push(check(&house.engine, notice(number, "")).await.decision_id);
     }
     // Entries from before a move open with the key that went along.
+    assert!(!house.engine.drop_erased(true).await.unwrap(), "nothing was replaced yet");
     update(&house.engine, FLORIDA, "CN", "u").await.unwrap();
+    assert!(house.engine.drop_erased(true).await.unwrap(), "what the pointer replaced does not stay in the file");
     ids.push(check(&house.engine, notice(FLORIDA, "")).await.decision_id);
-    let asked = v1::ReplayRequest { decision_ids: ids, ..v1::ReplayRequest::default() };
+    let asked = v1::ReplayRequest { decision_ids: ids.clone(), ..v1::ReplayRequest::default() };
     for (id, replayed) in house.engine.replay(&permit(Role::Audit), &asked).await.unwrap() {
         assert!(replayed.unwrap().identical, "{id}");
     }
+    // Of a region that is not open nobody can say that there is no such decision.
+    let keys = Keys::open(&folder.path().join("keys")).unwrap();
+    let other = super::house::engine(house.main.store.clone(), house.main.log.clone(), keys);
+    let asked = v1::ReplayRequest { decision_ids: ids.clone(), ..v1::ReplayRequest::default() };
+    let there = other.decision(&permit(Role::Audit), &ids[0]).await;
+    assert!(matches!(there, Err(Failure::Store(_))), "{there:?}");
+    let replayed = other.replay(&permit(Role::Audit), &asked).await.unwrap();
+    let unknown = replayed.iter().filter(|(_, one)| matches!(one, Err(Failure::Store(_)))).count();
+    assert_eq!(unknown, 3, "the entry of the contact that moved does not open either: {replayed:?}");
 }

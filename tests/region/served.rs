@@ -196,8 +196,17 @@ fn regions_are_changed_only_with_their_records() {
     assert!(status == Some(2) && text.contains("region cn"), "{text}");
     let (status, text) = run(&house, &["doctor"]);
     assert!(status == Some(0) && text.contains("region cn"), "{text}");
-    // The server serves; with the regions taken out again it would not find what is there.
-    house.start().stop();
+    // One walk sees one store; so does a server with regions, which says so.
+    let keys = fs::read(house.keys()).unwrap();
+    let (status, text) = run(&house, &["keys", "rotate", "--data", "cn-data"]);
+    assert!(status == Some(2) && text.contains("[[pinned]]"), "{text}");
+    let running = house.start();
+    until("the server says how far its keys are", || house.path().join("data/rotation.json").exists());
+    let (status, text) = run(&house, &["keys", "rotate", "--data", "data"]);
+    assert!(status == Some(2) && text.contains("[[pinned]]"), "{text}");
+    assert_eq!(fs::read(house.keys()).unwrap(), keys, "none was added");
+    // With the regions taken out again it would not find what is there.
+    running.stop();
     fs::remove_file(house.path().join("ringfence.toml")).unwrap();
     assert!(refusal(house.serve()).contains("placed by other regions"));
     fs::write(house.path().join("ringfence.toml"), "data = \"data\"\n").unwrap();

@@ -101,3 +101,27 @@ async fn regions_that_differ_come_to_agree() {
     assert_eq!(frozen(&other).await, (true, true));
     other.agree_on_switches(at(NOON)).await.unwrap();
 }
+
+/// What was frozen before the region was there, or while it was not open, is frozen in it from its first answer on.
+#[tokio::test]
+async fn a_region_that_comes_later_has_every_switch_before_it_answers() {
+    let house = House::closed();
+    assert!(freeze(&house.engine, "f").await.is_err(), "it is not everywhere");
+    house.engine.join_region("cn", house.cn.store.clone(), None, at(NOON)).await.unwrap();
+    assert_eq!(frozen(&house.engine).await, (true, true));
+    let done = freeze(&house.engine, "f").await.unwrap();
+    unfreeze(&house.engine, &done, "u").await.unwrap();
+    assert_eq!(frozen(&house.engine).await, (false, false));
+    // Where the switches cannot be read or written it stays closed.
+    for away in ["default", "cn"] {
+        let faulty = Arc::new(Faulty::new());
+        let (whole, broken): (Arc<dyn Store>, Arc<dyn Store>) = (Arc::new(MemoryStore::new()), faulty.clone());
+        let (main, cn) = if away == "cn" { (whole, broken) } else { (broken, whole) };
+        let house = House::closed_over(main, cn);
+        assert!(freeze(&house.engine, "f").await.is_err());
+        faulty.set(Fault::Away);
+        let joined = house.engine.join_region("cn", house.cn.store.clone(), None, at(NOON)).await;
+        assert!(matches!(joined, Err(Failure::Store(_))), "{away}: {joined:?}");
+        assert_eq!(house.engine.regions_down().len(), 1, "{away}");
+    }
+}
