@@ -201,7 +201,9 @@ fn regions_are_changed_only_with_their_records() {
     let (status, text) = run(&house, &["keys", "rotate", "--data", "cn-data"]);
     assert!(status == Some(2) && text.contains("[[pinned]]"), "{text}");
     let running = house.start();
-    until("the server says how far its keys are", || house.path().join("data/rotation.json").exists());
+    until("the server says that it has regions", || {
+        fs::read_to_string(house.path().join("data/rotation.json")).is_ok_and(|text| text.contains("\"regions\":true"))
+    });
     let (status, text) = run(&house, &["keys", "rotate", "--data", "data"]);
     assert!(status == Some(2) && text.contains("[[pinned]]"), "{text}");
     assert_eq!(fs::read(house.keys()).unwrap(), keys, "none was added");
