@@ -150,3 +150,30 @@ async fn a_region_that_is_not_open_answers_nothing_and_the_others_do() {
     assert!(allows(&check(&house.engine, notice(CHINA, "")).await));
     assert_eq!(house.engine.regions_down(), []);
 }
+
+/// Each store says by which regions it was filled; what one says holds for its contacts, whether or not the others can be
+/// asked.
+#[tokio::test]
+async fn a_region_that_was_placed_anew_answers_nothing_to_who_goes_by_the_old_regions() {
+    let house = House::new();
+    for region in ["default", "cn"] {
+        let store = if region == "cn" { &house.cn.store } else { &house.main.store };
+        house.engine.layout(region).write(&**store).await.unwrap();
+    }
+    assert!(house.engine.look_at_layout().await.unwrap() && house.engine.look_at_layout_of("cn").await.unwrap());
+    assert!(allows(&check(&house.engine, notice(CHINA, "a")).await));
+    house.engine.layout("cn").under_way().write(&*house.cn.store).await.unwrap();
+    assert!(!house.engine.look_at_layout_of("cn").await.unwrap());
+    let refused = house.engine.check(&permit(Role::Check), notice(CHINA, "b"), clock(NOON)).await;
+    assert!(matches!(refused, Err(Failure::Store(_))), "{refused:?}");
+    assert!(matches!(stop(&house.engine, CHINA, "s").await, Err(Failure::Store(_))));
+    assert_eq!(house.engine.regions_down().len(), 1);
+    assert!(allows(&check(&house.engine, notice(FLORIDA, "a")).await), "of the others their own store has not said so");
+    house.engine.layout("default").under_way().write(&*house.main.store).await.unwrap();
+    house.engine.layout("cn").write(&*house.cn.store).await.unwrap();
+    assert!(!house.engine.look_at_layout().await.unwrap() && house.engine.look_at_layout_of("cn").await.unwrap());
+    for number in [CHINA, FLORIDA] {
+        let refused = house.engine.check(&permit(Role::Check), notice(number, "c"), clock(NOON)).await;
+        assert!(matches!(refused, Err(Failure::Store(_))), "{refused:?}");
+    }
+}

@@ -191,6 +191,9 @@ impl RegionKeeper {
             return self.open(now).await.inspect_err(|error| self.is_closed(error));
         }
         self.engine.look_at_region(self.name()).await;
+        if !self.engine.look_at_layout_of(self.name()).await.map_err(wrong)? {
+            return Err(OpenError::Regions(MISPLACED.to_owned()));
+        }
         if let Some((_, reconciler)) = &*self.kept.lock().await {
             reconciler.tick(now).await?;
         }

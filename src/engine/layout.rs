@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use prost::Message as _;
 
+use super::region::Kept;
 use super::{DEFAULT_REGION, Engine, Failure, Region};
 use crate::place::{numbering_version, shares_calling_code};
 use crate::proto::store;
@@ -130,13 +131,28 @@ impl Engine {
     /// # Errors
     /// The store cannot be asked.
     pub async fn look_at_layout(&self) -> Result<bool, Failure> {
-        let said = Layout::of(&*self.main.store).await?;
-        let own = Layout::new(&self.main.name, self.regions().cloned().collect());
+        self.look_at_layout_in(&self.main).await
+    }
+
+    /// The same of a pinned region that is open: what its store says costs its contacts alone.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn look_at_layout_of(&self, region: &str) -> Result<bool, Failure> {
+        match self.opened_region(region) {
+            Some(kept) => self.look_at_layout_in(kept).await,
+            None => Ok(true),
+        }
+    }
+
+    async fn look_at_layout_in(&self, kept: &Kept) -> Result<bool, Failure> {
+        let said = Layout::of(&*kept.store).await?;
+        let own = self.layout(&kept.name);
         let agrees = match said {
             None => own.pins_nothing(),
             Some(said) => said.agrees(&own) && said.name == own.name,
         };
-        self.displaced.store(!agrees, Ordering::Relaxed);
+        kept.displaced.store(!agrees, Ordering::Relaxed);
         Ok(agrees)
     }
 

@@ -30,7 +30,6 @@ pub mod selfcheck;
 mod shadow;
 pub mod watch;
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant as Monotonic;
 
@@ -105,8 +104,6 @@ pub struct Engine {
     main: region::Kept,
     /// Every region, the engine's own among them; empty where there is one store only.
     regions: Vec<region::Slot>,
-    /// Records were placed by other regions than these: nothing is known for sure.
-    displaced: AtomicBool,
     keys: KeyRing,
     registries: Arc<Registries>,
     law: ArcSwap<Law>,
@@ -158,7 +155,6 @@ impl Engine {
         Self {
             main: region::Kept::new(DEFAULT_REGION, Arc::clone(&parts.store), parts.log, &parts.keys),
             regions: Vec::new(),
-            displaced: AtomicBool::new(false),
             feed: ArcSwap::default(),
             keys: KeyRing::new(parts.keys, parts.store),
             registries: parts.registries,

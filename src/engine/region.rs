@@ -24,6 +24,9 @@ pub const DEFAULT_REGION: &str = "default";
 /// How long a region that did not answer is left alone before one request tries it again.
 const REST: Duration = Duration::from_millis(500);
 
+/// Why nothing is said of contacts whose records may be where they are not looked for.
+const CHANGED: &str = "the regions were changed under this server: give it the new configuration";
+
 /// Why nothing is said of contacts of a region whose store was never opened.
 const CLOSED: &str = "its store is not open here: ask a server that has every region, with --server";
 
@@ -53,6 +56,8 @@ pub(super) struct Kept {
     /// Where the switches are, and those as they were last read.
     pub control_key: Key,
     pub recorded: ArcSwap<Recorded>,
+    /// Its records were placed by other regions than the engine's; said of the engine's own store, it holds for all.
+    pub displaced: AtomicBool,
     /// Spares those who ask a region that does not answer the wait. `None`: there is no other region.
     breaker: Option<Breaker>,
 }
@@ -70,6 +75,7 @@ impl Kept {
             days: DayKeys::default(),
             tenant,
             recorded: ArcSwap::default(),
+            displaced: AtomicBool::new(false),
             breaker: None,
         }
     }
@@ -102,8 +108,16 @@ impl Kept {
         self.log.as_ref().map_or(Ok(()), |log| log.ready())
     }
 
+    /// Whether its records are still placed by the engine's regions.
+    fn in_place(&self) -> Result<(), Failure> {
+        if self.displaced.load(Ordering::Relaxed) { Err(away(&self.name, CHANGED)) } else { Ok(()) }
+    }
+
     /// Why it cannot answer, as of the last that asked it.
     fn fault(&self) -> Option<String> {
+        if self.displaced.load(Ordering::Relaxed) {
+            return Some(CHANGED.to_owned());
+        }
         let broken = self.breaker.as_ref().and_then(Breaker::broken);
         let fault = broken.or_else(|| self.log_ready().err());
         fault.map(|error| error.for_clients().to_owned())
@@ -315,8 +329,7 @@ impl Engine {
 
     /// Whether records are still placed by these regions.
     pub(super) fn in_place(&self) -> Result<(), Failure> {
-        const CHANGED: &str = "the regions were changed under this server: give it the new configuration";
-        if self.displaced.load(Ordering::Relaxed) { Err(away(&self.main.name, CHANGED)) } else { Ok(()) }
+        self.main.in_place()
     }
 
     /// Where a record of this region belongs by what it says: to the region of a recorded residence that is pinned, else to
@@ -365,7 +378,13 @@ impl Engine {
         let Some(slot) = slot.or_else(|| self.slot(DEFAULT_REGION)) else { return Ok(&self.main) };
         let Some(other) = &slot.other else { return Ok(&self.main) };
         let why = || other.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        other.kept.get().ok_or_else(|| away(&slot.region.name, &why()))
+        let kept = other.kept.get().ok_or_else(|| away(&slot.region.name, &why()))?;
+        kept.in_place().map(|()| kept)
+    }
+
+    /// A pinned region that was opened, whatever became of it since.
+    pub(super) fn opened_region(&self, name: &str) -> Option<&Kept> {
+        self.slot(name)?.other.as_ref()?.kept.get()
     }
 
     /// Every region, with what is open of it.
