@@ -8,6 +8,7 @@
 pub mod answer;
 mod audited;
 mod batch;
+mod breaker;
 pub mod cases;
 mod check;
 mod consent;

@@ -6,10 +6,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant as Monotonic};
 
 use arc_swap::ArcSwap;
 
+use super::breaker::Breaker;
 use super::control::Recorded;
 use super::{Engine, Failure};
 use crate::audit::{Library, Log};
@@ -21,9 +21,6 @@ use crate::time::Instant;
 
 /// The name of the region that has everything which is pinned to no other.
 pub const DEFAULT_REGION: &str = "default";
-/// How long a region that did not answer is left alone before one request tries it again.
-const REST: Duration = Duration::from_millis(500);
-
 /// Why nothing is said of contacts whose records may be where they are not looked for.
 const CHANGED: &str = "the regions were changed under this server: give it the new configuration";
 
@@ -121,52 +118,6 @@ impl Kept {
         let broken = self.breaker.as_ref().and_then(Breaker::broken);
         let fault = broken.or_else(|| self.log_ready().err());
         fault.map(|error| error.for_clients().to_owned())
-    }
-}
-
-/// Remembers that a store did not answer.
-#[derive(Default)]
-struct Breaker {
-    open: AtomicBool,
-    broken: Mutex<Option<(Monotonic, StoreError)>>,
-}
-
-impl Breaker {
-    /// Whether to ask: not right after it did not answer. One at a time tries again.
-    fn pass(&self) -> Result<(), StoreError> {
-        if !self.open.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        match &mut *self.lock() {
-            Some((since, error)) if since.elapsed() < REST => Err(error.clone()),
-            Some((since, _)) => {
-                *since = Monotonic::now();
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn heard(&self, error: Option<&StoreError>) {
-        match error {
-            Some(error) if error.retry() => {
-                *self.lock() = Some((Monotonic::now(), error.clone()));
-                self.open.store(true, Ordering::Release);
-            }
-            _ if self.open.load(Ordering::Acquire) => {
-                self.open.store(false, Ordering::Release);
-                *self.lock() = None;
-            }
-            _ => {}
-        }
-    }
-
-    fn broken(&self) -> Option<StoreError> {
-        self.open.load(Ordering::Acquire).then(|| self.lock().as_ref().map(|(_, error)| error.clone())).flatten()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Monotonic, StoreError)>> {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
