@@ -132,9 +132,9 @@ async fn an_erasure_destroys_what_an_interrupted_move_left_behind() {
 async fn what_reads_one_store_refuses() {
     let house = House::new();
     let engine = &house.engine;
-    let watched =
-        engine.watch_opt_outs(&permit(Role::ReadContacts), v1::WatchOptOutsRequest::default(), noon_now, SOON);
-    assert!(matches!(watched.await.err(), Some(Failure::Precondition(_))));
+    let reads = permit(Role::ReadContacts);
+    let watched = engine.watch_opt_outs(&reads, v1::WatchOptOutsRequest::default(), noon_now, SOON).await;
+    assert!(matches!(watched.err(), Some(Failure::Precondition(_))));
     let put = engine.put_processor(&permit(Role::Privacy), v1::PutProcessorRequest::default(), clock(NOON)).await;
     assert!(matches!(put, Err(Failure::Precondition(_))));
     assert!(matches!(engine.registered(noon()).await, Err(Failure::Precondition(_))));

@@ -68,7 +68,7 @@ async fn a_region_that_is_away_is_named_and_its_contacts_alone_are_not_answered(
     let (status, body) = get(http, "/readyz");
     assert!(status.contains("200") && body["ready"] == true, "{status} {body}");
     assert!(body["regionsDown"]["cn"].is_string(), "{body}");
-    let mut server = Server::start_on(port, &[]);
+    let mut server = Server::start_at("127.0.0.1", port, &[]);
     comes_back(&mut client).await;
     assert_eq!(get(http, "/readyz").1["regionsDown"], serde_json::json!({}));
     // One of Florida that lives there.
