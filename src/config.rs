@@ -4,6 +4,7 @@
 //! without authentication listens on loopback only. Must never read a clock or open anything but the file it is told to.
 
 mod audit;
+mod pinned;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use crate::engine;
 use crate::place::{Jurisdiction, LocationPosture};
 use crate::store::redis;
 use crate::time::Millis;
+
+pub use pinned::{PINNED, Pinned};
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
@@ -119,6 +122,8 @@ pub struct Config {
     pub engine: engine::Settings,
     /// JSON log lines.
     pub log_json: bool,
+    /// Regions beside the default store, each with contacts that live there and nowhere else.
+    pub pinned: Vec<Pinned>,
     /// The folder of packs to judge by beside those in force.
     pub shadow_packs: Option<PathBuf>,
     /// How long events stay readable; `None`: for ever.
@@ -175,6 +180,7 @@ struct FileText {
     postures: Option<Vec<String>>,
     reserve_seconds: Option<u32>,
     log: Option<String>,
+    pinned: Option<Vec<pinned::Text>>,
     shadow_packs: Option<String>,
     acked_from: Option<String>,
     sentinel_user: Option<String>,
@@ -282,6 +288,8 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
             })
             .unwrap_or_else(|| Written { text: default.to_owned(), origin: format!("the default of {key}") })
     };
+    let path = sources.file.map(|path| path.display().to_string()).unwrap_or_default();
+    let tables = file.pinned.as_deref().unwrap_or_default();
     let mut fault = |written: &Written, what: &str| {
         faults.push(format!("{}: `{}` {what}", written.origin, shown(&written.text)));
     };
@@ -325,11 +333,13 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     if promised.is_none() && !days.text.is_empty() {
         fault(&days, "is not a number of days, 1 to 90");
     }
-    let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
+    let data = PathBuf::from(read("data").text);
+    let pinned = pinned::read(tables, &path, (&store, &data), &mut fault);
+    let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let config = Config {
         store,
-        data: PathBuf::from(read("data").text),
+        data,
         keys: PathBuf::from(read("keys").text),
         registries: path(read("registries")),
         packs: path(read("packs")),
@@ -352,6 +362,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
             },
         },
         log_json: log == 1,
+        pinned,
         shadow_packs: path(read("shadow_packs")),
         keep_events: event_days.filter(|days| *days > 0).map(|days| Millis::days(i64::from(days))),
         webhook_ca: path(read("webhook_ca")),

@@ -22,8 +22,8 @@
 //!
 //! | | invariant | guarded by |
 //! |---|---|---|
-//! | I1 | an acknowledged opt-out, and a freeze, is seen by every later check | `tests/engine.rs`, `tests/control.rs`, `tests/faults.rs` |
-//! | I2 | caps are exact, however many race | `tests/engine.rs`, `tests/faults.rs` |
+//! | I1 | an acknowledged opt-out, and a freeze, is seen by every later check | `tests/engine.rs`, `tests/control.rs`, `tests/faults.rs`, `tests/region.rs` |
+//! | I2 | caps are exact, however many race | `tests/engine.rs`, `tests/faults.rs`, `tests/region.rs` |
 //! | I3 | whatever fails, is unknown or stale is not an ALLOW | `tests/service.rs`, `tests/faults.rs` |
 //! | I4 | same inputs, same bytes | `tests/twin.rs`, `tests/replay.rs` |
 //! | I5 | every plausible place, zone and fact must allow | `tests/twin.rs` |

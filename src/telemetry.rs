@@ -46,6 +46,11 @@ struct ListLabels {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct RegionLabels {
+    region: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
 }
@@ -77,6 +82,7 @@ pub struct Metrics {
     reasons: Family<ReasonLabels, Counter>,
     exceptional: Family<PurposeLabels, Counter>,
     lost_races: Counter,
+    moves: Counter,
     requests: Family<MethodLabels, Counter>,
     seconds: Histogram,
     list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
@@ -87,6 +93,7 @@ pub struct Metrics {
     audit_lost: Counter,
     audit_segments_waiting: Gauge<u64, AtomicU64>,
     audit_archive_failures: Counter,
+    region_up: Family<RegionLabels, Gauge>,
     shadow_judgements: Family<OutcomeLabels, Counter>,
     shadow_dropped: Counter,
     shadow_flips: Family<FlipLabels, Counter>,
@@ -127,6 +134,7 @@ impl Default for Metrics {
             reasons: Family::default(),
             exceptional: Family::default(),
             lost_races: Counter::default(),
+            moves: Counter::default(),
             requests: Family::default(),
             seconds: Histogram::new(buckets),
             list_age: Family::default(),
@@ -137,6 +145,7 @@ impl Default for Metrics {
             audit_lost: Counter::default(),
             audit_segments_waiting: Gauge::default(),
             audit_archive_failures: Counter::default(),
+            region_up: Family::default(),
             shadow_judgements: Family::default(),
             shadow_dropped: Counter::default(),
             shadow_flips: Family::default(),
@@ -156,6 +165,7 @@ impl Default for Metrics {
             metrics.exceptional.clone(),
         );
         registry.register("lost_races", "Writes that lost a race and were decided again", metrics.lost_races.clone());
+        registry.register("moves", "Records moved from one region to another", metrics.moves.clone());
         registry.register("requests", "Requests by method and gRPC status code", metrics.requests.clone());
         registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
         registry.register("registry_age_seconds", "Age of each loaded list, in seconds", metrics.list_age.clone());
@@ -189,6 +199,11 @@ impl Default for Metrics {
             "audit_archive_failures",
             "Attempts to archive the audit log that failed",
             metrics.audit_archive_failures.clone(),
+        );
+        registry.register(
+            "region_up",
+            "Whether contacts of a pinned region are answered: 1 or 0",
+            metrics.region_up.clone(),
         );
         registry.register(
             "shadow_judgements",
@@ -254,6 +269,11 @@ impl Metrics {
         self.lost_races.inc();
     }
 
+    /// A record moved to another region.
+    pub fn moved(&self) {
+        self.moves.inc();
+    }
+
     /// A request was answered.
     pub fn answered(&self, method: &'static str, code: &'static str, took: Option<Duration>) {
         self.requests.get_or_create(&MethodLabels { method, code }).inc();
@@ -281,6 +301,12 @@ impl Metrics {
         ] {
             counter.inner().store(value, Ordering::Relaxed);
         }
+    }
+
+    /// Whether contacts of a pinned region are answered.
+    pub fn region_up(&self, region: &str, up: bool) {
+        self.region_up.get_or_create(&RegionLabels { region: region.to_owned() }).set(i64::from(up));
+    }
     }
 
     /// The shadow packs judged a check.

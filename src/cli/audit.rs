@@ -17,6 +17,7 @@ use super::output::{folded, say, say_json};
 use super::source::{self, Kept};
 use super::{Error, Exit, Global};
 use crate::audit::{self, Archive, ArchiveSettings, Expect, Report};
+use crate::engine::layout::Layout;
 use crate::store::{EmbeddedStore, EventId, RedisStore, Store, StoreError, WriterId, embedded};
 
 /// Events read at a time.
@@ -153,6 +154,8 @@ struct Compared {
     not: Option<String>,
     /// Entries that a crash left in the store; the next start appends them.
     waiting: usize,
+    /// The region of the store, and the others; empty where there are none.
+    regions: Vec<String>,
 }
 
 async fn compare(folder: &Path) -> Result<Compared, Error> {
@@ -173,11 +176,20 @@ async fn compare(folder: &Path) -> Result<Compared, Error> {
 
 /// What this store remembers, of this writer's log or of all.
 async fn compared_with(store: &dyn Store, writer: Option<WriterId>) -> Result<Compared, Error> {
+    let layout = Layout::of(store).await?;
+    let regions = layout.map(|layout| {
+        let others = layout.regions.iter().filter(|region| region.name != layout.name);
+        std::iter::once(layout.name.to_string()).chain(others.map(|region| region.name.to_string())).collect()
+    });
     let mut anchors = audit::anchors(store).await?;
     if let Some(writer) = writer {
         anchors.retain(|anchor| anchor.writer == writer);
     }
-    let mut compared = Compared { expect: Expect { anchors, digests: Vec::new() }, ..Compared::default() };
+    let mut compared = Compared {
+        expect: Expect { anchors, digests: Vec::new() },
+        regions: regions.unwrap_or_default(),
+        ..Compared::default()
+    };
     let mut writers: HashSet<_> = compared.expect.anchors.iter().map(|anchor| anchor.writer).collect();
     writers.extend(writer);
     let waiting = waiting(store, writers).await?;
@@ -267,6 +279,10 @@ fn human(log: &Path, report: &Report, compared: &Compared) -> String {
     for other in &report.elsewhere {
         lines.push(format!("  the store also remembers the log of writer {other}, which is not in this folder"));
     }
+    if let [own, others @ ..] = compared.regions.as_slice() {
+        let others = others.join(", ");
+        lines.push(format!("  this is the log of region {own} alone; other regions, each with its own: {others}"));
+    }
     lines.push(match &compared.not {
         None => "  compared with what the store remembers of it".to_owned(),
         Some(why) => format!("  NOT compared with the store: {why}. A log cut at its end would look whole."),
@@ -298,5 +314,6 @@ fn machine(log: &Path, report: &Report, compared: &Compared) -> serde_json::Valu
         "unfinishedBytes": report.unfinished,
         "otherWriters": report.elsewhere.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "comparedWithStore": compared.not.is_none(),
+        "region": compared.regions.first(),
     })
 }

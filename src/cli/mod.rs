@@ -21,6 +21,7 @@ pub mod packs;
 mod processor;
 pub mod progress;
 mod question;
+pub mod regions;
 mod remote;
 mod request;
 mod scrub;

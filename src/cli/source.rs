@@ -58,9 +58,18 @@ impl Kept {
 
 /// The settings of a Redis with what its files hold.
 pub(super) fn loaded(store: &StoreAt) -> Result<Option<redis::Settings>, Error> {
+    with_passwords(store, |name| std::env::var(name).ok().filter(|text| !text.is_empty()))
+}
+
+/// The same of a pinned region: the password in the environment is that of the default store.
+pub(super) fn loaded_without_environment(store: &StoreAt) -> Result<Option<redis::Settings>, Error> {
+    with_passwords(store, |_| None)
+}
+
+fn with_passwords(store: &StoreAt, written: impl Fn(&str) -> Option<String>) -> Result<Option<redis::Settings>, Error> {
     let StoreAt::Redis(settings, files) = store else { return Ok(None) };
     let mut settings = settings.as_ref().clone();
-    let secret = |name| std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| redis::Secret::new(&text));
+    let secret = |name| written(name).map(|text| redis::Secret::new(&text));
     settings.login.password = secret(PASSWORD);
     settings.sentinel_login.password = secret(SENTINEL_PASSWORD);
     settings.load(files).map_err(Error::said)?;
