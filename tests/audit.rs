@@ -62,6 +62,7 @@ fn entry(id: DecisionId, n: usize) -> Encoded {
         tenant: "acme".into(),
         tag: n.is_multiple_of(2).then_some([n as u8; 32]),
         campaign: n.is_multiple_of(3).then_some([(n % 7) as u8; 16]),
+        open: None,
         key: if n.is_multiple_of(2) { BodyKey::Contact } else { BodyKey::Day(20_778) },
         body: format!("sealed body number {n}").into_bytes(),
     };

@@ -178,7 +178,7 @@ impl Engine {
         if self.log.is_none() {
             return Ok(answer);
         }
-        let about = self.about(Kind::Answer, &request.campaign);
+        let about = self.about(Kind::Answer, &request.campaign).of(Some(asked.number));
         let (own, before) = loaded.map(|loaded| (loaded.own, (loaded.contact, loaded.version))).unzip();
         let body = self.decision_body(request, before, asked.law, standing, decision, &answer);
         let entry = match own {
@@ -219,7 +219,7 @@ impl Engine {
         after.reserve(&Reservation { id: &attempt_id, request, decision: id, use_by }, asked.now);
         let before = before.map(|contact| (contact, expected));
         let body = self.decision_body(request.clone(), before, asked.law, standing, decision, &answer);
-        let about = self.about(Kind::Reservation, &request.campaign);
+        let about = self.about(Kind::Reservation, &request.campaign).of(Some(asked.number));
         let entry = self.contact_entry(about, id, clock.now, &asked.key, &own, &body)?;
         let keys = self.keys.now();
         let write = Write {
