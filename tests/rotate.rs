@@ -70,6 +70,11 @@ pub async fn assert_all_under(store: &dyn Store, house: &House, key: u32) {
     for (name, day) in store.meta_list("audit/day/").await.unwrap() {
         keys.unwrap(name.as_bytes(), &day.bytes).unwrap();
     }
+    // Whatever its name: a sealed value that the walks do not know of would be lost with the old key.
+    for (name, value) in store.meta_list("").await.unwrap() {
+        let old = (1..key).any(|old| value.bytes.starts_with(&[[1].as_slice(), &old.to_le_bytes()].concat()));
+        assert!(!old, "{name} is still under an old key");
+    }
     let under = ringfence::store::counted(store).await.unwrap();
     assert_eq!(under.keys().copied().collect::<Vec<_>>(), [key]);
 }
@@ -140,7 +145,6 @@ async fn a_redis_with_two_instances_rotates_under_load() {
     // The other host's file still has a key that nobody needs; it goes when that host is told.
     let (code, said) = keys_beside(&two, &["rotate", "--stage", "retire", "--store", &url]).await;
     assert_eq!((code, &said["dropped"], &said["sealing"]), (Some(0), &vec![1].into(), &2.into()), "{said}");
-    assert_eq!(std::fs::read(one.keys()).unwrap().len(), std::fs::read(two.keys()).unwrap().len());
     let store = redis_store(&redis).await;
     assert_all_under(&store, &one, 2).await;
     assert_all_under(&store, &two, 2).await;

@@ -221,25 +221,6 @@ impl Log {
         }
     }
 
-    /// Appends the entry of an event whose outbox is safe by itself: nobody waits for it, not even while the disk does not
-    /// keep up; only for room. While the disk refuses it, it is kept; should the process end before, it is appended from
-    /// the outbox.
-    ///
-    /// # Errors
-    /// When the log is failing, or has not kept up for too long: it will come from the outbox.
-    pub async fn append_kept(&self, entry: Encoded, event: EventId) -> Result<(), LogError> {
-        self.check(&entry)?;
-        let Claim::Yours(flight) = self.shared.flights.claim(event) else { return Ok(()) };
-        let room = self.room(&entry).await?;
-        let event = flight.hand_over();
-        let job = Job::Append { entry, event: Some(event), reply: None, since: Monotonic::now() };
-        if self.shared.queue.put(job, room, false).is_err() {
-            self.shared.flights.failed(event);
-            return Err(self.shared.closed());
-        }
-        Ok(())
-    }
-
     /// Appends an entry from an outbox, unless its caller does.
     pub(super) async fn adopt(&self, entry: Encoded, event: EventId) -> Result<(), LogError> {
         self.check(&entry)?;

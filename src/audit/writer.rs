@@ -112,8 +112,6 @@ impl Writer {
             std::thread::park_timeout(self.settings.linger);
             self.write_all(&mut pending);
         }
-        // The entry of an event comes from its outbox at the next start.
-        pending.retain(|queued| event(&queued.job).is_none());
         if !pending.is_empty() {
             shared.counts.lost(pending.len());
             tracing::error!(entries = pending.len(), "closed with audit entries that the disk refused: they are lost");

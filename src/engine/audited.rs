@@ -281,11 +281,10 @@ impl Engine {
         Ok(Entry { kind: kind as u8, at, id, tenant, tag, campaign, open, key, body: sealed.body }.encode())
     }
 
-    /// Writes the entry of a swap that was won. Returns once it is safe: in the store's outbox, from which it gets into the
-    /// log whatever happens, or in the log itself.
+    /// Writes the entry of a swap that was won. Returns once it is safe in the log too: a store that loses its newest
+    /// commit is found out by its log, and by nothing else.
     pub(super) async fn log_swapped(&self, entry: Encoded, event: EventId) -> Result<(), Failure> {
         match &self.log {
-            Some(log) if self.store.keeps_outbox() => Ok(log.append_kept(entry, event).await?),
             Some(log) => Ok(log.append(entry, Some(event)).await.map(drop)?),
             None => Ok(()),
         }

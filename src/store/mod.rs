@@ -340,12 +340,6 @@ pub trait Store: Send + Sync {
         Answer::ready(Ok(()))
     }
 
-    /// Whether what a won swap wrote is on disk, the outbox entry with it: then nobody needs to wait until the log has that
-    /// entry too.
-    fn keeps_outbox(&self) -> bool {
-        false
-    }
-
     /// Puts other bytes in place of those of a record, if it still is exactly as it was found: for sealing the same content
     /// under another key, and for nothing else. Version, expiry and events stay as they are, since nothing was said anew.
     /// Whether it was done; as safe then as what a swap answers as won.

@@ -11,7 +11,9 @@ use ringfence::proto::v1::{
 };
 
 use super::support::{DAY, clock, durable, engine, florida, opt_out, permit, stamp};
-use super::{NUMBER, check, dry, fields, kept, listed, notice, rules, shown, verified};
+use super::{
+    NUMBER, Step, check, dry, fields, kept, listed, notice, opened, request as request_of, rules, shown, step, verified,
+};
 
 const WORDING: &str = "Yes, acme may call me about my roof in Tulip Lane";
 const NAME: &str = "Marguerite Yourcenar";
@@ -260,6 +262,41 @@ async fn somebody_unknown_can_be_erased_and_stays_suppressed() {
     assert!(record.erased && record.request.is_none());
 }
 
+/// What forbids contact and names nobody outlives the person's data: an erasure must not let anything be allowed.
+#[tokio::test]
+async fn list_entries_a_number_that_changed_hands_and_closed_times_stay() {
+    let engine = engine();
+    let hit = v1::RegistryCheck {
+        registry: "us.dnc.national".to_owned(),
+        listed: Some(true),
+        checked_at: stamp(DAY),
+        ..Default::default()
+    };
+    let clean = v1::RegistryCheck { registry: "us.dnc.fl".to_owned(), listed: Some(false), ..hit.clone() };
+    let paths = ["registry_checks", "reassigned", "last_conversation_at"].map(str::to_owned).to_vec();
+    let facts = v1::ContactFacts {
+        registry_checks: vec![hit.clone(), clean],
+        reassigned: Some(v1::Reassigned { checked_at: stamp(DAY), answer: v1::ReassignedAnswer::Yes.into() }),
+        last_conversation_at: stamp(DAY),
+        ..Default::default()
+    };
+    let update = v1::UpdateContactRequest {
+        number: NUMBER.to_owned(),
+        request_id: "u-1".to_owned(),
+        facts: Some(facts),
+        update_mask: Some(ringfence::proto::well_known::FieldMask { paths }),
+        ..Default::default()
+    };
+    engine.update_contact(&permit(Role::WriteConsent), update, clock(DAY)).await.unwrap();
+    // Asked with a clean look at both lists: the stored hit denies all the same.
+    assert!(rules(&check(&engine, dry(NUMBER)).await).iter().any(|rule| rule.starts_with("us.dnc")));
+    erased(&engine, erase(NUMBER, "x-1")).await;
+    assert!(rules(&check(&engine, dry(NUMBER)).await).iter().any(|rule| rule.starts_with("us.dnc")));
+    let kept = kept(&engine, NUMBER).await.unwrap();
+    assert_eq!(kept.registry_checks, [hit], "what loosens is gone");
+    assert!(kept.reassigned.is_some() && kept.last_conversation_at.is_some());
+}
+
 #[tokio::test]
 async fn a_dry_run_says_what_would_go_and_changes_nothing() {
     let engine = engine();
@@ -301,6 +338,10 @@ async fn a_hold_on_everything_puts_the_erasure_off_and_stops_all_use() {
     assert!(rules(&check(&engine, notice(NUMBER)).await).contains(&"ringfence.restriction"));
     let open = listed(&engine, v1::ListRequestsRequest { state: State::Open.into(), ..Default::default() }).await;
     assert_eq!(open.requests.len(), 1, "the request waits");
+    // A restriction asked for besides, and lifted, does not end what the erasure that waits has stopped.
+    let besides = opened(&engine, request_of(NUMBER, Kind::Restriction, "r-2")).await.rights_request_id;
+    step(&engine, &besides, Step::LiftRestriction, "Settled; told by letter.").await.unwrap();
+    assert!(rules(&check(&engine, notice(NUMBER)).await).contains(&"ringfence.restriction"));
     let hold_id = placed.hold.unwrap().hold_id;
     let lift = |id: &str| v1::LiftHoldRequest {
         number: NUMBER.to_owned(),

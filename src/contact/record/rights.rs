@@ -215,7 +215,8 @@ impl Contact {
     ///
     /// Opt-outs stay, without words and wider rather than narrower where a name would tell something; `suppression` joins
     /// them. Attempts stay as bare instants as long as a cap may look back on them: without a seller they count against
-    /// every seller's. Requests stay without their words, writes as hashes of their ids. Whatever `kept` reaches stays as
+    /// every seller's. What else forbids contact and names nobody stays too: list entries, a number that changed hands,
+    /// inconvenient times, the last conversation. Requests stay without their words, writes as hashes of their ids. Whatever `kept` reaches stays as
     /// it is, but covers nothing any more.
     #[must_use]
     pub fn erased(
@@ -239,6 +240,10 @@ impl Contact {
             attempts: old.attempts.clone(),
             writes: old.writes.clone(),
             holds: old.holds.clone(),
+            registry_checks: old.registry_checks.iter().filter(|check| check.listed != Some(false)).cloned().collect(),
+            reassigned: old.reassigned.filter(|asked| asked.answer() == v1::ReassignedAnswer::Yes),
+            inconvenient_times: old.inconvenient_times.clone(),
+            last_conversation_at: old.last_conversation_at,
             ..store::ContactRecord::default()
         };
         record.requests = old.requests.iter().map(bare_request).collect();

@@ -222,7 +222,7 @@ fn lift(contact: &mut Contact, request: &mut v1::RightsRequest, now: Instant) ->
     request.lifted_at = Some(stamp(now));
     let others = contact.requests().filter(|other| other.rights_request_id != request.rights_request_id);
     let held_up = others
-        .filter(|other| RightsKind::from_number(other.kind) == Some(RightsKind::Restriction))
+        .filter(|other| restricts(other.kind))
         .any(|other| other.lifted_at.is_none() && state_of(other) != Some(RightsState::Refused));
     if !held_up {
         contact.lift_restriction();

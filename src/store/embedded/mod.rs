@@ -216,10 +216,6 @@ impl Drop for EmbeddedStore {
 }
 
 impl Store for EmbeddedStore {
-    fn keeps_outbox(&self) -> bool {
-        true
-    }
-
     fn load<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Versioned>> {
         Answer::ready(self.read(|now| tables::read(now.records.get(&key.to_bytes())?, tables::record)))
     }

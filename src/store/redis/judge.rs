@@ -12,12 +12,6 @@ const SKEW_WARNED: Duration = Duration::from_secs(1);
 /// Far more than any clock that is kept at all.
 const SKEW_REFUSED: Duration = Duration::from_secs(3_600);
 
-/// What is found of a server that syncs each write before it answers.
-pub(super) const SYNCED: &str = "appendonly, appendfsync always";
-/// What is found besides of one that does so only at times.
-pub(super) const UNSYNCED_AT_TIMES: &str =
-    "no-appendfsync-on-rewrite yes: nothing is synced during a rewrite: set it to no";
-
 /// The server options that matter.
 pub(super) const OPTIONS: [&str; 8] = [
     "maxmemory",
@@ -126,7 +120,7 @@ impl Judge {
             return;
         }
         match told.option("appendfsync") {
-            Some("always") => self.say(Weight::Fine, SYNCED),
+            Some("always") => self.say(Weight::Fine, "appendonly, appendfsync always"),
             Some("everysec") => self.say(
                 Weight::Warning,
                 "appendfsync everysec: power loss, or a loss of the host, forgets up to two seconds of acknowledged \
@@ -144,7 +138,10 @@ impl Judge {
             ),
         }
         if told.option("appendfsync") == Some("always") && told.option("no-appendfsync-on-rewrite") == Some("yes") {
-            self.say(Weight::Warning, UNSYNCED_AT_TIMES);
+            self.say(
+                Weight::Warning,
+                "no-appendfsync-on-rewrite yes: nothing is synced during a rewrite: set it to no",
+            );
         }
         if told.info("aof_last_write_status").is_some_and(|status| status != "ok") {
             self.say(Weight::Warning, "the last write of the append-only file failed: make room on its disk");

@@ -51,8 +51,6 @@ const CHUNK: usize = 500;
 pub struct RedisStore {
     link: Arc<Link>,
     shards: u16,
-    /// Whether every server was found to sync each write before it answers.
-    synced: bool,
     /// Shards that the server knows to have events, as of so many reconnects.
     known: Mutex<(u64, HashSet<Shard>)>,
     /// The newest event of each shard that somebody was told of.
@@ -83,12 +81,11 @@ impl RedisStore {
     /// # Errors
     /// No connection within the patience of the settings; settings of a server that would lose acknowledged writes.
     pub async fn open(settings: Settings) -> Result<(Self, Vec<Finding>), StoreError> {
-        let mut store = Self::connect(settings).await?;
+        let store = Self::connect(settings).await?;
         let findings = store.survey().await?;
         if let Some(refused) = survey::refusal(store.link.place(), &findings) {
             return Err(refused);
         }
-        store.synced = survey::all_synced(&store.link.settings.deployment, &findings);
         Ok((store, findings))
     }
 
@@ -102,7 +99,6 @@ impl RedisStore {
         let mut store = Self {
             link,
             shards: 1,
-            synced: false,
             known: Mutex::default(),
             told: Mutex::default(),
             seen: Mutex::default(),
@@ -211,10 +207,6 @@ impl Store for RedisStore {
 
     fn confirm(&self, shard: Shard) -> Answer<'_, ()> {
         Answer::waiting(self.confirm_shard(shard))
-    }
-
-    fn keeps_outbox(&self) -> bool {
-        self.synced
     }
 
     fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {

@@ -1,14 +1,14 @@
 //! Looking at every server there is, at the start and by `ringfence doctor`: primaries, their replicas, which may be
 //! promoted, and the sentinels, which say by whom.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Pipeline, Value};
 
 use super::address::{Acks, Address, Deployment};
-use super::judge::{Judge, OPTIONS, SYNCED, Told, UNSYNCED_AT_TIMES};
+use super::judge::{Judge, OPTIONS, Told};
 use super::link::Link;
 use super::node::{Node, trip};
 use super::reply::{self, Role};
@@ -36,18 +36,6 @@ pub struct Finding {
     pub server: String,
     /// What was found, what that gives away, and what to set.
     pub text: String,
-}
-
-/// Whether every server that keeps data was found to have a write on its disk before it answers.
-pub(super) fn all_synced(deployment: &Deployment, findings: &[Finding]) -> bool {
-    let sentinels: Vec<_> = match deployment {
-        Deployment::Sentinel { sentinels, .. } => sentinels.iter().map(ToString::to_string).collect(),
-        _ => Vec::new(),
-    };
-    let keeping: HashSet<_> = findings.iter().map(|finding| &finding.server).collect();
-    let with = |server: &str, text: &str| findings.iter().any(|found| found.server == *server && found.text == text);
-    let mut keeping = keeping.into_iter().filter(|server| !sentinels.contains(server)).peekable();
-    keeping.peek().is_some() && keeping.all(|server| with(server, SYNCED) && !with(server, UNSYNCED_AT_TIMES))
 }
 
 /// The error that the worst findings amount to, if any.
