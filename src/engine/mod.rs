@@ -14,6 +14,7 @@ mod consent;
 mod control;
 pub mod copy;
 mod decisions;
+pub mod evidence;
 mod failure;
 mod inbound;
 mod law;
