@@ -140,8 +140,7 @@ impl Entries {
             return Ok(header);
         }
         let Some(frame) = self.frame()? else { return Ok(None) };
-        let own =
-            OwnFrame { seq: frame.seq, safe: frame.safe, hash: frame.hash, content: frame.content.to_vec() };
+        let own = OwnFrame { seq: frame.seq, safe: frame.safe, hash: frame.hash, content: frame.content.to_vec() };
         let length = frame.length;
         self.seq = own.seq;
         self.offset += length;

@@ -299,7 +299,9 @@ impl<'a> Reading<'a> {
                 let seen = Seen { writer, seq, id, matter, content: *content, plain: *plain };
                 self.seen.insert((writer, seq), seen);
             }
-            (Line::Ours { .. }, None) => return Err("an entry about somebody else is said to be of this contact".to_owned()),
+            (Line::Ours { .. }, None) => {
+                return Err("an entry about somebody else is said to be of this contact".to_owned());
+            }
             (_, Some(_)) => return Err("an entry about this contact is not shown".to_owned()),
             (_, None) => {}
         }

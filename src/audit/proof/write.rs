@@ -38,7 +38,9 @@ pub enum Unproven {
     #[error("writing the proof failed: {0}")]
     Io(#[from] io::Error),
     /// No head was published since the instant.
-    #[error("no head was published since {after}, so nothing can be proven of what was recorded after it: publish one with `ringfence audit head` (the newest is of {newest})")]
+    #[error(
+        "no head was published since {after}, so nothing can be proven of what was recorded after it: publish one with `ringfence audit head` (the newest is of {newest})"
+    )]
     NoHead {
         /// The instant.
         after: Instant,
@@ -46,7 +48,9 @@ pub enum Unproven {
         newest: Instant,
     },
     /// The log is another one than was published.
-    #[error("entry {seq} of the log of writer {writer} is not the one whose hash was published: the log was rewritten since, or these heads are of another one")]
+    #[error(
+        "entry {seq} of the log of writer {writer} is not the one whose hash was published: the log was rewritten since, or these heads are of another one"
+    )]
     NotPublished {
         /// Whose log.
         writer: WriterId,
@@ -54,7 +58,9 @@ pub enum Unproven {
         seq: u64,
     },
     /// The log ends before the published head.
-    #[error("the log of writer {writer} ends before entry {seq}, whose hash was published: its end was cut off, or this is an older copy")]
+    #[error(
+        "the log of writer {writer} ends before entry {seq}, whose hash was published: its end was cut off, or this is an older copy"
+    )]
     TooShort {
         /// Whose log.
         writer: WriterId,
@@ -62,7 +68,9 @@ pub enum Unproven {
         seq: u64,
     },
     /// An entry that cannot be shown in part.
-    #[error("entry {seq} of the log of writer {writer} was written by an earlier release, in a form that cannot be shown without showing whom else it is about: a proof can begin with a head published after it")]
+    #[error(
+        "entry {seq} of the log of writer {writer} was written by an earlier release, in a form that cannot be shown without showing whom else it is about: a proof can begin with a head published after it"
+    )]
     OldForm {
         /// Whose log.
         writer: WriterId,

@@ -32,7 +32,7 @@ use crate::time::Instant;
                   Example: ringfence audit prove-absence +12025550143 --after 2026-11-01T00:00:00Z\n\
                   \x20          --heads heads.jsonl --out absence.proof"
 )]
-pub(super) struct ProveArgs {
+pub struct ProveArgs {
     /// The number, E.164
     #[arg(value_name = "NUMBER", allow_hyphen_values = true)]
     number: String,
@@ -74,7 +74,7 @@ pub(super) struct Logs {
                   Exit status: 0 proven, 1 not, 2 error.\n\n\
                   Example: ringfence audit check-proof absence.proof --heads heads.jsonl --number +12025550143"
 )]
-pub(super) struct CheckArgs {
+pub struct CheckArgs {
     /// The proof
     #[arg(value_name = "FILE")]
     proof: PathBuf,
@@ -215,7 +215,9 @@ pub(super) fn check(args: &CheckArgs, global: &Global) -> Result<Exit, Error> {
         Err(faulty) => {
             match global.json {
                 true => say_json(&json!({ "proven": false, "line": faulty.line, "fault": faulty.what }))?,
-                false => say(&format!("NOT PROVEN  {}\n{}\n", args.proof.display(), folded_line(&format!("  {faulty}"))))?,
+                false => {
+                    say(&format!("NOT PROVEN  {}\n{}\n", args.proof.display(), folded_line(&format!("  {faulty}"))))?
+                }
             }
             Ok(Exit::No)
         }
@@ -252,7 +254,9 @@ fn human(checked: &Checked, number: Option<Number>, out: Option<&PathBuf>) -> St
     }
     lines.push(match checked.link {
         Link::Named => "  the log itself names this number in what is shown".to_owned(),
-        Link::Unnamed => "  NOTHING shown names this number: that the proof is about it is the word of who made it".to_owned(),
+        Link::Unnamed => {
+            "  NOTHING shown names this number: that the proof is about it is the word of who made it".to_owned()
+        }
         Link::NotAsked => "  NOT compared with a number: give the one you ask about with --number".to_owned(),
     });
     for log in &checked.logs {
@@ -269,7 +273,9 @@ fn human(checked: &Checked, number: Option<Number>, out: Option<&PathBuf>) -> St
     }
     if checked.rows > 0 {
         let rows = checked.rows;
-        lines.push(format!("  {rows} imports or files that were filtered stand there as one entry each: they allow nothing"));
+        lines.push(format!(
+            "  {rows} imports or files that were filtered stand there as one entry each: they allow nothing"
+        ));
     }
     lines.extend(out.map(|out| format!("  written to {}", out.display())));
     lines.iter().map(|line| format!("{}\n", folded_line(line))).collect()

@@ -35,7 +35,7 @@ use crate::store::{Keys, WriterId};
                   Exit status: 0 the log is whole, 1 it is not (the report says where), 2 error.\n\n\
                   Example: ringfence audit evidence +12025550143 --out evidence-2026-117"
 )]
-pub(super) struct EvidenceArgs {
+pub struct EvidenceArgs {
     /// The number, E.164
     #[arg(value_name = "NUMBER", allow_hyphen_values = true, required_unless_present = "complaint")]
     number: Option<String>,
@@ -116,7 +116,9 @@ pub(super) async fn run(args: EvidenceArgs, global: &Global) -> Result<Exit, Err
     }
     let sound = chain.iter().all(|(_, report)| report.sound());
     match global.json {
-        true => say_json(&json!({ "folder": args.out.display().to_string(), "entries": events.len(), "sound": sound }))?,
+        true => {
+            say_json(&json!({ "folder": args.out.display().to_string(), "entries": events.len(), "sound": sound }))?
+        }
         false => say(&format!(
             "{} entries about {number}, written to {}: open report.html there.{}\n",
             events.len(),

@@ -23,7 +23,7 @@ use crate::store::{EmbeddedStore, RedisStore, Store, StoreError, WriterId, embed
                   Needs no keys. With a Redis, names the logs of all instances; without, that of the data folder.\n\n\
                   Example: ringfence audit head --append heads.jsonl"
 )]
-pub(super) struct HeadArgs {
+pub struct HeadArgs {
     /// The data folder [default: ringfence-data]
     #[arg(long, value_name = "DIR", env = "RINGFENCE_DATA", hide_env_values = true)]
     data: Option<PathBuf>,

@@ -18,7 +18,9 @@ pub(super) fn page(report: &Value) -> String {
     let mut page = Page(String::with_capacity(64 << 10));
     let number = text(report, "number");
     page.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-    page.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n");
+    page.raw(
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n",
+    );
     page.raw("<meta name=\"viewport\" content=\"width=device-width\">\n<title>Evidence: ");
     page.text(&number);
     page.raw("</title>\n<style>");
@@ -100,7 +102,7 @@ impl Page {
 }
 
 fn at<'v>(value: &'v Value, path: &str) -> &'v Value {
-    path.split('.').fold(value, |value, key| value.get(key).unwrap_or(&Value::Null))
+    path.split('.').filter(|key| !key.is_empty()).fold(value, |value, key| value.get(key).unwrap_or(&Value::Null))
 }
 
 /// A value as text; nothing for what is not there.
@@ -282,7 +284,8 @@ fn attempts(page: &mut Page, report: &Value) {
     for recorded in attempts {
         let attempt = at(recorded, "attempt");
         let outcome = word(attempt, "outcome", "OUTCOME_");
-        let what = [word(attempt, "purpose", "PURPOSE_"), word(attempt, "channel", "CHANNEL_"), text(attempt, "seller")];
+        let what =
+            [word(attempt, "purpose", "PURPOSE_"), word(attempt, "channel", "CHANNEL_"), text(attempt, "seller")];
         for (open, cell) in [
             ("<tr><td>", text(recorded, "grantedAt")),
             ("</td><td>", text(attempt, "at")),
@@ -317,7 +320,9 @@ fn decisions(page: &mut Page, report: &Value) {
         page.raw("</h3>\n");
         let judged = all(decision, "localTimes").iter();
         let judged: Vec<_> = judged
-            .map(|local| format!("{} ({}, {})", text(local, "local"), text(local, "timeZone"), text(local, "jurisdiction")))
+            .map(|local| {
+                format!("{} ({}, {})", text(local, "local"), text(local, "timeZone"), text(local, "jurisdiction"))
+            })
             .collect();
         page.rows(&[
             ("Local time judged", judged.join("; ")),
@@ -388,7 +393,8 @@ fn list(copy: &Value) -> String {
         _ => "it could not be looked into",
     };
     let (version, as_of) = (text(copy, "version"), text(copy, "asOf"));
-    let version = if version.is_empty() { "asserted with the question".to_owned() } else { format!("version {version}") };
+    let version =
+        if version.is_empty() { "asserted with the question".to_owned() } else { format!("version {version}") };
     format!("Registry {}: {said} ({version}, as of {as_of}).", text(copy, "registry"))
 }
 
@@ -423,7 +429,11 @@ fn sealed(page: &mut Page, report: &Value) {
         sealed
             .iter()
             .map(|one| {
-                let what = if at(one, "allowed") == &Value::Bool(true) { "A contact was allowed" } else { "No contact was allowed by it" };
+                let what = if at(one, "allowed") == &Value::Bool(true) {
+                    "A contact was allowed"
+                } else {
+                    "No contact was allowed by it"
+                };
                 format!("{}: {what}; {}. {}", text(one, "at"), text(one, "why"), place(one))
             })
             .collect::<Vec<_>>()
