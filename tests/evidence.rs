@@ -260,10 +260,12 @@ async fn a_planted_contact_breaks_the_proof_of_absence() {
 async fn a_proof_is_made_and_checked_by_the_program_without_the_store() {
     let day = day(false).await;
     let folder = day.folder.path();
-    let printed = run(&["head", "--data", "data", "--append", "heads"], folder);
+    let printed = run(&["head", "--data", "data", "--append", "printed"], folder);
     assert_eq!(printed.code, Some(0), "{}", printed.err);
-    let heads = fs::read_to_string(folder.join("heads")).unwrap();
-    assert_eq!(heads.lines().last(), Some(printed.out.trim_end()));
+    assert_eq!(fs::read_to_string(folder.join("printed")).unwrap(), printed.out);
+    let (writer, newest) = proof::newest(&folder.join("data/audit")).unwrap().unwrap();
+    let read = Heads::read(&printed.out).unwrap();
+    assert_eq!(read.of(writer).iter().map(|point| point.head).collect::<Vec<_>>(), [newest]);
     // Needs the log and the keys; not the store.
     fs::remove_file(folder.join("data/store.id")).unwrap();
     let make = ["prove-absence", NUMBER, "--after", STOP, "--heads", "heads", "--out", "proof", "--data", "data"];

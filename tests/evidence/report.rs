@@ -114,11 +114,11 @@ async fn a_report_says_all_about_one_number_and_nothing_of_another() {
         "Evidence about +1305555••23",
         "I agree to calls. <script>alert('&')</script>",
         "You called me <b>again</b>.",
-        "Wed 18 Nov 13:10 in America/New_York",
+        "2026-11-18T17:30:00Z (Wed 18 Nov 12:30 in America/New_York",
         "2026-11-18T13:10:00-05:00",
         "Would be allowed (dry run: no contact)",
         "Denied, 2026-11-18T18:10:00Z",
-        "Fla. Stat.",
+        " Law: ",
         "whole, in order, unaltered",
         "ReportOutcome",
     ] {
@@ -176,7 +176,10 @@ async fn a_report_about_a_complaint_is_one_about_who_made_it_and_others_can_chec
     let (code, told) = python(&proof, &day.heads, &compare);
     assert!(code == Some(1) && told["fault"].as_str().unwrap().contains("is not what was recorded"), "{told}");
 
-    let unknown = run(&["evidence", "--complaint", "0190a5c6-0000-7000-8000-000000000000", "--out", "no"], folder);
+    let unknown = run(
+        &["evidence", "--complaint", "0190a5c6-0000-7000-8000-000000000000", "--out", "no", "--data", "data"],
+        folder,
+    );
     assert_eq!(unknown.code, Some(2));
     assert!(!folder.join("no").exists());
 }

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::cli::explain::clock;
+use crate::time::{Instant, ZoneId};
+
 const STYLE: &str = "body{font:16px/1.5 Georgia,serif;color:#111;background:#fff;max-width:52rem;margin:2rem auto;padding:0 1rem}\
 h1{font-size:1.7rem;margin:0}h2{font-size:1.25rem;margin:2.2rem 0 .6rem;border-bottom:2px solid #111}\
 h3{font-size:1rem;margin:1.4rem 0 .3rem}table{border-collapse:collapse;width:100%;margin:.3rem 0}\
@@ -141,6 +144,15 @@ fn local(value: &Value) -> String {
     clocks.collect::<Vec<_>>().join("; ")
 }
 
+/// An instant, with the wall clocks of the person's place.
+fn when(report: &Value, instant: &str) -> String {
+    let Some(at) = Instant::from_rfc3339(instant) else { return instant.to_owned() };
+    let zones = texts(report, "timeZones");
+    let clocks = zones.iter().filter_map(|name| Some(format!("{} in {name}", clock(at, ZoneId::by_name(name)?))));
+    let clocks: Vec<_> = clocks.collect();
+    if clocks.is_empty() { instant.to_owned() } else { format!("{instant} ({})", clocks.join("; ")) }
+}
+
 fn place(value: &Value) -> String {
     format!("entry {} of the log of writer {}, id {}", text(value, "entry"), text(value, "writer"), text(value, "id"))
 }
@@ -187,7 +199,7 @@ fn complaint(page: &mut Page, report: &Value) {
             page.within("<blockquote>", &text(request, "details"), "</blockquote>\n");
         }
         page.rows(&[
-            ("Received", text(request, "receivedAt")),
+            ("Received", when(report, &text(request, "receivedAt"))),
             ("State", word(request, "state", "RIGHTS_REQUEST_STATE_")),
             ("Due", text(request, "dueAt")),
             ("Closed", text(request, "closedAt")),
@@ -206,7 +218,8 @@ fn consents(page: &mut Page, report: &Value) {
     for recorded in all(report, "contact.consents") {
         let consent = at(recorded, "consent");
         page.raw("<section class=\"one\">\n");
-        let title = format!("{}, given {}", word(consent, "grade", "CONSENT_GRADE_"), text(consent, "givenAt"));
+        let given = when(report, &text(consent, "givenAt"));
+        let title = format!("{}, given {given}", word(consent, "grade", "CONSENT_GRADE_"));
         page.within("<h3>", &title, "</h3>\n");
         match text(consent, "wording") {
             wording if wording.is_empty() => page.note("The wording is not kept here."),
@@ -216,7 +229,7 @@ fn consents(page: &mut Page, report: &Value) {
             ("Covers", scope(consent)),
             ("Flags", words(consent, "flags", "CONSENT_FLAG_")),
             ("Expires", text(consent, "expiresAt")),
-            ("Withdrawn", text(consent, "withdrawnAt")),
+            ("Withdrawn", when(report, &text(consent, "withdrawnAt"))),
             ("Captured by", word(consent, "method", "CONSENT_METHOD_")),
             ("Where", text(consent, "capture.source")),
             ("Language", text(consent, "capture.language")),
@@ -226,7 +239,7 @@ fn consents(page: &mut Page, report: &Value) {
             ("Told of purpose before", text(consent, "noticeGiven")),
             ("Made a condition", text(consent, "forced")),
             ("Proof", text(consent, "evidenceRef")),
-            ("Recorded", text(recorded, "recordedAt")),
+            ("Recorded", when(report, &text(recorded, "recordedAt"))),
             ("Receipt", text(recorded, "receiptId")),
         ]);
         page.raw("</section>\n");
@@ -259,14 +272,14 @@ fn opt_outs(page: &mut Page, report: &Value) {
     }
     for recorded in all(report, "contact.optOuts") {
         page.raw("<section class=\"one\">\n");
-        page.within("<h3>", &format!("Said {}", text(recorded, "optOut.at")), "</h3>\n");
+        page.within("<h3>", &format!("Said {}", when(report, &text(recorded, "optOut.at"))), "</h3>\n");
         if !text(recorded, "wording").is_empty() {
             page.within("<blockquote>", &text(recorded, "wording"), "</blockquote>\n");
         }
         page.rows(&[
             ("Closes", scope(at(recorded, "optOut.scope"))),
             ("Came by", word(recorded, "optOut.source", "OPT_OUT_SOURCE_")),
-            ("Recorded", text(recorded, "recordedAt")),
+            ("Recorded", when(report, &text(recorded, "recordedAt"))),
             ("Receipt", text(recorded, "receiptId")),
         ]);
         page.raw("</section>\n");
@@ -288,7 +301,7 @@ fn attempts(page: &mut Page, report: &Value) {
             [word(attempt, "purpose", "PURPOSE_"), word(attempt, "channel", "CHANNEL_"), text(attempt, "seller")];
         for (open, cell) in [
             ("<tr><td>", text(recorded, "grantedAt")),
-            ("</td><td>", text(attempt, "at")),
+            ("</td><td>", when(report, &text(attempt, "at"))),
             ("</td><td>", what.join(" ")),
             ("</td><td>", if outcome.is_empty() { "not reported".to_owned() } else { outcome }),
         ] {
