@@ -24,7 +24,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use ringfence::access::Role;
-use ringfence::audit::proof::{self, Checked, Faulty, Heads, Link, Matter, Proving, Published, Wanted};
+use ringfence::audit::proof::{self, Checked, Faulty, Heads, Link, Matter, Proving, Published, Wanted, Whom};
 use ringfence::audit::{self, Entries};
 use ringfence::engine::{Clock, Engine, Parts, Settings};
 use ringfence::proto::v1::{self, Verdict};
@@ -145,10 +145,11 @@ async fn day(planted: bool) -> Day {
     Day { folder, heads, complaint }
 }
 
-/// The tag of a number in this folder, with the mark of its key.
-fn tag(folder: &Path, number: &str) -> ([u8; 4], [u8; 32]) {
+/// The contact of a number in this folder.
+fn whom(folder: &Path, number: &str) -> Whom {
     let keys = Keys::open(&folder.join("keys")).unwrap();
-    (keys.hash_mark(), *keys.tag(&keys.tenant(ringfence::access::DEFAULT_TENANT, 1), number).tag())
+    let tag = *keys.tag(&keys.tenant(ringfence::access::DEFAULT_TENANT, 1), number).tag();
+    Whom { mark: keys.hash_mark(), tag, name_key: keys.name_key(&tag) }
 }
 
 /// A proof as made from this folder, whatever it proves.
@@ -156,7 +157,7 @@ fn proof_of(folder: &Path, heads: &str, number: &str, after: &str) -> String {
     let heads = Heads::read(heads).unwrap();
     let open = |_: WriterId| Entries::open(&folder.join("data/audit"), None);
     let mut out = Vec::new();
-    let proving = Proving { heads: &heads, after: at(after), tags: &[tag(folder, number)] };
+    let proving = Proving { heads: &heads, after: at(after), whom: &[whom(folder, number)] };
     proof::write(proving, &open, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
@@ -221,7 +222,7 @@ async fn a_number_that_nobody_contacted_is_proven_so_to_others() {
 
     // Of others it says no number and no tag; of this one not the tag by which its record is found.
     for number in [NUMBER.to_owned(), other(0), other(5), other(20)] {
-        let (_, tag) = tag(day.folder.path(), &number);
+        let tag = whom(day.folder.path(), &number).tag;
         let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
         assert!(!text.contains(&hex) && !text.contains(&number[2..]));
     }

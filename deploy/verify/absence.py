@@ -110,7 +110,7 @@ class Proof:
         fail_unless(self.wanted is None or self.wanted == self.after, f"it is of {after}")
         fail_unless(self.newest >= self.after, "no head was published since the instant")
         fail_unless(isinstance(witnesses, list) and witnesses, "it names no contact")
-        self.witnesses = [(unhex(mark, 4), unhex(witness, 32)) for mark, witness in witnesses]
+        self.witnesses = [(unhex(mark, 4), unhex(opens, 32), unhex(key, 32)) for mark, opens, key in witnesses]
 
     def line(self, text):
         fail_unless(not self.done, "nothing may follow its end")
@@ -174,7 +174,7 @@ class Proof:
         span["link"] = sha(b"ringfence audit 1\0", struct.pack("<QQ", seq, safe), span["link"], digest)
         for _, point in self.heads.get(writer, []):
             fail_unless(point[0] != seq or point[1] == span["link"], f"the chain does not lead to the head of entry {seq}")
-        opens = [w for _, w in self.witnesses if sha(b"ringfence veil 1\0", w, entry_id)[:16] == veil]
+        opens = [key for _, w, key in self.witnesses if sha(b"ringfence veil 1\0", w, entry_id)[:16] == veil]
         fail_unless(bool(opens) == ours, "an entry about this contact is not shown, or one of another is said to be of it")
         if ours:
             if self.number is not None and name != NOBODY:
@@ -188,7 +188,7 @@ class Proof:
             span["rows"] += kind == ROWS
             if self.may_allow(kind):
                 self.nameless.append((writer, seq))
-        elif all(mark != known for known, _ in self.witnesses):
+        elif all(mark != known for known, _, _ in self.witnesses):
             span["strange"] = span["strange"] or seq
 
     @staticmethod

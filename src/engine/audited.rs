@@ -85,7 +85,7 @@ impl Sealed {
         number: Option<Number>,
     ) -> Openings {
         let Some(tag) = tag else { return Openings { mark: [0; 4], name: [0; 16], plain: self.plain } };
-        let name = |number: Number| proof::naming(&proof::witness(&tag), id, number.reveal_e164().as_str());
+        let name = |number: Number| proof::naming(&keys.name_key(&tag), id, number.reveal_e164().as_str());
         Openings { mark: keys.hash_mark(), name: number.map_or([0; 16], name), plain: self.plain }
     }
 }

@@ -6,11 +6,12 @@ use super::*;
 
 const TAG: [u8; 32] = [7; 32];
 const MARK: [u8; 4] = [1, 2, 3, 4];
+const NAME_KEY: [u8; 32] = [5; 32];
 
 fn entry(log: &Log, kind: u8, tag: Option<[u8; 32]>, at: &str, mark: Option<[u8; 4]>) -> Encoded {
     let at = support::at(at);
     let id = log.next_id(at);
-    let name = tag.map(|tag| proof::naming(&proof::witness(&tag), &id.bytes(), NUMBER)).unwrap_or_default();
+    let name = tag.map(|tag| proof::naming(&NAME_KEY, &id.bytes(), NUMBER)).unwrap_or_default();
     let open = mark.map(|mark| Openings { mark, name, plain: [9; 32] });
     let (tenant, key) = ("default".to_owned(), BodyKey::Contact);
     Entry { kind, at, id, tenant, tag, campaign: None, open, key, body: vec![1; 40] }.encode()
@@ -36,7 +37,8 @@ async fn told(
     heads += &format!("\n{}", published("2026-11-18T16:00:00Z", log.head()).line());
     drop(log);
     let read = Heads::read(&heads).unwrap();
-    let proving = Proving { heads: &read, after: at(after), tags: &[(MARK, TAG)] };
+    let proving =
+        Proving { heads: &read, after: at(after), whom: &[Whom { mark: MARK, tag: TAG, name_key: NAME_KEY }] };
     let mut out = Vec::new();
     proof::write(proving, &|_| Entries::open(folder.path(), None), &mut out).map_err(|error| error.to_string())?;
     let text = String::from_utf8(out).unwrap();

@@ -67,9 +67,9 @@ async fn every_field_of_a_proof_is_held_by_the_heads() {
     }
     // The first line: whom it is about, and of when.
     let header: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    let [mark, witness] = [0, 1].map(|n| header["witnesses"][0][n].as_str().unwrap().to_owned());
+    let [mark, witness, key] = [0, 1, 2].map(|n| header["witnesses"][0][n].as_str().unwrap().to_owned());
     let texts =
-        [mark, witness, "2026-11-18T17:30:00Z".to_owned(), "proof of absence".to_owned(), "\"form\":1".to_owned()];
+        [mark, witness, key, "2026-11-18T17:30:00Z".to_owned(), "proof of absence".to_owned(), "\"form\":1".to_owned()];
     for field in texts {
         let other = if field.ends_with('Z') { field.replace("17:30", "17:31") } else { flipped(&field) };
         both(&edited(&text, 0, |line| line.replace(&field, &other)), &field);
@@ -167,7 +167,7 @@ async fn an_altered_log_gives_no_proof() {
     let heads = Heads::read(&day.heads).unwrap();
     let made = || {
         let open = |_: WriterId| Entries::open(&log, None);
-        let proving = Proving { heads: &heads, after: at(STOP), tags: &[tag(day.folder.path(), NUMBER)] };
+        let proving = Proving { heads: &heads, after: at(STOP), whom: &[whom(day.folder.path(), NUMBER)] };
         proof::write(proving, &open, &mut Vec::new()).map_err(|error| error.to_string())
     };
     made().unwrap();

@@ -167,10 +167,18 @@ struct At {
     begun: bool,
 }
 
+/// What opens the entries about the contact, under one hash key.
+#[derive(Clone, Copy)]
+struct Witness {
+    mark: [u8; 4],
+    opens: Digest,
+    name_key: [u8; 32],
+}
+
 struct Reading<'a> {
     wanted: Wanted<'a>,
     after: Instant,
-    witnesses: Vec<([u8; 4], Digest)>,
+    witnesses: Vec<Witness>,
     spans: Vec<Span>,
     seen: BTreeMap<(WriterId, u64), Seen>,
     /// An ALLOW that names nobody.
@@ -216,7 +224,11 @@ impl<'a> Reading<'a> {
             }
             let after = instant(fields.get("after")?)?;
             let witness = |one: &Value| match one.as_array()?.as_slice() {
-                [mark, witness] => Some((unhex(mark.as_str()?)?, unhex(witness.as_str()?)?)),
+                [mark, opens, name_key] => Some(Witness {
+                    mark: unhex(mark.as_str()?)?,
+                    opens: unhex(opens.as_str()?)?,
+                    name_key: unhex(name_key.as_str()?)?,
+                }),
                 _ => None,
             };
             let witnesses: Option<Vec<_>> = fields.get("witnesses")?.as_array()?.iter().map(witness).collect();
@@ -310,21 +322,20 @@ impl<'a> Reading<'a> {
             if matter.may_allow() {
                 self.nameless.push((writer, seq));
             }
-        } else if !self.witnesses.iter().any(|(mark, _)| *mark == public.mark) {
+        } else if !self.witnesses.iter().any(|witness| witness.mark == public.mark) {
             at.span.strange.get_or_insert(seq);
         }
         Ok(())
     }
 
     /// What opens this entry, if it is about the contact.
-    fn witness(&self, public: &Public) -> Option<Digest> {
-        let opens = |(_, witness): &&([u8; 4], Digest)| veil(witness, &public.id) == public.veil;
-        self.witnesses.iter().find(opens).map(|(_, witness)| *witness)
+    fn witness(&self, public: &Public) -> Option<Witness> {
+        self.witnesses.iter().find(|witness| veil(&witness.opens, &public.id) == public.veil).copied()
     }
 
-    fn name(&mut self, witness: &Digest, id: &[u8; 16], name: &[u8; 16]) -> Result<(), String> {
+    fn name(&mut self, witness: &Witness, id: &[u8; 16], name: &[u8; 16]) -> Result<(), String> {
         let Some(number) = self.wanted.number.filter(|_| *name != [0; 16]) else { return Ok(()) };
-        if naming(witness, id, number) != *name {
+        if naming(&witness.name_key, id, number) != *name {
             return Err("it is about another number than the one given".to_owned());
         }
         self.named = true;

@@ -12,7 +12,7 @@
 //! ```text
 //! witness  H("ringfence witness 1\0" · tag 32)                      told of one contact, it opens what is about that one
 //! veil     H("ringfence veil 1\0" · witness · id 16), first 16      zeros: the entry has no tag
-//! name     H("ringfence name 1\0" · witness · id · number), first 16
+//! name     H("ringfence name 1\0" · name key 32 · id · number), first 16; zeros: the entry names no number
 //! plain    H("ringfence body 1\0" · salt 32 · body before sealing)
 //! rest     H("ringfence rest 3\0" · name · plain · H(content))
 //! digest   H("ringfence entry 3\0" · kind u8 · id · veil · mark 4 · rest)
@@ -50,10 +50,29 @@ pub fn veil(witness: &Digest, id: &[u8; 16]) -> [u8; 16] {
     half(sha256(&[VEIL, witness, id].concat()))
 }
 
-/// Binds a number (E.164) to the contact of this witness, as the entry of this id recorded it.
+/// Binds a number (E.164) to a contact, as the entry of this id recorded it. The key is a keyed hash of the contact's tag,
+/// which stands in no log: numbers are few enough to be tried one by one, and by the tag alone they must not be found.
 #[must_use]
-pub fn naming(witness: &Digest, id: &[u8; 16], number: &str) -> [u8; 16] {
-    half(sha256(&[NAME, witness, id, number.as_bytes()].concat()))
+pub fn naming(name_key: &[u8; 32], id: &[u8; 16], number: &str) -> [u8; 16] {
+    half(sha256(&[NAME, name_key, id, number.as_bytes()].concat()))
+}
+
+/// A contact as a proof about it opens what is about it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Whom {
+    /// The mark of the hash key that made the tag.
+    pub mark: [u8; 4],
+    /// Its tag.
+    pub tag: [u8; 32],
+    /// What its number is bound with ([`naming`]).
+    pub name_key: [u8; 32],
+}
+
+/// Shows nothing of it.
+impl std::fmt::Debug for Whom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Whom(…)")
+    }
 }
 
 /// Binds the body of an entry as it was before it was sealed. The salt is of the key that seals it, and goes with it.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::check::{FORM, NAME};
 use super::heads::Heads;
 use super::line::{Line, hex};
-use super::{rest_of, witness};
+use super::{Whom, rest_of, witness};
 use crate::audit::entries::Step;
 use crate::audit::entry::Outside;
 use crate::audit::{Entries, Entry, Head, LogError};
@@ -24,8 +24,8 @@ pub struct Proving<'a> {
     pub heads: &'a Heads,
     /// The instant.
     pub after: Instant,
-    /// The tags of the contact, each with the mark of the hash key that made it.
-    pub tags: &'a [([u8; 4], [u8; 32])],
+    /// The contact, under the hash key of now and those of before.
+    pub whom: &'a [Whom],
 }
 
 /// Why no proof can be made.
@@ -88,17 +88,18 @@ pub fn write(
     open: &dyn Fn(WriterId) -> Result<Entries, LogError>,
     out: &mut dyn Write,
 ) -> Result<(), Unproven> {
-    let Proving { heads, after, tags } = proving;
+    let Proving { heads, after, whom } = proving;
     if heads.newest() < after {
         return Err(Unproven::NoHead { after, newest: heads.newest() });
     }
-    let witnesses: Vec<_> = tags.iter().map(|(mark, tag)| json!([hex(mark), hex(&witness(tag))])).collect();
+    let opens = |whom: &Whom| json!([hex(&whom.mark), hex(&witness(&whom.tag)), hex(&whom.name_key)]);
+    let witnesses: Vec<_> = whom.iter().map(opens).collect();
     let first = json!({ "ringfence": NAME, "form": FORM, "after": after.to_string(), "witnesses": witnesses });
     writeln!(out, "{first}")?;
     let mut named = false;
     for writer in heads.writers() {
         let (from, to) = heads.reach(writer, after);
-        named |= span(writer, (from, to), tags, open(writer)?, out)?;
+        named |= span(writer, (from, to), whom, open(writer)?, out)?;
     }
     if !named && let Some(linking) = link(proving, open)? {
         out.write_all(&linking)?;
@@ -111,7 +112,7 @@ pub fn write(
 fn span(
     writer: WriterId,
     (from, to): (Head, Head),
-    tags: &[([u8; 4], [u8; 32])],
+    whom: &[Whom],
     mut entries: Entries,
     out: &mut dyn Write,
 ) -> Result<bool, Unproven> {
@@ -131,7 +132,7 @@ fn span(
                 }
                 if at.is_some() {
                     let old = Unproven::OldForm { writer, seq: frame.seq };
-                    let (line, names) = line(frame.safe, &frame.content, tags).ok_or(old)?;
+                    let (line, names) = line(frame.safe, &frame.content, whom).ok_or(old)?;
                     named |= names;
                     writeln!(out, "{line}")?;
                 }
@@ -146,10 +147,10 @@ fn span(
 }
 
 /// What is shown of an entry, and whether it names the number of the contact.
-fn line(safe: u64, content: &[u8], tags: &[([u8; 4], [u8; 32])]) -> Option<(Line, bool)> {
+fn line(safe: u64, content: &[u8], whom: &[Whom]) -> Option<(Line, bool)> {
     let (outside, _) = Outside::read(content)?;
     let (public, open, content) = (outside.public()?, outside.open?, sha256(content));
-    if !outside.tag.is_some_and(|tag| tags.iter().any(|(_, ours)| *ours == tag)) {
+    if !outside.tag.is_some_and(|tag| whom.iter().any(|whom| whom.tag == tag)) {
         return Some((Line::Other { safe, public, rest: rest_of(&open.name, &open.plain, &content) }, false));
     }
     let line = Line::Ours { safe, public, name: open.name, plain: open.plain, content };
@@ -159,12 +160,12 @@ fn line(safe: u64, content: &[u8], tags: &[([u8; 4], [u8; 32])]) -> Option<(Line
 /// The last entry before the proof that names the number of the contact, between the heads published around it: so that
 /// the log itself says whose proof it is. `None` where there is none, or it takes too much to show.
 fn link(
-    Proving { heads, after, tags }: Proving<'_>,
+    Proving { heads, after, whom }: Proving<'_>,
     open: &dyn Fn(WriterId) -> Result<Entries, LogError>,
 ) -> Result<Option<Vec<u8>>, Unproven> {
     let names = |entry: &Entry| {
         let named = entry.open.is_some_and(|open| open.name != [0; 16]);
-        named && entry.tag.is_some_and(|tag| tags.iter().any(|(_, ours)| *ours == tag))
+        named && entry.tag.is_some_and(|tag| whom.iter().any(|whom| whom.tag == tag))
     };
     for writer in heads.writers() {
         let (reached, _) = heads.reach(writer, after);
@@ -180,7 +181,7 @@ fn link(
             continue;
         }
         let mut linking = Vec::new();
-        match span(writer, (from, to), tags, open(writer)?, &mut linking) {
+        match span(writer, (from, to), whom, open(writer)?, &mut linking) {
             Ok(_) => return Ok(Some(linking)),
             Err(Unproven::OldForm { .. }) => {}
             Err(error) => return Err(error),

@@ -13,7 +13,7 @@ use super::super::source::DATA;
 use super::super::terms::instant;
 use super::super::{Error, Exit, Global};
 use super::{Archived, folded_line};
-use crate::audit::proof::{self, Checked, Heads, Link, Matter, Proving, Seen, Wanted};
+use crate::audit::proof::{self, Checked, Heads, Link, Matter, Proving, Seen, Wanted, Whom};
 use crate::audit::{self, Archive, Entries, LogError};
 use crate::place::Number;
 use crate::store::{Keys, WriterId};
@@ -93,6 +93,13 @@ fn number(text: &str) -> Result<Number, Error> {
     Number::parse(text, None).map_err(|error| Error::said(format!("the number {error}")))
 }
 
+/// The contact of a number under these keys.
+pub(super) fn of(keys: &Keys, number: Number) -> Whom {
+    let tenant = keys.tenant(crate::access::DEFAULT_TENANT, 1);
+    let tag = *keys.tag(&tenant, number.reveal_e164().as_str()).tag();
+    Whom { mark: keys.hash_mark(), tag, name_key: keys.name_key(&tag) }
+}
+
 /// Reads a file of published heads.
 pub(super) fn heads(path: &Path) -> Result<Heads, Error> {
     let text = fs::read_to_string(path).map_err(|error| Error::at(path, "reading", &error))?;
@@ -115,15 +122,13 @@ impl Logs {
         Ok(folders)
     }
 
-    /// The tags of a number, under the keys of now and of before, with the marks of their hash keys.
-    fn tags(&self, number: Number, global: &Global) -> Result<Vec<([u8; 4], [u8; 32])>, Error> {
-        let mut tags = Vec::new();
+    /// The contact of a number, under the keys of now and of before.
+    fn whom(&self, number: Number, global: &Global) -> Result<Vec<Whom>, Error> {
+        let mut whom = Vec::new();
         for file in std::iter::once(&global.keys).chain(&self.old_keys) {
-            let keys = Keys::open(file)?;
-            let tenant = keys.tenant(crate::access::DEFAULT_TENANT, 1);
-            tags.push((keys.hash_mark(), *keys.tag(&tenant, number.reveal_e164().as_str()).tag()));
+            whom.push(of(&Keys::open(file)?, number));
         }
-        Ok(tags)
+        Ok(whom)
     }
 }
 
@@ -141,7 +146,7 @@ pub(super) async fn prove(args: ProveArgs, global: &Global) -> Result<Exit, Erro
              a copy of it, with --also"
         )));
     }
-    let tags = args.logs.tags(number, global)?;
+    let whom = args.logs.whom(number, global)?;
     let archive = args.logs.archived.settings()?;
     let (after, out) = (args.after, args.out.clone());
     let made = tokio::task::spawn_blocking(move || {
@@ -150,7 +155,7 @@ pub(super) async fn prove(args: ProveArgs, global: &Global) -> Result<Exit, Erro
             let (_, folder) = found.ok_or_else(|| LogError::Closed { place: writer.to_string() })?;
             Entries::open(folder, archive.as_ref().map(|archive| Archive::open(archive, writer)).transpose()?)
         };
-        make(&Proving { heads: &heads, after, tags: &tags }, &open, number, &out)
+        make(&Proving { heads: &heads, after, whom: &whom }, &open, number, &out)
     });
     let checked = made.await.map_err(|error| Error::said(error.to_string()))??;
     told(&checked, Some(number), Some(&args.out).filter(|_| checked.proven()), global)?;

@@ -13,9 +13,9 @@ use super::super::open::AUDIT;
 use super::super::output::{say, say_json};
 use super::super::progress::Progress;
 use super::super::{Error, Exit, Global, now};
-use super::absence::heads;
+use super::absence::{heads, of};
 use super::replay::Origin;
-use crate::audit::proof::{self, Heads, Proving, Wanted};
+use crate::audit::proof::{self, Heads, Proving, Wanted, Whom};
 use crate::audit::{self, Entries, Expect, Report};
 use crate::engine::evidence::{Event, Held, gather};
 use crate::engine::replay::Vault;
@@ -100,9 +100,9 @@ pub(super) async fn run(args: EvidenceArgs, global: &Global) -> Result<Exit, Err
     let held = vault.of_tag(tag).await?.map_err(|why| Error::said(why.to_string()))?;
     let held = held.map(|contact| Held::of(&contact, number));
     fs::create_dir_all(&args.out).map_err(|error| Error::at(&args.out, "making", &error))?;
-    let mark = Keys::open(&global.keys)?.hash_mark();
+    let whom = of(&Keys::open(&global.keys)?, number);
     let proven = match &heads {
-        Some(heads) => enclose(&args, heads, &events, (mark, tag), number, &folders).await?,
+        Some(heads) => enclose(&args, heads, &events, whom, number, &folders).await?,
         None => None,
     };
     let complaint = args.complaint.map(|id| id.hyphenated().to_string());
@@ -154,7 +154,7 @@ async fn enclose(
     args: &EvidenceArgs,
     heads: &Heads,
     events: &[Event],
-    tag: ([u8; 4], [u8; 32]),
+    whom: Whom,
     number: Number,
     folders: &[PathBuf],
 ) -> Result<Option<Value>, Error> {
@@ -180,7 +180,7 @@ async fn enclose(
             move |error: std::io::Error| Error::at(&file, doing, &error)
         };
         let mut out = BufWriter::new(fs::File::create(&file).map_err(io("writing"))?);
-        let proving = Proving { heads: &heads, after, tags: &[tag] };
+        let proving = Proving { heads: &heads, after, whom: &[whom] };
         proof::write(proving, &open, &mut out).map_err(|error| Error::said(error.to_string()))?;
         out.flush().map_err(io("writing"))?;
         let text = BufReader::new(fs::File::open(&file).map_err(io("reading"))?);

@@ -190,6 +190,14 @@ impl Keys {
         self.key_of(tenant, tag)
     }
 
+    /// What a number is bound with in the log, of the contact with this tag: without the hash key nobody has it.
+    #[must_use]
+    pub fn name_key(&self, tag: &[u8; 32]) -> [u8; 32] {
+        let mut key = [0; 32];
+        key.copy_from_slice(self.mac(&[b"name", tag]).as_ref());
+        key
+    }
+
     /// Tells hash keys apart, and so under which a tag was made; says nothing of the key.
     #[must_use]
     pub const fn hash_mark(&self) -> [u8; 4] {
