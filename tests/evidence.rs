@@ -286,3 +286,21 @@ async fn a_proof_is_made_and_checked_by_the_program_without_the_store() {
     let ran = run(&make, folder);
     assert!(ran.code == Some(2) && ran.err.contains("no audit log there"), "{}", ran.err);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_the_log_alone_cannot_try_numbers_on_it() {
+    let day = day(false).await;
+    let mut entries = Entries::open(&day.folder.path().join("data/audit"), None).unwrap();
+    let ours = whom(day.folder.path(), NUMBER);
+    let mut named = 0;
+    while let Some((found, _)) = entries.next_entry().unwrap() {
+        let (Some(tag), Some(open)) = (found.entry.tag, found.entry.open) else { continue };
+        let id = found.entry.id.bytes();
+        // Tag and id stand in the log; numbers are few.
+        for key in [tag, proof::witness(&tag), [0; 32]] {
+            assert_ne!(open.name, proof::naming(&key, &id, NUMBER));
+        }
+        named += usize::from(open.name == proof::naming(&ours.name_key, &id, NUMBER));
+    }
+    assert_eq!(named, 7, "all that is about it: to who has the key");
+}

@@ -22,10 +22,12 @@
 mod check;
 mod heads;
 mod line;
+mod told;
 mod write;
 
-pub use check::{Checked, CheckedLog, Faulty, Link, Matter, Seen, Wanted, check};
+pub use check::check;
 pub use heads::{BadHeads, Heads, Point, Published, newest};
+pub use told::{Checked, CheckedLog, Faulty, Link, Matter, Seen, Wanted};
 pub use write::{Proving, Unproven, write};
 
 use crate::store::{Digest, sha256};

@@ -1,6 +1,7 @@
 //! `ringfence audit evidence`: a report of all that is known of one number, or about one complaint.
 
 mod html;
+mod markup;
 mod report;
 
 use std::fs;
