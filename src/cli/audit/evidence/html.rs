@@ -1,5 +1,5 @@
 //! The report as one page, to be read and printed: no script, nothing from elsewhere. Made from the JSON alone, so that both
-//! say the same; every text is escaped here.
+//! say the same.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,5 @@
 //! Text into a page, and values out of the report: the only place where text is escaped.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 use crate::cli::explain::clock;
@@ -16,6 +14,7 @@ th{width:11rem;font-weight:normal;color:#444}blockquote{margin:.3rem 0;padding:.
 code{font:.82rem/1.4 monospace;overflow-wrap:anywhere}.allow{color:#064}.deny{color:#900}.note{color:#444}\
 @media print{body{font-size:10.5pt;margin:0;max-width:none}h2{break-after:avoid}section.one{break-inside:avoid}a{color:inherit}}";
 
+/// A page as it grows.
 pub(super) struct Page(pub(super) String);
 
 impl Page {
@@ -34,9 +33,7 @@ impl Page {
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
                 // Those that turn the direction of reading could make a text seem to say something else.
-                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                    let _ = write!(self.0, "\u{fffd}");
-                }
+                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => self.0.push('\u{fffd}'),
                 c if c.is_control() && c != '\n' && c != '\t' => self.0.push('\u{fffd}'),
                 c => self.0.push(c),
             }
@@ -74,6 +71,7 @@ impl Page {
     }
 }
 
+/// What stands there; null: nothing does.
 pub(super) fn at<'v>(value: &'v Value, path: &str) -> &'v Value {
     path.split('.').filter(|key| !key.is_empty()).fold(value, |value, key| value.get(key).unwrap_or(&Value::Null))
 }
@@ -88,6 +86,7 @@ pub(super) fn text(value: &Value, path: &str) -> String {
     }
 }
 
+/// A list; empty where there is none.
 pub(super) fn all<'v>(value: &'v Value, path: &str) -> &'v [Value] {
     at(value, path).as_array().map_or(&[], Vec::as_slice)
 }
