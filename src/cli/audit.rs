@@ -1,7 +1,10 @@
 //! `ringfence audit`: the log of decisions and writes.
 
+mod absence;
 mod bundle;
+mod evidence;
 mod export;
+mod head;
 mod list;
 mod replay;
 mod replayed;
@@ -36,6 +39,14 @@ pub enum Command {
     Replay(Box<replay::Args>),
     /// Take decisions to another machine: their entries under new keys, and the law they were made by
     Bundle(Box<bundle::Args>),
+    /// Print the heads of the logs, to be published where nobody can take them back
+    Head(head::HeadArgs),
+    /// Write a report of all that is known of one number, or about one complaint
+    Evidence(Box<evidence::EvidenceArgs>),
+    /// Prove that no contact to a number was allowed after an instant
+    ProveAbsence(Box<absence::ProveArgs>),
+    /// Check a proof that no contact was allowed, with nothing but published heads
+    CheckProof(absence::CheckArgs),
 }
 
 /// Where closed parts of the log are, besides the data folder.
@@ -119,6 +130,10 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
         Command::Export(args) => export::run(*args, global).await,
         Command::Replay(args) => replay::run(*args, global).await,
         Command::Bundle(args) => bundle::run(*args, global).await,
+        Command::Head(args) => head::run(args, global).await,
+        Command::Evidence(args) => evidence::run(*args, global).await,
+        Command::ProveAbsence(args) => absence::prove(*args, global).await,
+        Command::CheckProof(args) => absence::check(&args, global),
     }
 }
 
