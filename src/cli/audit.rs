@@ -25,6 +25,8 @@ use crate::store::{EmbeddedStore, EventId, RedisStore, Store, StoreError, Writer
 
 /// Events read at a time.
 const PAGE: usize = 10_000;
+/// Where help lists the options of the archive. Of each option: a heading of all would go on over what follows them.
+const ARCHIVE: &str = "Archive";
 
 /// The log of decisions.
 #[derive(Debug, clap::Subcommand)]
@@ -51,19 +53,18 @@ pub enum Command {
 
 /// Where closed parts of the log are, besides the data folder.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Archive")]
 pub(super) struct Archived {
     /// Where closed parts of the log are kept: a folder, or s3://bucket/prefix
-    #[arg(long, value_name = "PLACE", env = "RINGFENCE_AUDIT_ARCHIVE", hide_env_values = true)]
+    #[arg(long, value_name = "PLACE", env = "RINGFENCE_AUDIT_ARCHIVE", hide_env_values = true, help_heading = ARCHIVE)]
     archive: Option<String>,
     /// The address of an object store that is not AWS
-    #[arg(long, value_name = "URL", env = "RINGFENCE_AUDIT_ARCHIVE_ENDPOINT", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "RINGFENCE_AUDIT_ARCHIVE_ENDPOINT", hide_env_values = true, help_heading = ARCHIVE)]
     archive_endpoint: Option<String>,
     /// The region of the object store
-    #[arg(long, value_name = "REGION", env = "RINGFENCE_AUDIT_ARCHIVE_REGION", hide_env_values = true)]
+    #[arg(long, value_name = "REGION", env = "RINGFENCE_AUDIT_ARCHIVE_REGION", hide_env_values = true, help_heading = ARCHIVE)]
     archive_region: Option<String>,
     /// A file with the keys of the object store, as ~/.aws/credentials has them
-    #[arg(long, value_name = "FILE", env = "RINGFENCE_AUDIT_ARCHIVE_CREDENTIALS", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_AUDIT_ARCHIVE_CREDENTIALS", hide_env_values = true, help_heading = ARCHIVE)]
     archive_credentials: Option<String>,
 }
 
