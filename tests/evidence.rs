@@ -55,7 +55,7 @@ async fn opened(folder: &Path) -> (Arc<Engine>, audit::Reconciler) {
     let data = folder.join("data");
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&data, embedded::Settings::default()).unwrap());
     let keys = Keys::for_store(&folder.join("keys"), Some(&data), &*store).await.unwrap();
-    let log = audit::Settings { swapped: ringfence::engine::is_swapped, segment_bytes: 24 << 10, ..Default::default() };
+    let log = audit::Settings { swapped: ringfence::engine::is_swapped, segment_bytes: 8 << 10, ..Default::default() };
     let opened = audit::open(&data.join("audit"), log, Arc::clone(&store), at(support::DAY)).await.unwrap();
     let engine = Engine::new(Parts {
         store,

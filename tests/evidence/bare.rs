@@ -11,7 +11,7 @@ const NAME_KEY: [u8; 32] = [5; 32];
 fn entry(log: &Log, kind: u8, tag: Option<[u8; 32]>, at: &str, mark: Option<[u8; 4]>) -> Encoded {
     let at = support::at(at);
     let id = log.next_id(at);
-    let name = tag.map(|tag| proof::naming(&NAME_KEY, &id.bytes(), NUMBER)).unwrap_or_default();
+    let name = tag.map(|_| proof::naming(&NAME_KEY, &id.bytes(), NUMBER)).unwrap_or_default();
     let open = mark.map(|mark| Openings { mark, name, plain: [9; 32] });
     let (tenant, key) = ("default".to_owned(), BodyKey::Contact);
     Entry { kind, at, id, tenant, tag, campaign: None, open, key, body: vec![1; 40] }.encode()

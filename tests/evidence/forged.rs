@@ -171,17 +171,17 @@ async fn an_altered_log_gives_no_proof() {
         proof::write(proving, &open, &mut Vec::new()).map_err(|error| error.to_string())
     };
     made().unwrap();
-    let newest = fs::read_dir(&log)
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "log"))
-        .max()
-        .unwrap();
-    let bytes = fs::read(&newest).unwrap();
-    let mut altered = bytes.clone();
-    altered[200] ^= 1;
-    fs::write(&newest, &altered).unwrap();
+    let mut files: Vec<_> = fs::read_dir(&log).unwrap().map(|file| file.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    files.sort();
+    let kept: Vec<_> = files.iter().map(|path| fs::read(path).unwrap()).collect();
+    for (path, bytes) in files.iter().zip(&kept) {
+        let mut altered = bytes.clone();
+        altered[200] ^= 1;
+        fs::write(path, &altered).unwrap();
+    }
     assert!(made().unwrap_err().contains("altered"));
-    fs::write(&newest, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(made().unwrap_err().contains("ends before entry"));
+    files[1..].iter().for_each(|path| fs::remove_file(path).unwrap());
+    fs::write(&files[0], &kept[0]).unwrap();
+    assert!(made().unwrap_err().contains("ends before entry"), "later segments are gone");
 }
