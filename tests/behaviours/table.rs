@@ -52,7 +52,9 @@ fn misplaced(place: &str, sources: &Sources) -> Option<String> {
         command if command.starts_with("ringfence ") => {
             sources.help.lines().any(|line| line == format!("$ {command} --help"))
         }
-        name if name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => sources.proto.contains(&format!(" {name} =")),
+        name if name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => {
+            sources.proto.contains(&format!(" {name} ="))
+        }
         setting if setting.starts_with("--") => {
             sources.config.contains(&format!("(\"{}\",", setting.trim_start_matches("--")))
         }
@@ -96,7 +98,8 @@ fn untested(test: &str) -> Option<String> {
     let path = if file.starts_with("src/") { file.to_owned() } else { format!("tests/{file}") };
     let Ok(text) = fs::read_to_string(&path) else { return Some(format!("{path} is not there")) };
     // A file in a folder is a test only where a file beside the folders takes it in.
-    if !file.starts_with("src/") && file.contains('/') && !all("tests", "rs").contains(&format!("#[path = \"{file}\"]")) {
+    if !file.starts_with("src/") && file.contains('/') && !all("tests", "rs").contains(&format!("#[path = \"{file}\"]"))
+    {
         return Some(format!("no test takes in {path}"));
     }
     let lines: Vec<_> = text.lines().map(str::trim_start).collect();
@@ -105,7 +108,8 @@ fn untested(test: &str) -> Option<String> {
         line.strip_prefix("fn ").and_then(|rest| rest.strip_prefix(name)).is_some_and(|rest| rest.starts_with('('))
     };
     let Some(at) = lines.iter().position(begins) else { return Some(format!("{path} has no fn {name}")) };
-    let above: Vec<_> = lines[..at].iter().rev().take_while(|line| line.starts_with('#') || line.starts_with("//")).collect();
+    let above: Vec<_> =
+        lines[..at].iter().rev().take_while(|line| line.starts_with('#') || line.starts_with("//")).collect();
     if !above.iter().any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test")) {
         return Some(format!("{path}: {name} is no test"));
     }
