@@ -128,6 +128,8 @@ async fn a_claimed_exemption_has_reason_and_proof_and_opens_no_marketing() {
 async fn a_refusal_may_be_narrow_and_closes_no_less_than_it_says() {
     let texts = v1::OptOutScope { channels: vec![Channel::Text.into()], ..v1::OptOutScope::default() };
     let renewal = v1::OptOutScope { subjects: vec!["renewal".to_owned()], ..v1::OptOutScope::default() };
+    let spring = v1::OptOutScope { campaigns: vec!["spring".to_owned()], ..v1::OptOutScope::default() };
+    let of_campaign = |campaign: &str| v1::CheckRequest { campaign: campaign.to_owned(), ..sale() };
     let seller = v1::OptOutScope { sellers: vec!["acme".to_owned()], ..v1::OptOutScope::default() };
     let text = || asking(Channel::Text, Purpose::Marketing);
     let about = |subject: &str| v1::CheckRequest { subject: subject.to_owned(), ..sale() };
@@ -137,6 +139,7 @@ async fn a_refusal_may_be_narrow_and_closes_no_less_than_it_says() {
         (texts, vec![text()], vec![sale(), notice()]),
         (of(&[Purpose::Survey]), vec![survey()], vec![sale(), text(), notice()]),
         (renewal, vec![sale(), text(), notice(), about("")], vec![about("roof")]),
+        (spring, vec![of_campaign("spring"), sale(), notice()], vec![of_campaign("autumn")]),
         (seller, vec![sale(), text(), notice(), survey()], vec![other()]),
         (everything(), vec![sale(), text(), notice(), survey(), other()], Vec::new()),
     ] {
