@@ -18,4 +18,4 @@ pub use facts::{
 pub use record::{Contact, Known, Left, Move, NoReport, RecordError, Report, Reservation, Seen, Stored, WriteId, kept};
 pub use rights::{ErasureReason, Refusal, Requester, RightsKind, RightsState, RightsStep};
 pub use terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology, Term};
-pub use vocabulary::{LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};
+pub use vocabulary::{ExemptionGround, LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};

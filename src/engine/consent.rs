@@ -401,6 +401,9 @@ fn check_consent(reader: &mut Reader, consent: Option<&v1::Consent>, now: Instan
             Some(given) if given > now => reader.fault("given_at", "lies in the future"),
             _ => {}
         }
+        if consent.notice_given == Some(false) {
+            reader.fault("notice_given", "without notice before there is no consent, and none is recorded");
+        }
         if consent.forced == Some(true) {
             reader.fault("forced", "a forced consent is none and is not recorded");
         }
