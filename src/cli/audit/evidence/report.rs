@@ -209,7 +209,7 @@ fn masked(text: &str, number: Number) -> Option<String> {
         run.clear();
     };
     for c in text.chars() {
-        let starts = c.is_ascii_digit() || matches!(c, '+' | '(');
+        let starts = c.is_ascii_digit() || c == '+';
         if starts || !run.is_empty() && matches!(c, ' ' | '.' | '-' | '/' | '(' | ')') {
             run.push(c);
         } else {
