@@ -31,7 +31,6 @@ use ringfence::proto::v1::{self, Verdict};
 use ringfence::registry::Registries;
 use ringfence::store::{EmbeddedStore, Keys, Store, WriterId, embedded};
 use ringfence::telemetry::Metrics;
-use ringfence::time::Instant;
 use support::{at, clock, florida, law, opt_out, permit, stamp};
 
 /// Whom it is about.

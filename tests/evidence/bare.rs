@@ -17,12 +17,11 @@ fn entry(log: &Log, kind: u8, tag: Option<[u8; 32]>, at: &str, mark: Option<[u8;
     Entry { kind, at, id, tenant, tag, campaign: None, open, key, body: vec![1; 40] }.encode()
 }
 
+/// Kind, tag, instant, mark.
+type Told<'t> = (u8, Option<[u8; 32]>, &'t str, Option<[u8; 4]>);
+
 /// A log of these entries, with heads published at noon before any of them, at two behind the first `half`, and at four.
-async fn told(
-    half: usize,
-    entries: &[(u8, Option<[u8; 32]>, &str, Option<[u8; 4]>)],
-    after: &str,
-) -> Result<Checked, String> {
+async fn told(half: usize, entries: &[Told<'_>], after: &str) -> Result<Checked, String> {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(folder.path(), audit::Settings::default(), &[]).unwrap();
     let published = |at: &str, head: Head| Published { at: support::at(at), logs: [(log.writer(), head)].into() };

@@ -150,8 +150,8 @@ async fn a_report_about_a_complaint_is_one_about_who_made_it_and_others_can_chec
     assert_eq!((json["number"].as_str(), json["numberShown"].as_str()), (Some(NUMBER), Some("whole")));
     assert_eq!(json["complaint"]["rightsRequestId"], day.complaint.as_str());
     assert!(read_page(&page).contains("this report is about it"));
-    let out = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-    let out = out.filter(|path| path.join("chain.proof").exists()).next().unwrap();
+    let mut out = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let out = out.find(|path| path.join("chain.proof").exists()).unwrap();
     let (proof, openings) = (fs::read_to_string(out.join("chain.proof")).unwrap(), out.join("openings.jsonl"));
     let compare = ["--number", NUMBER, "--openings", openings.to_str().unwrap()];
     // Contacts were allowed, so it proves no absence; that what is told stands in the published chain, it does.
