@@ -100,8 +100,7 @@ impl Engine {
         event: Option<ContactEvent>,
         key: &Key,
         own: &DataKey,
-        receipt: [u8; 16],
-        digest: [u8; 32],
+        (receipt, digest): ([u8; 16], [u8; 32]),
         now: Instant,
     ) -> Result<(u8, Vec<u8>), Failure> {
         let Some(event) = event else { return Ok((0, Vec::new())) };
