@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::open::{self, AUDIT, LIBRARY, OpenError, OpenSettings};
 use super::{Error, now, source};
 use crate::audit::{self, Library, Log, Reconciler};
+use crate::cli::serve::tend;
 use crate::config::{Config, Pinned};
 use crate::engine::layout::{Layout, default_region};
 use crate::engine::{self, DEFAULT_REGION, Engine, Failure, Region};
@@ -59,6 +60,23 @@ pub(super) async fn keep(keeper: Arc<RegionKeeper>, engine: Arc<Engine>, stop: i
                     fault = found;
                 }
             }
+        }
+    }
+}
+
+/// Looks after the closed segments of a region's log, from when it is first open. They stay in its folder: an archive is
+/// in one place, which need not be that of the region.
+pub(super) async fn tend_log(keeper: Arc<RegionKeeper>, stopping: watch::Receiver<bool>) {
+    let mut look = tokio::time::interval(TICK);
+    let mut stop = stopping.clone();
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = look.tick() => {}
+        }
+        let log = keeper.kept.lock().await.as_ref().map(|(log, _)| Arc::clone(log));
+        if log.is_some() {
+            return tend::tend(log, Duration::MAX, stopping).await;
         }
     }
 }

@@ -1,12 +1,13 @@
 //! `serve`: settings, everything open, bound, announced, served; then drained within a limit, and whether it was.
 
-mod tend;
+pub(super) mod tend;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::sync::watch;
@@ -166,7 +167,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         })
         .collect();
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
-    let archiving = tokio::spawn(tend::tend(opened.log.clone(), config.audit.keep, stopping.clone()));
+    let own = tend::tend(opened.log.clone(), config.audit.keep, stopping.clone());
+    let others: Vec<_> =
+        opened.regions.iter().map(|region| regions::tend_log(Arc::clone(region), stopping.clone())).collect();
+    let archiving = tokio::spawn(async move { tokio::join!(own, join_all(others)) });
     let tending = tokio::spawn(keys::tend(Arc::clone(&opened), config.data.clone(), stopping.clone()));
     // With regions there are no processors: none is registered, and a store that has some is refused.
     let notifying = (!opened.engine.has_regions()).then(|| {

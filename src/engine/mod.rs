@@ -254,17 +254,22 @@ impl Engine {
             self.metrics.list_age(&list.id, age as f64 / 1_000.0);
         }
         self.measure_regions();
-        if let Some(log) = &self.main.log {
+        self.measure_logs();
+    }
+
+    /// What the logs of all regions that are open count, and where the engine's own stands.
+    fn measure_logs(&self) {
+        let Some(log) = &self.main.log else { return };
+        let mut state = AuditState { head: log.head().seq, ..AuditState::default() };
+        for log in self.all_kept().into_iter().flatten().filter_map(|kept| kept.log.as_ref()) {
             let counted = log.counts().read();
-            self.metrics.audit(AuditState {
-                head: log.head().seq,
-                queued: log.queued() as u64,
-                waits: counted.waited,
-                refusals: counted.refused,
-                lost: counted.lost,
-                segments_waiting: counted.waiting,
-                archive_failures: counted.archive_failures,
-            });
+            state.queued += log.queued() as u64;
+            state.waits += counted.waited;
+            state.refusals += counted.refused;
+            state.lost += counted.lost;
+            state.segments_waiting += counted.waiting;
+            state.archive_failures += counted.archive_failures;
         }
+        self.metrics.audit(state);
     }
 }
