@@ -19,6 +19,8 @@ pub mod evidence;
 mod failure;
 mod find;
 mod inbound;
+mod keeping;
+mod known;
 mod law;
 pub mod layout;
 mod outcome;
@@ -188,18 +190,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts another set of packs in force, for every question from now on.
-    ///
-    /// # Errors
-    /// It could not be kept for whoever judges again: then the old set stays in force.
-    pub fn change_law(&self, law: Arc<Law>) -> Result<(), Failure> {
-        for library in self.all_kept().into_iter().flatten().filter_map(|kept| kept.library.get()) {
-            library.keep(&Basis::of(&law).objects)?;
-        }
-        self.law.store(law);
-        Ok(())
-    }
-
     /// The keys of the store, to be looked at while serving.
     #[must_use]
     pub const fn keys(&self) -> &KeyRing {
@@ -242,6 +232,9 @@ impl Engine {
         }
         if let Some(error) = self.keys.lacks() {
             faults.push(("keys", error.for_clients().to_owned()));
+        }
+        if let (Some(why), true) = (self.main.out(), faults.is_empty()) {
+            faults.push(("regions", why));
         }
         faults
     }
