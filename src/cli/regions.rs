@@ -234,6 +234,7 @@ const fn stopped_by(error: &StoreError) -> &'static str {
         StoreError::Corrupt { .. } | StoreError::Missing { .. } => {
             "its log or store is damaged: the log of the server says where"
         }
+        StoreError::Foreign { .. } => "something else stands where its log or store should be",
         StoreError::Locked { .. } => "another process has it open",
         StoreError::ReadOnly { .. } => "its folder cannot be written",
         StoreError::Full { .. } => "its disk is full",
@@ -312,9 +313,9 @@ impl RegionKeeper {
         if first && !self.engine.remember(&region.name, &*store).await.map_err(wrong)? {
             return Err(OpenError::OtherStore(OTHER_STORE));
         }
-        Beside::write(data, &region.name, self.engine.regions().map(|region| &*region.name))?;
         let log = audit::Settings { swapped: engine::is_swapped, ..self.open.log };
         let opened = audit::open(&data.join(AUDIT), log, Arc::clone(&store), now).await?;
+        Beside::write(data, &region.name, self.engine.regions().map(|region| &*region.name))?;
         // Before it has a decision, and once more: the law may change just then.
         let library = Library::at(&data.join(LIBRARY));
         self.engine.keep_law_for(&library)?;

@@ -61,7 +61,8 @@ async fn from_one_pinned_region_to_another_nothing_new_is_written_in_the_one_tha
     let three = Three::new();
     // The first that is known of it: a pointer from the beginning.
     update(&three.engine, CHINA, "HK", "u1").await.unwrap();
-    let [None, Some((1, pointer)), Some((_, record))] = &three.of(CHINA).await[..] else {
+    let found = three.of(CHINA).await;
+    let [None, Some((1, pointer)), Some((_, record))] = &found[..] else {
         panic!("not where it belongs");
     };
     assert!(pointer.moved_to == "hk" && pointer.number == 0 && record.number != 0);
