@@ -16,8 +16,14 @@ mod away;
 mod clients;
 #[path = "service/faulty.rs"]
 mod faulty;
+#[path = "region/gated.rs"]
+mod gated;
 #[path = "region/house.rs"]
 mod house;
+#[path = "region/listed.rs"]
+mod listed;
+#[path = "region/mended.rs"]
+mod mended;
 #[path = "region/moving.rs"]
 mod moving;
 #[path = "support/redis.rs"]
@@ -31,6 +37,8 @@ mod served;
 mod server;
 #[path = "region/stopping.rs"]
 mod stopping;
+#[path = "region/stores.rs"]
+mod stores;
 mod support;
 #[path = "region/switches.rs"]
 mod switches;

@@ -22,6 +22,7 @@ mod processor;
 pub mod progress;
 mod question;
 pub mod regions;
+mod regions_beside;
 mod remote;
 mod request;
 mod scrub;

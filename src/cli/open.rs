@@ -102,6 +102,9 @@ pub enum OpenError {
     /// The regions: the store has its records by others than are configured.
     #[error("{0}")]
     Regions(String),
+    /// One pinned region has another store than it had.
+    #[error("{0}")]
+    OtherStore(&'static str),
     /// The library of past law, or the shadow.
     #[error(transparent)]
     Engine(#[from] Failure),

@@ -1,14 +1,16 @@
 //! The regions of a server: their stores and logs opened, and opened again where one was away.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::open::{self, AUDIT, LIBRARY, OpenError, OpenSettings};
+use super::regions_beside::Beside;
 use super::{Error, now, source};
 use crate::audit::{self, Library, Log, Reconciler};
+use crate::cli::serve::tend;
 use crate::config::{Config, Pinned};
 use crate::engine::layout::{Layout, default_region};
 use crate::engine::{self, DEFAULT_REGION, Engine, Failure, Region};
@@ -63,11 +65,60 @@ pub(super) async fn keep(keeper: Arc<RegionKeeper>, engine: Arc<Engine>, stop: i
     }
 }
 
+/// Looks after the closed segments of a region's log, from when it is first open. They stay in its folder: an archive is
+/// in one place, which need not be that of the region.
+pub(super) async fn tend_log(keeper: Arc<RegionKeeper>, stopping: watch::Receiver<bool>) {
+    let mut look = tokio::time::interval(TICK);
+    let mut stop = stopping.clone();
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = look.tick() => {}
+        }
+        let log = keeper.kept.lock().await.as_ref().map(|(log, _)| Arc::clone(log));
+        if log.is_some() {
+            return tend::tend(log, Duration::MAX, stopping).await;
+        }
+    }
+}
+
+/// Looks every second whether the records of a region's store, that of the server among them, are still placed by the regions
+/// of this server; until it is told to stop. By itself, so that nothing else that takes long keeps it from looking.
+pub(super) async fn look(engine: Arc<Engine>, region: String, stop: impl Future<Output = ()>) {
+    let mut stop = std::pin::pin!(stop);
+    let (mut in_place, mut rest) = (true, Duration::ZERO);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(rest) => {}
+        }
+        let looked = engine.keep_looking_at_layout_of(&region).await;
+        rest = if looked.is_ok() { TICK } else { AGAIN };
+        match looked {
+            Ok(agrees) if agrees != in_place => {
+                in_place = agrees;
+                match agrees {
+                    true => tracing::warn!(region, "the records are placed by the regions of this server again"),
+                    false => tracing::error!(region, "the regions were changed under this server: nothing is answered"),
+                }
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(region, %error, "the regions of the store cannot be looked at"),
+        }
+    }
+}
+
+/// How soon it is looked again where it could not be: what answers again is answered from again.
+const AGAIN: Duration = Duration::from_millis(250);
 /// How often a region is looked after.
 const TICK: Duration = Duration::from_secs(1);
 
 const MISPLACED: &str = "the records of this store were placed by other regions than are configured now, or by other numbering tables, so some \
      would not be found: put the regions back as they were; or stop every server and run `ringfence contact place`";
+
+/// Why a store is not taken for that of its region.
+pub(super) const OTHER_STORE: &str = "this is not the store that it had: it is empty, or another. A volume that is not mounted and a Redis that came back empty \
+     look so; put the store back.";
 
 const PROCESSORS: &str = "processors are registered, who are told of opt-outs out of one store: with [[pinned]] regions those of the others \
      would not reach them. Take the [[pinned]] tables out, or start without them once more and remove the processors \
@@ -76,7 +127,7 @@ const PROCESSORS: &str = "processors are registered, who are told of opt-outs ou
 /// Gives an engine its regions and opens what can be opened of them.
 ///
 /// # Errors
-/// The records were placed by other regions; a region has a fault that does not pass by itself.
+/// The records were placed by other regions. Whatever else is wrong with a pinned region closes that one alone.
 pub(super) async fn add(
     engine: Engine,
     store: &dyn Store,
@@ -104,6 +155,9 @@ pub(super) async fn add(
     if !pinned.is_empty() && !engine.registered(settings.now).await.map_err(wrong)?.is_empty() {
         return Err(OpenError::Regions(PROCESSORS.to_owned()));
     }
+    if let Some(data) = &settings.data {
+        Beside::write(data, DEFAULT_REGION, regions.iter().map(|region| &*region.name))?;
+    }
     let engine = Arc::new(engine.in_regions(DEFAULT_REGION, regions));
     let mut keepers = Vec::new();
     for pinned in pinned {
@@ -113,14 +167,13 @@ pub(super) async fn add(
             open: settings.clone(),
             engine: Arc::clone(&engine),
             kept: Mutex::default(),
+            fault: std::sync::Mutex::default(),
         });
         match keeper.open(settings.now).await {
             Ok(()) => {}
-            // It passes by itself: the others are not kept from being answered.
-            Err(OpenError::Store(error) | OpenError::Keys(KeysError::Store(error))) if error.retry() => {
-                keeper.is_closed(&error);
-            }
-            Err(other) => return Err(other),
+            Err(error @ OpenError::Regions(_)) => return Err(error),
+            // Of this region alone, whether or not it passes by itself: the others are not kept from being answered.
+            Err(error) => keeper.is_closed(&error),
         }
         keepers.push(keeper);
     }
@@ -156,7 +209,37 @@ async fn agree(
 fn wrong(failure: Failure) -> OpenError {
     match failure {
         Failure::Store(error) => OpenError::Store(error),
-        other => OpenError::Regions(other.to_string()),
+        other => OpenError::Engine(other),
+    }
+}
+
+/// What is wrong with a region, for whoever may see neither its paths nor its addresses.
+fn reason(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::Store(error) | OpenError::Keys(KeysError::Store(error)) => stopped_by(error),
+        OpenError::Keys(_) => "the keys do not fit its store: the log of the server says why",
+        OpenError::OtherStore(why) => why,
+        OpenError::Regions(_) => "its store was filled by other regions: the log of the server says more",
+        OpenError::Engine(Failure::Store(_)) => "the law in force cannot be written beside its log",
+        _ => "the log of the server says why",
+    }
+}
+
+const fn stopped_by(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Unsafe { .. } => {
+            "its server would lose what was acknowledged: the log of this one says by which settings"
+        }
+        StoreError::Behind { .. } | StoreError::Forgot { .. } => "its store is behind its log: it lost writes",
+        StoreError::Corrupt { .. } | StoreError::Missing { .. } => {
+            "its log or store is damaged: the log of the server says where"
+        }
+        StoreError::Foreign { .. } => "something else stands where its log or store should be",
+        StoreError::Locked { .. } => "another process has it open",
+        StoreError::ReadOnly { .. } => "its folder cannot be written",
+        StoreError::Full { .. } => "its disk is full",
+        StoreError::Newer { .. } => "a later release wrote it",
+        _ => "its store cannot be reached",
     }
 }
 
@@ -167,6 +250,8 @@ pub struct RegionKeeper {
     open: OpenSettings,
     engine: Arc<Engine>,
     kept: Mutex<Option<(Arc<Log>, Reconciler)>>,
+    /// Why it is not open, whole: for the operator's eyes.
+    fault: std::sync::Mutex<Option<String>>,
 }
 
 impl std::fmt::Debug for RegionKeeper {
@@ -191,9 +276,10 @@ impl RegionKeeper {
             return self.open(now).await.inspect_err(|error| self.is_closed(error));
         }
         self.engine.look_at_region(self.name()).await;
-        if !self.engine.look_at_layout_of(self.name()).await.map_err(wrong)? {
-            return Err(OpenError::Regions(MISPLACED.to_owned()));
-        }
+        let (engine, name) = (Arc::clone(&self.engine), self.name().to_owned());
+        // Its disk may hang; the rest of the region's keeping waits with it, and nothing else.
+        let kept = tokio::task::spawn_blocking(move || engine.keep_lacking_law_of(&name)).await;
+        kept.unwrap_or(Ok(false))?;
         if let Some((_, reconciler)) = &*self.kept.lock().await {
             reconciler.tick(now).await?;
         }
@@ -218,23 +304,41 @@ impl RegionKeeper {
         let keys = Keys::for_store(&self.keys, Some(data), &*store).await?;
         let control = keys.control(&keys.tenant(crate::access::DEFAULT_TENANT, store.shard_count()));
         let said = Layout::of(&*store).await.map_err(wrong)?;
+        // Where records are placed anew it is asked for before anything is begun.
+        if !self.open.placing && !self.engine.recognises(&region.name, &*store).await.map_err(wrong)? {
+            return Err(OpenError::OtherStore(OTHER_STORE));
+        }
         agree(&*store, &self.engine.layout(&region.name), said, (control, self.open.placing)).await?;
+        let first = !self.open.placing && !region.places.is_empty();
+        if first && !self.engine.remember(&region.name, &*store).await.map_err(wrong)? {
+            return Err(OpenError::OtherStore(OTHER_STORE));
+        }
         let log = audit::Settings { swapped: engine::is_swapped, ..self.open.log };
         let opened = audit::open(&data.join(AUDIT), log, Arc::clone(&store), now).await?;
+        Beside::write(data, &region.name, self.engine.regions().map(|region| &*region.name))?;
         // Before it has a decision, and once more: the law may change just then.
         let library = Library::at(&data.join(LIBRARY));
-        self.engine.keep_law_of_region_in(&region.name, &library)?;
+        self.engine.keep_law_for(&library)?;
         self.engine.join_region(&region.name, store, Some(Arc::clone(&opened.log)), now).await.map_err(wrong)?;
-        if let Err(error) = self.engine.keep_law_of_region_in(&region.name, &library) {
-            tracing::error!(%error, region = %region.name, "the law in force could not be kept beside this region's log");
-        }
+        self.engine.keep_law_of_region_in(&region.name, &library);
+        self.note(None);
         *self.kept.lock().await = Some((opened.log, opened.reconciler));
         tracing::info!(region = %region.name, data = %data.display(), "region open");
         Ok(())
     }
 
-    fn is_closed(&self, why: &dyn std::fmt::Display) {
-        tracing::debug!(region = self.name(), %why, "this region is not open: nothing is answered about its contacts");
-        self.engine.region_is_closed(self.name(), "its store cannot be reached");
+    /// Why it is not open; `None`: it is.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, fault: Option<String>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    fn is_closed(&self, error: &OpenError) {
+        self.engine.region_is_closed(self.name(), reason(error));
+        self.note(Some(error.to_string()));
     }
 }

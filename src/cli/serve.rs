@@ -1,12 +1,13 @@
 //! `serve`: settings, everything open, bound, announced, served; then drained within a limit, and whether it was.
 
-mod tend;
+pub(super) mod tend;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::sync::watch;
@@ -165,8 +166,15 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
             tokio::spawn(regions::keep(Arc::clone(region), Arc::clone(&opened.engine), told(stopping.clone())))
         })
         .collect();
+    let looking: Vec<_> = std::iter::once(engine::DEFAULT_REGION)
+        .chain(opened.regions.iter().map(|region| region.name()))
+        .map(|name| tokio::spawn(regions::look(Arc::clone(&opened.engine), name.to_owned(), told(stopping.clone()))))
+        .collect();
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
-    let archiving = tokio::spawn(tend::tend(opened.log.clone(), config.audit.keep, stopping.clone()));
+    let own = tend::tend(opened.log.clone(), config.audit.keep, stopping.clone());
+    let others: Vec<_> =
+        opened.regions.iter().map(|region| regions::tend_log(Arc::clone(region), stopping.clone())).collect();
+    let archiving = tokio::spawn(async move { tokio::join!(own, join_all(others)) });
     let tending = tokio::spawn(keys::tend(Arc::clone(&opened), config.data.clone(), stopping.clone()));
     // With regions there are no processors: none is registered, and a store that has some is refused.
     let notifying = (!opened.engine.has_regions()).then(|| {
@@ -190,7 +198,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     opened.engine.stop_following();
     let drained = tokio::time::timeout(DRAIN, drain(&mut servers)).await.is_ok();
     let _ = keeping.await;
-    for region in keeping_regions {
+    for region in keeping_regions.into_iter().chain(looking) {
         let _ = region.await;
     }
     let _ = tending.await;
@@ -293,11 +301,6 @@ async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, s
                     && let Err(error) = reconciler.tick(now()).await
                 {
                     tracing::error!(%error, "log and store are not in step");
-                }
-                match opened.engine.look_at_layout().await {
-                    Ok(true) => {}
-                    Ok(false) => tracing::error!("the regions were changed under this server: nothing is answered"),
-                    Err(error) => tracing::error!(%error, "the regions of the store cannot be looked at"),
                 }
                 let ready = opened.engine.not_ready().await.is_empty();
                 if ready != serving {

@@ -289,12 +289,15 @@ impl Engine {
                 }
             };
             let belongs = number.map_or(&*kept.name, |number| self.belongs(&contact, number, kept));
-            if let (Some(number), false, false) = (number, *belongs == *kept.name, arriving)
-                && *kept.name == *DEFAULT_REGION
-            {
+            if let (Some(number), false, false) = (number, *belongs == *kept.name, *belongs == *DEFAULT_REGION) {
                 // What pins it elsewhere is written there and nowhere else.
-                self.relocate_or_begin(number, kept, self.kept(belongs)?, clock.now, !begun).await?;
-                found = self.find(permit, number, Some(clock.now)).await?;
+                if arriving {
+                    // As a plain record it can move on.
+                    self.settle(kept, number, clock.now).await?;
+                } else {
+                    self.relocate_first(number, kept, self.kept(belongs)?, clock.now, !begun).await?;
+                }
+                found = self.find_moved(number, belongs, clock.now).await?;
                 continue;
             }
             let next = expected.next();

@@ -14,11 +14,11 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokio::task::JoinSet;
 
-use super::Failure;
 use super::audited::{Kind, Sealed};
 use super::control::FORMAT as CONTROL_FORMAT;
 use super::layout::Layout;
 use super::rights::INDEX_SHARES;
+use super::{Failure, known};
 use crate::audit::{self, BodyKey, Encoded, Entry, Log};
 use crate::contact::Stored;
 use crate::proto::store;
@@ -254,6 +254,7 @@ impl Copier {
         if let Some(layout) = Layout::of(&*from.store).await? {
             layout.write(&*to.store).await?;
         }
+        known::carry(&*from.store, &*to.store).await?;
         Ok(Rest { days, days_parted, waiting })
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! Promises: what is found is the one record in force, or that there is none; a pointer is followed, a copy on its way
 //! counts only once the region it left says that it is gone; a record that lies where it does not belong is moved before
-//! anything is answered about it. With one store this costs nothing. Guarded by `tests/region.rs`.
+//! anything is answered about it, but for one that pins nothing and is just on its way into a region that will pin it. With
+//! one store this costs nothing. Guarded by `tests/region.rs`.
 
 use super::control::Standing;
 use super::region::{Kept, away};
-use super::{Engine, Failure, Loaded};
+use super::{DEFAULT_REGION, Engine, Failure, Loaded};
 use crate::access::Permit;
 use crate::contact::{Contact, Move, Stored};
 use crate::place::Number;
@@ -48,6 +49,21 @@ impl Engine {
 
     /// The same for what asks on nobody's behalf.
     pub(super) async fn look_up(&self, number: Number, now: Option<Instant>) -> Result<(Found<'_>, Standing), Failure> {
+        self.look_up_in(number, now, None).await
+    }
+
+    /// The contact, which was just moved into this region for what is about to be written: there it stays, though what it
+    /// says as yet belongs elsewhere.
+    pub(super) async fn find_moved(&self, number: Number, to: &str, now: Instant) -> Result<Found<'_>, Failure> {
+        Ok(self.look_up_in(number, Some(now), Some(to)).await?.0)
+    }
+
+    async fn look_up_in(
+        &self,
+        number: Number,
+        now: Option<Instant>,
+        stays: Option<&str>,
+    ) -> Result<(Found<'_>, Standing), Failure> {
         let kept = self.home(number)?;
         let key = kept.key(&self.keys, number);
         match self.load_with_switches(kept, &key).await? {
@@ -55,7 +71,7 @@ impl Engine {
             (Some(Record::Here(loaded)), standing) if self.lies_right(kept, &loaded.contact, number) => {
                 Ok((Found { kept, key, loaded: Some(loaded), arriving: false }, standing))
             }
-            (record, standing) => Box::pin(self.trace(number, (kept, key, record, standing), now)).await,
+            (record, standing) => Box::pin(self.trace(number, (kept, key, record, standing), (now, stays))).await,
         }
     }
 
@@ -89,7 +105,7 @@ impl Engine {
         &'a self,
         number: Number,
         met: Met<'a>,
-        now: Option<Instant>,
+        (now, stays): (Option<Instant>, Option<&str>),
     ) -> Result<(Found<'a>, Standing), Failure> {
         let mut met = met;
         // Whether this is where the search begins: only there may nothing be.
@@ -103,7 +119,7 @@ impl Engine {
                 None => return Err(away(&kept.name, "a contact is said to be there, and is not: its store lost data")),
                 Some(Record::Here(loaded)) => {
                     let belongs = self.belongs(&loaded.contact, number, kept);
-                    let Some(now) = now.filter(|_| *kept.name != *belongs) else {
+                    let Some(now) = now.filter(|_| *kept.name != *belongs && stays != Some(&*kept.name)) else {
                         return Ok((Found { kept, key, loaded: Some(loaded), arriving: false }, standing));
                     };
                     self.relocate(number, kept, self.kept(belongs)?, now).await?;
@@ -118,6 +134,18 @@ impl Engine {
                 // Its move was decided. Whoever writes it next makes it a record like any other, so the pointer that
                 // decided must be as safe as that write: else a failover could bring the old record back beside it.
                 Some(Record::Arriving(loaded, from)) if led == Some((&*from.region, from.id)) => {
+                    let belongs = self.belongs(&loaded.contact, number, kept);
+                    let pinned = *belongs != *kept.name && *belongs != *DEFAULT_REGION && stays != Some(&*kept.name);
+                    if let (Some(now), true) = (now, pinned) {
+                        // What is pinned is written where it belongs alone. As a plain record it can move on.
+                        self.settle(kept, number, now).await?;
+                        (led, first) = (None, true);
+                        let home = self.home(number)?;
+                        let key = home.key(&self.keys, number);
+                        let (record, standing) = self.load_with_switches(home, &key).await?;
+                        met = (home, key, record, standing);
+                        continue;
+                    }
                     if now.is_some() {
                         let source = self.kept(&from.region)?;
                         source.confirm(&source.key(&self.keys, number)).await?;

@@ -4,13 +4,14 @@
 //! recorded of them, opt-outs too, would not be found. So each store keeps the regions by which it was filled; a server
 //! whose configuration says otherwise does not start, and one that runs answers nothing any more.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant as Monotonic};
 
 use prost::Message as _;
 
 use super::region::Kept;
 use super::{DEFAULT_REGION, Engine, Failure, Region};
-use crate::place::{numbering_version, shares_calling_code};
+use crate::place::{Number, countries, numbering_version, shares_calling_code};
 use crate::proto::store;
 use crate::store::{MetaSwapped, Store, Version};
 
@@ -20,6 +21,36 @@ const NAME: &str = "region/layout";
 const FORMAT: u32 = 1;
 /// Stands for the numbering tables while records are being moved: no server goes by it.
 const UNDER_WAY: &str = "being placed";
+/// For how long after it last saw that its regions hold a server answers.
+pub const LAPSE: Duration = Duration::from_secs(3);
+
+/// When it was last seen that the records of a store are placed by our regions.
+pub(super) struct Seen {
+    began: Monotonic,
+    /// Milliseconds from then, and one; 0: nobody keeps looking.
+    last: AtomicU64,
+}
+
+impl Seen {
+    pub fn new() -> Self {
+        Self { began: Monotonic::now(), last: AtomicU64::new(0) }
+    }
+
+    pub fn saw(&self, at: Monotonic) {
+        self.last.fetch_max(self.millis(at), Ordering::Relaxed);
+    }
+
+    /// Whether it is too long ago to go by.
+    pub fn lapsed(&self, now: Monotonic) -> bool {
+        let last = self.last.load(Ordering::Relaxed);
+        last != 0 && u128::from(self.millis(now).saturating_sub(last)) > LAPSE.as_millis()
+    }
+
+    fn millis(&self, at: Monotonic) -> u64 {
+        let since = at.saturating_duration_since(self.began).as_millis();
+        u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}
 
 /// The regions by which records are placed, and which of them a store is of.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +61,8 @@ pub struct Layout {
     pub regions: Vec<Region>,
     /// The numbering tables, where they make a difference to these regions; else empty.
     numbering: String,
+    /// While records are being moved: how they lay before.
+    before: Option<Box<Self>>,
 }
 
 impl Layout {
@@ -40,7 +73,7 @@ impl Layout {
         regions.sort_by(|one, other| one.name.cmp(&other.name));
         let shared = regions.iter().flat_map(|region| &region.places).any(|place| shares_calling_code(*place));
         let numbering = if shared { numbering_version().to_owned() } else { String::new() };
-        Self { name: name.into(), regions, numbering }
+        Self { name: name.into(), regions, numbering, before: None }
     }
 
     /// Whether records placed by either are where the other looks for them. A region that pins nothing has none.
@@ -72,10 +105,16 @@ impl Layout {
         let Some(value) = store.meta_get(NAME).await? else { return Ok(None) };
         let damaged = || Failure::Internal(format!("the value {NAME} of the store is none that a server wrote"));
         let layout = store::RegionLayout::decode(value.bytes.as_slice()).map_err(|_| damaged())?;
+        Self::read(layout).map(Some)
+    }
+
+    fn read(layout: store::RegionLayout) -> Result<Self, Failure> {
+        let damaged = || Failure::Internal(format!("the value {NAME} of the store is none that a server wrote"));
         if layout.format != FORMAT {
             let why = format!("the value {NAME} of the store has form {}: run the newer build", layout.format);
             return Err(Failure::Internal(why));
         }
+        let before = layout.before.map(|before| Self::read(*before)).transpose()?;
         let region = |region: store::Region| {
             let places = region.places.iter().map(|code| code.parse()).collect::<Result<_, _>>();
             let at = Some(region.at).filter(|code| !code.is_empty()).map(|code| code.parse()).transpose();
@@ -86,7 +125,23 @@ impl Layout {
             })
         };
         let regions = layout.regions.into_iter().map(region).collect::<Result<_, Failure>>()?;
-        Ok(Some(Self { name: layout.name.into(), regions, numbering: layout.numbering_version }))
+        let before = before.map(Box::new);
+        Ok(Self { name: layout.name.into(), regions, numbering: layout.numbering_version, before })
+    }
+
+    fn stored(&self) -> store::RegionLayout {
+        let region = |region: &Region| store::Region {
+            name: region.name.to_string(),
+            places: region.places.iter().map(ToString::to_string).collect(),
+            at: region.at.map(|place| place.to_string()).unwrap_or_default(),
+        };
+        store::RegionLayout {
+            format: FORMAT,
+            name: self.name.to_string(),
+            regions: self.regions.iter().map(region).collect(),
+            numbering_version: self.numbering.clone(),
+            before: self.before.as_ref().map(|before| Box::new(before.stored())),
+        }
     }
 
     /// Says so in the store.
@@ -94,18 +149,7 @@ impl Layout {
     /// # Errors
     /// The store cannot be asked.
     pub async fn write(&self, store: &dyn Store) -> Result<(), Failure> {
-        let region = |region: &Region| store::Region {
-            name: region.name.to_string(),
-            places: region.places.iter().map(ToString::to_string).collect(),
-            at: region.at.map(|place| place.to_string()).unwrap_or_default(),
-        };
-        let layout = store::RegionLayout {
-            format: FORMAT,
-            name: self.name.to_string(),
-            regions: self.regions.iter().map(region).collect(),
-            numbering_version: self.numbering.clone(),
-        };
-        let bytes = layout.encode_to_vec();
+        let bytes = self.stored().encode_to_vec();
         let mut expected = store.meta_get(NAME).await?.map_or(Version::ABSENT, |value| value.version);
         loop {
             match store.meta_swap(NAME, expected, bytes.clone()).await? {
@@ -121,6 +165,31 @@ impl Layout {
     pub fn under_way(mut self) -> Self {
         UNDER_WAY.clone_into(&mut self.numbering);
         self
+    }
+
+    /// The same, which says how the records lay before: where they are to lie so again, those that nothing can place lie
+    /// right.
+    #[must_use]
+    pub fn after(mut self, before: Self) -> Self {
+        self.before = Some(Box::new(before));
+        self
+    }
+
+    /// The region of a number while nothing else is known of it.
+    #[must_use]
+    pub fn home(&self, number: Number) -> &str {
+        let countries = countries(number);
+        let pins = |region: &&Region| region.places.iter().any(|place| countries.contains(place));
+        self.regions.iter().find(pins).map_or(DEFAULT_REGION, |region| &region.name)
+    }
+
+    /// How the records lay when all were in place; those of a store that says nothing, without regions.
+    #[must_use]
+    pub fn lay(said: Option<Self>, name: &str) -> Self {
+        match said {
+            None => Self::new(name, vec![default_region()]),
+            Some(mut said) => said.before.take().map_or(said, |before| *before),
+        }
     }
 }
 
@@ -156,6 +225,25 @@ impl Engine {
         Ok(agrees)
     }
 
+    /// The same of the region of this name, whichever it is, by who looks every second and goes on looking: from the first
+    /// time on, nothing is answered any more once it could not be looked for [`LAPSE`]. Who changes the regions waits longer
+    /// than that before it moves a record. A store that this process has for itself cannot be changed under it.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn keep_looking_at_layout_of(&self, region: &str) -> Result<bool, Failure> {
+        let Some(kept) = (if *self.main.name == *region { Some(&self.main) } else { self.opened_region(region) })
+        else {
+            return Ok(true);
+        };
+        let begun = Monotonic::now();
+        let agrees = self.look_at_layout_in(kept).await?;
+        if kept.store.is_shared() {
+            kept.seen.saw(begun);
+        }
+        Ok(agrees)
+    }
+
     /// The regions by which the records of the engine's own store were placed.
     ///
     /// # Errors
@@ -187,6 +275,18 @@ mod tests {
         Region { name: name.into(), places: places.iter().map(|code| code.parse().unwrap()).collect(), at: None }
     }
 
+    #[test]
+    fn what_was_not_seen_for_long_enough_lapses_where_somebody_keeps_looking() {
+        let seen = Seen::new();
+        let now = Monotonic::now();
+        assert!(!seen.lapsed(now + 10 * LAPSE), "nobody keeps looking");
+        seen.saw(now);
+        assert!(!seen.lapsed(now + LAPSE) && seen.lapsed(now + LAPSE + Duration::from_millis(2)));
+        seen.saw(now + LAPSE);
+        seen.saw(now);
+        assert!(!seen.lapsed(now + LAPSE + LAPSE));
+    }
+
     #[tokio::test]
     async fn a_store_says_by_which_regions_it_was_filled() {
         let store = MemoryStore::new();
@@ -202,6 +302,12 @@ mod tests {
         let moving = one.clone().under_way();
         assert!(!moving.agrees(&one) && !moving.pins_nothing() && !one.pins_nothing());
         assert!(Layout::new("default", vec![default_region()]).pins_nothing());
+        let again = moving.after(one.clone());
+        again.write(&store).await.unwrap();
+        let said = Layout::of(&store).await.unwrap();
+        assert_eq!(said, Some(again));
+        assert_eq!(Layout::lay(said, "cn"), one, "how it was before is how it can be again");
+        assert!(Layout::lay(None, "default").pins_nothing());
         let shared = Layout::new("ru", vec![region("ru", &["RU"])]);
         assert_eq!(shared.numbering, numbering_version(), "only the tables tell +7 apart");
     }

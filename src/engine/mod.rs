@@ -19,6 +19,8 @@ pub mod evidence;
 mod failure;
 mod find;
 mod inbound;
+mod keeping;
+mod known;
 mod law;
 pub mod layout;
 mod outcome;
@@ -188,18 +190,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts another set of packs in force, for every question from now on.
-    ///
-    /// # Errors
-    /// It could not be kept for whoever judges again: then the old set stays in force.
-    pub fn change_law(&self, law: Arc<Law>) -> Result<(), Failure> {
-        for library in self.all_kept().into_iter().flatten().filter_map(|kept| kept.library.get()) {
-            library.keep(&Basis::of(&law).objects)?;
-        }
-        self.law.store(law);
-        Ok(())
-    }
-
     /// The keys of the store, to be looked at while serving.
     #[must_use]
     pub const fn keys(&self) -> &KeyRing {
@@ -243,6 +233,9 @@ impl Engine {
         if let Some(error) = self.keys.lacks() {
             faults.push(("keys", error.for_clients().to_owned()));
         }
+        if let (Some(why), true) = (self.main.out(), faults.is_empty()) {
+            faults.push(("regions", why));
+        }
         faults
     }
 
@@ -254,17 +247,22 @@ impl Engine {
             self.metrics.list_age(&list.id, age as f64 / 1_000.0);
         }
         self.measure_regions();
-        if let Some(log) = &self.main.log {
+        self.measure_logs();
+    }
+
+    /// What the logs of all regions that are open count, and where the engine's own stands.
+    fn measure_logs(&self) {
+        let Some(log) = &self.main.log else { return };
+        let mut state = AuditState { head: log.head().seq, ..AuditState::default() };
+        for log in self.all_kept().into_iter().flatten().filter_map(|kept| kept.log.as_ref()) {
             let counted = log.counts().read();
-            self.metrics.audit(AuditState {
-                head: log.head().seq,
-                queued: log.queued() as u64,
-                waits: counted.waited,
-                refusals: counted.refused,
-                lost: counted.lost,
-                segments_waiting: counted.waiting,
-                archive_failures: counted.archive_failures,
-            });
+            state.queued += log.queued() as u64;
+            state.waits += counted.waited;
+            state.refusals += counted.refused;
+            state.lost += counted.lost;
+            state.segments_waiting += counted.waiting;
+            state.archive_failures += counted.archive_failures;
         }
+        self.metrics.audit(state);
     }
 }

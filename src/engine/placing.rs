@@ -1,9 +1,12 @@
 //! Putting every record where the regions say, after they were changed. Nothing may serve meanwhile.
 
+use std::time::Duration;
+
 use super::find::Record;
-use super::region::Kept;
-use super::{Engine, Failure, Loaded};
-use crate::contact::{Move, Stored};
+use super::layout::{LAPSE, Layout};
+use super::region::{Kept, away};
+use super::{DEFAULT_REGION, Engine, Failure, Loaded};
+use crate::contact::{Contact, Move, Stored};
 use crate::place::Number;
 use crate::proto::store::AuditedMove;
 use crate::store::{DataKey, Key, Version, Versioned};
@@ -11,6 +14,8 @@ use crate::time::Instant;
 
 /// Records read at a time.
 const PAGE: usize = 256;
+/// How long a request that was begun in time may still write.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// What became of records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -19,7 +24,8 @@ pub struct Placed {
     pub records: u64,
     /// Moved to the region where they belong.
     pub moved: u64,
-    /// Of a number that is not known any more, since the contact was erased: left where they are.
+    /// Of a number that is not known any more, since the contact was erased: left where they are, which is where they belong
+    /// only if the regions are those by which they came there.
     pub nameless: u64,
     /// In two regions, each as if it were the only one: left as they are.
     pub parted: u64,
@@ -34,24 +40,80 @@ impl Placed {
         self.parted += other.parted;
     }
 
-    /// Whether every record is where it belongs.
+    /// Whether every record is where it belongs; `unmoved`: the regions are those by which the records lay.
     #[must_use]
-    pub const fn complete(&self) -> bool {
-        self.nameless == 0 && self.parted == 0
+    pub const fn complete(&self, unmoved: bool) -> bool {
+        (unmoved || self.nameless == 0) && self.parted == 0
     }
 }
 
 impl Engine {
-    /// Says in every store that records are being moved, so that no server starts, and those that run answer nothing.
+    /// Whether every record lay by these very regions when all were last in place.
     ///
     /// # Errors
     /// A region is not open or away.
+    pub async fn unmoved(&self) -> Result<bool, Failure> {
+        for kept in self.all_kept() {
+            let kept = kept?;
+            let said = Layout::of(&*kept.store).await?;
+            // A store that is new has none that could lie wrong.
+            let new = said.is_none() && kept.store.scan(None, 2).await?.iter().all(|(key, _)| *key == kept.control_key);
+            if !new && !Layout::lay(said, &kept.name).agrees(&self.layout(&kept.name)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Counts those of up to some hundred records of a region of which nothing tells where they belong, and says where to go
+    /// on. Changes nothing.
+    ///
+    /// # Errors
+    /// A region is not open or away; a record does not open.
+    pub async fn count_nameless(&self, region: &str, after: Option<Key>) -> Result<(Option<Key>, u64), Failure> {
+        let kept = self.kept(region)?;
+        let records = kept.store.scan(after, PAGE).await?;
+        let last = records.last().map(|(key, _)| *key);
+        let others = self.keys_of_others(kept);
+        let mut nameless = 0;
+        for (key, stored) in records.into_iter().filter(|(key, _)| !others.contains(key)) {
+            if let Record::Here(loaded) | Record::Arriving(loaded, _) = self.open(&key, &stored).await? {
+                nameless += u64::from(self.named(kept, &key, &loaded.contact).is_none());
+            }
+        }
+        Ok((last, nameless))
+    }
+
+    /// The number of a record, where it says so.
+    fn named(&self, kept: &Kept, key: &Key, contact: &Contact) -> Option<Number> {
+        let number = contact.digits().and_then(Number::from_digits);
+        number.filter(|number| kept.key(&self.keys, *number) == *key)
+    }
+
+    /// Says in every store that records are being moved, so that no server starts, and those that run answer nothing. One
+    /// that was forgotten notices within [`LAPSE`], whatever becomes of its connection: only then may a record be moved.
+    ///
+    /// # Errors
+    /// A region is not open or away, or has another store than it had.
     pub async fn begin_placing(&self) -> Result<(), Failure> {
         for kept in self.all_kept() {
             let kept = kept?;
-            self.layout(&kept.name).under_way().write(&*kept.store).await?;
+            let pins = self.regions().any(|region| region.name == kept.name && !region.places.is_empty());
+            if pins && !self.remember(&kept.name, &*kept.store).await? {
+                return Err(away(&kept.name, "it has another store than it had"));
+            }
+            let lay = Layout::lay(Layout::of(&*kept.store).await?, &kept.name);
+            self.layout(&kept.name).under_way().after(lay).write(&*kept.store).await?;
         }
         Ok(())
+    }
+
+    /// How long to wait after [`Engine::begin_placing`]: as long as one that was forgotten may go on answering, and what it
+    /// was asked until then may take.
+    #[must_use]
+    pub fn until_noticed(&self) -> Duration {
+        let shared = self.open_stores().iter().any(|(_, store)| store.is_shared());
+        if shared { LAPSE + LINGER } else { Duration::ZERO }
     }
 
     /// Says in every store that its records are where these regions say.
@@ -62,6 +124,9 @@ impl Engine {
         for kept in self.all_kept() {
             let kept = kept?;
             self.layout(&kept.name).write(&*kept.store).await?;
+        }
+        for region in self.regions().filter(|region| region.places.is_empty() && *region.name != *DEFAULT_REGION) {
+            self.forget(&region.name).await?;
         }
         Ok(())
     }
@@ -93,8 +158,7 @@ impl Engine {
         let (Record::Here(loaded) | Record::Arriving(loaded, _)) = self.open(&key, stored).await? else {
             return Ok(one);
         };
-        let named = loaded.contact.digits().and_then(Number::from_digits);
-        let Some(number) = named.filter(|number| kept.key(&self.keys, *number) == key) else {
+        let Some(number) = self.named(kept, &key, &loaded.contact) else {
             return Ok(Placed { nameless: 1, ..one });
         };
         if !self.settle(kept, number, now).await? {
@@ -116,7 +180,7 @@ impl Engine {
     }
 
     /// Whether the record of a region is the one in force. A copy whose move was decided is made one plainly.
-    async fn settle(&self, kept: &Kept, number: Number, now: Instant) -> Result<bool, Failure> {
+    pub(super) async fn settle(&self, kept: &Kept, number: Number, now: Instant) -> Result<bool, Failure> {
         let key = kept.key(&self.keys, number);
         match self.load(kept, &key).await? {
             Some(Record::Here(_)) => Ok(true),

@@ -6,15 +6,17 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant as Monotonic;
 
 use arc_swap::ArcSwap;
 
 use super::breaker::Breaker;
 use super::control::Recorded;
+use super::keeping::Lacks;
+use super::layout::Seen;
 use super::{Engine, Failure};
 use crate::audit::{Library, Log};
 use crate::contact::Contact;
-use crate::law::Basis;
 use crate::place::{self, Jurisdiction, Number};
 use crate::store::{Answer, DayKeys, Key, KeyRing, Keys, Store, StoreError, Tenant};
 use crate::time::Instant;
@@ -23,6 +25,9 @@ use crate::time::Instant;
 pub const DEFAULT_REGION: &str = "default";
 /// Why nothing is said of contacts whose records may be where they are not looked for.
 const CHANGED: &str = "the regions were changed under this server: give it the new configuration";
+/// Why nothing is said while nobody knows whether they were.
+const UNSEEN: &str =
+    "its store could not be asked for some seconds whether its records are still placed by these regions";
 
 /// Why nothing is said of contacts of a region whose store was never opened.
 const CLOSED: &str = "its store is not open here: ask a server that has every region, with --server";
@@ -55,7 +60,12 @@ pub(super) struct Kept {
     pub recorded: ArcSwap<Recorded>,
     /// Its records were placed by other regions than the engine's; said of the engine's own store, it holds for all.
     pub displaced: AtomicBool,
-    /// Spares those who ask a region that does not answer the wait. `None`: there is no other region.
+    /// When that was last looked at.
+    pub seen: Seen,
+    /// The law that could not be kept beside its log, and why.
+    pub lacks: Lacks,
+    /// Spares those who ask a pinned region that does not answer the wait. `None`: it is the engine's own store, of which a
+    /// part alone may be away, and which nearly every request needs.
     breaker: Option<Breaker>,
 }
 
@@ -73,6 +83,8 @@ impl Kept {
             tenant,
             recorded: ArcSwap::default(),
             displaced: AtomicBool::new(false),
+            seen: Seen::new(),
+            lacks: Lacks::default(),
             breaker: None,
         }
     }
@@ -105,15 +117,26 @@ impl Kept {
         self.log.as_ref().map_or(Ok(()), |log| log.ready())
     }
 
-    /// Whether its records are still placed by the engine's regions.
+    /// Whether its records are still placed by the engine's regions, and the law by which it would answer is kept.
     fn in_place(&self) -> Result<(), Failure> {
-        if self.displaced.load(Ordering::Relaxed) { Err(away(&self.name, CHANGED)) } else { Ok(()) }
+        self.out().map_or(Ok(()), |why| Err(away(&self.name, &why)))
+    }
+
+    /// Why nothing is answered from it, though its store may well answer.
+    pub fn out(&self) -> Option<String> {
+        if self.displaced.load(Ordering::Relaxed) {
+            return Some(CHANGED.to_owned());
+        }
+        if self.seen.lapsed(Monotonic::now()) {
+            return Some(UNSEEN.to_owned());
+        }
+        self.lacks.why()
     }
 
     /// Why it cannot answer, as of the last that asked it.
     fn fault(&self) -> Option<String> {
-        if self.displaced.load(Ordering::Relaxed) {
-            return Some(CHANGED.to_owned());
+        if let Some(why) = self.out() {
+            return Some(why);
         }
         let broken = self.breaker.as_ref().and_then(Breaker::broken);
         let fault = broken.or_else(|| self.log_ready().err());
@@ -150,7 +173,6 @@ impl Engine {
         };
         self.regions = regions.into_iter().map(slot).collect();
         self.main.at = self.regions.iter().find(|slot| slot.other.is_none()).and_then(|slot| slot.region.at);
-        self.main.breaker = (self.regions.len() > 1).then(Breaker::default);
         self
     }
 
@@ -196,18 +218,6 @@ impl Engine {
         Some((other, kept))
     }
 
-    /// Keeps the law in force in the library beside the log of a region, and every later one once the region is open:
-    /// called before it is opened, so that it has no decision by a law that nobody keeps, and again once it is.
-    ///
-    /// # Errors
-    /// The library cannot be written.
-    pub fn keep_law_of_region_in(&self, name: &str, library: &Library) -> Result<(), Failure> {
-        if let Ok(kept) = self.kept(name) {
-            let _ = kept.library.set(library.clone());
-        }
-        Ok(library.keep(&Basis::of(&self.law()).objects)?)
-    }
-
     /// The stores that are open, with the names of their regions.
     #[must_use]
     pub fn open_stores(&self) -> Vec<(String, Arc<dyn Store>)> {
@@ -239,7 +249,7 @@ impl Engine {
         self.regions.iter().map(|slot| &slot.region)
     }
 
-    /// Asks each pinned region that was not heard of well whether it answers again, and those that were whether they still
+    /// Asks a pinned region that was not heard of well whether it answers again, and one that was whether it still
     /// do: so that what is down is known before anybody has to wait for it.
     pub async fn look_at_region(&self, name: &str) {
         if let Ok(kept) = self.kept(name) {

@@ -27,6 +27,17 @@ use crate::time::Instant;
 /// How often a move that loses to writes of the record begins anew within one request.
 const TRIES: usize = 64;
 
+/// Why a record moves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Why {
+    /// It belongs there by what it says.
+    Belongs,
+    /// It will, by what is about to be written.
+    WillBelong,
+    /// The same, and there may be none yet.
+    WillBegin,
+}
+
 /// A move of one contact.
 #[derive(Clone, Copy)]
 struct Way<'a> {
@@ -39,13 +50,15 @@ struct Way<'a> {
 }
 
 impl Engine {
-    /// Moves a record that lies in one region and belongs into another. Where it moved meanwhile, nothing is left to do.
+    /// Moves a record that lies in one region and belongs into another. Where it moved meanwhile, or belongs elsewhere by
+    /// what was written since, nothing is left to do.
     pub(super) async fn relocate(&self, number: Number, from: &Kept, to: &Kept, now: Instant) -> Result<(), Failure> {
-        self.relocate_or_begin(number, from, to, now, false).await
+        self.relocate_as(self.way(number, from, to, now), Why::Belongs).await
     }
 
-    /// The same; where there is no record yet, an empty one begins in the target.
-    pub(super) async fn relocate_or_begin(
+    /// Moves a record into the region where it will belong by what is about to be written of it. Where there is none yet
+    /// (`begin`), an empty one begins there.
+    pub(super) async fn relocate_first(
         &self,
         number: Number,
         from: &Kept,
@@ -53,19 +66,30 @@ impl Engine {
         now: Instant,
         begin: bool,
     ) -> Result<(), Failure> {
+        self.relocate_as(self.way(number, from, to, now), if begin { Why::WillBegin } else { Why::WillBelong }).await
+    }
+
+    fn way<'a>(&self, number: Number, from: &'a Kept, to: &'a Kept, now: Instant) -> Way<'a> {
+        Way { number, from, from_key: from.key(&self.keys, number), to, to_key: to.key(&self.keys, number), now }
+    }
+
+    async fn relocate_as(&self, way: Way<'_>, why: Why) -> Result<(), Failure> {
+        let Way { number, from, from_key, to, to_key, now } = way;
         from.log_ready()?;
         to.log_ready()?;
-        let (from_key, to_key) = (from.key(&self.keys, number), to.key(&self.keys, number));
-        let way = Way { number, from, from_key, to, to_key, now };
         for _ in 0..TRIES {
             // The target first. A copy that is written over what was seen here can then only be one of a record no older
             // than whatever another move copied before.
             let there = self.load(to, &to_key).await?;
             let (expected, contact, own) = match self.load(from, &from_key).await? {
                 Some(Record::Here(Loaded { version, contact, own })) => (version, contact, own),
-                None if begin => (Version::ABSENT, Contact::new(number, now), DataKey::random()?),
+                None if why == Why::WillBegin => (Version::ABSENT, Contact::new(number, now), DataKey::random()?),
                 Some(_) | None => return Ok(()),
             };
+            // Asked of the very record that is copied: whoever wrote since it was last read may have pinned it.
+            if why == Why::Belongs && *self.belongs(&contact, number, from) != *to.name {
+                return Ok(());
+            }
             let contact = contact.for_another_store();
             let Some(id) = self.stage(&way, there, expected, (&contact, &own)).await? else { continue };
             if self.point(&way, expected, id).await? {

@@ -127,6 +127,11 @@ impl House {
         engine
     }
 
+    /// The keys of the stores in memory.
+    pub fn keys_file(&self) -> std::path::PathBuf {
+        self._folder.path().join("keys")
+    }
+
     /// On disk, each region with its log.
     pub async fn durable(folder: &Path) -> Self {
         let path = folder.join("keys");

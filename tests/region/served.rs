@@ -21,12 +21,12 @@ use crate::redis::{Server, free_port, until};
 /// What others wait while a region is away: far less than its server takes to be given up.
 const USUAL: Duration = Duration::from_millis(500);
 
-fn configure(house: &House, store: &str) {
+pub fn configure(house: &House, store: &str) {
     let text = format!("[[pinned]]\nname = \"cn\"\nplaces = [\"CN\"]\nstore = \"{store}\"\ndata = \"cn-data\"\n");
     fs::write(house.path().join("ringfence.toml"), text).unwrap();
 }
 
-fn get(at: SocketAddr, path: &str) -> (String, Value) {
+pub fn get(at: SocketAddr, path: &str) -> (String, Value) {
     let mut stream = TcpStream::connect(at).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
@@ -36,11 +36,11 @@ fn get(at: SocketAddr, path: &str) -> (String, Value) {
     (head.lines().next().unwrap().to_owned(), serde_json::from_str(json).unwrap())
 }
 
-fn code(answer: Result<v1::Decision, tonic::Status>) -> Code {
+pub fn code(answer: Result<v1::Decision, tonic::Status>) -> Code {
     answer.map_or_else(|status| status.code(), |_| Code::Ok)
 }
 
-fn ask(number: &str) -> v1::CheckRequest {
+pub fn ask(number: &str) -> v1::CheckRequest {
     v1::CheckRequest { dry_run: true, ..notice(number, "acme", "") }
 }
 
@@ -161,7 +161,7 @@ async fn killed_among_moves_nothing_that_was_answered_is_lost() {
     }
 }
 
-fn run(house: &House, arguments: &[&str]) -> (Option<i32>, String) {
+pub fn run(house: &House, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command: Command = house.program();
     let output = command.arg("--keys").arg(house.keys()).args(arguments).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();

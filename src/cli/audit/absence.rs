@@ -11,7 +11,7 @@ use super::super::open::AUDIT;
 use super::super::output::{say, say_json};
 use super::super::source::DATA;
 use super::super::terms::instant;
-use super::super::{Error, Exit, Global};
+use super::super::{Error, Exit, Global, regions_beside};
 use super::{Archived, folded_line};
 use crate::audit::proof::{self, Checked, Heads, Link, Matter, Proving, Seen, Wanted, Whom};
 use crate::audit::{self, Archive, Entries, LogError};
@@ -100,6 +100,33 @@ pub(super) fn of(keys: &Keys, number: Number) -> Whom {
     Whom { mark: keys.hash_mark(), tag, name_key: keys.name_key(&tag) }
 }
 
+/// Refuses to prove anything of logs that are not all there are: each region has its own, and a contact may have been in
+/// any of them.
+fn all_regions(logs: &Logs, heads: &Heads) -> Result<(), Error> {
+    let own = logs.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
+    let data: Vec<_> = std::iter::once(&own).chain(&logs.also).map(PathBuf::as_path).collect();
+    let missing = regions_beside::missing(data.iter().copied())?;
+    if let Some(region) = missing.first() {
+        return Err(Error::said(format!(
+            "region {region} has a log of its own, which is not here: name its data folder, or a copy of it, with --also, \
+             and give the heads of it that were published too"
+        )));
+    }
+    for folder in data {
+        let writer = audit::writer_of(&folder.join(AUDIT))?;
+        let named = writer.is_some_and(|writer| heads.writers().any(|published| published == writer));
+        if !named && regions_beside::Beside::read(folder)?.is_some() {
+            return Err(Error::said(format!(
+                "{}: no head of this log is among those that were published, so nothing is proven of its region: publish \
+                 it with `ringfence audit head --data {}`, too",
+                folder.display(),
+                folder.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Reads a file of published heads.
 pub(super) fn heads(path: &Path) -> Result<Heads, Error> {
     let text = fs::read_to_string(path).map_err(|error| Error::at(path, "reading", &error))?;
@@ -146,6 +173,7 @@ pub(super) async fn prove(args: ProveArgs, global: &Global) -> Result<Exit, Erro
              a copy of it, with --also"
         )));
     }
+    all_regions(&args.logs, &heads)?;
     let whom = args.logs.whom(number, global)?;
     let archive = args.logs.archived.settings()?;
     let (after, out) = (args.after, args.out.clone());

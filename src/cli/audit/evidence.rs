@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 use super::super::open::AUDIT;
 use super::super::output::{say, say_json};
 use super::super::progress::Progress;
+use super::super::regions_beside::Beside;
 use super::super::{Error, Exit, Global, now};
 use super::absence::{heads, of};
 use super::replay::Origin;
 use crate::audit::proof::{self, Heads, Proving, Wanted, Whom};
 use crate::audit::{self, Entries, Expect, Report};
 use crate::engine::evidence::{Event, Held, gather};
+use crate::engine::layout::Layout;
 use crate::engine::replay::Vault;
 use crate::place::Number;
 use crate::store::{Keys, WriterId};
@@ -69,6 +71,48 @@ pub(super) struct Told<'a> {
     pub(super) chain: &'a [(WriterId, Report)],
     /// What the enclosed proof says; `None`: there is none.
     pub(super) proven: Option<Value>,
+    /// Other regions, whose logs were not looked at.
+    pub(super) elsewhere: Vec<String>,
+}
+
+/// What is not in a report where there are several regions.
+pub(super) fn elsewhere_in_words(regions: &[String]) -> Option<String> {
+    let regions = Some(regions.join(", ")).filter(|regions| !regions.is_empty())?;
+    Some(format!(
+        "It is of one region. What was asked and recorded while the contact was in another is in the log of that one, which \
+         was not looked at: {regions}."
+    ))
+}
+
+/// Refuses a report of a contact of another region, and one of several regions at once: what is sealed in one opens with
+/// its own store alone. The regions that are not looked at.
+fn of_one_region(data: &Path, also: &[PathBuf], layout: Option<&Layout>, number: Number) -> Result<Vec<String>, Error> {
+    let beside = Beside::read(data)?;
+    let own = layout.map(|layout| &*layout.name).or(beside.as_ref().map(|beside| beside.region.as_str()));
+    let Some(own) = own.map(str::to_owned) else { return Ok(Vec::new()) };
+    for folder in also {
+        let other = Beside::read(folder)?.map(|beside| beside.region);
+        if other.as_deref() != Some(own.as_str()) {
+            let what = other.map_or_else(
+                || "it does not say of which region it is (its file regions.json)".to_owned(),
+                |other| format!("it is of region {other}"),
+            );
+            return Err(Error::said(format!(
+                "{}: {what}, and the store is that of region {own}: make a report of each region by itself",
+                folder.display()
+            )));
+        }
+    }
+    if let Some(home) = layout.map(|layout| layout.home(number)).filter(|home| **home != *own) {
+        return Err(Error::said(format!(
+            "{number} belongs to region {home}, and the store is that of region {own}: name the data folder of region \
+             {home} with --data"
+        )));
+    }
+    let mut all = beside.map(|beside| beside.all).unwrap_or_default();
+    all.extend(layout.into_iter().flat_map(|layout| layout.regions.iter().map(|region| region.name.to_string())));
+    all.remove(&own);
+    Ok(all.into_iter().collect())
 }
 
 /// Runs it.
@@ -84,6 +128,7 @@ pub(super) async fn run(args: EvidenceArgs, global: &Global) -> Result<Exit, Err
     let heads = args.heads.as_deref().map(heads).transpose()?;
     let vault = args.from.vault(&data, global).await?;
     let number = number(&args, &vault).await?;
+    let elsewhere = of_one_region(&data, &args.also, vault.layout().await?.as_ref(), number)?;
     let tag = vault.tag(number);
     let folders: Vec<_> = std::iter::once(&data).chain(&args.also).map(|data| data.join(AUDIT)).collect();
     let (mut logs, mut chain) = (Vec::new(), Vec::new());
@@ -107,7 +152,8 @@ pub(super) async fn run(args: EvidenceArgs, global: &Global) -> Result<Exit, Err
         None => None,
     };
     let complaint = args.complaint.map(|id| id.hyphenated().to_string());
-    let told = Told { number, whole: args.whole_number, complaint, held, events: &events, chain: &chain, proven };
+    let told =
+        Told { number, whole: args.whole_number, complaint, held, events: &events, chain: &chain, proven, elsewhere };
     let report = report::json(&told, now());
     let text = serde_json::to_string_pretty(&report).map_err(|error| Error::said(error.to_string()))?;
     put(&args.out.join("report.json"), &text)?;
@@ -121,9 +167,10 @@ pub(super) async fn run(args: EvidenceArgs, global: &Global) -> Result<Exit, Err
             say_json(&json!({ "folder": args.out.display().to_string(), "entries": events.len(), "sound": sound }))?
         }
         false => say(&format!(
-            "{} entries about {number}, written to {}: open report.html there.{}\n",
+            "{} entries about {number}, written to {}: open report.html there.{}{}\n",
             events.len(),
             args.out.display(),
+            elsewhere_in_words(&told.elsewhere).map(|words| format!("\n{words}")).unwrap_or_default(),
             if sound { "" } else { "\nThe log is NOT whole: see `ringfence audit verify`." }
         ))?,
     }

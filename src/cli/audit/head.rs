@@ -6,7 +6,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::super::open::AUDIT;
-use super::super::output::say;
+use super::super::output::{note, say};
+use super::super::regions_beside::Beside;
 use super::super::source::Kept;
 use super::super::{Error, Exit, Global, now};
 use crate::audit::{self, Head, proof};
@@ -66,6 +67,10 @@ pub(super) async fn run(args: HeadArgs, _global: &Global) -> Result<Exit, Error>
         append(file, &line)?;
     }
     say(&line)?;
+    let others = Beside::read(&folder)?.map(|beside| beside.others().join(", ")).unwrap_or_default();
+    if !others.is_empty() {
+        note(&format!("these are the logs of one region; publish those of the others as well: {others}"));
+    }
     Ok(Exit::Yes)
 }
 

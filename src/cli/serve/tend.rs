@@ -14,7 +14,7 @@ const TEND: Duration = Duration::from_secs(5);
 
 /// Looks after the closed segments of the audit log. Told to stop it stops wherever it is, as a crash would: the next
 /// start takes it up.
-pub(super) async fn tend(log: Option<Arc<audit::Log>>, keep: Duration, stopping: watch::Receiver<bool>) {
+pub(in crate::cli) async fn tend(log: Option<Arc<audit::Log>>, keep: Duration, stopping: watch::Receiver<bool>) {
     let Some(log) = log else { return };
     let keeper = audit::Keeper::new(log, keep);
     let mut look = tokio::time::interval(TEND);

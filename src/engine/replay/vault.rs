@@ -8,6 +8,7 @@ use crate::audit::{BodyKey, Entry};
 use crate::contact::{Contact, Stored};
 use crate::engine::Failure;
 use crate::engine::audited::Kind;
+use crate::engine::layout::Layout;
 use crate::store::{DayKeyError, DayKeys, Keys, Purpose, SealError, Store, Tenant};
 use crate::time::Instant;
 
@@ -75,6 +76,17 @@ impl Vault {
                 Ok(found.ok().flatten().map(|key| key.salt(&context)))
             }
             _ => Ok(None),
+        }
+    }
+
+    /// By which regions the records of the store were placed; `None`: there is one store only, or none here.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub async fn layout(&self) -> Result<Option<Layout>, Failure> {
+        match &self.store {
+            Some(store) => Layout::of(&**store).await,
+            None => Ok(None),
         }
     }
 

@@ -43,7 +43,9 @@ impl Engine {
     }
 
     async fn drop_erased_in(&self, kept: &Kept, patient: bool) -> Result<bool, Failure> {
-        let Some(due) = kept.store.meta_get(DUE).await?.filter(|due| due.bytes == [1]) else { return Ok(false) };
+        let Some(due) = kept.ask(|store| store.meta_get(DUE)).await?.filter(|due| due.bytes == [1]) else {
+            return Ok(false);
+        };
         if !kept.store.drop_replaced(patient).await? {
             return Ok(false);
         }

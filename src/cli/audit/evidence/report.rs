@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::Told;
+use super::{Told, elsewhere_in_words};
 use crate::audit::{BodyKey, Report};
 use crate::cli::explain::clock;
 use crate::engine::evidence::{Event, Said};
@@ -58,6 +58,8 @@ pub(super) fn json(told: &Told<'_>, now: Instant) -> Value {
         let request = told.held.as_ref()?.requests.iter().find(|request| request.rights_request_id == *id)?;
         serde_json::to_value(request).ok()
     });
+    let mut limits: Vec<_> = LIMITS.iter().map(|limit| (*limit).to_owned()).collect();
+    limits.extend(elsewhere_in_words(&told.elsewhere));
     let mut report = json!({
         "ringfence": NAME,
         "form": FORM,
@@ -74,8 +76,13 @@ pub(super) fn json(told: &Told<'_>, now: Instant) -> Value {
         "sealed": sealed,
         "chain": told.chain.iter().map(chain).collect::<Vec<_>>(),
         "proof": told.proven,
-        "limits": LIMITS,
+        "limits": limits,
     });
+    if !told.elsewhere.is_empty()
+        && let Value::Object(report) = &mut report
+    {
+        report.insert("regionsNotLookedAt".to_owned(), json!(told.elsewhere));
+    }
     if !told.whole {
         mask(&mut report, told.number);
         callers(&mut report);
