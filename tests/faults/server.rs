@@ -111,6 +111,7 @@ impl House {
     }
 
     /// Starts it by this command and waits until it serves.
+    #[allow(dead_code, reason = "tests of regions use it")]
     pub fn start_as(&self, serve: Command) -> Server {
         let started = Self::started(self.spawn_as(serve));
         started.unwrap_or_else(|status| panic!("the server ended with {status}:\n{}", self.said()))
