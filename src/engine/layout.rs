@@ -21,8 +21,9 @@ const NAME: &str = "region/layout";
 const FORMAT: u32 = 1;
 /// Stands for the numbering tables while records are being moved: no server goes by it.
 const UNDER_WAY: &str = "being placed";
-/// For how long after it last saw that its regions hold a server answers.
-pub const LAPSE: Duration = Duration::from_secs(3);
+/// For how long after it last saw that its regions hold a server answers. Longer than a Cluster takes to replace a primary: the
+/// one that has the named value must not take the others with it.
+pub const LAPSE: Duration = Duration::from_secs(15);
 
 /// When it was last seen that the records of a store are placed by our regions.
 pub(super) struct Seen {
