@@ -40,7 +40,7 @@ async fn decisions_are_listed_region_by_region_and_not_while_one_is_away() {
     for size in [1, 2, 100] {
         assert_eq!(list(engine, "", size).await.unwrap(), [after.clone(), there.clone(), before.clone()], "{size}");
         assert_eq!(list(engine, FLORIDA, size).await.unwrap(), [after.clone(), before.clone()], "{size}");
-        assert_eq!(list(engine, CHINA, size).await.unwrap(), [there.clone()], "{size}");
+        assert_eq!(list(engine, CHINA, size).await.unwrap(), std::slice::from_ref(&there), "{size}");
     }
     let keys = Keys::open(&folder.path().join("keys")).unwrap();
     let other = super::house::engine(house.main.store.clone(), house.main.log.clone(), keys);
