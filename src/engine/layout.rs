@@ -37,7 +37,16 @@ impl Seen {
         Self { began: Monotonic::now(), last: AtomicU64::new(0) }
     }
 
-    pub fn saw(&self, at: Monotonic) {
+    /// Looks, and remembers that it did. The first look counts though it fails, since the store was looked at when it was
+    /// opened: it may be that none ever succeeds.
+    pub async fn keep_looking<T, E>(&self, at: Monotonic, look: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let _ = self.last.compare_exchange(0, self.millis(at), Ordering::Relaxed, Ordering::Relaxed);
+        let seen = look.await?;
+        self.saw(at);
+        Ok(seen)
+    }
+
+    fn saw(&self, at: Monotonic) {
         self.last.fetch_max(self.millis(at), Ordering::Relaxed);
     }
 
@@ -238,11 +247,8 @@ impl Engine {
             return Ok(true);
         };
         let begun = Monotonic::now();
-        let agrees = self.look_at_layout_in(kept).await?;
-        if kept.store.is_shared() {
-            kept.seen.saw(begun);
-        }
-        Ok(agrees)
+        let look = self.look_at_layout_in(kept);
+        if kept.store.is_shared() { kept.seen.keep_looking(begun, look).await } else { look.await }
     }
 
     /// The regions by which the records of the engine's own store were placed.
@@ -286,6 +292,18 @@ mod tests {
         seen.saw(now + LAPSE);
         seen.saw(now);
         assert!(!seen.lapsed(now + LAPSE + LAPSE));
+    }
+
+    #[tokio::test]
+    async fn looks_that_never_succeed_lapse_as_those_do_that_succeed_no_more() {
+        let (seen, now) = (Seen::new(), Monotonic::now());
+        let after = LAPSE + Duration::from_millis(2);
+        seen.keep_looking(now, async { Err::<bool, _>("away") }).await.unwrap_err();
+        assert!(!seen.lapsed(now + LAPSE) && seen.lapsed(now + after));
+        seen.keep_looking(now + LAPSE, async { Err::<bool, _>("away") }).await.unwrap_err();
+        assert!(seen.lapsed(now + after), "only the first counts though it fails");
+        seen.keep_looking(now + LAPSE, async { Ok::<_, &str>(true) }).await.unwrap();
+        assert!(!seen.lapsed(now + after));
     }
 
     #[tokio::test]
