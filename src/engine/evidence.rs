@@ -145,6 +145,9 @@ fn recorded(write: store::AuditedWrite) -> Recorded {
         Some(Request::PlaceHold(request)) => ("PlaceHold", json(to_value(request))),
         Some(Request::LiftHold(request)) => ("LiftHold", json(to_value(request))),
         Some(Request::Copy(_)) => ("the record as a whole, from another store", Value::Null),
+        Some(Request::Move(moved)) => {
+            ("the record moved to another region", serde_json::json!({ "from": moved.from, "to": moved.to }))
+        }
         // Of no number: no entry about a contact has them.
         _ => ("another write", Value::Null),
     };
