@@ -123,9 +123,13 @@ pub async fn deposed(trio: &Trio, net: &Net, engines: &[Arc<Engine>]) {
     for attempt in 0..10 {
         let begun = Instant::now();
         let answer = ask(&engines[0], &format!("deposed {attempt}"), false).await;
-        // What it could not replicate counts there too: a cap may seem to be reached.
-        assert_ne!(answer, Some(true), "nobody may be granted anything that rests on this primary");
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        // Three a day: what it took and could not replicate counts there too, so from the third on it may deny.
+        let full = attempt >= 2 && answer == Some(false);
+        assert!(
+            answer.is_none() || full,
+            "nobody may be told anything that rests on this primary: {attempt} {answer:?}"
+        );
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     }
     net.heal();
     let begun = Instant::now();

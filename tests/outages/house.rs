@@ -32,7 +32,7 @@ pub fn impatient(url: &str) -> Settings {
 const BOUND: Duration = Duration::from_millis(6_000);
 
 /// What a busy machine may add to that before a wait is taken for one without end.
-const SLACK: Duration = Duration::from_secs(24);
+const SLACK: Duration = Duration::from_secs(12);
 
 /// How many outages are played at a time in this process: more would be late for want of a processor, not of an answer.
 pub static STAGE: Semaphore = Semaphore::const_new(6);

@@ -25,7 +25,7 @@ pub fn impatient(url: &str) -> Settings {
 
 /// Everything may take as long as this at most, whatever the server does: patience, and the last attempt within it, are three
 /// seconds; the rest is for a busy machine, and still far from a wait without end.
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(8);
 
 pub async fn open(settings: Settings) -> RedisStore {
     RedisStore::open(settings).await.unwrap().0
