@@ -16,6 +16,8 @@ mod away;
 mod clients;
 #[path = "service/faulty.rs"]
 mod faulty;
+#[path = "support/forwarded.rs"]
+mod forwarded;
 #[path = "region/gated.rs"]
 mod gated;
 #[path = "region/house.rs"]
