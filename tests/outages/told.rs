@@ -27,7 +27,7 @@ fn played<'h>(on: &'static str, times: usize, act: Act, heard: Heard<'h>) -> Pin
     Box::pin(async move {
         let _seat = STAGE.acquire().await.unwrap();
         // What must not be heard has time to pass, on a busy machine too.
-        let patience = if matches!(heard, Heard::Nothing) { 5_000 } else { 1_800 };
+        let patience = if matches!(heard, Heard::Nothing) { 5_000 } else { 2_400 };
         let (_server, wire, house) = wired(Duration::from_millis(patience)).await;
         let mut done = 0;
         let harm = async || wire.trick(on, times, act);
@@ -61,7 +61,9 @@ async fn errors_that_pass() {
         let heard = if word == "NOSCRIPT" { "keeps forgetting" } else { word };
         let refused = Act::Refuse(format!("-{error}\r\n"));
         let done = played(command, FOR_EVER, refused, Heard::Refused(&[heard])).await;
-        assert!(done > 3, "{error} {command}: never asked again");
+        // Three questions read, two of them write: as often as each is asked once.
+        let once = if command == "GET" { 3 } else { 2 };
+        assert!(done > once, "{error} {command}: never asked again");
     });
     join_all(plays).await;
 }
