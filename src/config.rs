@@ -16,7 +16,7 @@ use crate::time::Millis;
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
-pub const KEYS: [(&str, &str, &str); 21] = [
+pub const KEYS: [(&str, &str, &str); 23] = [
     ("store", "where records are: `embedded` (a file in the data folder), or the URL of a Redis", "embedded"),
     ("store_user", "the user of the Redis", ""),
     ("store_password_file", "a file with its password; or RINGFENCE_STORE_PASSWORD in the environment", ""),
@@ -42,6 +42,8 @@ pub const KEYS: [(&str, &str, &str); 21] = [
     ("postures", "named postures of packs to choose, comma-separated", ""),
     ("reserve_seconds", "how long a reservation may be used, 1 to 3600", "300"),
     ("log", "`text` or `json`", "text"),
+    ("keep_months", "how long is kept what no law speaks of, once it is of no use, in months, 0 to 1200", "36"),
+    ("sweep_hours", "how often records whose period is over are removed, in hours, 1 to 8760; `0`: never", "24"),
 ];
 
 /// Where records are.
@@ -76,6 +78,8 @@ pub struct Config {
     pub engine: engine::Settings,
     /// JSON log lines.
     pub log_json: bool,
+    /// When records whose period is over are removed.
+    pub sweeper: engine::SweeperSettings,
 }
 
 /// `acks = "all"` or `acks = 1`.
@@ -120,6 +124,8 @@ struct FileText {
     postures: Option<Vec<String>>,
     reserve_seconds: Option<u32>,
     log: Option<String>,
+    keep_months: Option<u32>,
+    sweep_hours: Option<u32>,
 }
 
 impl FileText {
@@ -146,6 +152,8 @@ impl FileText {
             "postures" => self.postures.as_ref().map(|names| names.join(",")),
             "reserve_seconds" => self.reserve_seconds.map(|value| value.to_string()),
             "log" => self.log.clone(),
+            "keep_months" => self.keep_months.map(|value| value.to_string()),
+            "sweep_hours" => self.sweep_hours.map(|value| value.to_string()),
             _ => None,
         }
     }
@@ -215,6 +223,16 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     if reserve.is_none() {
         fault(&seconds, "is not a number of seconds, 1 to 3600");
     }
+    let months = read("keep_months");
+    let keep_months = months.text.parse::<i32>().ok().filter(|months| (0..=1_200).contains(months));
+    if keep_months.is_none() {
+        fault(&months, "is not a number of months, 0 to 1200");
+    }
+    let hours = read("sweep_hours");
+    let sweep_hours = hours.text.parse::<i64>().ok().filter(|hours| (0..=8_760).contains(hours));
+    if sweep_hours.is_none() {
+        fault(&hours, "is not a number of hours, 0 to 8760");
+    }
     let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
     let config = Config {
@@ -235,8 +253,10 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
                 chosen,
             },
             reserve_for: Millis::seconds(i64::from(reserve.unwrap_or(300))),
+            periods: engine::Periods { months: keep_months.unwrap_or(36) },
         },
         log_json: log == 1,
+        sweeper: engine::SweeperSettings { every: sweep_hours.filter(|hours| *hours > 0).map(Millis::hours) },
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }

@@ -130,6 +130,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let opened = Arc::new(opened);
     let watched = Watched { packs: config.packs.clone(), emergencies: config.emergencies.clone() };
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
+    let sweeping = tokio::spawn(super::retention::sweep_by_turns(Arc::clone(&opened), config.sweeper, stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
         first_answer(address, bound.http).await?;
     }
@@ -139,6 +140,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let _ = stop.send(true);
     let drained = tokio::time::timeout(DRAIN, drain(&mut servers)).await.is_ok();
     let _ = keeping.await;
+    let _ = sweeping.await;
     opened.settle(now()).await.map_err(|error| Error::said(error.to_string()))?;
     tracing::info!(drained, "stopped");
     Ok(Exit::when(drained))

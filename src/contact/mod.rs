@@ -4,6 +4,8 @@
 //! Must never read a clock or a store. Guarded by the unit tests here and `tests/contact.rs`.
 
 mod facts;
+mod holds;
+mod policies;
 mod record;
 mod terms;
 mod vocabulary;
@@ -13,6 +15,10 @@ pub use facts::{
     Age, AttemptId, Campaign, Consent, Facts, FrequencyCap, InconvenientTime, OptOut, PastAttempt, Period, Policy,
     Reassigned, ReassignedAnswer, RegistryCheck, Relationship, Scope, Seller, Slot, Subject, Transfer,
 };
-pub use record::{Contact, Known, NoReport, RecordError, Report, Reservation, Seen, WriteId};
+pub use holds::{Hold, RecordClass, TenantHold};
+pub use policies::{
+    Overtaking, PublishedPolicy, SellerTransfer, carry_over, leading_to, overtake, overtaken_at, overtaking,
+};
+pub use record::{Contact, Dated, Known, NoReport, RecordError, Report, Reservation, Scrap, Seen, WriteId};
 pub use terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology, Term};
 pub use vocabulary::{LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};

@@ -4,6 +4,7 @@
 //! counts from its grant on until it is reported. Must never read a clock: each change is given its instant.
 
 mod message;
+mod sweep;
 
 use prost::Message;
 
@@ -13,6 +14,8 @@ use crate::proto::v1;
 use crate::time::{Instant, Millis};
 
 use super::wire::{self, Reader};
+pub use sweep::{Dated, Scrap};
+
 use super::{Age, AttemptId, Facts, Outcome, PastAttempt, Seller, Set, Subject, Term};
 
 /// The form of stored records that this build writes, and the newest it reads.
@@ -517,10 +520,16 @@ impl Contact {
     /// Drops attempts and write ids that no window and no promise reaches any more.
     fn prune(&mut self, now: Instant) {
         let oldest = now.minus(KEEP);
+        let mut latest = self.record.pruned_attempt_at;
         self.record.attempts.retain(|stored| {
             let made = stored.started_after.map_or_else(|| use_by(stored), |after| granted(stored).plus(Millis(after)));
-            made.max(use_by(stored)) >= oldest
+            let stays = made.max(use_by(stored)) >= oldest;
+            if !stays && stored.outcome != i32::from(Outcome::NotAttempted.number()) {
+                latest = latest.max(made.millis());
+            }
+            stays
         });
+        self.record.pruned_attempt_at = latest;
         self.record.writes.retain(|write| write.recorded_at >= oldest.millis());
     }
 

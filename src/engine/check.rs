@@ -222,6 +222,7 @@ impl Engine {
             None => (Version::ABSENT, None, DataKey::random()?),
         };
         let mut after = before.clone().unwrap_or_else(|| Contact::new(asked.number, asked.now));
+        after.name(asked.number);
         after.reserve(&Reservation { id: &attempt_id, request, decision: id, use_by }, asked.now);
         let before = before.map(|contact| (contact, expected));
         let body = self.decision_body(request.clone(), before, asked.law, standing, decision, &answer);
@@ -273,19 +274,22 @@ enum Reserved {
 
 pub(super) fn decide(engine: &Engine, asked: &Asked<'_>, standing: &Standing, contact: Option<&Contact>) -> Decision {
     let checked = asked.checked;
-    let stored = contact.map_or_else(Facts::default, |contact| contact.facts(checked.attempt_id.as_ref()));
+    let mut stored = contact.map_or_else(Facts::default, |contact| contact.facts(checked.attempt_id.as_ref()));
+    let postures = &engine.settings.postures;
+    let (facts, attempt) = (&checked.facts, &checked.attempt);
+    let asserted = standing.apply(&mut stored, facts, attempt, postures.stored_facts_only, asked.now);
     decision::decide(&Question {
         number: asked.number,
         attempt: &checked.attempt,
         evidence: Evidence {
-            asserted: &checked.facts,
+            asserted: &asserted,
             stored: &stored,
             lists: &asked.lists,
             live: checked.at.is_none(),
         },
         law: asked.law,
         switches: standing.switches(),
-        postures: &engine.settings.postures,
+        postures,
         now: asked.now,
     })
 }

@@ -169,7 +169,9 @@ impl Engine {
         let number = finish(reader, number)?;
         let loaded = self.load(&self.key(permit, number)).await?;
         let loaded = loaded.ok_or(Failure::NotFound("nothing is stored about this number"))?;
-        Ok(loaded.contact.message(number, loaded.version.0))
+        let mut contact = loaded.contact.message(number, loaded.version.0);
+        self.mark_consents(&mut contact).await?;
+        Ok(contact)
     }
 
     /// Changes the facts that the mask names.
@@ -229,6 +231,7 @@ impl Engine {
                 Some(Loaded { version, contact, own }) => (version, contact, own),
                 None => (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?),
             };
+            contact.name(number);
             let (recorded_at, found) = match make(&mut contact, receipt)? {
                 Change::Changed(at) => (at, None),
                 Change::Found(at, found) => (at, Some(*found)),

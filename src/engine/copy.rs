@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 use super::Failure;
 use super::audited::Kind;
 use super::control::FORMAT as CONTROL_FORMAT;
+use super::incidents::LOTS;
+use super::policies::ARCHIVE;
 use crate::audit::{self, BodyKey, Encoded, Entry, Log};
 use crate::contact::Contact;
 use crate::proto::store;
@@ -218,6 +220,12 @@ impl Copier {
             waiting += u64::from(!from.store.unsettled(anchor.writer, None, 1).await?.is_empty());
         }
         audit::carry_anchors(&*from.store, &*to.store).await?;
+        // Sealed under the key of the record of switches, which came along with it.
+        for kind in [ARCHIVE, LOTS] {
+            for (name, value) in from.store.meta_list(&format!("{kind}/")).await? {
+                let _ = to.store.meta_swap(&name, Version::ABSENT, value.bytes).await?;
+            }
+        }
         Ok(Rest { days, days_parted, waiting })
     }
 }

@@ -15,9 +15,13 @@ mod control;
 pub mod copy;
 mod failure;
 mod inbound;
+mod incidents;
 mod law;
+mod notices;
 mod outcome;
+mod policies;
 pub mod question;
+mod retention;
 
 use std::sync::Arc;
 use std::time::Instant as Monotonic;
@@ -28,6 +32,8 @@ pub use audited::is_swapped;
 pub use check::{BATCH, batch_too_long};
 pub use control::Feed;
 pub use failure::Failure;
+pub use policies::POLICY_EVENT;
+pub use retention::{Periods, Sweeper, SweeperSettings, Turn};
 
 use crate::access::Permit;
 use crate::audit::Log;
@@ -49,11 +55,13 @@ pub struct Settings {
     pub postures: Postures,
     /// How long a reservation may be used.
     pub reserve_for: Millis,
+    /// How long is kept what no law speaks of.
+    pub periods: Periods,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { server_region: None, postures: Postures::default(), reserve_for: Millis::seconds(300) }
+        Self { server_region: None, postures: Postures::default(), reserve_for: Millis::seconds(300), periods: Periods::default() }
     }
 }
 

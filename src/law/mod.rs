@@ -12,6 +12,7 @@ mod emergency;
 mod feed;
 mod lint;
 mod overview;
+mod retention;
 mod rule;
 mod text;
 mod words;
@@ -34,6 +35,7 @@ pub use emergency::{Declared, MOST_COUNTIES, WORDS_BYTES, within};
 pub use feed::read_declared;
 pub use lint::{Remark, lint, nearest};
 pub use overview::{Overview, Row};
+pub use retention::{Duties, Duty, Floor, holds};
 pub use rule::{
     Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Series, Span, Tie,
     Trigger, Window,

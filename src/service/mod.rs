@@ -5,6 +5,8 @@
 
 mod calls;
 mod grpc;
+mod kept_calls;
+mod kept_grpc;
 mod malformed;
 pub mod status;
 
@@ -21,7 +23,10 @@ use crate::proto::v1::consent_service_server::ConsentServiceServer;
 use crate::proto::v1::control_service_server::ControlServiceServer;
 use crate::proto::v1::law_service_server::LawServiceServer;
 use crate::proto::v1::privacy_service_server::PrivacyServiceServer;
+use crate::proto::v1::incident_service_server::IncidentServiceServer;
+use crate::proto::v1::policy_service_server::PolicyServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
+use crate::proto::v1::retention_service_server::RetentionServiceServer;
 
 /// The largest message read: room for a batch with evidence, and for an oversized field to be named. What is written has
 /// no limit: the attempts of a batch are counted by then, and its caller must learn which.
@@ -54,6 +59,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
     }
     add!(CheckServiceServer, ConsentServiceServer, ControlServiceServer, AuditServiceServer);
     add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer);
+    add!(PolicyServiceServer, RetentionServiceServer, IncidentServiceServer);
     builder.add_service(health);
     builder.add_service(reflection().build_v1()?);
     // What Python's grpcio-reflection and older tools ask for; they know no v1.
@@ -62,7 +68,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
 }
 
 /// The names under which health is asked for; the empty one is the server as a whole.
-pub const HEALTH_NAMES: [&str; 8] = [
+pub const HEALTH_NAMES: [&str; 11] = [
     "",
     CheckServiceServer::<Grpc>::NAME,
     ConsentServiceServer::<Grpc>::NAME,
@@ -71,4 +77,7 @@ pub const HEALTH_NAMES: [&str; 8] = [
     LawServiceServer::<Grpc>::NAME,
     PrivacyServiceServer::<Grpc>::NAME,
     RegistryServiceServer::<Grpc>::NAME,
+    PolicyServiceServer::<Grpc>::NAME,
+    RetentionServiceServer::<Grpc>::NAME,
+    IncidentServiceServer::<Grpc>::NAME,
 ];

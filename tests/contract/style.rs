@@ -10,7 +10,7 @@ use super::api::decode;
 fn files() -> Vec<FileDescriptorProto> {
     let mut files = decode(ALL_DESCRIPTOR_SET).file;
     files.retain(|file| file.package().starts_with("ringfence."));
-    assert_eq!(files.len(), 12);
+    assert_eq!(files.len(), 15);
     files
 }
 
@@ -102,6 +102,15 @@ fn every_write_carries_its_idempotency_key() {
         ("ImportContactsRequest", "import_id"),
         ("CheckRequest", "attempt_id"),
         ("ReportOutcomeRequest", "attempt_id"),
+        ("PublishPolicyRequest", "request_id"),
+        ("TransferSellerRequest", "request_id"),
+        ("PlaceHoldRequest", "request_id"),
+        ("ReleaseHoldRequest", "request_id"),
+        ("OffBoardRequest", "request_id"),
+        ("OpenIncidentRequest", "request_id"),
+        ("UpdateIncidentRequest", "request_id"),
+        ("AddAffectedContactsRequest", "request_id"),
+        ("MarkContactsToldRequest", "request_id"),
     ] {
         assert!(message(request).field.iter().any(|f| f.name() == key), "{request} lacks {key}");
     }

@@ -106,7 +106,13 @@ fn recorded_consent(stored: &store::StoredConsent) -> v1::RecordedConsent {
         consent.consent_id.clone_from(&receipt_id);
     }
     let recorded_at = Some(Timestamp::from_millis(write.recorded_at));
-    v1::RecordedConsent { consent: Some(consent), recorded_at, receipt_id, person: stored.person.clone() }
+    v1::RecordedConsent {
+        consent: Some(consent),
+        recorded_at,
+        receipt_id,
+        person: stored.person.clone(),
+        ..v1::RecordedConsent::default()
+    }
 }
 
 pub(super) fn recorded_opt_out(stored: &store::StoredOptOut) -> v1::RecordedOptOut {

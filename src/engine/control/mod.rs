@@ -3,7 +3,7 @@
 //! All of a tenant's are one record, kept like a contact's: swapped with its audit entry in one atomic step, sealed, and
 //! safe before it is answered. Which of them a check sees, and how fast, stands in [`standing`].
 
-mod record;
+pub(super) mod record;
 mod standing;
 pub(super) mod wire;
 
@@ -21,7 +21,7 @@ use crate::contact::WriteId;
 use crate::contact::wire::Reader;
 use crate::proto::store::{AuditedWrite, ControlRecord, StoredEmergency, StoredFreeze, audited_write};
 use crate::proto::v1;
-use crate::store::{DataKey, Swapped, Version, Write};
+use crate::store::{DataKey, MetaSwapped, Purpose, Swapped, Version, Write};
 use crate::time::Instant;
 
 /// Entries on a page where the caller does not say, and the most there are.
@@ -29,7 +29,7 @@ const PAGE: usize = 100;
 const MOST_ON_PAGE: u32 = 1_000;
 
 /// Changes the record of switches, given the receipt and the instant of the recording.
-type Make<'a> = dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
+pub(in crate::engine) type Make<'a> = dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
 
 impl Engine {
     /// Freezes contacts. Once this has returned, every check sees it.
@@ -102,8 +102,12 @@ impl Engine {
             let named = |kept: &&mut StoredFreeze| {
                 kept.freeze.as_ref().is_some_and(|freeze| freeze.freeze_id == request.freeze_id)
             };
+            let ended = record.off_boarding.as_ref().is_some_and(|kept| kept.freeze_id == request.freeze_id);
             let kept = record.freezes.iter_mut().find(named);
             let kept = kept.ok_or(Failure::NotFound("no freeze of this freeze_id is remembered"))?;
+            if ended {
+                return Err(fault("freeze_id", "stops a tenant whose service has ended: it is never lifted"));
+            }
             let Some(freeze) = kept.freeze.as_mut().filter(|freeze| freeze.lifted_at.is_none()) else {
                 return Err(Failure::AlreadyExists("this freeze was lifted before"));
             };
@@ -261,7 +265,7 @@ impl Engine {
     }
 
     /// The record of switches as it is; `None`: no switch was ever thrown.
-    async fn control(&self) -> Result<Option<(Version, DataKey, ControlRecord)>, Failure> {
+    pub(in crate::engine) async fn control(&self) -> Result<Option<(Version, DataKey, ControlRecord)>, Failure> {
         let Some(found) = self.store.load(&self.control_key).await? else { return Ok(None) };
         let (own, record) = self.opened_control(&found)?;
         Ok(Some((found.version, own, record)))
@@ -269,7 +273,7 @@ impl Engine {
 
     /// Makes the next record of switches and writes it with its entry, again and again until it wins or nobody waits any
     /// more. The record as it is then, and the receipt: of an earlier write, if this one was done before.
-    async fn switch(
+    pub(in crate::engine) async fn switch(
         &self,
         permit: &Permit,
         clock: Clock,
@@ -277,13 +281,34 @@ impl Engine {
         asked: audited_write::Request,
         make: &mut Make<'_>,
     ) -> Result<(ControlRecord, [u8; 16]), Failure> {
+        self.switch_with(permit, clock, id, asked, &[], 0, make).await
+    }
+
+    /// As [`Engine::switch`], with named values that go beside the record, sealed under its key, and with an event of this
+    /// kind, whose payload is what was asked.
+    #[allow(clippy::too_many_arguments, reason = "one caller hands all of it on")]
+    pub(in crate::engine) async fn switch_with(
+        &self,
+        permit: &Permit,
+        clock: Clock,
+        id: WriteId,
+        asked: audited_write::Request,
+        attachments: &[(String, Vec<u8>)],
+        kind: u8,
+        make: &mut Make<'_>,
+    ) -> Result<(ControlRecord, [u8; 16]), Failure> {
         let key = self.control_key;
         let mut found = self.control().await?;
         if let Some(log) = &self.log {
             log.ready()?;
         }
+        if found.is_none() && !attachments.is_empty() {
+            // What is attached is sealed under the record's key, so that must be settled first, whoever settles it.
+            found = Some(self.first_control(permit, clock, &asked).await?);
+        }
         let receipt = self.next_id(clock.now);
         let mut lost = false;
+        let mut attached = false;
         loop {
             if clock.passed() {
                 return Err(if lost { Failure::Aborted } else { Failure::TooLate });
@@ -293,7 +318,7 @@ impl Engine {
                 None => (
                     Version::ABSENT,
                     DataKey::random()?,
-                    ControlRecord { format: standing::FORMAT, ..ControlRecord::default() },
+                    ControlRecord { format: 1, ..ControlRecord::default() },
                 ),
             };
             if let Some(receipt) = record::done_before(&record, id)? {
@@ -304,11 +329,23 @@ impl Engine {
             let now = record::recording(&record, clock.now);
             make(&mut record, receipt, now)?;
             record::prune(&mut record, now);
+            record.format = record::form(&record);
+            // Beside the record, and before it: it must not name what is not there.
+            if !attached {
+                for (name, plain) in attachments {
+                    self.attach(&own, name, plain).await?;
+                }
+                attached = true;
+            }
             let next = expected.next();
             let body = Self::write_body(permit, asked.clone(), next.0, now);
             let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
             let bytes = self.keys.seal_record(&key, &own, &record.encode_to_vec())?;
-            let event = entry.event(0, clock.now, Vec::new());
+            let payload = match kind {
+                0 => Vec::new(),
+                _ => own.seal(Purpose::Payload, &key.to_bytes(), &AuditedWrite { request: Some(asked.clone()), ..AuditedWrite::default() }.encode_to_vec())?,
+            };
+            let event = entry.event(kind, clock.now, payload);
             match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
                 Swapped::Won { event, .. } => {
                     if let Some(log) = &self.log {
@@ -329,19 +366,81 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Makes the record of switches, with no switch in it, or finds that another made it.
+    async fn first_control(
+        &self,
+        permit: &Permit,
+        clock: Clock,
+        asked: &audited_write::Request,
+    ) -> Result<(Version, DataKey, ControlRecord), Failure> {
+        let (key, own, receipt) = (self.control_key, DataKey::random()?, self.next_id(clock.now));
+        let record = ControlRecord { format: 1, ..ControlRecord::default() };
+        let body = Self::write_body(permit, asked.clone(), Version::ABSENT.next().0, clock.now);
+        let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
+        let bytes = self.keys.seal_record(&key, &own, &record.encode_to_vec())?;
+        let event = entry.event(0, clock.now, Vec::new());
+        let write = Write { key, expected: Version::ABSENT, bytes, expires: None, event };
+        match self.store.swap(write).await? {
+            Swapped::Won { version, event } => {
+                if let Some(log) = &self.log {
+                    let _ = log.append(entry, Some(event)).await?;
+                }
+                Ok((version, own, record))
+            }
+            Swapped::Lost(Some(winner)) => {
+                self.opened_control(&winner).map(|(own, record)| (winner.version, own, record))
+            }
+            Swapped::Lost(None) => Err(Failure::Aborted),
+        }
+    }
+
+    /// Writes a named value beside the record of switches, sealed under its key, unless it is there.
+    async fn attach(&self, own: &DataKey, name: &str, plain: &[u8]) -> Result<(), Failure> {
+        let mut there = self.store.meta_get(name).await?;
+        loop {
+            let expected = match &there {
+                Some(value) if own.open(Purpose::Payload, name.as_bytes(), &value.bytes).is_ok_and(|p| p == plain) => {
+                    return Ok(());
+                }
+                Some(value) => value.version,
+                None => Version::ABSENT,
+            };
+            let sealed = own.seal(Purpose::Payload, name.as_bytes(), plain)?;
+            match self.store.meta_swap(name, expected, sealed).await? {
+                MetaSwapped::Won(_) => return Ok(()),
+                MetaSwapped::Lost(value) => there = value,
+            }
+        }
+    }
+
+    /// Reads what [`Engine::attach`] wrote; `None`: it was destroyed, or never there.
+    pub(in crate::engine) async fn attached(&self, own: &DataKey, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+        match self.store.meta_get(name).await? {
+            Some(value) if !value.bytes.is_empty() => Ok(Some(own.open(Purpose::Payload, name.as_bytes(), &value.bytes)?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// What is named here belongs to this tenant.
+    pub(in crate::engine) fn named(&self, kind: &str, rest: &str) -> String {
+        format!("{kind}/{}/{rest}", self.tenant.name())
+    }
+}
+
 /// What is compared is the request within its kind: one id serves one kind of write.
-fn write_id(request_id: &str, asked: &audited_write::Request) -> Result<WriteId, Failure> {
+pub(in crate::engine) fn write_id(request_id: &str, asked: &audited_write::Request) -> Result<WriteId, Failure> {
     let content = AuditedWrite { request: Some(asked.clone()), ..AuditedWrite::default() }.encode_to_vec();
     WriteId::new(request_id, &content).ok_or_else(|| Failure::Internal("an empty request_id".to_owned()))
 }
 
-fn fault(field: &str, message: &str) -> Failure {
+pub(in crate::engine) fn fault(field: &str, message: &str) -> Failure {
     let violation = crate::contact::wire::Violation { field: field.to_owned(), message: message.to_owned() };
     Failure::Invalid(vec![violation])
 }
 
 /// One page of a list; the token is the id of the last entry on the page before.
-fn page<T>(all: Vec<T>, size: u32, token: &str, id: impl Fn(&T) -> &String) -> Result<(Vec<T>, String), Failure> {
+pub(in crate::engine) fn page<T>(all: Vec<T>, size: u32, token: &str, id: impl Fn(&T) -> &String) -> Result<(Vec<T>, String), Failure> {
     if size > MOST_ON_PAGE {
         return Err(fault("page_size", "is more than 1,000"));
     }

@@ -33,7 +33,23 @@ fn later(until: Option<&Timestamp>, now: Instant) -> bool {
 /// Every write that made the record, with what it made.
 fn writes(record: &ControlRecord) -> impl Iterator<Item = &StoredWrite> {
     let freezes = record.freezes.iter().flat_map(|kept| [&kept.write, &kept.lifting]);
-    freezes.chain(record.emergencies.iter().flat_map(|kept| [&kept.write, &kept.ending])).flatten()
+    let switched = freezes.chain(record.emergencies.iter().flat_map(|kept| [&kept.write, &kept.ending])).flatten();
+    let policies = record.policies.iter().filter_map(|kept| kept.write.as_ref());
+    let transfers = record.transfers.iter().filter_map(|kept| kept.write.as_ref());
+    let holds = record.holds.iter().flat_map(|kept| [&kept.write, &kept.release]).flatten();
+    let incidents = record.incidents.iter().flat_map(|kept| &kept.writes);
+    let ending = record.off_boarding.iter().filter_map(|kept| kept.write.as_ref());
+    switched.chain(policies).chain(transfers).chain(holds).chain(incidents).chain(ending)
+}
+
+/// The form of a record with this content: an older build must not overlook what it does not know.
+pub(super) fn form(record: &ControlRecord) -> u32 {
+    let plain = record.policies.is_empty()
+        && record.transfers.is_empty()
+        && record.holds.is_empty()
+        && record.incidents.is_empty()
+        && record.off_boarding.is_none();
+    if plain { 1 } else { 2 }
 }
 
 /// The instant at which a write is recorded: now, but never before what the record already holds.
@@ -75,6 +91,10 @@ pub(super) fn prune(record: &mut ControlRecord, now: Instant) {
     let oldest = now.minus(REMEMBERED);
     record.freezes.retain(|kept| !freeze_over(kept, oldest));
     record.emergencies.retain(|kept| !emergency_over(kept, oldest));
+    record.holds.retain(|kept| {
+        let hold = kept.hold.as_ref();
+        !hold.is_some_and(|hold| over(hold.released_at.as_ref(), hold.until.as_ref(), oldest))
+    });
     while record.encoded_len() > BYTES {
         let (freezes, states) = (record.freezes.len(), record.emergencies.len());
         // The older half of those over at once: measuring the record is not free.

@@ -4,19 +4,22 @@
 //! asks the store whether the record changed; it is decoded once a change, not once a check. A record that cannot be
 //! read, or is older than one that was read before, is a store that cannot answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use prost::Message;
 
 use super::wire;
-use crate::decision::{Freeze, Switches};
+use crate::contact::{Facts, PublishedPolicy, SellerTransfer, TenantHold, carry_over, leading_to, overtake};
+use crate::decision::{Attempt, Freeze, Switches};
 use crate::engine::{Engine, Failure, Loaded};
 use crate::law::Declared;
 use crate::proto::store::ControlRecord;
 use crate::store::{Beside, Key, StoreError, Version, Versioned};
+use crate::time::Instant;
 
 /// The newest form of [`ControlRecord`].
-pub(in crate::engine) const FORMAT: u32 = 1;
+pub(in crate::engine) const FORMAT: u32 = 2;
 
 /// The recorded switches of one version of the record.
 #[derive(Debug, Default)]
@@ -24,6 +27,10 @@ pub(in crate::engine) struct Recorded {
     pub version: u64,
     pub freezes: Vec<Arc<Freeze>>,
     pub emergencies: Vec<Arc<Declared>>,
+    pub policies: Vec<PublishedPolicy>,
+    pub transfers: Vec<SellerTransfer>,
+    pub holds: Vec<TenantHold>,
+    pub off_boarded: bool,
 }
 
 /// The states of emergency of a file.
@@ -50,6 +57,52 @@ impl Standing {
             emergencies: &self.recorded.emergencies,
             fed: &self.feed.emergencies,
         }
+    }
+
+    /// The tenant's published policies, in the order of their publication.
+    pub fn policies(&self) -> &[PublishedPolicy] {
+        &self.recorded.policies
+    }
+
+    /// The sellers that passed to others.
+    pub fn transfers(&self) -> &[SellerTransfer] {
+        &self.recorded.transfers
+    }
+
+    /// The tenant's holds that were not released.
+    pub fn holds(&self) -> &[TenantHold] {
+        &self.recorded.holds
+    }
+
+    /// Whether the tenant's service has ended.
+    pub fn off_boarded(&self) -> bool {
+        self.recorded.off_boarded
+    }
+
+    /// Does to facts what policies and transfers do to them: to those stored, and to those asserted, which are copied only
+    /// where something changes. A policy that the caller asserts stands in for the published ones, as for any stored one.
+    pub fn apply<'a>(
+        &self,
+        stored: &mut Facts,
+        asserted: &'a Facts,
+        attempt: &Attempt,
+        stored_facts_only: bool,
+        now: Instant,
+    ) -> Cow<'a, Facts> {
+        let mut asserted = Cow::Borrowed(asserted);
+        let leading = leading_to(&self.recorded.transfers, &attempt.seller);
+        if !leading.is_empty() {
+            carry_over(stored, &leading, &attempt.seller, now);
+            carry_over(asserted.to_mut(), &leading, &attempt.seller, now);
+        }
+        let judged = asserted.policy.is_none() || stored_facts_only;
+        if judged && self.recorded.policies.iter().any(|policy| policy.material) {
+            overtake(stored, &self.recorded.policies, attempt.purpose);
+            if !asserted.consents.is_empty() {
+                overtake(asserted.to_mut(), &self.recorded.policies, attempt.purpose);
+            }
+        }
+        asserted
     }
 
     /// Names exactly which ones: `control.3+feed.0123456789abcdef`. Empty: none.
@@ -84,6 +137,15 @@ impl Engine {
         Ok((loaded, Standing { recorded, feed: self.feed.load_full() }))
     }
 
+    /// The switches as they are.
+    pub(in crate::engine) async fn standing(&self) -> Result<Standing, Failure> {
+        let known = self.recorded.load_full();
+        let found = self.store.load(&self.control_key).await?;
+        let version = found.as_ref().map_or(Version::ABSENT, |found| found.version);
+        let recorded = if version.0 == known.version { known } else { self.changed(&known, found.as_ref())? };
+        Ok(Standing { recorded, feed: self.feed.load_full() })
+    }
+
     fn changed(&self, known: &Recorded, found: Option<&Versioned>) -> Result<Arc<Recorded>, Failure> {
         let version = found.map_or(Version::ABSENT, |found| found.version);
         let Some(found) = found.filter(|_| version.0 > known.version) else {
@@ -104,7 +166,7 @@ impl Engine {
         let (own, plain) = opened.map_err(|error| broken(&error.to_string()))?;
         let record = ControlRecord::decode(plain.as_slice()).map_err(|error| broken(&error.to_string()))?;
         match record.format {
-            FORMAT => Ok((own, record)),
+            1..=FORMAT => Ok((own, record)),
             form => Err(broken(&format!("it has form {form}; this build reads up to {FORMAT}: run the newer build"))),
         }
     }
@@ -117,7 +179,18 @@ fn read(version: Version, record: &ControlRecord) -> Option<Recorded> {
         version: version.0,
         freezes: freezes.collect::<Option<_>>()?,
         emergencies: states.collect::<Option<_>>()?,
+        policies: record.policies.iter().map(|kept| wire::policy_of(kept.policy.as_ref()?)).collect::<Option<_>>()?,
+        transfers: record.transfers.iter().map(|kept| wire::transfer_of(kept.transfer.as_ref()?)).collect::<Option<_>>()?,
+        holds: holds_of(record)?,
+        off_boarded: record.off_boarding.is_some(),
     })
+}
+
+/// The holds that were not released.
+fn holds_of(record: &ControlRecord) -> Option<Vec<TenantHold>> {
+    let holds = record.holds.iter().map(|kept| kept.hold.as_ref());
+    let standing = holds.filter(|hold| hold.is_none_or(|hold| hold.released_at.is_none()));
+    standing.map(|hold| wire::hold_of(hold?)).collect()
 }
 
 /// Without the switches nothing is known to be allowed: as if the store could not be asked.

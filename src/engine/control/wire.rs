@@ -1,7 +1,7 @@
 //! Freezes and states of emergency between the contract and the decision; and what is asked of them, read.
 
 use crate::contact::wire::{Reader, Violation};
-use crate::contact::{Campaign, Seller};
+use crate::contact::{Campaign, PublishedPolicy, RecordClass, Seller, SellerTransfer, TenantHold, Term};
 use crate::decision::{Freeze, Target};
 use crate::engine::Failure;
 use crate::engine::answer::stamp;
@@ -86,6 +86,54 @@ pub(in crate::engine) fn emergency_message(state: &Declared) -> v1::Emergency {
     }
 }
 
+/// A published policy as kept, for a decision; `None` where a newer build wrote it.
+pub(in crate::engine) fn policy_of(message: &v1::PolicyVersion) -> Option<PublishedPolicy> {
+    let material = match v1::PolicyChangeKind::try_from(message.kind).ok()? {
+        v1::PolicyChangeKind::Material => true,
+        v1::PolicyChangeKind::Cosmetic => false,
+        v1::PolicyChangeKind::Unspecified => return None,
+    };
+    Some(PublishedPolicy {
+        version: message.version.as_str().into(),
+        effective_at: instant(message.effective_at.as_ref())?,
+        material,
+        purposes: message.purposes.iter().map(|number| Term::from_number(*number)).collect::<Option<_>>()?,
+    })
+}
+
+/// A transfer as kept, for a decision; `None` where a newer build wrote it.
+pub(in crate::engine) fn transfer_of(message: &v1::SellerTransfer) -> Option<SellerTransfer> {
+    Some(SellerTransfer {
+        from: Seller::new(&message.from_seller)?,
+        to: Seller::new(&message.to_seller)?,
+        keeps_terms: message.keeps_terms,
+        at: instant(message.at.as_ref())?,
+    })
+}
+
+/// A hold as kept; `None` where a newer build wrote it.
+pub(in crate::engine) fn hold_of(message: &v1::RecordHold) -> Option<TenantHold> {
+    let number = match message.number.strip_prefix('+') {
+        None if message.number.is_empty() => None,
+        digits => Some(digits?.parse().ok()?),
+    };
+    let place = match message.place.as_str() {
+        "" => None,
+        code => Some(code.parse().ok()?),
+    };
+    Some(TenantHold {
+        id: message.hold_id.as_str().into(),
+        number,
+        seller: Seller::new(&message.seller),
+        place,
+        classes: message.record_classes.iter().map(|n| RecordClass::from_number(*n)).collect::<Option<_>>()?,
+        until: message.until.as_ref().map(|at| instant(Some(at))).unwrap_or_default(),
+        months_from_purchase: (message.months_from_purchase > 0)
+            .then(|| i32::try_from(message.months_from_purchase).unwrap_or(i32::MAX)),
+        why: message.why.as_str().into(),
+    })
+}
+
 fn bounded(at: Instant) -> Option<Timestamp> {
     (at != Instant::FAR && at != Instant::NEVER).then(|| stamp(at))
 }
@@ -125,7 +173,7 @@ pub(super) fn target(reader: &mut Reader, message: Option<&v1::FreezeTarget>) ->
 }
 
 /// A place that some contact may be in: a switch with a mistyped code would reach nobody.
-pub(super) fn known_place(reader: &mut Reader, field: &str, code: &str) -> Option<Jurisdiction> {
+pub(in crate::engine) fn known_place(reader: &mut Reader, field: &str, code: &str) -> Option<Jurisdiction> {
     if code.is_empty() {
         reader.fault(field, "is required: an ISO 3166 code such as FR or US-NY");
     }
@@ -150,7 +198,7 @@ pub(super) fn counties(reader: &mut Reader, law: &Law, place: Option<Jurisdictio
 }
 
 /// A required word of who did something.
-pub(super) fn who(reader: &mut Reader, text: &str) {
+pub(in crate::engine) fn who(reader: &mut Reader, text: &str) {
     if text.trim().is_empty() {
         reader.fault("who", "is required: the person or system that does it");
     }
@@ -158,7 +206,7 @@ pub(super) fn who(reader: &mut Reader, text: &str) {
 }
 
 /// A required sentence.
-pub(super) fn sentence(reader: &mut Reader, field: &str, text: &str) {
+pub(in crate::engine) fn sentence(reader: &mut Reader, field: &str, text: &str) {
     if text.trim().is_empty() {
         reader.fault(field, "is required");
     } else if text.len() > WORDS_BYTES {
@@ -169,7 +217,7 @@ pub(super) fn sentence(reader: &mut Reader, field: &str, text: &str) {
 }
 
 /// An id of something to be lifted or ended.
-pub(super) fn id(reader: &mut Reader, field: &str, text: &str) {
+pub(in crate::engine) fn id(reader: &mut Reader, field: &str, text: &str) {
     if text.is_empty() {
         reader.fault(field, "is required: see the list");
     }
@@ -177,7 +225,7 @@ pub(super) fn id(reader: &mut Reader, field: &str, text: &str) {
 }
 
 /// Nothing, or every fault.
-pub(super) fn sound(reader: Reader) -> Result<(), Failure> {
+pub(in crate::engine) fn sound(reader: Reader) -> Result<(), Failure> {
     let violations: Vec<Violation> = reader.violations();
     if violations.is_empty() { Ok(()) } else { Err(Failure::Invalid(violations)) }
 }

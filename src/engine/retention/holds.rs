@@ -1,0 +1,170 @@
+//! A tenant's own holds: placed, released, listed. They stand in the record of switches.
+
+use super::super::answer::stamp;
+use super::super::consent::{receipt_text, request_id};
+use super::super::control::{fault, page, wire, write_id};
+use super::super::{Clock, Engine, Failure, question};
+use crate::access::Permit;
+use crate::contact::wire::Reader;
+use crate::contact::{Hold, RecordClass};
+use crate::law;
+use crate::place::Number;
+use crate::proto::store::{ControlRecord, StoredHold, audited_write};
+use crate::proto::v1;
+use crate::time::Instant;
+
+/// The most holds that hold at once.
+const MOST: usize = 1_000;
+/// The longest term from a purchase: a century.
+const MONTHS: u32 = 1_200;
+
+fn holds(hold: &v1::RecordHold, now: Instant) -> bool {
+    let over = hold.until.as_ref().and_then(|until| until.to_millis()).is_some_and(|until| until <= now.millis());
+    hold.released_at.is_none() && !over
+}
+
+impl Engine {
+    /// Places a hold. Once this has returned, no sweep that begins removes what it reaches.
+    ///
+    /// # Errors
+    /// A faulty request; a `request_id` used for something else; store or log unavailable; races outlasted.
+    pub async fn place_hold(
+        &self,
+        permit: &Permit,
+        request: v1::PlaceHoldRequest,
+        clock: Clock,
+    ) -> Result<v1::PlaceHoldResponse, Failure> {
+        let mut reader = Reader::new();
+        request_id(&mut reader, &request.request_id);
+        let number = match request.number.as_str() {
+            "" => None,
+            text => match question::number(&mut reader, text, "") {
+                Ok(number) => Some(number),
+                Err(error) => {
+                    reader.fault("number", error.to_string());
+                    None
+                }
+            },
+        };
+        reader.name("seller", &request.seller, |text| Some(text.len()));
+        let place = match request.place.as_str() {
+            "" => None,
+            code => wire::known_place(&mut reader, "place", code),
+        };
+        let known = |class: &i32| RecordClass::from_number(*class).is_some();
+        if !request.record_classes.iter().all(known) {
+            reader.fault("record_classes", "holds a value that is not one of RecordClass");
+        }
+        let until = reader.instant("until", request.until.as_ref());
+        if request.months_from_purchase > MONTHS {
+            reader.fault("months_from_purchase", "is more than 1,200");
+        }
+        wire::sentence(&mut reader, "why", &request.why);
+        wire::who(&mut reader, &request.who);
+        wire::sound(reader)?;
+        let asked = audited_write::Request::PlaceHold(request.clone());
+        let id = write_id(&request.request_id, &asked)?;
+        let made = |record: &mut ControlRecord, receipt: [u8; 16], now: Instant| {
+            if until.is_some_and(|until| until <= now) {
+                return Err(fault("until", "is not later than now"));
+            }
+            let standing = record.holds.iter().filter_map(|kept| kept.hold.as_ref());
+            if standing.filter(|hold| holds(hold, now)).count() >= MOST {
+                return Err(fault("record_classes", "so many holds stand that no more are taken: place a wider one"));
+            }
+            let hold = v1::RecordHold {
+                hold_id: receipt_text(receipt),
+                number: number.map(|number| number.reveal_e164().as_str().to_owned()).unwrap_or_default(),
+                seller: request.seller.clone(),
+                place: place.map(|place| place.to_string()).unwrap_or_default(),
+                record_classes: request.record_classes.clone(),
+                until: request.until,
+                months_from_purchase: request.months_from_purchase,
+                why: request.why.clone(),
+                who: request.who.clone(),
+                placed_at: Some(stamp(now)),
+                ..v1::RecordHold::default()
+            };
+            record.holds.push(StoredHold { hold: Some(hold), write: Some(id.stored(receipt, now)), release: None });
+            Ok(())
+        };
+        let (record, receipt) = self.switch(permit, clock, id, asked, &mut { made }).await?;
+        let hold = of_write(&record, receipt);
+        Ok(v1::PlaceHoldResponse { hold, receipt_id: receipt_text(receipt) })
+    }
+
+    /// Releases a hold.
+    ///
+    /// # Errors
+    /// As [`Engine::place_hold`]; the hold is unknown, or was released.
+    pub async fn release_hold(
+        &self,
+        permit: &Permit,
+        request: v1::ReleaseHoldRequest,
+        clock: Clock,
+    ) -> Result<v1::ReleaseHoldResponse, Failure> {
+        let mut reader = Reader::new();
+        request_id(&mut reader, &request.request_id);
+        wire::id(&mut reader, "hold_id", &request.hold_id);
+        wire::who(&mut reader, &request.who);
+        wire::sentence(&mut reader, "why", &request.why);
+        wire::sound(reader)?;
+        let asked = audited_write::Request::ReleaseHold(request.clone());
+        let id = write_id(&request.request_id, &asked)?;
+        let made = |record: &mut ControlRecord, receipt: [u8; 16], now: Instant| {
+            let named =
+                |kept: &&mut StoredHold| kept.hold.as_ref().is_some_and(|hold| hold.hold_id == request.hold_id);
+            let kept = record.holds.iter_mut().find(named);
+            let kept = kept.ok_or(Failure::NotFound("no hold of this hold_id is remembered"))?;
+            let Some(hold) = kept.hold.as_mut().filter(|hold| hold.released_at.is_none()) else {
+                return Err(Failure::AlreadyExists("this hold was released before"));
+            };
+            hold.released_at = Some(stamp(now));
+            hold.released_by.clone_from(&request.who);
+            hold.released_why.clone_from(&request.why);
+            kept.release = Some(id.stored(receipt, now));
+            Ok(())
+        };
+        let (record, receipt) = self.switch(permit, clock, id, asked, &mut { made }).await?;
+        let hold = of_write(&record, receipt);
+        Ok(v1::ReleaseHoldResponse { hold, receipt_id: receipt_text(receipt) })
+    }
+
+    /// Holds, newest first.
+    ///
+    /// # Errors
+    /// A faulty request, store unavailable.
+    pub async fn list_holds(
+        &self,
+        _permit: &Permit,
+        request: &v1::ListHoldsRequest,
+        now: Instant,
+    ) -> Result<v1::ListHoldsResponse, Failure> {
+        let record = self.control().await?.map(|(.., record)| record).unwrap_or_default();
+        let all = record.holds.into_iter().rev().filter_map(|kept| kept.hold);
+        let wanted = all.filter(|hold| request.history || holds(hold, now)).collect();
+        let (holds, next_page_token) =
+            page(wanted, request.page_size, &request.page_token, |hold: &v1::RecordHold| &hold.hold_id)?;
+        Ok(v1::ListHoldsResponse { holds, next_page_token })
+    }
+
+    /// What must be kept of a number, by the law of every place the person may be in and by the tenant's holds; empty where
+    /// nothing is stored.
+    ///
+    /// # Errors
+    /// Store unavailable.
+    pub async fn holds_of(&self, permit: &Permit, number: Number, now: Instant) -> Result<Vec<Hold>, Failure> {
+        let (loaded, standing) = self.load_with_switches(&self.key(permit, number)).await?;
+        let Some(loaded) = loaded else { return Ok(Vec::new()) };
+        let places = super::places(&loaded.contact);
+        Ok(law::holds(&loaded.contact, &places, &self.law(), standing.holds(), now))
+    }
+}
+
+fn of_write(record: &ControlRecord, receipt: [u8; 16]) -> Option<v1::RecordHold> {
+    let made = |kept: &&StoredHold| {
+        let writes = [&kept.write, &kept.release];
+        writes.into_iter().flatten().any(|write| write.receipt_id == receipt)
+    };
+    record.holds.iter().find(made).and_then(|kept| kept.hold.clone())
+}

@@ -1,0 +1,346 @@
+//! Records whose period is over go; those that a duty or a hold keeps, stay.
+//!
+//! Promises: nothing goes that law, a hold, a promise of the contract or a coming decision still needs; a removal is a write
+//! like any other (compare-and-set, event, audit entry); a dry run says exactly what the same call would remove. Guarded by
+//! `tests/retention.rs`.
+
+mod background;
+mod holds;
+mod off_board;
+mod tally;
+
+use super::audited::Kind;
+use super::control::{Standing, fault};
+use super::{Clock, Engine, Failure, Loaded};
+use crate::access::Permit;
+use crate::contact::{Contact, RecordClass, Scrap};
+use crate::law::{Duties, Floor, Law, Span};
+use crate::place::{self, Jurisdiction, Location, LocationPosture, Number};
+use crate::proto::store::{AuditedRemoval, AuditedSweep, audited_write};
+use crate::proto::v1;
+use crate::store::{DataKey, Key, Shard, Swapped, Write};
+use crate::time::{Instant, ZoneId};
+
+pub use background::{Sweeper, SweeperSettings, Turn};
+use tally::Tally;
+
+/// Records on a page where the caller does not say, and the most there are.
+const PAGE: usize = 256;
+const MOST_ON_PAGE: u32 = 1_000;
+/// How often a record that others keep changing is tried.
+const TRIES: usize = 8;
+/// The rule by which attempts go that no window reaches; the log keeps the calls themselves for as long as laws want.
+const WINDOW: &str = "ringfence.window";
+/// The rule by which goes what the tenant's own period ended.
+const PERIOD: &str = "ringfence.period";
+
+/// How long the tenant keeps what no law speaks of, in calendar months after it was of use last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Periods {
+    /// For everything.
+    pub months: i32,
+}
+
+impl Default for Periods {
+    /// Three years: what the authorities of the Union commonly accept for claims and proof.
+    fn default() -> Self {
+        Self { months: 36 }
+    }
+}
+
+/// What of one record goes.
+struct Swept {
+    after: Contact,
+    removed: Vec<(RecordClass, String, u64)>,
+    held: Vec<(RecordClass, Floor)>,
+    anonymised: bool,
+    /// The contact's own key goes, and with it what the log holds sealed under it.
+    key_goes: bool,
+}
+
+impl Swept {
+    const fn changes(&self) -> bool {
+        !self.removed.is_empty() || self.anonymised
+    }
+}
+
+/// By what a sweep judges.
+struct Rules<'a> {
+    law: &'a Law,
+    standing: &'a Standing,
+    periods: Periods,
+    /// Own periods are over.
+    all_over: bool,
+    now: Instant,
+}
+
+/// Where a contact may be: its number's own places and every recorded residence.
+pub(super) fn places(contact: &Contact) -> Vec<Jurisdiction> {
+    let residences = contact.residences();
+    let Some(number) = Number::from_digits(contact.digits()) else { return residences };
+    let location = Location { residences: residences.iter().copied().collect(), ..Location::default() };
+    match place::resolve(number, &location, LocationPosture::Strictest) {
+        Ok(resolution) => resolution.plausible.iter().map(|place| place.jurisdiction).chain(residences).collect(),
+        Err(_) => residences,
+    }
+}
+
+impl Rules<'_> {
+    /// What of a record goes now.
+    fn judge(&self, contact: &Contact) -> Swept {
+        let places = places(contact);
+        let duties = Duties::of(self.law, &places, contact.digits(), self.standing.holds(), self.now);
+        let scraps = contact.scraps(self.standing.policies(), self.now);
+        // A service that has ended keeps what a duty wants of a contact, and else only that it said stop.
+        let bound = |scrap: &Scrap| {
+            let sellers: Vec<&str> = scrap.sellers.iter().map(String::as_str).collect();
+            let floor = duties.floor(&scrap.dated, &sellers, scrap.bought);
+            scrap.dated.class != RecordClass::OptOut && floor.is_some_and(|floor| floor.until > self.now)
+        };
+        let forgotten = self.all_over && contact.digits() != 0 && !scraps.iter().any(bound);
+        let (mut gone, mut removed, mut held): (Vec<Scrap>, Vec<(RecordClass, String, u64)>, Vec<_>) = Default::default();
+        let mut count = |class, rule: String, by: u64| match removed.iter_mut().find(|(c, r, _)| (*c, &*r) == (class, &rule)) {
+            Some((.., known)) => *known += by,
+            None => removed.push((class, rule, by)),
+        };
+        for scrap in scraps.into_iter().filter(Scrap::is_removable) {
+            match self.fate(&duties, &scrap) {
+                Fate::Goes(rule) => {
+                    count(scrap.dated.class, rule, 1);
+                    gone.push(scrap);
+                }
+                Fate::Held(floor) => held.push((scrap.dated.class, floor)),
+                Fate::InUse => {}
+            }
+        }
+        let mut after = contact.clone();
+        after.remove(&gone);
+        if forgotten {
+            after.forget();
+        }
+        let (attempts, anonymised) = after.settle(self.now);
+        if attempts > 0 {
+            count(RecordClass::Attempt, WINDOW.to_owned(), attempts);
+        }
+        Swept { after, removed, held, anonymised, key_goes: forgotten }
+    }
+
+    fn fate(&self, duties: &Duties<'_>, scrap: &Scrap) -> Fate {
+        let ceiling = duties.ceiling(&scrap.dated);
+        let own = scrap.ended.map(|ended| match self.all_over {
+            true => ended,
+            false => Span { months: self.periods.months, days: 0 }.end_of_last_day(ZoneId::utc(), ended),
+        });
+        let own = if self.all_over { Some(own.unwrap_or(self.now)) } else { own };
+        let (over_at, rule) = match (own, ceiling) {
+            (None, None) => return Fate::InUse,
+            (Some(own), Some((most, rule))) if most < own => (most, rule),
+            (Some(own), _) => (own, PERIOD),
+            (None, Some((most, rule))) => (most, rule),
+        };
+        if over_at > self.now {
+            return Fate::InUse;
+        }
+        let sellers: Vec<&str> = scrap.sellers.iter().map(String::as_str).collect();
+        match duties.floor(&scrap.dated, &sellers, scrap.bought) {
+            Some(floor) if floor.until > self.now => Fate::Held(floor),
+            // The rule whose term was the last to end.
+            Some(floor) if floor.until > over_at => Fate::Goes(floor.reason.into()),
+            _ => Fate::Goes(rule.to_owned()),
+        }
+    }
+}
+
+enum Fate {
+    Goes(String),
+    Held(Floor),
+    InUse,
+}
+
+/// A page of the tenant's contacts.
+pub(super) struct Walk {
+    pub records: Vec<(Key, Loaded)>,
+    /// Where to go on; empty: nowhere.
+    pub next: String,
+    /// Records looked at.
+    pub seen: u32,
+}
+
+/// Opens a page of the tenant's contacts. The record of switches is none.
+pub(super) async fn walk_page(engine: &Engine, size: u32, token: &str) -> Result<Walk, Failure> {
+    if size > MOST_ON_PAGE {
+        return Err(fault("page_size", "is more than 1,000"));
+    }
+    let size = if size == 0 { PAGE } else { usize::try_from(size).unwrap_or(PAGE) };
+    let after = match token {
+        "" => None,
+        token => Some(key_of(token).ok_or_else(|| fault("page_token", "is of no walk: begin with the first page"))?),
+    };
+    let met = engine.store.scan(after, size).await?;
+    let next = match met.last() {
+        Some((last, _)) if met.len() >= size => super::policies::hex(&last.to_bytes()),
+        _ => String::new(),
+    };
+    let own = engine.tenant.shard(0).tenant();
+    let mut records = Vec::with_capacity(met.len());
+    for (key, stored) in &met {
+        if key.shard().tenant() == own && *key != engine.control_key {
+            records.push((*key, engine.open(key, stored)?));
+        }
+    }
+    Ok(Walk { seen: u32::try_from(records.len()).unwrap_or(u32::MAX), records, next })
+}
+
+fn key_of(token: &str) -> Option<Key> {
+    let bytes: Option<Vec<u8>> =
+        (0..token.len()).step_by(2).map(|at| u8::from_str_radix(token.get(at..at + 2)?, 16).ok()).collect();
+    let bytes: [u8; Shard::LEN + 32] = bytes?.try_into().ok()?;
+    Key::from_bytes(&bytes)
+}
+
+impl Engine {
+    /// Removes what has passed its period from a page of contacts, or says what would go.
+    ///
+    /// # Errors
+    /// A faulty request; the tenant's service goes on and all its periods were said to be over; store or log unavailable.
+    pub async fn sweep_contacts(
+        &self,
+        permit: &Permit,
+        request: &v1::SweepContactsRequest,
+        clock: Clock,
+    ) -> Result<v1::SweepContactsResponse, Failure> {
+        let standing = self.standing().await?;
+        if request.all_periods_over && !request.dry_run && !standing.off_boarded() {
+            let why = "is for a tenant whose service has ended: off-board it first, or ask with dry_run";
+            return Err(fault("all_periods_over", why));
+        }
+        let law = self.law();
+        let rules = Rules {
+            law: &law,
+            standing: &standing,
+            periods: self.settings.periods,
+            all_over: request.all_periods_over,
+            now: clock.now,
+        };
+        let Walk { records, next, seen } = walk_page(self, request.page_size, &request.page_token).await?;
+        let mut tally = Tally::default();
+        for (key, loaded) in records {
+            if clock.passed() {
+                return Err(Failure::TooLate);
+            }
+            if request.dry_run {
+                let swept = rules.judge(&loaded.contact);
+                tally.add(&loaded.contact, &swept);
+            } else {
+                self.sweep_one(permit, &rules, key, loaded, clock, &mut tally).await?;
+            }
+        }
+        Ok(tally.response(seen, next))
+    }
+
+    /// Sweeps one record; a lost race is judged again on the record that won.
+    async fn sweep_one(
+        &self,
+        permit: &Permit,
+        rules: &Rules<'_>,
+        key: Key,
+        loaded: Loaded,
+        clock: Clock,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let mut found = Some(loaded);
+        for _ in 0..TRIES {
+            let Some(Loaded { version, contact, own }) = found else { return Ok(()) };
+            let swept = rules.judge(&contact);
+            let own = if swept.key_goes { DataKey::random()? } else { own };
+            if !swept.changes() {
+                tally.add(&contact, &swept);
+                return Ok(());
+            }
+            if let Some(log) = &self.log {
+                log.ready()?;
+            }
+            let next = version.next();
+            let receipt = self.next_id(clock.now);
+            let removals = swept.removed.iter().map(|(class, rule, count)| AuditedRemoval {
+                record_class: class.number(),
+                rule_id: rule.clone(),
+                count: *count,
+            });
+            let sweep = AuditedSweep { removals: removals.collect(), anonymised: swept.anonymised };
+            let body = Self::write_body(permit, audited_write::Request::Sweep(sweep), next.0, clock.now);
+            let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
+            let write = Write {
+                key,
+                expected: version,
+                bytes: self.keys.seal_record(&key, &own, &swept.after.to_bytes())?,
+                // Its key opens what the log holds about it: that is kept for as long as any law wants.
+                expires: swept.after.is_empty().then(|| self.log_kept_until(rules, clock.now)).flatten(),
+                event: entry.event(0, clock.now, Vec::new()),
+            };
+            match self.store.swap(write).await? {
+                Swapped::Won { event, .. } => {
+                    if let Some(log) = &self.log {
+                        let _ = log.append(entry, Some(event)).await?;
+                    }
+                    tally.add(&contact, &swept);
+                    return Ok(());
+                }
+                Swapped::Lost(winner) => {
+                    self.metrics.lost_race();
+                    found = winner.map(|stored| self.open(&key, &stored)).transpose()?;
+                }
+            }
+        }
+        tally.passed_over += 1;
+        Ok(())
+    }
+
+    /// Until when an entry of the log that is written now is kept; `None`: without term.
+    fn log_kept_until(&self, rules: &Rules<'_>, now: Instant) -> Option<Instant> {
+        let own = Span { months: self.settings.periods.months, days: 0 }.end_of_last_day(ZoneId::utc(), now);
+        let floor = Duties::of_log(rules.law, rules.standing.holds(), now).log_entry(now);
+        let until = floor.map_or(own, |floor| floor.until.max(own));
+        (until != Instant::FAR).then_some(until)
+    }
+
+    /// Until when an entry of the log must stay that was written at this instant, by law and the tenant's holds, and from
+    /// when on it is to go: for removing whole segments. `None`: it stays without term.
+    ///
+    /// # Errors
+    /// The store cannot be asked for holds: then nothing may go.
+    pub async fn log_entry_goes_at(&self, recorded_at: Instant, now: Instant) -> Result<Option<Instant>, Failure> {
+        let standing = self.standing().await?;
+        let law = self.law();
+        let own = Span { months: self.settings.periods.months, days: 0 }.end_of_last_day(ZoneId::utc(), recorded_at);
+        let floor = Duties::of_log(&law, standing.holds(), now).log_entry(recorded_at);
+        let until = floor.map_or(own, |floor| floor.until.max(own));
+        Ok((until != Instant::FAR).then_some(until))
+    }
+
+    /// All contacts, page by page.
+    ///
+    /// # Errors
+    /// A faulty request; store or log unavailable.
+    pub async fn export_contacts(
+        &self,
+        permit: &Permit,
+        request: v1::ExportContactsRequest,
+        clock: Clock,
+    ) -> Result<v1::ExportContactsResponse, Failure> {
+        let Walk { records, next, .. } = walk_page(self, request.page_size, &request.page_token).await?;
+        let named = records.into_iter().filter_map(|(_, loaded)| {
+            let number = Number::from_digits(loaded.contact.digits())?;
+            Some(loaded.contact.message(number, loaded.version.0))
+        });
+        let contacts: Vec<v1::Contact> = named.collect();
+        // Whoever reads all leaves a trace of it.
+        if let Some(log) = &self.log {
+            let id = self.next_id(clock.now);
+            let body = Self::write_body(permit, audited_write::Request::ExportContacts(request), 0, clock.now);
+            let entry = self.day_entry(Kind::Batch, id, clock.now, None, &body).await?;
+            let _ = log.append(entry, None).await?;
+        }
+        Ok(v1::ExportContactsResponse { contacts, next_page_token: next })
+    }
+}
