@@ -19,6 +19,8 @@ mod copy;
 mod data;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/keeping.rs"]
+mod keeping;
 #[path = "cli/law.rs"]
 mod law;
 #[path = "support/redis.rs"]

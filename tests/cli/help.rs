@@ -7,7 +7,7 @@ use super::Home;
 
 const FROZEN: &str = "tests/cli/help.txt";
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 48] = [
     &[],
     &["serve"],
     &["check"],
@@ -35,6 +35,26 @@ const COMMANDS: [&[&str]; 28] = [
     &["keys"],
     &["keys", "new"],
     &["doctor"],
+    &["policy"],
+    &["policy", "publish"],
+    &["policy", "list"],
+    &["policy", "show"],
+    &["policy", "overtaken"],
+    &["policy", "transfer"],
+    &["retention"],
+    &["retention", "sweep"],
+    &["retention", "hold"],
+    &["retention", "release"],
+    &["retention", "holds"],
+    &["incident"],
+    &["incident", "open"],
+    &["incident", "add"],
+    &["incident", "show"],
+    &["incident", "notices"],
+    &["incident", "told"],
+    &["incident", "close"],
+    &["tenant"],
+    &["tenant", "off-board"],
     &["help"],
 ];
 

@@ -5,7 +5,7 @@
 //! that an offer had nothing to do with it; ages, residences, entries in registries are not touched. Attempts and ids of
 //! requests stay as long as the contract promises. Guarded by `tests/retention.rs`.
 
-use super::{Contact, KEEP, consent_of, granted, instant, use_by, uuid_text};
+use super::{Contact, KEEP, consent_of, granted, instant, use_by};
 use crate::contact::policies::{PublishedPolicy, overtaken_at};
 use crate::contact::{RecordClass, Set};
 use crate::proto::store::{StoredConsent, StoredWrite};
@@ -383,12 +383,6 @@ impl Contact {
             || campaign.is_none()
                 && (self.record.consents.iter().any(|stored| recorded_within(stored.write.as_ref()))
                     || self.record.opt_outs.iter().any(|stored| recorded_within(stored.write.as_ref())))
-    }
-
-    /// The id by which answers name a consent.
-    pub(super) fn consent_id(stored: &StoredConsent) -> String {
-        let given = stored.consent.as_ref().map(|consent| consent.consent_id.clone()).filter(|id| !id.is_empty());
-        given.unwrap_or_else(|| stored.write.as_ref().map(|write| uuid_text(&write.receipt_id)).unwrap_or_default())
     }
 }
 
