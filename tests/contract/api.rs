@@ -36,9 +36,14 @@ fn the_services_are_those_of_the_design() {
                     ConsentService: RecordConsent RecordOptOut GetContact UpdateContact ProcessInbound ImportContacts \
                     WatchOptOuts>\n\
                     ControlService: Freeze Unfreeze ListFreezes DeclareEmergency EndEmergency ListEmergencies\n\
+                    IncidentService: OpenIncident UpdateIncident AddAffectedContacts MarkContactsTold GetIncident \
+                    ListIncidents ListNotices\n\
                     LawService: ListPacks GetRule Calendar\n\
+                    PolicyService: PublishPolicy GetPolicy ListPolicies ListOvertakenConsents TransferSeller \
+                    ListSellerTransfers\n\
                     PrivacyService: OpenRequest ExportContact EraseContact ListRequests\n\
-                    RegistryService: ListRegistries LookUp\n";
+                    RegistryService: ListRegistries LookUp\n\
+                    RetentionService: SweepContacts PlaceHold ReleaseHold ListHolds OffBoard ExportContacts\n";
     let mut found: Vec<String> = decode(FILE_DESCRIPTOR_SET)
         .file
         .iter()

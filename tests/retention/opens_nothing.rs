@@ -53,11 +53,11 @@ fn consent(c: &Consent) -> v1::Consent {
         frequency_cap: c.frequency_cap.map(|cap| v1::FrequencyCap {
             count: cap.count,
             period: match cap.period {
-                Period::Day => v1::FrequencyPeriod::Day,
-                Period::Week => v1::FrequencyPeriod::Week,
-                Period::Month => v1::FrequencyPeriod::Month,
+                Period::Day => "day",
+                Period::Week => "week",
+                Period::Month => "month",
             }
-            .into(),
+            .to_owned(),
         }),
         method: number(c.method),
         notice_given: c.notice_given,
