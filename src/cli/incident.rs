@@ -255,7 +255,11 @@ async fn show(args: ShowArgs, global: &Global) -> Result<Exit, Error> {
     let keeper = Keeper::open(&args.kept, global).await?;
     if let Some(incident_id) = args.incident_id {
         let answer = ask!(keeper, incidents, get_incident, v1::GetIncidentRequest { incident_id })?;
-        if global.json { say_json(&answer)? } else { say(&text(&answer.incident.unwrap_or_default()))? }
+        if global.json {
+            say_json(&answer)?
+        } else {
+            say(&text(&answer.incident.unwrap_or_default()))?
+        }
         return Ok(Exit::Yes);
     }
     let request = v1::ListIncidentsRequest { page_size: 1_000, ..v1::ListIncidentsRequest::default() };

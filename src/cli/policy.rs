@@ -152,7 +152,9 @@ async fn publish(args: PublishArgs, global: &Global) -> Result<Exit, Error> {
     let mut texts = Vec::new();
     for given in &args.text {
         let Some((language, path)) = given.split_once('=') else {
-            return Err(Error::said(format!("--text {given}: a language and a file are needed, such as en=policy.txt")));
+            return Err(Error::said(format!(
+                "--text {given}: a language and a file are needed, such as en=policy.txt"
+            )));
         };
         let text = read(&PathBuf::from(path))?;
         texts.push(v1::PolicyText { language: language.to_owned(), text, digest: String::new() });

@@ -120,7 +120,11 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
             let keeper = Keeper::open_with(&args.kept, global, Periods { months: args.keep_months }).await?;
             let all = sweep(&keeper, args.dry_run, false).await?;
             keeper.settle().await?;
-            if global.json { say_json(&all)? } else { say(&report(&all, args.dry_run))? }
+            if global.json {
+                say_json(&all)?
+            } else {
+                say(&report(&all, args.dry_run))?
+            }
             Ok(Exit::Yes)
         }
         Command::Hold(args) => hold(*args, global).await,
@@ -204,7 +208,13 @@ pub(super) fn report(all: &v1::SweepContactsResponse, dry_run: bool) -> String {
         rows.extend(all.swept.iter().map(|row| {
             let place = if row.place.is_empty() { "-" } else { row.place.as_str() };
             let count = row.count.to_string();
-            vec![class(row.record_class).to_owned(), place.to_owned(), row.rule_id.clone(), count, row.examples.join(" ")]
+            vec![
+                class(row.record_class).to_owned(),
+                place.to_owned(),
+                row.rule_id.clone(),
+                count,
+                row.examples.join(" "),
+            ]
         }));
         // Writing to a string cannot fail.
         let _ = write!(out, "\n{}", table(&rows));
@@ -214,7 +224,13 @@ pub(super) fn report(all: &v1::SweepContactsResponse, dry_run: bool) -> String {
         rows.extend(all.held.iter().map(|row| {
             let place = if row.place.is_empty() { "-" } else { row.place.as_str() };
             let until = row.until.as_ref().map_or_else(|| "released".to_owned(), |until| at(Some(until)));
-            vec![class(row.record_class).to_owned(), place.to_owned(), row.rule_id.clone(), row.count.to_string(), until]
+            vec![
+                class(row.record_class).to_owned(),
+                place.to_owned(),
+                row.rule_id.clone(),
+                row.count.to_string(),
+                until,
+            ]
         }));
         let _ = write!(out, "\n{}", table(&rows));
     }
@@ -222,7 +238,8 @@ pub(super) fn report(all: &v1::SweepContactsResponse, dry_run: bool) -> String {
         let _ = write!(out, "\n{} records {verb} but for a keyed entry without the number.\n", all.records_anonymised);
     }
     if all.keys_destroyed > 0 {
-        let _ = write!(out, "\n{} contacts' keys {verb}, and with them what the log holds sealed.\n", all.keys_destroyed);
+        let _ =
+            write!(out, "\n{} contacts' keys {verb}, and with them what the log holds sealed.\n", all.keys_destroyed);
     }
     if all.records_passed_over > 0 {
         let _ = write!(out, "\n{} records kept changing and wait for the next sweep.\n", all.records_passed_over);
@@ -231,7 +248,8 @@ pub(super) fn report(all: &v1::SweepContactsResponse, dry_run: bool) -> String {
 }
 
 async fn hold(args: HoldArgs, global: &Global) -> Result<Exit, Error> {
-    let number = |word: &String| RecordClass::ALL.iter().find(|class| class.word() == word).map_or(0, |one| one.number());
+    let number =
+        |word: &String| RecordClass::ALL.iter().find(|class| class.word() == word).map_or(0, |one| one.number());
     let request = v1::PlaceHoldRequest {
         request_id: args.by.request_id(),
         number: args.number,
@@ -331,7 +349,11 @@ pub(super) async fn sweep_by_turns(opened: Arc<Opened>, settings: SweeperSetting
         rest = match sweeper.turn(&opened.engine, now()).await {
             Ok(Turn::Page(_)) => BREATH,
             Ok(Turn::Last(page)) => {
-                tracing::info!(records = page.records_seen, changed = page.records_changed, "sweep: the last page is done");
+                tracing::info!(
+                    records = page.records_seen,
+                    changed = page.records_changed,
+                    "sweep: the last page is done"
+                );
                 LOOK
             }
             Ok(Turn::Idle) => LOOK,

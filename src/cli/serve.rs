@@ -130,7 +130,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let opened = Arc::new(opened);
     let watched = Watched { packs: config.packs.clone(), emergencies: config.emergencies.clone() };
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
-    let sweeping = tokio::spawn(super::retention::sweep_by_turns(Arc::clone(&opened), config.sweeper, stopping.clone()));
+    let sweeping =
+        tokio::spawn(super::retention::sweep_by_turns(Arc::clone(&opened), config.sweeper, stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
         first_answer(address, bound.http).await?;
     }

@@ -77,7 +77,8 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
         return told(global, &value, &request_id, String::new);
     }
     told(global, &ended, &request_id, || {
-        let mut out = format!("The service ended {}. No contact is allowed any more.\n", at(ended.off_boarded_at.as_ref()));
+        let mut out =
+            format!("The service ended {}. No contact is allowed any more.\n", at(ended.off_boarded_at.as_ref()));
         // Writing to a string cannot fail.
         if let (Some(count), Some(path)) = (exported, &args.export) {
             let _ = writeln!(out, "{count} contacts were exported to {}.", path.display());
@@ -112,6 +113,8 @@ async fn export(keeper: &Keeper, path: &std::path::Path) -> Result<u64, Error> {
             break;
         }
     }
-    file.into_inner().map_err(|error| failed(error.error())).and_then(|file| file.sync_all().map_err(|e| failed(&e)))?;
+    file.into_inner()
+        .map_err(|error| failed(error.error()))
+        .and_then(|file| file.sync_all().map_err(|e| failed(&e)))?;
     Ok(count)
 }

@@ -405,7 +405,7 @@ impl Contact {
     /// The instant at which a write is recorded: now, but never before what the record already holds. Instances whose
     /// clocks differ write one record, and the order of its writes is theirs, not that of their clocks.
     fn recording(&self, now: Instant) -> Instant {
-        now.max(Instant::from_millis(self.updated_at()))
+        now.max(self.updated_at())
     }
 
     /// Adds a consent. Returns when it was recorded.
@@ -533,8 +533,14 @@ impl Contact {
         self.record.writes.retain(|write| write.recorded_at >= oldest.millis());
     }
 
-    /// When the latest thing in it was recorded, in milliseconds.
-    fn updated_at(&self) -> i64 {
+    /// When the latest thing in it was recorded.
+    #[must_use]
+    pub fn updated_at(&self) -> Instant {
+        Instant::from_millis(self.updated_millis())
+    }
+
+    /// The same, in milliseconds.
+    fn updated_millis(&self) -> i64 {
         let record = &self.record;
         let consents = record.consents.iter().filter_map(|stored| stored.write.as_ref());
         let opt_outs = record.opt_outs.iter().filter_map(|stored| stored.write.as_ref());

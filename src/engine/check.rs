@@ -281,12 +281,7 @@ pub(super) fn decide(engine: &Engine, asked: &Asked<'_>, standing: &Standing, co
     decision::decide(&Question {
         number: asked.number,
         attempt: &checked.attempt,
-        evidence: Evidence {
-            asserted: &asserted,
-            stored: &stored,
-            lists: &asked.lists,
-            live: checked.at.is_none(),
-        },
+        evidence: Evidence { asserted: &asserted, stored: &stored, lists: &asked.lists, live: checked.at.is_none() },
         law: asked.law,
         switches: standing.switches(),
         postures,

@@ -61,7 +61,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { server_region: None, postures: Postures::default(), reserve_for: Millis::seconds(300), periods: Periods::default() }
+        Self {
+            server_region: None,
+            postures: Postures::default(),
+            reserve_for: Millis::seconds(300),
+            periods: Periods::default(),
+        }
     }
 }
 

@@ -233,7 +233,8 @@ mod tests {
         };
         for words in all() {
             let text = of_incident(&incident, words.language, false);
-            for part in ["A laptop was stolen.", "Unwanted calls.", "It was wiped.", "Be wary.", "privacy@example.com"] {
+            for part in ["A laptop was stolen.", "Unwanted calls.", "It was wiped.", "Be wary.", "privacy@example.com"]
+            {
                 assert!(text.contains(part), "{text}");
             }
             assert!(!text.contains(words.remedies) && text.ends_with(words.complain), "{text}");

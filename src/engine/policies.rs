@@ -50,8 +50,11 @@ impl Engine {
         check_texts(&mut reader, &request.texts);
         wire::sound(reader)?;
         let archived: Vec<(v1::PolicyText, String)> = request.texts.iter().map(|text| self.archived(text)).collect();
-        let attachments: Vec<(String, Vec<u8>)> =
-            archived.iter().zip(&request.texts).map(|((_, name), text)| (name.clone(), text.text.clone().into_bytes())).collect();
+        let attachments: Vec<(String, Vec<u8>)> = archived
+            .iter()
+            .zip(&request.texts)
+            .map(|((_, name), text)| (name.clone(), text.text.clone().into_bytes()))
+            .collect();
         let texts: Vec<v1::PolicyText> = archived.into_iter().map(|(text, _)| text).collect();
         // The log names the texts by their digests.
         let asked = v1::PublishPolicyRequest { texts: texts.clone(), ..request.clone() };
@@ -164,9 +167,8 @@ impl Engine {
             let number = format!("+{}", loaded.contact.digits());
             for consent in loaded.contact.facts(None).consents {
                 let over = consent.withdrawn_at.is_some() || consent.grade.is_none();
-                let mut ends = overtaking(policies, &consent).filter(|end| {
-                    request.version.is_empty() || *end.policy.version == *request.version
-                });
+                let mut ends = overtaking(policies, &consent)
+                    .filter(|end| request.version.is_empty() || *end.policy.version == *request.version);
                 let Some(end) = ends.next().filter(|_| !over) else { continue };
                 consents.push(v1::OvertakenConsent {
                     number: number.clone(),
@@ -257,7 +259,8 @@ impl Engine {
         let Some((.., record)) = self.control().await? else { return Ok(()) };
         let read = |kept: &StoredPolicy| wire::policy_of(kept.policy.as_ref()?);
         let policies: Vec<_> = record.policies.iter().filter_map(read).collect();
-        let told: Vec<&v1::SellerTransfer> = record.transfers.iter().filter_map(|kept| kept.transfer.as_ref()).collect();
+        let told: Vec<&v1::SellerTransfer> =
+            record.transfers.iter().filter_map(|kept| kept.transfer.as_ref()).collect();
         let transfers: Vec<_> = told.iter().filter_map(|one| wire::transfer_of(one)).collect();
         for recorded in &mut contact.consents {
             let Some(message) = &recorded.consent else { continue };

@@ -29,8 +29,7 @@ pub(super) fn kept(class: &str) -> Option<&'static [RecordClass]> {
 }
 
 /// The classes a pack may name, for who mistyped one.
-pub(super) const CLASSES: &str =
-    "consent_proof, telemarketing_records, sms_log, call_recording, opt_out, prospect, log, transfer_log, impact_assessment";
+pub(super) const CLASSES: &str = "consent_proof, telemarketing_records, sms_log, call_recording, opt_out, prospect, log, transfer_log, impact_assessment";
 
 /// Whether a class says how long at most.
 fn is_ceiling(class: &str) -> bool {

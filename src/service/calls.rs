@@ -59,7 +59,11 @@ impl Incoming {
 
     /// Does what needs this role; gives up once nobody waits for it any more, whatever hangs. A write given up on may
     /// have happened, as after any answer that was lost.
-    pub(super) async fn within<T>(&self, role: Role, work: impl AsyncFnOnce(&Permit) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) async fn within<T>(
+        &self,
+        role: Role,
+        work: impl AsyncFnOnce(&Permit) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let permit = self.permit(role)?;
         match self.deadline() {
             None => work(&permit).await,
@@ -91,7 +95,12 @@ impl Calls {
         &self.engine
     }
 
-    pub(super) fn done<T>(&self, method: &'static str, incoming: &Incoming, answer: Result<T, Failure>) -> Result<T, Status> {
+    pub(super) fn done<T>(
+        &self,
+        method: &'static str,
+        incoming: &Incoming,
+        answer: Result<T, Failure>,
+    ) -> Result<T, Status> {
         let answer = answer.map_err(status::of);
         let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
         let took = (method == "Check").then(|| incoming.arrived.elapsed());

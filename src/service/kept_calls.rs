@@ -16,7 +16,9 @@ impl Calls {
         incoming: Incoming,
         request: v1::PublishPolicyRequest,
     ) -> Result<v1::PublishPolicyResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().publish_policy(permit, request, incoming.clock()).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine().publish_policy(permit, request, incoming.clock()).await)
+            .await;
         self.done("PublishPolicy", &incoming, answer)
     }
 
@@ -29,7 +31,9 @@ impl Calls {
         incoming: Incoming,
         request: v1::GetPolicyRequest,
     ) -> Result<v1::GetPolicyResponse, Status> {
-        let answer = incoming.within(Role::ReadLaw, async |permit| self.engine().policy(permit, &request, incoming.clock().now).await).await;
+        let answer = incoming
+            .within(Role::ReadLaw, async |permit| self.engine().policy(permit, &request, incoming.clock().now).await)
+            .await;
         let answer = answer.map(|policy| v1::GetPolicyResponse { policy: Some(policy) });
         self.done("GetPolicy", &incoming, answer)
     }
@@ -43,7 +47,8 @@ impl Calls {
         incoming: Incoming,
         request: v1::ListPoliciesRequest,
     ) -> Result<v1::ListPoliciesResponse, Status> {
-        let answer = incoming.within(Role::ReadLaw, async |permit| self.engine().list_policies(permit, &request).await).await;
+        let answer =
+            incoming.within(Role::ReadLaw, async |permit| self.engine().list_policies(permit, &request).await).await;
         self.done("ListPolicies", &incoming, answer)
     }
 
@@ -56,7 +61,9 @@ impl Calls {
         incoming: Incoming,
         request: v1::ListOvertakenConsentsRequest,
     ) -> Result<v1::ListOvertakenConsentsResponse, Status> {
-        let answer = incoming.within(Role::ReadContacts, async |permit| self.engine().overtaken_consents(permit, &request).await).await;
+        let answer = incoming
+            .within(Role::ReadContacts, async |permit| self.engine().overtaken_consents(permit, &request).await)
+            .await;
         self.done("ListOvertakenConsents", &incoming, answer)
     }
 
@@ -69,7 +76,11 @@ impl Calls {
         incoming: Incoming,
         request: v1::TransferSellerRequest,
     ) -> Result<v1::TransferSellerResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().transfer_seller(permit, request, incoming.clock()).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| {
+                self.engine().transfer_seller(permit, request, incoming.clock()).await
+            })
+            .await;
         self.done("TransferSeller", &incoming, answer)
     }
 
@@ -82,7 +93,9 @@ impl Calls {
         incoming: Incoming,
         request: v1::ListSellerTransfersRequest,
     ) -> Result<v1::ListSellerTransfersResponse, Status> {
-        let answer = incoming.within(Role::ReadLaw, async |permit| self.engine().list_seller_transfers(permit, &request).await).await;
+        let answer = incoming
+            .within(Role::ReadLaw, async |permit| self.engine().list_seller_transfers(permit, &request).await)
+            .await;
         self.done("ListSellerTransfers", &incoming, answer)
     }
 
@@ -95,7 +108,11 @@ impl Calls {
         incoming: Incoming,
         request: v1::SweepContactsRequest,
     ) -> Result<v1::SweepContactsResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().sweep_contacts(permit, &request, incoming.clock()).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| {
+                self.engine().sweep_contacts(permit, &request, incoming.clock()).await
+            })
+            .await;
         self.done("SweepContacts", &incoming, answer)
     }
 
@@ -108,7 +125,9 @@ impl Calls {
         incoming: Incoming,
         request: v1::PlaceHoldRequest,
     ) -> Result<v1::PlaceHoldResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().place_hold(permit, request, incoming.clock()).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine().place_hold(permit, request, incoming.clock()).await)
+            .await;
         self.done("PlaceHold", &incoming, answer)
     }
 
@@ -121,7 +140,9 @@ impl Calls {
         incoming: Incoming,
         request: v1::ReleaseHoldRequest,
     ) -> Result<v1::ReleaseHoldResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().release_hold(permit, request, incoming.clock()).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine().release_hold(permit, request, incoming.clock()).await)
+            .await;
         self.done("ReleaseHold", &incoming, answer)
     }
 
@@ -134,7 +155,11 @@ impl Calls {
         incoming: Incoming,
         request: v1::ListHoldsRequest,
     ) -> Result<v1::ListHoldsResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().list_holds(permit, &request, incoming.clock().now).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| {
+                self.engine().list_holds(permit, &request, incoming.clock().now).await
+            })
+            .await;
         self.done("ListHolds", &incoming, answer)
     }
 
@@ -147,7 +172,9 @@ impl Calls {
         incoming: Incoming,
         request: v1::OffBoardRequest,
     ) -> Result<v1::OffBoardResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().off_board(permit, request, incoming.clock()).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine().off_board(permit, request, incoming.clock()).await)
+            .await;
         self.done("OffBoard", &incoming, answer)
     }
 
@@ -160,7 +187,11 @@ impl Calls {
         incoming: Incoming,
         request: v1::ExportContactsRequest,
     ) -> Result<v1::ExportContactsResponse, Status> {
-        let answer = incoming.within(Role::ReadContacts, async |permit| self.engine().export_contacts(permit, request, incoming.clock()).await).await;
+        let answer = incoming
+            .within(Role::ReadContacts, async |permit| {
+                self.engine().export_contacts(permit, request, incoming.clock()).await
+            })
+            .await;
         self.done("ExportContacts", &incoming, answer)
     }
 
@@ -173,7 +204,9 @@ impl Calls {
         incoming: Incoming,
         request: v1::OpenIncidentRequest,
     ) -> Result<v1::OpenIncidentResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().open_incident(permit, request, incoming.clock()).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine().open_incident(permit, request, incoming.clock()).await)
+            .await;
         self.done("OpenIncident", &incoming, answer)
     }
 
@@ -186,7 +219,11 @@ impl Calls {
         incoming: Incoming,
         request: v1::UpdateIncidentRequest,
     ) -> Result<v1::UpdateIncidentResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().update_incident(permit, request, incoming.clock()).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| {
+                self.engine().update_incident(permit, request, incoming.clock()).await
+            })
+            .await;
         self.done("UpdateIncident", &incoming, answer)
     }
 
@@ -199,7 +236,11 @@ impl Calls {
         incoming: Incoming,
         request: v1::AddAffectedContactsRequest,
     ) -> Result<v1::AddAffectedContactsResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().add_affected_contacts(permit, request, incoming.clock()).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| {
+                self.engine().add_affected_contacts(permit, request, incoming.clock()).await
+            })
+            .await;
         self.done("AddAffectedContacts", &incoming, answer)
     }
 
@@ -212,7 +253,11 @@ impl Calls {
         incoming: Incoming,
         request: v1::MarkContactsToldRequest,
     ) -> Result<v1::MarkContactsToldResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().mark_contacts_told(permit, request, incoming.clock()).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| {
+                self.engine().mark_contacts_told(permit, request, incoming.clock()).await
+            })
+            .await;
         self.done("MarkContactsTold", &incoming, answer)
     }
 
@@ -225,7 +270,9 @@ impl Calls {
         incoming: Incoming,
         request: v1::GetIncidentRequest,
     ) -> Result<v1::GetIncidentResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().incident(permit, &request.incident_id).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine().incident(permit, &request.incident_id).await)
+            .await;
         let answer = answer.map(|incident| v1::GetIncidentResponse { incident: Some(incident) });
         self.done("GetIncident", &incoming, answer)
     }
@@ -239,7 +286,8 @@ impl Calls {
         incoming: Incoming,
         request: v1::ListIncidentsRequest,
     ) -> Result<v1::ListIncidentsResponse, Status> {
-        let answer = incoming.within(Role::Control, async |permit| self.engine().list_incidents(permit, &request).await).await;
+        let answer =
+            incoming.within(Role::Control, async |permit| self.engine().list_incidents(permit, &request).await).await;
         self.done("ListIncidents", &incoming, answer)
     }
 
@@ -252,7 +300,11 @@ impl Calls {
         incoming: Incoming,
         request: v1::ListNoticesRequest,
     ) -> Result<v1::ListNoticesResponse, Status> {
-        let answer = incoming.within(Role::ReadContacts, async |permit| self.engine().list_notices(permit, &request, incoming.clock().now).await).await;
+        let answer = incoming
+            .within(Role::ReadContacts, async |permit| {
+                self.engine().list_notices(permit, &request, incoming.clock().now).await
+            })
+            .await;
         self.done("ListNotices", &incoming, answer)
     }
 }

@@ -25,7 +25,10 @@ impl PolicyService for Grpc {
         self.0.list_policies(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn list_overtaken_consents(&self, request: Request<v1::ListOvertakenConsentsRequest>) -> Answer<v1::ListOvertakenConsentsResponse> {
+    async fn list_overtaken_consents(
+        &self,
+        request: Request<v1::ListOvertakenConsentsRequest>,
+    ) -> Answer<v1::ListOvertakenConsentsResponse> {
         let incoming = incoming(&request);
         self.0.list_overtaken_consents(incoming, request.into_inner()).await.map(Response::new)
     }
@@ -35,7 +38,10 @@ impl PolicyService for Grpc {
         self.0.transfer_seller(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn list_seller_transfers(&self, request: Request<v1::ListSellerTransfersRequest>) -> Answer<v1::ListSellerTransfersResponse> {
+    async fn list_seller_transfers(
+        &self,
+        request: Request<v1::ListSellerTransfersRequest>,
+    ) -> Answer<v1::ListSellerTransfersResponse> {
         let incoming = incoming(&request);
         self.0.list_seller_transfers(incoming, request.into_inner()).await.map(Response::new)
     }
@@ -86,12 +92,18 @@ impl IncidentService for Grpc {
         self.0.update_incident(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn add_affected_contacts(&self, request: Request<v1::AddAffectedContactsRequest>) -> Answer<v1::AddAffectedContactsResponse> {
+    async fn add_affected_contacts(
+        &self,
+        request: Request<v1::AddAffectedContactsRequest>,
+    ) -> Answer<v1::AddAffectedContactsResponse> {
         let incoming = incoming(&request);
         self.0.add_affected_contacts(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn mark_contacts_told(&self, request: Request<v1::MarkContactsToldRequest>) -> Answer<v1::MarkContactsToldResponse> {
+    async fn mark_contacts_told(
+        &self,
+        request: Request<v1::MarkContactsToldRequest>,
+    ) -> Answer<v1::MarkContactsToldResponse> {
         let incoming = incoming(&request);
         self.0.mark_contacts_told(incoming, request.into_inner()).await.map(Response::new)
     }

@@ -21,10 +21,10 @@ use crate::proto::v1::audit_service_server::AuditServiceServer;
 use crate::proto::v1::check_service_server::CheckServiceServer;
 use crate::proto::v1::consent_service_server::ConsentServiceServer;
 use crate::proto::v1::control_service_server::ControlServiceServer;
-use crate::proto::v1::law_service_server::LawServiceServer;
-use crate::proto::v1::privacy_service_server::PrivacyServiceServer;
 use crate::proto::v1::incident_service_server::IncidentServiceServer;
+use crate::proto::v1::law_service_server::LawServiceServer;
 use crate::proto::v1::policy_service_server::PolicyServiceServer;
+use crate::proto::v1::privacy_service_server::PrivacyServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
 use crate::proto::v1::retention_service_server::RetentionServiceServer;
 

@@ -25,7 +25,9 @@ fn a_policy_is_published_listed_and_shown() {
     home.run(&["policy", "show", "2026-12", "--language=fr"]).refused(&["language"]);
     home.run(&["policy", "overtaken"]).quietly(0).says(&["0 consents"]);
     let transfer = ["policy", "transfer", "acme", "borealis", "--recipient=Borealis GmbH", "--contact=x", "--who=ann"];
-    home.run(&with(&transfer, &["--why=Merger."])).quietly(0).says(&["acme passed to borealis", "no consent goes along"]);
+    home.run(&with(&transfer, &["--why=Merger."]))
+        .quietly(0)
+        .says(&["acme passed to borealis", "no consent goes along"]);
     assert!(home.run(&["audit", "verify", "--json"]).quietly(0).json()["entries"].as_u64().unwrap() >= 3);
 }
 
@@ -41,7 +43,8 @@ fn a_sweep_is_tried_and_a_hold_is_placed_and_released() {
     home.run(&["retention", "holds"]).quietly(0).says(&["Nothing is held."]);
     home.run(&["retention", "hold", "--class=letters", "--why=x", "--who=ann"]).refused(&["letters"]);
     // What the person wrote goes with time; the opt-out stays.
-    let swept = home.run_with(&["retention", "sweep", "--json"], b"", &[("RINGFENCE_KEEP_MONTHS", "0")]).quietly(0).json();
+    let swept =
+        home.run_with(&["retention", "sweep", "--json"], b"", &[("RINGFENCE_KEEP_MONTHS", "0")]).quietly(0).json();
     assert_eq!(swept["recordsSeen"], 1);
     home.run(&["contact", "show", "+12025550143"]).quietly(0);
 }
@@ -74,11 +77,13 @@ fn an_incident_is_recorded_and_people_are_told() {
     assert!(notices.contains("Was geschehen ist: A laptop was stolen."), "{notices}");
     home.write("told.txt", "+4930231250\n");
     home.run(&["incident", "told", id, "--numbers=told.txt", "--who=ann"]).quietly(0).says(&["1 of 2"]);
-    home.run(&["incident", "told", id, "--regulator=DE", "--reference=B-7", "--who=ann"]).quietly(0).says(&["DE: reported"]);
+    home.run(&["incident", "told", id, "--regulator=DE", "--reference=B-7", "--who=ann"])
+        .quietly(0)
+        .says(&["DE: reported"]);
     home.run(&["incident", "close", id, "--who=ann"]).quietly(0).says(&["closed"]);
     home.run(&["incident", "show"]).quietly(0).says(&["closed", "1 of 2 told", "Laptop"]);
     home.write("bad.txt", "+4930231250\nnobody\n");
-    home.run(&["incident", "add", id, "--numbers=bad.txt"]).refused(&["numbers[1]"]);
+    home.run(&["incident", "add", id, "--numbers=bad.txt"]).refused(&["--numbers", "entry 2"]);
 }
 
 #[test]
@@ -90,7 +95,7 @@ fn a_service_ends_only_when_it_is_meant() {
     let yes = with(&off, &["--yes", "--export=all.jsonl", "--request-id=end"]);
     home.run(&yes).quietly(0).says(&["The service ended", "contacts were exported", "log "]);
     assert!(home.read("all.jsonl").lines().count() >= 1);
-    home.run(&ALLOWED).quietly(1).says(&["ringfence.freeze", "acme closes."]);
+    home.run(&ALLOWED).quietly(1).says(&["ringfence.freeze", "by ann: acme"]);
     home.run(&yes).refused(&["all.jsonl"]);
     fs::remove_file(home.path("all.jsonl")).unwrap();
     home.run(&yes).quietly(0);

@@ -202,7 +202,8 @@ async fn the_life_of_a_policy_over_grpc_and_http() {
         v1::policy_service_client::PolicyServiceClient::connect(format!("http://{address}")).await.unwrap();
     let published = client.publish_policy(version("1", COSMETIC, DAY)).await.unwrap().into_inner().policy.unwrap();
     let mut web = ringfence::http::router(Calls::new(engine));
-    let body = serde_json::to_vec(&v1::GetPolicyRequest { version: "1".to_owned(), language: "en".to_owned() }).unwrap();
+    let body =
+        serde_json::to_vec(&v1::GetPolicyRequest { version: "1".to_owned(), language: "en".to_owned() }).unwrap();
     let request = http::Request::post("/v1/policies:get").body(axum::body::Body::from(body)).unwrap();
     let answer = web.call(request).await.unwrap();
     assert_eq!(answer.status(), 200);

@@ -87,7 +87,8 @@ async fn a_hold_keeps_what_it_reaches_until_it_is_released() {
     let engine = engine();
     fill(&engine).await;
     let all = swept(&engine, true, false, DAY).await.0;
-    let request = v1::PlaceHoldRequest { request_id: "h-1".to_owned(), number: BERLIN.to_owned(), ..Default::default() };
+    let request =
+        v1::PlaceHoldRequest { request_id: "h-1".to_owned(), number: BERLIN.to_owned(), ..Default::default() };
     let held = hold(&engine, request).await;
     let request = v1::PlaceHoldRequest { request_id: "h-2".to_owned(), place: "US".to_owned(), ..Default::default() };
     let wide = hold(&engine, request).await;
@@ -181,7 +182,10 @@ async fn the_end_of_a_service_stops_everything_for_good_and_keeps_what_a_duty_wa
     let ended = engine.off_board(&permit(Role::Control), request.clone(), clock(DAY)).await.unwrap();
     assert!(ended.log_sequence > 0 && ended.log_digest.len() == 64);
     assert!(ended.notices.iter().any(|one| one.to_guardian && one.language == "zh-Hans"));
-    assert_eq!(engine.off_board(&permit(Role::Control), request, clock(DAY)).await.unwrap().receipt_id, ended.receipt_id);
+    assert_eq!(
+        engine.off_board(&permit(Role::Control), request, clock(DAY)).await.unwrap().receipt_id,
+        ended.receipt_id
+    );
     let denied = check(engine, sale("acme"), DAY).await;
     assert!(denied.reasons.iter().any(|reason| reason.rule_id == "ringfence.freeze"), "{:?}", denied.reasons);
     let lift = v1::UnfreezeRequest {

@@ -52,7 +52,7 @@ impl Contact {
             number: number.reveal_e164().as_str().to_owned(),
             version,
             created_at: Some(stamp(record.created_at)),
-            updated_at: Some(stamp(self.updated_at())),
+            updated_at: Some(stamp(self.updated_millis())),
             consents: record.consents.iter().map(recorded_consent).collect(),
             opt_outs: record.opt_outs.iter().map(recorded_opt_out).collect(),
             attempts: record.attempts.iter().map(|stored| self.recorded_attempt(stored)).collect(),

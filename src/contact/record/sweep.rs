@@ -175,7 +175,7 @@ impl Contact {
             let bought = at(tie.last_purchase_at.as_ref());
             let dates = [&tie.last_inquiry_at, &tie.last_donation_at, &tie.contract_ended_at].map(|d| at(d.as_ref()));
             let dealt = dates.into_iter().flatten().chain(bought).max();
-            let last = dealt.unwrap_or_else(|| Instant::from_millis(self.updated_at()));
+            let last = dealt.unwrap_or_else(|| self.updated_at());
             let ended = (!runs(tie, now)).then_some(last);
             let what = What::Relationship(index);
             let dealings = piece(RecordClass::Relationship, last, last, heard, ended, what);
@@ -292,9 +292,9 @@ impl Contact {
         }
     }
 
-    /// Drops what no window and no promise reaches, and the number where nothing needs it any more. How many attempts
-    /// went, and whether the number did.
-    pub fn settle(&mut self, now: Instant) -> (u64, bool) {
+    /// Drops what no window and no promise reaches, and the number if it may go and nothing needs it any more. How many
+    /// attempts went, and whether the number did.
+    pub fn settle(&mut self, now: Instant, number_goes: bool) -> (u64, bool) {
         let before = self.record.attempts.len();
         self.prune(now);
         let gone = before.saturating_sub(self.record.attempts.len());
@@ -307,7 +307,7 @@ impl Contact {
         if record.last_conversation_at != 0 && record.last_conversation_at < oldest.millis() {
             record.last_conversation_at = 0;
         }
-        let anonymous = record.number != 0 && self.is_bare();
+        let anonymous = number_goes && record.number != 0 && self.is_bare();
         if anonymous {
             self.record.number = 0;
             self.record.words.clear();

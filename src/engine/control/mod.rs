@@ -29,7 +29,8 @@ const PAGE: usize = 100;
 const MOST_ON_PAGE: u32 = 1_000;
 
 /// Changes the record of switches, given the receipt and the instant of the recording.
-pub(in crate::engine) type Make<'a> = dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
+pub(in crate::engine) type Make<'a> =
+    dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
 
 impl Engine {
     /// Freezes contacts. Once this has returned, every check sees it.
@@ -315,11 +316,7 @@ impl Engine {
             }
             let (expected, own, mut record) = match found {
                 Some(found) => found,
-                None => (
-                    Version::ABSENT,
-                    DataKey::random()?,
-                    ControlRecord { format: 1, ..ControlRecord::default() },
-                ),
+                None => (Version::ABSENT, DataKey::random()?, ControlRecord { format: 1, ..ControlRecord::default() }),
             };
             if let Some(receipt) = record::done_before(&record, id)? {
                 // Whoever wrote it may never have been told that it is safe.
@@ -343,7 +340,11 @@ impl Engine {
             let bytes = self.keys.seal_record(&key, &own, &record.encode_to_vec())?;
             let payload = match kind {
                 0 => Vec::new(),
-                _ => own.seal(Purpose::Payload, &key.to_bytes(), &AuditedWrite { request: Some(asked.clone()), ..AuditedWrite::default() }.encode_to_vec())?,
+                _ => own.seal(
+                    Purpose::Payload,
+                    &key.to_bytes(),
+                    &AuditedWrite { request: Some(asked.clone()), ..AuditedWrite::default() }.encode_to_vec(),
+                )?,
             };
             let event = entry.event(kind, clock.now, payload);
             match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
@@ -417,7 +418,9 @@ impl Engine {
     /// Reads what [`Engine::attach`] wrote; `None`: it was destroyed, or never there.
     pub(in crate::engine) async fn attached(&self, own: &DataKey, name: &str) -> Result<Option<Vec<u8>>, Failure> {
         match self.store.meta_get(name).await? {
-            Some(value) if !value.bytes.is_empty() => Ok(Some(own.open(Purpose::Payload, name.as_bytes(), &value.bytes)?)),
+            Some(value) if !value.bytes.is_empty() => {
+                Ok(Some(own.open(Purpose::Payload, name.as_bytes(), &value.bytes)?))
+            }
             _ => Ok(None),
         }
     }
@@ -440,7 +443,12 @@ pub(in crate::engine) fn fault(field: &str, message: &str) -> Failure {
 }
 
 /// One page of a list; the token is the id of the last entry on the page before.
-pub(in crate::engine) fn page<T>(all: Vec<T>, size: u32, token: &str, id: impl Fn(&T) -> &String) -> Result<(Vec<T>, String), Failure> {
+pub(in crate::engine) fn page<T>(
+    all: Vec<T>,
+    size: u32,
+    token: &str,
+    id: impl Fn(&T) -> &String,
+) -> Result<(Vec<T>, String), Failure> {
     if size > MOST_ON_PAGE {
         return Err(fault("page_size", "is more than 1,000"));
     }

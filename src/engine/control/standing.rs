@@ -180,7 +180,11 @@ fn read(version: Version, record: &ControlRecord) -> Option<Recorded> {
         freezes: freezes.collect::<Option<_>>()?,
         emergencies: states.collect::<Option<_>>()?,
         policies: record.policies.iter().map(|kept| wire::policy_of(kept.policy.as_ref()?)).collect::<Option<_>>()?,
-        transfers: record.transfers.iter().map(|kept| wire::transfer_of(kept.transfer.as_ref()?)).collect::<Option<_>>()?,
+        transfers: record
+            .transfers
+            .iter()
+            .map(|kept| wire::transfer_of(kept.transfer.as_ref()?))
+            .collect::<Option<_>>()?,
         holds: holds_of(record)?,
         off_boarded: record.off_boarding.is_some(),
     })

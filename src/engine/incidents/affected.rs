@@ -31,7 +31,7 @@ fn numbers(reader: &mut Reader, texts: &[String]) -> Vec<u64> {
     for (index, text) in texts.iter().enumerate() {
         match question::number(reader, text, "") {
             Ok(number) => digits.push(number.reveal_digits()),
-            Err(error) => reader.fault(&format!("numbers[{index}]"), error.to_string()),
+            Err(error) => reader.fault("numbers", format!("entry {}: {error}", index + 1)),
         }
     }
     digits.sort_unstable();
@@ -146,9 +146,11 @@ impl Engine {
         let size = if request.page_size == 0 { PAGE } else { usize::try_from(request.page_size).unwrap_or(PAGE) };
         let after = match request.page_token.as_str() {
             "" => Unbounded,
-            token => Excluded(token.parse::<u64>().map_err(|_| {
-                fault("page_token", "is of no list that is known: begin with the first page")
-            })?),
+            token => Excluded(
+                token
+                    .parse::<u64>()
+                    .map_err(|_| fault("page_token", "is of no list that is known: begin with the first page"))?,
+            ),
         };
         let (_, own, mut record) = self.control().await?.ok_or(NONE)?;
         let kept = of_id(&mut record, &request.incident_id).ok_or(NONE)?;
@@ -159,8 +161,7 @@ impl Engine {
             wanted.take(size + 1).map(|(number, told)| (*number, *told)).collect();
         let more = page.len() > size;
         page.truncate(size);
-        let next_page_token =
-            page.last().filter(|_| more).map(|(number, _)| number.to_string()).unwrap_or_default();
+        let next_page_token = page.last().filter(|_| more).map(|(number, _)| number.to_string()).unwrap_or_default();
         let mut notices = Vec::with_capacity(page.len());
         for (digits, told) in page {
             let Some(number) = Number::from_digits(digits) else { continue };

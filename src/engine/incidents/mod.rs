@@ -216,7 +216,12 @@ impl Engine {
     }
 
     /// The lots of an incident, put together: each number, and when it was told.
-    async fn touched(&self, own: &DataKey, id: &str, lots: &[Vec<u8>]) -> Result<BTreeMap<u64, Option<Instant>>, Failure> {
+    async fn touched(
+        &self,
+        own: &DataKey,
+        id: &str,
+        lots: &[Vec<u8>],
+    ) -> Result<BTreeMap<u64, Option<Instant>>, Failure> {
         let mut touched: BTreeMap<u64, Option<Instant>> = BTreeMap::new();
         for lot in lots {
             let name = self.lot_name(id, lot);

@@ -112,8 +112,7 @@ impl Engine {
         let asked = audited_write::Request::ReleaseHold(request.clone());
         let id = write_id(&request.request_id, &asked)?;
         let made = |record: &mut ControlRecord, receipt: [u8; 16], now: Instant| {
-            let named =
-                |kept: &&mut StoredHold| kept.hold.as_ref().is_some_and(|hold| hold.hold_id == request.hold_id);
+            let named = |kept: &&mut StoredHold| kept.hold.as_ref().is_some_and(|hold| hold.hold_id == request.hold_id);
             let kept = record.holds.iter_mut().find(named);
             let kept = kept.ok_or(Failure::NotFound("no hold of this hold_id is remembered"))?;
             let Some(hold) = kept.hold.as_mut().filter(|hold| hold.released_at.is_none()) else {

@@ -54,13 +54,15 @@ struct Swept {
     removed: Vec<(RecordClass, String, u64)>,
     held: Vec<(RecordClass, Floor)>,
     anonymised: bool,
+    /// Nothing at all is left, and the store may forget the record.
+    emptied: bool,
     /// The contact's own key goes, and with it what the log holds sealed under it.
     key_goes: bool,
 }
 
 impl Swept {
     const fn changes(&self) -> bool {
-        !self.removed.is_empty() || self.anonymised
+        !self.removed.is_empty() || self.anonymised || self.emptied || self.key_goes
     }
 }
 
@@ -91,18 +93,24 @@ impl Rules<'_> {
         let places = places(contact);
         let duties = Duties::of(self.law, &places, contact.digits(), self.standing.holds(), self.now);
         let scraps = contact.scraps(self.standing.policies(), self.now);
-        // A service that has ended keeps what a duty wants of a contact, and else only that it said stop.
-        let bound = |scrap: &Scrap| {
+        // A duty to keep an opt-out is one to keep whose it is.
+        let kept = |scrap: &Scrap| {
             let sellers: Vec<&str> = scrap.sellers.iter().map(String::as_str).collect();
             let floor = duties.floor(&scrap.dated, &sellers, scrap.bought);
-            scrap.dated.class != RecordClass::OptOut && floor.is_some_and(|floor| floor.until > self.now)
+            floor.is_some_and(|floor| floor.until > self.now)
         };
+        // A service that has ended keeps what a duty wants of a contact, and else only that it said stop.
+        let bound = |scrap: &Scrap| scrap.dated.class != RecordClass::OptOut && kept(scrap) || is_open_request(scrap);
+        let quiet = self.all_over || self.own_period(contact.updated_at()) <= self.now;
+        let number_goes = quiet && !scraps.iter().any(kept);
         let forgotten = self.all_over && contact.digits() != 0 && !scraps.iter().any(bound);
-        let (mut gone, mut removed, mut held): (Vec<Scrap>, Vec<(RecordClass, String, u64)>, Vec<_>) = Default::default();
-        let mut count = |class, rule: String, by: u64| match removed.iter_mut().find(|(c, r, _)| (*c, &*r) == (class, &rule)) {
-            Some((.., known)) => *known += by,
-            None => removed.push((class, rule, by)),
-        };
+        let (mut gone, mut removed, mut held): (Vec<Scrap>, Vec<(RecordClass, String, u64)>, Vec<_>) =
+            Default::default();
+        let mut count =
+            |class, rule: String, by: u64| match removed.iter_mut().find(|(c, r, _)| (*c, &*r) == (class, &rule)) {
+                Some((.., known)) => *known += by,
+                None => removed.push((class, rule, by)),
+            };
         for scrap in scraps.into_iter().filter(Scrap::is_removable) {
             match self.fate(&duties, &scrap) {
                 Fate::Goes(rule) => {
@@ -116,22 +124,39 @@ impl Rules<'_> {
         let mut after = contact.clone();
         after.remove(&gone);
         if forgotten {
+            let attempts = u64::try_from(contact.facts(None).attempts.len()).unwrap_or(u64::MAX);
+            if attempts > 0 {
+                count(RecordClass::Attempt, PERIOD.to_owned(), attempts);
+            }
             after.forget();
         }
-        let (attempts, anonymised) = after.settle(self.now);
+        let (attempts, anonymised) = after.settle(self.now, number_goes);
         if attempts > 0 {
             count(RecordClass::Attempt, WINDOW.to_owned(), attempts);
         }
-        Swept { after, removed, held, anonymised, key_goes: forgotten }
+        let emptied = after.is_empty() && !contact.is_empty();
+        // Forgotten once is forgotten: a key that nothing was sealed under since need not go again.
+        let key_goes = forgotten && after != *contact;
+        Swept { after, removed, held, anonymised, emptied, key_goes }
+    }
+
+    /// When the tenant's own period is over that began then.
+    fn own_period(&self, began: Instant) -> Instant {
+        Span { months: self.periods.months, days: 0 }.end_of_last_day(ZoneId::utc(), began)
     }
 
     fn fate(&self, duties: &Duties<'_>, scrap: &Scrap) -> Fate {
         let ceiling = duties.ceiling(&scrap.dated);
         let own = scrap.ended.map(|ended| match self.all_over {
             true => ended,
-            false => Span { months: self.periods.months, days: 0 }.end_of_last_day(ZoneId::utc(), ended),
+            false => self.own_period(ended),
         });
-        let own = if self.all_over { Some(own.unwrap_or(self.now)) } else { own };
+        let own = match self.all_over {
+            // Whoever asked before the end is answered after it.
+            true if is_open_request(scrap) => None,
+            true => Some(own.unwrap_or(self.now)),
+            false => own,
+        };
         let (over_at, rule) = match (own, ceiling) {
             (None, None) => return Fate::InUse,
             (Some(own), Some((most, rule))) if most < own => (most, rule),
@@ -149,6 +174,10 @@ impl Rules<'_> {
             _ => Fate::Goes(rule.to_owned()),
         }
     }
+}
+
+fn is_open_request(scrap: &Scrap) -> bool {
+    scrap.dated.class == RecordClass::RightsRequest && scrap.ended.is_none()
 }
 
 enum Fate {
