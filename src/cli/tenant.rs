@@ -23,7 +23,7 @@ pub enum Command {
     about = "End the service: stop every contact for good, and remove all that no duty keeps",
     after_help = "Without --yes it only says what would go. With it: every check is denied from then on, for good; the \
                   contacts are exported where --export names a file; then all goes that no law and no hold keeps. What \
-                  they keep goes later, by the server's own sweeps or by asking again."
+                  they keep goes later, by asking again or, from 30 days on, by the server's own sweeps."
 )]
 pub struct OffBoardArgs {
     /// Do it. It cannot be undone

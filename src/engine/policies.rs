@@ -161,7 +161,8 @@ impl Engine {
         if !request.version.is_empty() && !policies.iter().any(|policy| *policy.version == *request.version) {
             return Err(Failure::NotFound("no policy of this version was published"));
         }
-        let Walk { records, next, seen } = walk_page(self, request.page_size, &request.page_token).await?;
+        let Walk { records, next, seen, .. } =
+            walk_page(self, request.page_size, &request.page_token).await?.whole()?;
         let mut consents = Vec::new();
         for (_, loaded) in records.iter().filter(|(_, loaded)| loaded.contact.digits() != 0) {
             let number = format!("+{}", loaded.contact.digits());

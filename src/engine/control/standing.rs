@@ -30,7 +30,7 @@ pub(in crate::engine) struct Recorded {
     pub policies: Vec<PublishedPolicy>,
     pub transfers: Vec<SellerTransfer>,
     pub holds: Vec<TenantHold>,
-    pub off_boarded: bool,
+    pub off_boarded_at: Option<Instant>,
 }
 
 /// The states of emergency of a file.
@@ -74,9 +74,9 @@ impl Standing {
         &self.recorded.holds
     }
 
-    /// Whether the tenant's service has ended.
-    pub fn off_boarded(&self) -> bool {
-        self.recorded.off_boarded
+    /// When the tenant's service ended; `None`: it goes on.
+    pub fn off_boarded_at(&self) -> Option<Instant> {
+        self.recorded.off_boarded_at
     }
 
     /// Does to facts what policies and transfers do to them: to those stored, and to those asserted, which are copied only
@@ -186,7 +186,7 @@ fn read(version: Version, record: &ControlRecord) -> Option<Recorded> {
             .map(|kept| wire::transfer_of(kept.transfer.as_ref()?))
             .collect::<Option<_>>()?,
         holds: holds_of(record)?,
-        off_boarded: record.off_boarding.is_some(),
+        off_boarded_at: record.off_boarding.as_ref().map(|ended| Instant::from_millis(ended.at)),
     })
 }
 

@@ -65,7 +65,7 @@ impl Engine {
         }
         wire::sound(reader)?;
         let (digits, seen, next) = if request.numbers.is_empty() {
-            let Walk { records, next, seen } = walk_page(self, RECORDS, &request.page_token).await?;
+            let Walk { records, next, seen, .. } = walk_page(self, RECORDS, &request.page_token).await?.whole()?;
             let campaign = Some(request.campaign.as_str()).filter(|name| !name.is_empty());
             let (from, until) = (from.unwrap_or(Instant::NEVER), until.unwrap_or(Instant::FAR));
             let touched = records.iter().map(|(_, loaded)| &loaded.contact).filter(|contact| contact.digits() != 0);

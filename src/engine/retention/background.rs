@@ -15,6 +15,8 @@ use crate::time::{Instant, Millis};
 
 /// For how long an instance that was not heard of is held to be alive.
 const LEASE: Millis = Millis::seconds(120);
+/// For how long after the end of a tenant's service its own copy may still be made, before its contacts go by themselves.
+const GRACE: Millis = Millis::days(30);
 /// Records of one turn.
 const PAGE: u32 = 64;
 /// What the names of the leases begin with.
@@ -81,10 +83,11 @@ impl Sweeper {
         let MetaSwapped::Won(version) = engine.store.meta_swap(&name, version, mine.encode_to_vec()).await? else {
             return Ok(Turn::Idle);
         };
+        let ended = engine.standing().await?.off_boarded_at();
         let permit = Caller::local().permit(Role::Control)?;
         let request = v1::SweepContactsRequest {
             dry_run: false,
-            all_periods_over: engine.standing().await?.off_boarded(),
+            all_periods_over: ended.is_some_and(|ended| ended.plus(GRACE) <= now),
             page_size: PAGE,
             page_token: String::from_utf8(mine.after.clone()).unwrap_or_default(),
         };

@@ -193,6 +193,18 @@ pub(super) struct Walk {
     pub next: String,
     /// Records looked at.
     pub seen: u32,
+    /// Records that do not open, and why the first of them does not.
+    unread: (u32, Option<Failure>),
+}
+
+impl Walk {
+    /// The page, if every record of it could be opened: who is to be found must not be overlooked.
+    pub(super) fn whole(self) -> Result<Self, Failure> {
+        match self.unread.1 {
+            Some(failure) => Err(failure),
+            None => Ok(self),
+        }
+    }
 }
 
 /// Opens a page of the tenant's contacts. The record of switches is none.
@@ -212,12 +224,17 @@ pub(super) async fn walk_page(engine: &Engine, size: u32, token: &str) -> Result
     };
     let own = engine.tenant.shard(0).tenant();
     let mut records = Vec::with_capacity(met.len());
-    for (key, stored) in &met {
-        if key.shard().tenant() == own && *key != engine.control_key {
-            records.push((*key, engine.open(key, stored)?));
+    let (mut unread, mut why) = (0, None);
+    for (key, stored) in met.iter().filter(|(key, _)| key.shard().tenant() == own && *key != engine.control_key) {
+        match engine.open(key, stored) {
+            Ok(loaded) => records.push((*key, loaded)),
+            Err(failure) => {
+                unread += 1;
+                why = why.or(Some(failure));
+            }
         }
     }
-    Ok(Walk { seen: u32::try_from(records.len()).unwrap_or(u32::MAX), records, next })
+    Ok(Walk { seen: u32::try_from(records.len()).unwrap_or(u32::MAX), records, next, unread: (unread, why) })
 }
 
 fn key_of(token: &str) -> Option<Key> {
@@ -239,7 +256,7 @@ impl Engine {
         clock: Clock,
     ) -> Result<v1::SweepContactsResponse, Failure> {
         let standing = self.standing().await?;
-        if request.all_periods_over && !request.dry_run && !standing.off_boarded() {
+        if request.all_periods_over && !request.dry_run && standing.off_boarded_at().is_none() {
             let why = "is for a tenant whose service has ended: off-board it first, or ask with dry_run";
             return Err(fault("all_periods_over", why));
         }
@@ -251,8 +268,12 @@ impl Engine {
             all_over: request.all_periods_over,
             now: clock.now,
         };
-        let Walk { records, next, seen } = walk_page(self, request.page_size, &request.page_token).await?;
-        let mut tally = Tally::default();
+        let Walk { records, next, seen, unread } = walk_page(self, request.page_size, &request.page_token).await?;
+        let mut tally = Tally { passed_over: unread.0, ..Tally::default() };
+        if let Some(error) = unread.1 {
+            // One damaged record must not keep all the others for ever.
+            tracing::error!(%error, records = unread.0, "sweep: records that do not open are passed over");
+        }
         for (key, loaded) in records {
             if clock.passed() {
                 return Err(Failure::TooLate);
@@ -357,7 +378,7 @@ impl Engine {
         request: v1::ExportContactsRequest,
         clock: Clock,
     ) -> Result<v1::ExportContactsResponse, Failure> {
-        let Walk { records, next, .. } = walk_page(self, request.page_size, &request.page_token).await?;
+        let Walk { records, next, .. } = walk_page(self, request.page_size, &request.page_token).await?.whole()?;
         let named = records.into_iter().filter_map(|(_, loaded)| {
             let number = Number::from_digits(loaded.contact.digits())?;
             Some(loaded.contact.message(number, loaded.version.0))
