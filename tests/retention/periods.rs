@@ -153,3 +153,10 @@ fn a_consent_ends_by_withdrawal_by_its_term_and_by_policies_that_overtake_all_of
     let marketing = |c: &mut v1::Consent| c.purposes = vec![v1::Purpose::Marketing.into()];
     assert_eq!(ended(&marketing, &[policy(Set::one(ringfence::contact::Purpose::Marketing))]), Some(at(then)));
 }
+
+#[test]
+fn a_class_that_means_nothing_is_refused() {
+    let (file, text) = ringfence::law::BUILT_IN.iter().find(|(file, _)| *file == "de.toml").unwrap();
+    let faults = ringfence::law::Pack::read(file, &text.replace("\"consent_proof\"", "\"consent_prof\"")).unwrap_err();
+    assert!(faults.iter().any(|fault| fault.message.contains("consent_proof")), "{faults:?}");
+}
