@@ -269,8 +269,7 @@ impl Engine {
             now: clock.now,
         };
         let Walk { records, next, seen, unread } = walk_page(self, request.page_size, &request.page_token).await?;
-        let mut tally = Tally::default();
-        tally.passed_over = unread.0;
+        let mut tally = Tally::passing_over(unread.0);
         if let Some(error) = unread.1 {
             // One damaged record must not keep all the others for ever.
             tracing::error!(%error, records = unread.0, "sweep: records that do not open are passed over");

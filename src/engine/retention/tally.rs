@@ -23,6 +23,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Begun with records that were passed over already.
+    pub(super) fn passing_over(passed_over: u32) -> Self {
+        Self { passed_over, ..Self::default() }
+    }
+
     /// Adds one record, as it was, and what goes of it.
     pub(super) fn add(&mut self, contact: &Contact, swept: &Swept) {
         let mut countries: Vec<String> =
