@@ -155,6 +155,7 @@ async fn instances_take_turns() {
     // The first is not heard of any more: the second goes on where it stopped.
     assert!(is_page(&second.turn(&other, after(121)).await.unwrap()));
     assert_eq!(first.turn(&one, after(122)).await.unwrap(), Turn::Idle);
+    assert!(is_page(&second.turn(&other, after(122)).await.unwrap()));
     assert!(matches!(second.turn(&other, after(123)).await.unwrap(), Turn::Last(_)));
     for idle in [124, 3_600, 86_400] {
         assert_eq!(first.turn(&one, after(idle)).await.unwrap(), Turn::Idle, "{idle}");

@@ -260,7 +260,8 @@ impl Engine {
             *known = known.iter().copied().chain(told).min();
         }
         let name = *uuid::Uuid::new_v4().as_bytes();
-        let attachments = [(self.lot_name(incident_id, &name), lot.encode_to_vec())];
+        let mut attachments = vec![(self.lot_name(incident_id, &name), lot.encode_to_vec())];
+        attachments.retain(|_| !lot.numbers.is_empty());
         let seen = kept.lots.clone();
         let count = |of: usize| u64::try_from(of).unwrap_or(u64::MAX);
         let made = |record: &mut ControlRecord, receipt: [u8; 16], now: Instant| {
