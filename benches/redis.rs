@@ -148,6 +148,13 @@ fn main() {
         let measured = client.block_on(reserved(&channels, seconds, 0));
         line(&format!("Redis, {count} instances"), &measured, Some(&base));
     }
+    {
+        let redis = redis::Server::start(&["--appendfsync", "everysec"]);
+        let folder = tempfile::tempdir().unwrap();
+        let channels = server.block_on(instances(&redis.url(), 1, folder.path()));
+        let measured = client.block_on(reserved(&channels, seconds, 0));
+        line("Redis, 1 instance, everysec", &measured, Some(&base));
+    }
     for replicas in [1, 2] {
         let redis = redis::Server::start(&[]);
         let _followers: Vec<_> = (0..replicas).map(|_| redis.replica()).collect();

@@ -22,6 +22,8 @@ pub enum Role {
     ReadLaw,
     /// Freeze contacts and lift freezes, declare emergencies and end them, list both.
     Control,
+    /// Serve requests under data-protection law: open, list and resolve them, export and erase contacts, place holds.
+    Privacy,
 }
 
 /// Somebody who was recognised.
@@ -39,11 +41,11 @@ impl Caller {
     /// Whoever reaches a server without configured authentication.
     #[must_use]
     pub fn local() -> Self {
-        use Role::{AssertExceptional, Audit, Check, Control, ReadContacts, ReadLaw, WriteConsent};
+        use Role::{AssertExceptional, Audit, Check, Control, Privacy, ReadContacts, ReadLaw, WriteConsent};
         Self {
             tenant: DEFAULT_TENANT.into(),
             name: "".into(),
-            roles: vec![Check, AssertExceptional, WriteConsent, ReadContacts, Audit, ReadLaw, Control],
+            roles: vec![Check, AssertExceptional, WriteConsent, ReadContacts, Audit, ReadLaw, Control, Privacy],
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -16,7 +17,7 @@ use crate::time::Millis;
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
-pub const KEYS: [(&str, &str, &str); 23] = [
+pub const KEYS: &[(&str, &str, &str)] = &[
     ("store", "where records are: `embedded` (a file in the data folder), or the URL of a Redis", "embedded"),
     ("store_user", "the user of the Redis", ""),
     ("store_password_file", "a file with its password; or RINGFENCE_STORE_PASSWORD in the environment", ""),
@@ -24,7 +25,7 @@ pub const KEYS: [(&str, &str, &str); 23] = [
     ("store_cert", "our certificate, PEM, where it asks for one", ""),
     ("store_key", "the key of that certificate, PEM", ""),
     ("acks", "replicas that must have a write before it is acknowledged: `all`, or a number", "all"),
-    ("data", "the data folder: records and audit log", "ringfence-data"),
+    ("data", "the data folder: records, audit log and past law", "ringfence-data"),
     ("keys", "the keys file; never inside the data folder", "ringfence-keys"),
     ("registries", "the folder of do-not-call lists; none: no list is loaded", ""),
     ("packs", "a folder of packs that replace or add to the built-in ones", ""),
@@ -42,6 +43,29 @@ pub const KEYS: [(&str, &str, &str); 23] = [
     ("postures", "named postures of packs to choose, comma-separated", ""),
     ("reserve_seconds", "how long a reservation may be used, 1 to 3600", "300"),
     ("log", "`text` or `json`", "text"),
+    ("shadow_packs", "a folder of packs to judge by beside those in force, without any effect", ""),
+    (
+        "acked_from",
+        "`memory`: replicas acknowledge what they have in memory; `disk`: server and replicas, what is on their disks",
+        "memory",
+    ),
+    ("sentinel_user", "the user of the sentinels", ""),
+    (
+        "sentinel_password_file",
+        "a file with the password of the sentinels; or RINGFENCE_SENTINEL_PASSWORD in the environment",
+        "",
+    ),
+    ("event_days", "days that events stay readable once they are in the audit log; 0: for ever", "7"),
+    ("webhook_ca", "the authorities of processors' certificates, PEM; none: those of the system", ""),
+    ("webhook_private", "`true`: processors may be at addresses that are not public", "false"),
+    ("selfcheck_hours", "how often everybody who opted out is asked about, 1 to 720; 0: never", "24"),
+    ("privacy_officer", "the person or team in charge of personal data; told in replies to requests", ""),
+    ("privacy_contact", "how they are reached: an address, a telephone number, a page", ""),
+    (
+        "request_days",
+        "days within which every request is answered, whatever the law allows, 1 to 90; none: the law's",
+        "",
+    ),
     ("keep_months", "how long is kept what no law speaks of, once it is of no use, in months, 0 to 1200", "36"),
     ("sweep_hours", "how often records whose period is over are removed, in hours, 1 to 8760; `0`: never", "24"),
 ];
@@ -78,6 +102,16 @@ pub struct Config {
     pub engine: engine::Settings,
     /// JSON log lines.
     pub log_json: bool,
+    /// The folder of packs to judge by beside those in force.
+    pub shadow_packs: Option<PathBuf>,
+    /// How long events stay readable; `None`: for ever.
+    pub keep_events: Option<Millis>,
+    /// The authorities of processors' certificates.
+    pub webhook_ca: Option<PathBuf>,
+    /// Whether processors may be at addresses that are not public.
+    pub webhook_private: bool,
+    /// How often everybody who opted out is asked about.
+    pub self_check: engine::selfcheck::Settings,
     /// When records whose period is over are removed.
     pub sweeper: engine::SweeperSettings,
 }
@@ -124,6 +158,17 @@ struct FileText {
     postures: Option<Vec<String>>,
     reserve_seconds: Option<u32>,
     log: Option<String>,
+    shadow_packs: Option<String>,
+    acked_from: Option<String>,
+    sentinel_user: Option<String>,
+    sentinel_password_file: Option<String>,
+    event_days: Option<u32>,
+    webhook_ca: Option<String>,
+    webhook_private: Option<bool>,
+    selfcheck_hours: Option<u32>,
+    privacy_officer: Option<String>,
+    privacy_contact: Option<String>,
+    request_days: Option<u16>,
     keep_months: Option<u32>,
     sweep_hours: Option<u32>,
 }
@@ -152,6 +197,17 @@ impl FileText {
             "postures" => self.postures.as_ref().map(|names| names.join(",")),
             "reserve_seconds" => self.reserve_seconds.map(|value| value.to_string()),
             "log" => self.log.clone(),
+            "shadow_packs" => self.shadow_packs.clone(),
+            "acked_from" => self.acked_from.clone(),
+            "sentinel_user" => self.sentinel_user.clone(),
+            "sentinel_password_file" => self.sentinel_password_file.clone(),
+            "event_days" => self.event_days.map(|value| value.to_string()),
+            "webhook_ca" => self.webhook_ca.clone(),
+            "webhook_private" => self.webhook_private.map(|value| value.to_string()),
+            "selfcheck_hours" => self.selfcheck_hours.map(|value| value.to_string()),
+            "privacy_officer" => self.privacy_officer.clone(),
+            "privacy_contact" => self.privacy_contact.clone(),
+            "request_days" => self.request_days.map(|value| value.to_string()),
             "keep_months" => self.keep_months.map(|value| value.to_string()),
             "sweep_hours" => self.sweep_hours.map(|value| value.to_string()),
             _ => None,
@@ -207,6 +263,12 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     let trust = choice(&read("trust"), &["asserted", "stored"], &mut fault);
     let verified = choice(&read("verified_only"), &["false", "true"], &mut fault);
     let log = choice(&read("log"), &["text", "json"], &mut fault);
+    let private = choice(&read("webhook_private"), &["false", "true"], &mut fault);
+    let hours = read("selfcheck_hours");
+    let every = hours.text.parse::<u32>().ok().filter(|hours| *hours <= 720);
+    if every.is_none() {
+        fault(&hours, "is not a number of hours, 0 to 720");
+    }
     let region = read("region");
     let server_region = match region.text.as_str() {
         "" => None,
@@ -222,6 +284,16 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     let reserve = seconds.text.parse::<u32>().ok().filter(|seconds| (1..=3_600).contains(seconds));
     if reserve.is_none() {
         fault(&seconds, "is not a number of seconds, 1 to 3600");
+    }
+    let days = read("event_days");
+    let event_days = days.text.parse::<u32>().ok().filter(|days| *days <= 36_500);
+    if event_days.is_none() {
+        fault(&days, "is not a number of days, 0 to 36500");
+    }
+    let days = read("request_days");
+    let promised = days.text.parse::<u16>().ok().filter(|days| (1..=90).contains(days));
+    if promised.is_none() && !days.text.is_empty() {
+        fault(&days, "is not a number of days, 1 to 90");
     }
     let months = read("keep_months");
     let keep_months = months.text.parse::<i32>().ok().filter(|months| (0..=1_200).contains(months));
@@ -253,9 +325,22 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
                 chosen,
             },
             reserve_for: Millis::seconds(i64::from(reserve.unwrap_or(300))),
+            rights: engine::rights::Settings {
+                officer: read("privacy_officer").text,
+                contact: read("privacy_contact").text,
+                days: promised,
+            },
             periods: engine::Periods { months: keep_months.unwrap_or(36) },
         },
         log_json: log == 1,
+        shadow_packs: path(read("shadow_packs")),
+        keep_events: event_days.filter(|days| *days > 0).map(|days| Millis::days(i64::from(days))),
+        webhook_ca: path(read("webhook_ca")),
+        webhook_private: private == 1,
+        self_check: engine::selfcheck::Settings {
+            every: Duration::from_secs(3_600 * u64::from(every.unwrap_or(24))),
+            ..engine::selfcheck::Settings::default()
+        },
         sweeper: engine::SweeperSettings { every: sweep_hours.filter(|hours| *hours > 0).map(Millis::hours) },
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
@@ -300,10 +385,18 @@ fn store_at(read: &dyn Fn(&str) -> Written, fault: &mut dyn FnMut(&Written, &str
         Some(number) => settings.acks = number,
         None => fault(&acks, "is neither `all` nor a number of replicas"),
     }
-    settings.user = Some(read("store_user").text).filter(|user| !user.is_empty());
+    let acked_from = read("acked_from");
+    match redis::AckedFrom::parse(&acked_from.text) {
+        Some(place) => settings.acked_from = place,
+        None => fault(&acked_from, "is neither `memory` nor `disk`"),
+    }
+    let user = |key: &str| Some(read(key).text).filter(|user| !user.is_empty());
+    settings.login.user = user("store_user");
+    settings.sentinel_login.user = user("sentinel_user");
     let file = |key: &str| Some(read(key).text).filter(|path| !path.is_empty()).map(PathBuf::from);
     let files = redis::Files {
         password: file("store_password_file"),
+        sentinel_password: file("sentinel_password_file"),
         authority: file("store_ca"),
         certificate: file("store_cert"),
         key: file("store_key"),
@@ -331,8 +424,10 @@ fn unknown_variables() -> Vec<String> {
 }
 
 /// Variables that are no settings of the server.
-const KNOWN_BESIDE: [&str; 13] = [
+const KNOWN_BESIDE: &[&str] = &[
     "RINGFENCE_STORE_PASSWORD",
+    "RINGFENCE_SENTINEL_PASSWORD",
+    "RINGFENCE_REDIS_SERVER",
     "RINGFENCE_REDIS_LOGS",
     "RINGFENCE_REDIS_OPERATIONS",
     "RINGFENCE_LOG_FILTER",
@@ -345,6 +440,7 @@ const KNOWN_BESIDE: [&str; 13] = [
     "RINGFENCE_BENCH_SECONDS",
     "RINGFENCE_PYTHON",
     "RINGFENCE_TWIN_SEED",
+    "RINGFENCE_REPLAY_DECISIONS",
 ];
 
 fn listener(written: &Written, fault: &mut dyn FnMut(&Written, &str)) -> Option<SocketAddr> {

@@ -45,6 +45,30 @@ struct ListLabels {
     registry: String,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct FlipLabels {
+    change: &'static str,
+    family: &'static str,
+    rule: String,
+    jurisdiction: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct DeliveryLabels {
+    processor: String,
+    result: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct UrgencyLabels {
+    urgency: &'static str,
+}
+
 /// Everything counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -57,6 +81,15 @@ pub struct Metrics {
     seconds: Histogram,
     list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
     audit_head: Gauge<u64, AtomicU64>,
+    shadow_judgements: Family<OutcomeLabels, Counter>,
+    shadow_dropped: Counter,
+    shadow_flips: Family<FlipLabels, Counter>,
+    sealing_key: Gauge<u64, AtomicU64>,
+    sealed_anew: Counter,
+    deliveries: Family<DeliveryLabels, Counter>,
+    self_check_alarms: Counter,
+    self_check_finished: Gauge<f64, AtomicU64>,
+    rights_requests: Family<UrgencyLabels, Gauge<u64, AtomicU64>>,
 }
 
 impl Default for Metrics {
@@ -73,6 +106,15 @@ impl Default for Metrics {
             seconds: Histogram::new(buckets),
             list_age: Family::default(),
             audit_head: Gauge::default(),
+            shadow_judgements: Family::default(),
+            shadow_dropped: Counter::default(),
+            shadow_flips: Family::default(),
+            sealing_key: Gauge::default(),
+            sealed_anew: Counter::default(),
+            deliveries: Family::default(),
+            self_check_alarms: Counter::default(),
+            self_check_finished: Gauge::default(),
+            rights_requests: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -87,6 +129,44 @@ impl Default for Metrics {
         registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
         registry.register("registry_age_seconds", "Age of each loaded list, in seconds", metrics.list_age.clone());
         registry.register("audit_head", "Number of the newest safe entry of the audit log", metrics.audit_head.clone());
+        registry.register(
+            "shadow_judgements",
+            "Checks judged a second time by the shadow packs, by outcome",
+            metrics.shadow_judgements.clone(),
+        );
+        registry.register(
+            "shadow_dropped",
+            "Checks that the shadow packs did not judge since too many waited",
+            metrics.shadow_dropped.clone(),
+        );
+        registry.register(
+            "shadow_flips",
+            "Reasons of the verdicts that the shadow packs would flip",
+            metrics.shadow_flips.clone(),
+        );
+        registry.register("sealing_key", "Number of the key that seals records", metrics.sealing_key.clone());
+        let help = "Records and keys of days that this process sealed anew under another key";
+        registry.register("sealed_anew", help, metrics.sealed_anew.clone());
+        registry.register(
+            "deliveries",
+            "Opt-outs sent to processors, by processor and result: confirmed, failed, given_up, disabled",
+            metrics.deliveries.clone(),
+        );
+        registry.register(
+            "self_check_alarms",
+            "Opted-out contacts that the self-check found not denied for it",
+            metrics.self_check_alarms.clone(),
+        );
+        registry.register(
+            "self_check_finished_timestamp_seconds",
+            "When this instance last finished a round of the self-check, in seconds since 1970",
+            metrics.self_check_finished.clone(),
+        );
+        registry.register(
+            "rights_requests",
+            "Requests under data-protection law that are not closed, by urgency: overdue, due within seven days, later",
+            metrics.rights_requests.clone(),
+        );
         metrics
     }
 }
@@ -129,6 +209,67 @@ impl Metrics {
     /// The newest safe entry of the audit log.
     pub fn audit_head(&self, sequence: u64) {
         self.audit_head.set(sequence);
+    }
+
+    /// The shadow packs judged a check.
+    pub fn shadow_judged(&self, outcome: &'static str) {
+        self.shadow_judgements.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// The shadow packs did not judge a check: too many waited.
+    pub fn shadow_dropped(&self) {
+        self.shadow_dropped.inc();
+    }
+
+    /// Checks that the shadow packs did not judge.
+    #[must_use]
+    pub fn shadows_dropped(&self) -> u64 {
+        self.shadow_dropped.get()
+    }
+
+    /// The shadow packs would flip a verdict, by this rule among others.
+    pub fn shadow_flip(&self, change: &'static str, family: &'static str, rule: &str, jurisdiction: &str) {
+        let labels = FlipLabels { change, family, rule: rule.to_owned(), jurisdiction: jurisdiction.to_owned() };
+        self.shadow_flips.get_or_create(&labels).inc();
+    }
+
+    /// The key that seals.
+    pub fn sealing_key(&self, id: u32) {
+        self.sealing_key.set(id.into());
+    }
+
+    /// So many more were sealed anew.
+    pub fn sealed_anew(&self, more: u64) {
+        self.sealed_anew.inc_by(more);
+    }
+
+    /// A delivery to a processor ended: `confirmed`, `failed`, `given_up`, `disabled`.
+    pub fn delivered(&self, processor: &str, result: &'static str) {
+        self.deliveries.get_or_create(&DeliveryLabels { processor: processor.to_owned(), result }).inc();
+    }
+
+    /// An opted-out contact was not denied for it.
+    pub fn self_check_alarm(&self) {
+        self.self_check_alarms.inc();
+    }
+
+    /// How many such alarms there were since the start.
+    #[must_use]
+    pub fn self_check_alarms(&self) -> u64 {
+        self.self_check_alarms.get()
+    }
+
+    /// A round of the self-check ended, at this many milliseconds since 1970.
+    pub fn self_checked(&self, millis: i64) {
+        #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 need no 53 bits")]
+        self.self_check_finished.set(millis as f64 / 1_000.0);
+    }
+
+    /// How many requests under data-protection law are open, by urgency.
+    pub fn requests_open(&self, counts: [(&'static str, u32); 3]) {
+        for (urgency, count) in counts {
+            self.rights_requests.get_or_create(&UrgencyLabels { urgency }).set(u64::from(count));
+        }
     }
 
     /// The text a scraper reads.

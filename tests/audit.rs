@@ -14,6 +14,10 @@
 mod altered;
 #[path = "audit/append.rs"]
 mod append;
+#[path = "audit/power.rs"]
+mod power;
+#[path = "support/power.rs"]
+mod power_cut;
 #[path = "audit/step.rs"]
 mod step;
 

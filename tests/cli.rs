@@ -21,12 +21,16 @@ mod data;
 mod help;
 #[path = "cli/keeping.rs"]
 mod keeping;
+#[path = "cli/keys.rs"]
+mod keys;
 #[path = "cli/law.rs"]
 mod law;
 #[path = "support/redis.rs"]
 mod redis;
 #[path = "cli/redis.rs"]
 mod redis_store;
+#[path = "cli/rights.rs"]
+mod rights;
 #[path = "cli/scrub.rs"]
 mod scrub;
 #[path = "cli/server.rs"]

@@ -26,6 +26,8 @@ mod disk;
 mod kill;
 #[path = "faults/opening.rs"]
 mod opening;
+#[path = "faults/rights.rs"]
+mod rights;
 #[path = "faults/server.rs"]
 mod server;
 #[path = "faults/stopped.rs"]

@@ -124,6 +124,9 @@ async fn every_route_answers() {
     let record = web.get(&format!("/v1/decisions/{id}")).await.body["record"].clone();
     assert_eq!(record["decision"], decision);
     assert_eq!(record["position"]["sequence"], "1", "64 bits are a string");
+    let replayed = web.ask("/v1/decisions:replay", &json!({"decisionIds": [id]})).await["results"][0].clone();
+    assert_eq!((&replayed["decisionId"], &replayed["replayed"]["identical"]), (&json!(id), &json!(true)), "{replayed}");
+    assert_eq!(web.get("/v1/shadow").await.status, StatusCode::NOT_FOUND);
 
     let report = json!({"number": NUMBER, "attemptId": decision["attemptId"], "outcome": "OUTCOME_NOT_ATTEMPTED"});
     assert_eq!(web.ask("/v1/outcomes:report", &report).await["released"], true);
@@ -170,12 +173,65 @@ async fn every_route_answers() {
     let id = json!({"emergencyId": declared["emergencyId"]});
     assert!(web.ask("/v1/control:endEmergency", &asked("x-1", id)).await["emergency"]["endedAt"].is_string());
 
+    rights(&web).await;
+
     let packs = web.get("/v1/law/packs").await.body;
     assert_eq!(packs["rulesVersion"], decision["rulesVersion"]);
     let rule = packs["packs"][0]["ruleIds"][0].as_str().unwrap();
     assert_eq!(web.get(&format!("/v1/law/rules/{rule}")).await.body["rule"]["ruleId"], rule);
     let calendar = json!({"place": "FR", "purpose": "PURPOSE_MARKETING", "channel": "CHANNEL_CALL", "days": 1});
     assert_eq!(web.ask("/v1/law/calendar", &calendar).await["timeZones"], json!(["Europe/Paris"]));
+}
+
+#[tokio::test]
+async fn processors_and_the_self_check_answer_as_well() {
+    let web = Web::new(engine());
+    let processor = json!({"name": "gateway", "purpose": "Texts", "contractRef": "C-1", "assessedOn": "2026-05-04"});
+    let put = json!({"requestId": "p-1", "processor": processor, "who": "ann"});
+    let first = web.ask("/v1/processors:put", &put).await;
+    assert_eq!(web.ask("/v1/processors:put", &put).await, first);
+    assert_eq!(first["secret"], json!(null), "one that watches has none");
+    let receipt = web.ask("/v1/opt-outs:record", &opt_out(NUMBER, "s-1")).await;
+    let listed = web.ask("/v1/processors:list", &json!({})).await;
+    assert_eq!(listed["processors"], json!([first["processor"]]));
+    let status = web.ask("/v1/processors:status", &json!({"number": NUMBER})).await["statuses"][0].clone();
+    assert_eq!((&status["state"], &status["pending"]), (&json!("PROCESSOR_STATE_WATCHING"), &json!(1)));
+    assert_eq!(status["events"][0]["eventId"], receipt["receiptId"]);
+    assert_eq!(status["events"][0].get("confirmed"), None, "not confirmed");
+    let forged = json!({"watcher": "gateway", "resumeToken": "AAAA"});
+    let refused = web.post("/v1/opt-outs:confirm", forged.to_string()).await;
+    refused.is(400, 3, "INVALID_REQUEST");
+    let unknown = json!({"requestId": "r-1", "name": "nobody", "who": "ann"});
+    web.post("/v1/processors:resume", unknown.to_string()).await.is(404, 5, "NOT_FOUND");
+    let remove = json!({"requestId": "x-1", "name": "gateway", "who": "ann", "why": "The contract ended."});
+    assert!(web.ask("/v1/processors:remove", &remove).await["processor"]["removedAt"].is_string());
+    assert_eq!(web.get("/v1/selfcheck").await.body, json!({}), "no round ran yet");
+    assert_eq!(web.get("/readyz").await.body["selfCheckAlarms"], 0);
+}
+
+/// The rights of the person, each route once.
+async fn rights(web: &Web) {
+    let open = json!({"number": NUMBER, "requestId": "r-1", "kind": "RIGHTS_REQUEST_KIND_ERASURE"});
+    let opened = web.ask("/v1/requests:open", &open).await["request"].clone();
+    assert_eq!(opened["state"], "RIGHTS_REQUEST_STATE_AWAITING_IDENTITY");
+    let id = opened["rightsRequestId"].clone();
+    assert_eq!(web.ask("/v1/requests:get", &json!({"rightsRequestId": id})).await["request"], opened);
+    let step = json!({"rightsRequestId": id, "requestId": "v-1", "step": "RIGHTS_REQUEST_STEP_VERIFY_IDENTITY",
+        "who": "ann", "note": "called back"});
+    assert_eq!(web.ask("/v1/requests:resolve", &step).await["request"]["state"], "RIGHTS_REQUEST_STATE_OPEN");
+    assert_eq!(web.ask("/v1/requests:list", &json!({})).await["requests"][0]["rightsRequestId"], id);
+    let hold = json!({"number": NUMBER, "requestId": "h-1", "recordClass": "consents", "reason": "A claim.",
+        "who": "legal"});
+    let held = web.ask("/v1/contacts:placeHold", &hold).await["hold"]["holdId"].clone();
+    let lift = json!({"number": NUMBER, "requestId": "l-1", "holdId": held, "who": "legal", "why": "Settled."});
+    assert!(web.ask("/v1/contacts:liftHold", &lift).await["recordedAt"].is_string());
+    let exported = web.ask("/v1/contacts:export", &json!({"number": NUMBER, "requestId": "e-1"})).await;
+    assert!(exported["decisions"].as_array().unwrap().len() > 1 && exported["contact"]["number"] == NUMBER);
+    let erase = json!({"number": NUMBER, "requestId": "x-1", "reason": "ERASURE_REASON_REQUESTED",
+        "rightsRequestId": id});
+    assert!(web.ask("/v1/contacts:erase", &erase).await["erasedAt"].is_string());
+    let answer = web.post("/v1/requests:resolve", serde_json::to_vec(&step).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::OK, "asked again: {}", answer.body);
 }
 
 /// The JSON is the proto3 mapping of the very message that gRPC sends.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module, with what stands below it: what it may use. Adapters use each other only where it is written here.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("time", &[]),
     ("proto", &[]),
     ("place", &["time"]),
@@ -26,6 +26,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ),
     ("service", &["engine", "access", "store", "contact", "proto", "time"]),
     ("http", &["service", "engine", "proto"]),
+    ("notify", &["engine", "store", "proto", "time"]),
     ("config", &["engine", "store", "decision", "place", "time"]),
     (
         "cli",
@@ -33,6 +34,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "config",
             "http",
             "service",
+            "notify",
             "engine",
             "access",
             "store",

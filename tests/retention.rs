@@ -18,6 +18,8 @@ mod civil;
 mod evidence;
 #[path = "retention/incident.rs"]
 mod incident;
+#[path = "retention/kept.rs"]
+mod kept;
 #[path = "retention/opens_nothing.rs"]
 mod opens_nothing;
 #[path = "retention/periods.rs"]

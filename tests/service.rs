@@ -15,6 +15,8 @@ mod faults;
 mod faulty;
 #[path = "service/refusals.rs"]
 mod refusals;
+#[path = "service/rights.rs"]
+mod rights;
 #[path = "service/sizes.rs"]
 mod sizes;
 mod support;
@@ -27,7 +29,6 @@ use ringfence::proto::v1::check_service_client::CheckServiceClient;
 use ringfence::proto::v1::consent_service_client::ConsentServiceClient;
 use ringfence::proto::v1::control_service_client::ControlServiceClient;
 use ringfence::proto::v1::law_service_client::LawServiceClient;
-use ringfence::proto::v1::privacy_service_client::PrivacyServiceClient;
 use ringfence::proto::v1::registry_service_client::RegistryServiceClient;
 use ringfence::proto::v1::{self, Verdict};
 use ringfence::service::{Calls, HEALTH_NAMES, HealthReporter, MESSAGE_BYTES, routes};
@@ -137,6 +138,14 @@ async fn check_reserve_report_and_read_again() {
     assert_eq!(record.decision.as_ref(), Some(&decision));
     assert_eq!(record.request.unwrap().seller, "acme");
     assert_eq!(record.position.unwrap().sequence, 1);
+
+    let request = v1::ReplayRequest { decision_ids: vec![decision.decision_id.clone()], ..Default::default() };
+    let results = served.audit().replay(request).await.unwrap().into_inner().results;
+    let Some(v1::replay_result::Result::Replayed(replayed)) = &results[0].result else { panic!("{results:?}") };
+    assert!(replayed.identical && !replayed.flipped && replayed.unknown_registries.is_empty());
+    assert_eq!((replayed.original.as_ref(), replayed.decision.as_ref()), (Some(&decision), Some(&decision)));
+    let request = v1::ReplayRequest { decision_ids: vec![String::new(); 1_001], law: 9, facts: 9 };
+    assert_eq!(fields(&refusal(served.audit().replay(request).await)), ["decision_ids", "law", "facts"]);
 
     let report = v1::ReportOutcomeRequest {
         number: NUMBER.to_owned(),
@@ -292,18 +301,11 @@ async fn facts_are_updated_and_the_law_is_shown() {
 async fn what_is_not_served_yet_is_unimplemented() {
     let served = serve(engine()).await;
     let (mut check, mut consent, mut audit) = (served.check(), served.consent(), served.audit());
-    let mut privacy = PrivacyServiceClient::new(served.channel.clone());
     let mut registry = RegistryServiceClient::new(served.channel.clone());
     let refused = [
         refusal(check.check_stream(tokio_stream::iter([v1::CheckStreamRequest::default()])).await),
         refusal(consent.import_contacts(tokio_stream::iter([v1::ImportContactsRequest::default()])).await),
-        refusal(consent.watch_opt_outs(v1::WatchOptOutsRequest::default()).await),
         refusal(audit.list_decisions(v1::ListDecisionsRequest::default()).await),
-        refusal(audit.replay(v1::ReplayRequest::default()).await),
-        refusal(privacy.open_request(v1::OpenRequestRequest::default()).await),
-        refusal(privacy.export_contact(v1::ExportContactRequest::default()).await),
-        refusal(privacy.erase_contact(v1::EraseContactRequest::default()).await),
-        refusal(privacy.list_requests(v1::ListRequestsRequest::default()).await),
         refusal(registry.list_registries(v1::ListRegistriesRequest::default()).await),
         refusal(registry.look_up(v1::LookUpRequest::default()).await),
     ];

@@ -14,16 +14,26 @@
 mod crash;
 #[path = "store/disk.rs"]
 mod disk;
+#[path = "support/groups.rs"]
+mod groups;
 #[path = "store/keys.rs"]
 mod keys;
 #[path = "store/model.rs"]
 mod model;
+#[path = "support/net.rs"]
+mod net;
 #[path = "store/on_redis.rs"]
 mod on_redis;
+#[path = "store/power.rs"]
+mod power;
+#[path = "support/power.rs"]
+mod power_cut;
 #[path = "support/redis.rs"]
 mod redis;
 #[path = "store/redis_acks.rs"]
 mod redis_acks;
+#[path = "store/redis_doctor.rs"]
+mod redis_doctor;
 #[path = "store/redis_failover.rs"]
 mod redis_failover;
 #[path = "store/redis_faults.rs"]
@@ -97,8 +107,11 @@ macro_rules! promises {
             named_values_are_listed_by_prefix,
             settling_empties_the_outbox_and_keeps_the_event,
             outboxes_of_writers_are_apart,
+            old_events_are_trimmed_and_a_late_reader_is_told,
+            trimming_races_with_everything_and_hides_nothing,
             what_is_too_large_is_refused,
             a_caller_that_goes_away_breaks_nothing,
+            other_bytes_for_a_record_change_nothing_else,
             $($($extra,)*)?
         ]);
     };

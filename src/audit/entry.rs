@@ -226,6 +226,12 @@ pub(super) fn id_of(content: &[u8]) -> Option<DecisionId> {
     content.get(10..26).and_then(|bytes| bytes.try_into().ok()).and_then(DecisionId::from_bytes)
 }
 
+/// The tag within canonical bytes, without reading the rest; `None`: it is about no single contact.
+pub(super) fn tag_of(content: &[u8]) -> Option<&[u8; 32]> {
+    let (there, rest) = content.get(26..)?.split_first()?;
+    rest.first_chunk().filter(|_| *there == 1)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
@@ -275,6 +281,7 @@ mod tests {
             let encoded = entry.encode();
             prop_assert_eq!(Entry::decode(encoded.content()), Some(entry.clone()));
             prop_assert_eq!(id_of(encoded.content()), Some(entry.id));
+            prop_assert_eq!(tag_of(encoded.content()), entry.tag.as_ref());
             prop_assert_eq!(Entry::decode(&encoded.content()[..cut.index(encoded.content().len())]), None);
             let mut longer = encoded.content;
             longer.push(0);

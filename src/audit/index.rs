@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::entry::{DecisionId, Entry, id_of};
+use super::entry::{DecisionId, Entry, id_of, tag_of};
 use super::frame::{self, Frame, HEADER_LEN};
 use super::{LogError, segment};
 use crate::store::Digest;
@@ -133,6 +133,38 @@ impl Index {
             }
         }
         Ok(None)
+    }
+
+    /// Up to `limit` entries about this contact, before the place `before` in the log, newest first. Reads the log from its
+    /// end, block by block, until it has enough.
+    pub(super) fn about(
+        &self,
+        tag: &[u8; 32],
+        before: u64,
+        limit: usize,
+        wanted: &dyn Fn(u8) -> bool,
+    ) -> Result<Vec<Found>, LogError> {
+        let mut found = Vec::new();
+        for (path, block) in self.candidates(&(0..=u64::MAX))? {
+            let bytes = read_block(&path, block)?;
+            let mut rest = bytes.as_slice();
+            let mut here = Vec::new();
+            while let Ok(frame) = frame::at(rest) {
+                if frame.seq < before
+                    && tag_of(frame.content) == Some(tag)
+                    && let Some(entry) = Entry::decode(frame.content).filter(|entry| wanted(entry.kind))
+                {
+                    here.push(Found { seq: frame.seq, entry });
+                }
+                rest = rest.get(frame.length..).unwrap_or_default();
+            }
+            found.extend(here.into_iter().rev());
+            if found.len() >= limit {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// The digests of all entries whose id is not older than this, and of some that are.

@@ -293,6 +293,23 @@ impl Log {
         self.reading(move |index| index.find(id)).await
     }
 
+    /// Up to `limit` entries about the contact of this tag, of the kinds wanted, that stand before the place `before`;
+    /// newest first. Reads the whole log in the worst case.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn about(
+        &self,
+        tag: [u8; 32],
+        before: u64,
+        limit: usize,
+        wanted: fn(u8) -> bool,
+    ) -> Result<Vec<Found>, LogError> {
+        // A reader may come for a decision that was answered a moment ago.
+        let _ = self.sync().await?;
+        self.reading(move |index| index.about(&tag, before, limit, &wanted)).await
+    }
+
     /// The digests of all entries whose id is not older than this, and of some that are.
     pub(super) async fn digests_since(&self, millis: u64) -> Result<std::collections::HashSet<Digest>, LogError> {
         self.reading(move |index| index.digests_since(millis)).await

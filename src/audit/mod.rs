@@ -11,10 +11,12 @@
 //! ([`Anchor`], once a second) and every event the digest of its entry, so such a log must also match the store.
 
 mod anchor;
+mod entries;
 mod entry;
 mod flights;
 mod frame;
 mod index;
+mod library;
 mod log;
 mod reconcile;
 mod segment;
@@ -22,8 +24,10 @@ mod verify;
 mod writer;
 
 pub use anchor::{Anchor, anchors, carry_anchors};
+pub use entries::Entries;
 pub use entry::{BodyKey, DecisionId, Encoded, Entry};
 pub use index::Found;
+pub use library::Library;
 pub use log::{Log, Receipt, Recovered, SegmentFile, Settings};
 pub use reconcile::{Opened, Reconciled, Reconciler, open};
 pub use verify::{Bad, Expect, Fault, Report, verify};

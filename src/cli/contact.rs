@@ -1,6 +1,7 @@
 //! `ringfence contact`: what is stored about a number, and opting it out.
 
 mod copy;
+mod rights;
 
 use std::fmt::Write as _;
 
@@ -25,6 +26,14 @@ pub enum Command {
     OptOut(Box<OptOutArgs>),
     /// Copy every record into another store
     Copy(copy::CopyArgs),
+    /// Export everything kept about a number, as JSON or as a page for people
+    Export(Box<rights::ExportArgs>),
+    /// Erase a contact: its own key is destroyed, and with it all that it sealed
+    Erase(Box<rights::EraseArgs>),
+    /// Say that a part of what is kept about a number must be kept, whoever asks for its erasure
+    Hold(Box<rights::HoldArgs>),
+    /// Release a hold
+    Release(Box<rights::ReleaseArgs>),
 }
 
 /// Whose contact.
@@ -100,6 +109,10 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
         Command::Show(args) => show(args.whose, global).await,
         Command::OptOut(args) => opt_out(*args, global).await,
         Command::Copy(args) => copy::run(args, global).await,
+        Command::Export(args) => rights::export(*args, global).await,
+        Command::Erase(args) => rights::erase(*args, global).await,
+        Command::Hold(args) => rights::hold(*args, global).await,
+        Command::Release(args) => rights::release(*args, global).await,
     }
 }
 
@@ -205,7 +218,11 @@ impl OptOutArgs {
 }
 
 fn masked(number: &str) -> String {
-    Number::parse(number, None).map_or_else(|_| "?".to_owned(), |number| number.to_string())
+    match Number::parse(number, None) {
+        Ok(number) => number.to_string(),
+        Err(_) if number.contains('•') => number.to_owned(),
+        Err(_) => "?".to_owned(),
+    }
 }
 
 fn at(stamp: Option<&Timestamp>) -> String {
@@ -229,6 +246,12 @@ fn human(contact: &v1::Contact) -> String {
     let mut line = |text: String| {
         let _ = writeln!(out, "  {text}");
     };
+    if let Some(erased) = &contact.erased_at {
+        line(format!("erased     {}", at(Some(erased))));
+    }
+    if let Some(restricted) = &contact.restricted_at {
+        line(format!("restricted since {}: kept, and used for no contact", at(Some(restricted))));
+    }
     for recorded in &contact.opt_outs {
         line(format!("opt-out    {}", opted_out(recorded)));
     }

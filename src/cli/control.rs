@@ -234,7 +234,7 @@ async fn list(args: &ListArgs, global: &Global) -> Result<Exit, Error> {
 const PAGE: u32 = 1_000;
 
 /// Prints what was switched: the message with the id of its request, or a text for people.
-fn told(
+pub(super) fn told(
     global: &Global,
     message: &impl serde::Serialize,
     request_id: &str,
@@ -253,7 +253,7 @@ fn told(
 }
 
 /// A request that got no answer may have been recorded: the same again does no harm.
-fn again(error: &Error, request_id: &str) -> Error {
+pub(super) fn again(error: &Error, request_id: &str) -> Error {
     Error::said(format!("{error}\n       to ask the same again: --request-id {request_id}"))
 }
 
@@ -274,7 +274,7 @@ fn line(freeze: &v1::Freeze) -> String {
     format!("{since}{until}{lifted}")
 }
 
-fn at(stamp: Option<&Timestamp>) -> String {
+pub(super) fn at(stamp: Option<&Timestamp>) -> String {
     let millis = stamp.and_then(|stamp| stamp.to_millis());
     millis.map_or_else(|| "no known instant".to_owned(), |millis| Instant::from_millis(millis).to_string())
 }

@@ -1,9 +1,15 @@
 //! `ringfence keys`: the keys of the data.
 
+mod list;
+mod place;
+mod rotate;
+mod tend;
+
 use std::path::Path;
 
 use serde_json::json;
 
+pub(super) use self::tend::tend;
 use super::{Error, Exit, Global, output};
 use crate::store::{Keys, KeysError};
 
@@ -12,6 +18,10 @@ use crate::store::{Keys, KeysError};
 pub enum Command {
     /// Make a new keys file, for data that do not exist yet
     New(NewArgs),
+    /// Change the key that seals records, while they are in use
+    Rotate(rotate::RotateArgs),
+    /// The sealing keys of the file, and what is still under each; never the keys themselves
+    List(list::ListArgs),
 }
 
 /// A new keys file is written to the place that --keys names.
@@ -26,9 +36,16 @@ pub struct NewArgs {}
 /// Runs it.
 ///
 /// # Errors
-/// The file is there already, or cannot be written.
-pub fn run(command: &Command, global: &Global) -> Result<Exit, Error> {
-    let Command::New(NewArgs {}) = command;
+/// The file cannot be read or written; the store cannot be asked.
+pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
+    match command {
+        Command::New(NewArgs {}) => new(global),
+        Command::Rotate(args) => rotate::run(args, global).await,
+        Command::List(args) => list::run(args, global).await,
+    }
+}
+
+fn new(global: &Global) -> Result<Exit, Error> {
     let path = &global.keys;
     if lies_in_data(path) {
         return Err(KeysError::InsideData(path.clone()).into());

@@ -21,15 +21,18 @@ pub mod open;
 pub mod output;
 pub mod packs;
 mod policy;
+mod processor;
 pub mod progress;
 mod question;
 mod remote;
+mod request;
 mod retention;
 mod scrub;
 pub mod serve;
 mod source;
 mod tenant;
 mod terms;
+mod tidy;
 
 use std::path::PathBuf;
 
@@ -101,6 +104,9 @@ pub enum Command {
     /// Stop contacts at once, and say where a state of emergency is declared
     #[command(subcommand)]
     Control(control::Command),
+    /// Who holds numbers on your behalf, and who has confirmed which opt-outs
+    #[command(subcommand)]
+    Processor(processor::Command),
     /// Prove that the log of decisions was not altered
     #[command(subcommand)]
     Audit(audit::Command),
@@ -109,6 +115,9 @@ pub enum Command {
     Keys(keys::Command),
     /// Whether the store is set up so that it keeps what it acknowledges
     Doctor(doctor::Args),
+    /// Requests of people about the data kept about them, and when they are due
+    #[command(subcommand)]
+    Request(request::Command),
     /// Publish versions of the privacy policy, and see which consents they overtake
     #[command(subcommand)]
     Policy(policy::Command),
@@ -153,8 +162,10 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Law(command) => law::run(command, global).await,
         Command::Contact(command) => contact::run(command, global).await,
         Command::Control(command) => control::run(command, global).await,
+        Command::Processor(command) => processor::run(command, global).await,
+        Command::Request(command) => request::run(command, global).await,
         Command::Audit(command) => audit::run(command, global).await,
-        Command::Keys(command) => keys::run(&command, global),
+        Command::Keys(command) => keys::run(command, global).await,
         Command::Doctor(args) => doctor::run(args, global).await,
         Command::Policy(command) => policy::run(command, global).await,
         Command::Retention(command) => retention::run(command, global).await,

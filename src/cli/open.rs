@@ -1,15 +1,18 @@
 //! Data folder, keys, audit log, lists and rules, put together as an engine: for commands that answer by themselves,
 //! and for `serve`.
 //!
-//! Layout of a data folder: the embedded store's own files, if it is there, and `audit/` with the log.
+//! Layout of a data folder: the embedded store's own files, if it is there, `audit/` with the log, and `library/` with the
+//! law that its decisions were made by.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::runtime::RuntimeFlavor;
+
 use super::feed;
 use super::packs::{self, PacksError};
-use crate::audit::{self, Log, Reconciled, Reconciler};
-use crate::engine::{self, Engine, Parts};
+use crate::audit::{self, Library, Log, Reconciled, Reconciler};
+use crate::engine::{self, Engine, Failure, Parts};
 use crate::registry::{self, Registries, sample};
 use crate::store::redis::{self, RedisStore, Weight};
 use crate::store::{EmbeddedStore, Keys, KeysError, MemoryStore, Store, StoreError, embedded};
@@ -18,6 +21,8 @@ use crate::time::Instant;
 
 /// The folder of the audit log within the data folder.
 pub const AUDIT: &str = "audit";
+/// The folder of past law within the data folder.
+pub const LIBRARY: &str = "library";
 
 /// What to open, and how.
 #[derive(Clone, Debug)]
@@ -34,6 +39,8 @@ pub struct OpenSettings {
     pub packs: Option<PathBuf>,
     /// The file of states of emergency.
     pub emergencies: Option<PathBuf>,
+    /// A folder of packs to judge by beside those in force, without effect.
+    pub shadow_packs: Option<PathBuf>,
     /// How the engine reads doubt and time.
     pub engine: engine::Settings,
     /// A Redis that holds the records; `None`: a file in the data folder.
@@ -57,6 +64,7 @@ impl OpenSettings {
             sample: false,
             packs: None,
             emergencies: None,
+            shadow_packs: None,
             engine: engine::Settings::default(),
             redis: None,
             store: embedded::Settings::default(),
@@ -81,6 +89,9 @@ pub enum OpenError {
     /// The packs, or the states of emergency.
     #[error(transparent)]
     Packs(#[from] PacksError),
+    /// The library of past law, or the shadow.
+    #[error(transparent)]
+    Engine(#[from] Failure),
 }
 
 /// All that is open.
@@ -97,6 +108,9 @@ pub struct Opened {
     pub reconciler: Option<Reconciler>,
     /// What was put in step at the start.
     pub reconciled: Reconciled,
+    _leaves: Leaves,
+    /// Where records and events are.
+    pub store: Arc<dyn Store>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -105,8 +119,24 @@ impl std::fmt::Debug for Opened {
     }
 }
 
+/// Takes back what this process said to a shared store, also where a command ends half way.
+struct Leaves(Arc<Engine>);
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if self.0.store().is_shared() && runtime.runtime_flavor() == RuntimeFlavor::MultiThread {
+            let left = tokio::task::block_in_place(|| runtime.block_on(self.0.keys().leave()));
+            if let Err(error) = left {
+                tracing::warn!(%error, "the store was not told that this process has ended");
+            }
+        }
+    }
+}
+
 impl Opened {
-    /// Makes everything written safe, and anchors the head of the log. The files close when the value is dropped.
+    /// Makes everything written safe, anchors the head of the log, and tells a shared store that this process seals nothing
+    /// more. The files close when the value is dropped.
     ///
     /// # Errors
     /// Log or store cannot be written.
@@ -114,10 +144,10 @@ impl Opened {
         if let Some(log) = &self.log {
             let _ = log.sync().await?;
         }
-        match &self.reconciler {
-            Some(reconciler) => reconciler.tick(now).await,
-            None => Ok(()),
+        if let Some(reconciler) = &self.reconciler {
+            reconciler.tick(now).await?;
         }
+        self.engine.keys().leave().await
     }
 }
 
@@ -135,7 +165,7 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
     let metrics = Arc::new(Metrics::default());
     let kept = keep(settings).await?;
     let engine = Arc::new(Engine::new(Parts {
-        store: kept.store,
+        store: Arc::clone(&kept.store),
         keys: kept.keys,
         log: kept.audit.as_ref().map(|audit| Arc::clone(&audit.log)),
         registries: Arc::clone(&registries),
@@ -143,14 +173,24 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
         settings: settings.engine.clone(),
         metrics: Arc::clone(&metrics),
     }));
+    if let Some(data) = &settings.data {
+        engine.keep_law_in(Library::at(&data.join(LIBRARY)))?;
+    }
+    if let Some(packs) = &settings.shadow_packs {
+        engine.shadow_by(Arc::new(packs::read(Some(packs))?))?;
+    }
     if let Some(emergencies) = emergencies {
         engine.change_feed(Arc::new(emergencies));
+    }
+    if let Some(audit) = &kept.audit {
+        engine.keys().join(audit.log.writer(), settings.now).await?;
     }
     let (log, reconciler, reconciled) = match kept.audit {
         Some(audit) => (Some(audit.log), Some(audit.reconciler), audit.reconciled),
         None => (None, None, Reconciled::default()),
     };
-    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled })
+    let leaves = Leaves(Arc::clone(&engine));
+    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled, _leaves: leaves, store: kept.store })
 }
 
 /// A store with what belongs to it, without lists or rules.

@@ -12,6 +12,8 @@ use crate::proto::v1::control_service_client::ControlServiceClient;
 use crate::proto::v1::incident_service_client::IncidentServiceClient;
 use crate::proto::v1::policy_service_client::PolicyServiceClient;
 use crate::proto::v1::retention_service_client::RetentionServiceClient;
+use crate::proto::v1::privacy_service_client::PrivacyServiceClient;
+use crate::proto::v1::processor_service_client::ProcessorServiceClient;
 
 /// How long a server may take to take the connection, and to answer.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -42,6 +44,22 @@ pub(super) async fn contacts(url: &str) -> Result<ConsentServiceClient<Channel>,
 /// As [`connect`].
 pub(super) async fn control(url: &str) -> Result<ControlServiceClient<Channel>, Error> {
     Ok(ControlServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
+/// Asks about processors.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn processors(url: &str) -> Result<ProcessorServiceClient<Channel>, Error> {
+    Ok(ProcessorServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
+/// Serves the rights of people.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn privacy(url: &str) -> Result<PrivacyServiceClient<Channel>, Error> {
+    Ok(PrivacyServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
 /// Asks about policies.

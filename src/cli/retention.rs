@@ -250,7 +250,7 @@ pub(super) fn report(all: &v1::SweepContactsResponse, dry_run: bool) -> String {
 async fn hold(args: HoldArgs, global: &Global) -> Result<Exit, Error> {
     let number =
         |word: &String| RecordClass::ALL.iter().find(|class| class.word() == word).map_or(0, |one| one.number());
-    let request = v1::PlaceHoldRequest {
+    let request = v1::PlaceRetentionHoldRequest {
         request_id: args.by.request_id(),
         number: args.number,
         seller: args.seller,
@@ -263,7 +263,7 @@ async fn hold(args: HoldArgs, global: &Global) -> Result<Exit, Error> {
     };
     let request_id = request.request_id.clone();
     let keeper = Keeper::open(&args.by.kept, global).await?;
-    let answer = ask!(keeper, retention, place_hold, request).map_err(|error| again(&error, &request_id))?;
+    let answer = ask!(keeper, retention, place_retention_hold, request).map_err(|error| again(&error, &request_id))?;
     keeper.settle().await?;
     told(global, &answer, &request_id, || {
         let hold = answer.hold.clone().unwrap_or_default();
@@ -272,7 +272,7 @@ async fn hold(args: HoldArgs, global: &Global) -> Result<Exit, Error> {
 }
 
 async fn release(args: ReleaseArgs, global: &Global) -> Result<Exit, Error> {
-    let request = v1::ReleaseHoldRequest {
+    let request = v1::ReleaseRetentionHoldRequest {
         request_id: args.by.request_id(),
         hold_id: args.hold_id,
         who: args.by.who.clone(),
@@ -280,7 +280,7 @@ async fn release(args: ReleaseArgs, global: &Global) -> Result<Exit, Error> {
     };
     let request_id = request.request_id.clone();
     let keeper = Keeper::open(&args.by.kept, global).await?;
-    let answer = ask!(keeper, retention, release_hold, request).map_err(|error| again(&error, &request_id))?;
+    let answer = ask!(keeper, retention, release_retention_hold, request).map_err(|error| again(&error, &request_id))?;
     keeper.settle().await?;
     told(global, &answer, &request_id, || {
         let hold = answer.hold.clone().unwrap_or_default();
@@ -288,7 +288,7 @@ async fn release(args: ReleaseArgs, global: &Global) -> Result<Exit, Error> {
     })
 }
 
-fn line(hold: &v1::RecordHold) -> String {
+fn line(hold: &v1::RetentionHold) -> String {
     let classes: Vec<&str> = hold.record_classes.iter().map(|number| class(*number)).collect();
     let mut text = if classes.is_empty() { "all records".to_owned() } else { classes.join(", ") };
     if !hold.number.is_empty() {
@@ -318,8 +318,8 @@ async fn list(args: &ListArgs, global: &Global) -> Result<Exit, Error> {
     let keeper = Keeper::open(&args.kept, global).await?;
     let (mut holds, mut token) = (Vec::new(), String::new());
     loop {
-        let request = v1::ListHoldsRequest { history: args.history, page_size: 1_000, page_token: token };
-        let page = ask!(keeper, retention, list_holds, request)?;
+        let request = v1::ListRetentionHoldsRequest { history: args.history, page_size: 1_000, page_token: token };
+        let page = ask!(keeper, retention, list_retention_holds, request)?;
         holds.extend(page.holds);
         token = page.next_page_token;
         if token.is_empty() {
@@ -327,7 +327,7 @@ async fn list(args: &ListArgs, global: &Global) -> Result<Exit, Error> {
         }
     }
     if global.json {
-        say_json(&v1::ListHoldsResponse { holds, next_page_token: String::new() })?;
+        say_json(&v1::ListRetentionHoldsResponse { holds, next_page_token: String::new() })?;
     } else if holds.is_empty() {
         say("Nothing is held.\n")?;
     } else {

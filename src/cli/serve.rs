@@ -11,18 +11,20 @@ use tokio::sync::watch;
 use tonic_health::ServingStatus;
 
 use super::feed::{self, Seen};
-use super::open::{OpenSettings, Opened, open};
-use super::{Error, Exit, Global, explain, now, output, packs, source};
+use super::open::{OpenSettings, Opened};
+use super::{Error, Exit, Global, explain, keys, now, open, output, packs, source, tidy};
 use crate::config::{self, Config, Sources, StoreAt};
 use crate::proto::v1;
 use crate::registry::Registries;
 use crate::service::{Calls, HEALTH_NAMES, HealthReporter, routes};
-use crate::{audit, engine, http, store, telemetry};
+use crate::{audit, engine, http, notify, service, store, telemetry};
 
 /// How often lists and packs are looked at for changes.
 const LOOK: Duration = Duration::from_secs(2);
 /// How often log and store are put in step, and health is told.
 const TICK: Duration = Duration::from_secs(1);
+/// How often requests under data-protection law are looked at.
+const REMIND: Duration = Duration::from_secs(60);
 /// How long requests under way may take to finish after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
 /// The file of settings that is read where none is named.
@@ -52,6 +54,9 @@ pub struct Args {
     /// The file of states of emergency, TOML or CSV; read again when it changes
     #[arg(long, value_name = "FILE")]
     pub emergencies: Option<String>,
+    /// A folder of packs to judge by beside those in force, without any effect: what they would answer is counted
+    #[arg(long, value_name = "DIR")]
+    pub shadow_packs: Option<String>,
     /// The address of the gRPC listener, or off [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDR:PORT")]
     pub grpc: Option<String>,
@@ -74,6 +79,7 @@ impl Args {
             "registries" => self.registries.clone(),
             "packs" => self.packs.clone(),
             "emergencies" => self.emergencies.clone(),
+            "shadow_packs" => self.shadow_packs.clone(),
             "grpc" => self.grpc.clone(),
             "http" => self.http.clone(),
             "region" => self.region.clone(),
@@ -89,13 +95,14 @@ impl Args {
 pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let config = settings(&args, global)?;
     telemetry::start_log(config.log_json);
-    let opened = open(&OpenSettings {
+    let opened = open::open(&OpenSettings {
         data: Some(config.data.clone()),
         keys: config.keys.clone(),
         registries: config.registries.clone(),
         sample: args.sample,
         packs: config.packs.clone(),
         emergencies: config.emergencies.clone(),
+        shadow_packs: config.shadow_packs.clone(),
         engine: config.engine.clone(),
         redis: source::loaded(&config.store)?,
         store: store::embedded::Settings::default(),
@@ -103,7 +110,13 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         now: now(),
     })
     .await?;
+    let client = notify::Client::new(config.webhook_ca.as_deref(), config.webhook_private)
+        .map_err(|error| Error::said(format!("webhook_ca: {error}")))?;
     announce_state(&config, &opened);
+    // While nobody waits for an answer yet.
+    if let Err(error) = opened.engine.drop_erased(true).await {
+        tracing::error!(%error, "what erasures replaced is not gone yet");
+    }
     let calls = Calls::new(Arc::clone(&opened.engine));
     let (grpc, reporter) = routes(calls.clone()).map_err(|error| Error::said(error.to_string()))?;
     let (stop, stopping) = watch::channel(false);
@@ -128,8 +141,21 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(heard);
     announce(&bound, args.sample)?;
     let opened = Arc::new(opened);
-    let watched = Watched { packs: config.packs.clone(), emergencies: config.emergencies.clone() };
+    let watched = Watched {
+        packs: config.packs.clone(),
+        emergencies: config.emergencies.clone(),
+        shadow_packs: config.shadow_packs.clone(),
+    };
+    let tidying = config
+        .keep_events
+        .map(|keep| tokio::spawn(tidy::trim_events(Arc::clone(&opened.store), keep, told(stopping.clone()))));
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
+    let tending = tokio::spawn(keys::tend(Arc::clone(&opened), config.data.clone(), stopping.clone()));
+    let notifying =
+        notify::run(Arc::clone(&opened.engine), client, notify::Settings::default(), service::now, stopping.clone());
+    let notifying = tokio::spawn(notifying);
+    let (engine, often, stopped) = (Arc::clone(&opened.engine), config.self_check, stopping.clone());
+    let checking = tokio::spawn(async move { engine.self_check(often, service::now, stopped).await });
     let sweeping =
         tokio::spawn(super::retention::sweep_by_turns(Arc::clone(&opened), config.sweeper, stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
@@ -139,8 +165,16 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     set_health(&reporter, false).await;
     tracing::info!("stopping: no new requests, those under way may finish");
     let _ = stop.send(true);
+    // Processors first: what they confirmed is noted, so that the next one repeats nothing.
+    let _ = notifying.await;
+    let _ = checking.await;
+    opened.engine.stop_following();
     let drained = tokio::time::timeout(DRAIN, drain(&mut servers)).await.is_ok();
     let _ = keeping.await;
+    let _ = tending.await;
+    if let Some(tidying) = tidying {
+        let _ = tidying.await;
+    }
     let _ = sweeping.await;
     opened.settle(now()).await.map_err(|error| Error::said(error.to_string()))?;
     tracing::info!(drained, "stopped");
@@ -219,10 +253,13 @@ async fn drain(servers: &mut tokio::task::JoinSet<Result<(), String>>) {
 
 /// What goes on beside the requests: log and store are put in step, lists and packs looked at, health told.
 async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, stopping: watch::Receiver<bool>) {
-    let Watched { packs, emergencies } = watched;
+    let Watched { packs, emergencies, shadow_packs } = watched;
     let mut tick = tokio::time::interval(TICK);
     let mut look = tokio::time::interval(LOOK);
+    let mut remind = tokio::time::interval(REMIND);
+    let mut pressed = engine::rights::Pressing::default();
     let mut seen = packs.as_deref().map(fingerprint);
+    let mut shadow_seen = shadow_packs.as_deref().map(fingerprint);
     let mut feed = Seen::Text(opened.engine.feed().digest.clone());
     let mut serving = true;
     let mut stop = Box::pin(told(stopping));
@@ -242,13 +279,21 @@ async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, s
                     set_health(&reporter, serving).await;
                 }
             }
+            _ = remind.tick() => pressed = press(&opened.engine, pressed).await,
             _ = look.tick() => {
                 refresh(Arc::clone(&opened.registries)).await;
                 if let Some(folder) = &packs {
                     let found = Some(fingerprint(folder));
                     if found != seen {
                         seen = found;
-                        reload(&opened.engine, folder).await;
+                        reload(&opened.engine, folder, Reload::InForce).await;
+                    }
+                }
+                if let Some(folder) = &shadow_packs {
+                    let found = Some(fingerprint(folder));
+                    if found != shadow_seen {
+                        shadow_seen = found;
+                        reload(&opened.engine, folder, Reload::Shadow).await;
                     }
                 }
                 if let Some(file) = &emergencies {
@@ -259,10 +304,31 @@ async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, s
     }
 }
 
+/// Tells the metrics, and the log where it grew, how many requests press; and sees to what erasures replaced.
+async fn press(engine: &engine::Engine, before: engine::rights::Pressing) -> engine::rights::Pressing {
+    if let Err(error) = engine.drop_erased(false).await {
+        tracing::warn!(%error, "what erasures replaced is not gone yet");
+    }
+    match engine.pressing(now()).await {
+        Ok(pressing) => {
+            if pressing.overdue > before.overdue || pressing.due_soon > before.due_soon {
+                let (overdue, due_soon) = (pressing.overdue, pressing.due_soon);
+                tracing::warn!(overdue, due_soon, "requests under data-protection law press: `ringfence request list`");
+            }
+            pressing
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the requests under data-protection law cannot be read");
+            before
+        }
+    }
+}
+
 /// What is read again while serving.
 struct Watched {
     packs: Option<PathBuf>,
     emergencies: Option<PathBuf>,
+    shadow_packs: Option<PathBuf>,
 }
 
 /// Puts changed states of emergency in force, or keeps the old ones and says what is wrong with the file.
@@ -313,16 +379,29 @@ async fn refresh(registries: Arc<Registries>) {
     }
 }
 
+/// Which packs are read again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reload {
+    InForce,
+    Shadow,
+}
+
 /// Puts changed packs in force, or keeps the old set and says what is wrong with the new one.
-async fn reload(engine: &Arc<engine::Engine>, folder: &Path) {
-    let folder = folder.to_owned();
-    match tokio::task::spawn_blocking(move || packs::read(Some(&folder))).await {
-        Ok(Ok(law)) => {
-            tracing::info!(rules_version = law.version(), "packs changed");
-            engine.change_law(Arc::new(law));
+async fn reload(engine: &Arc<engine::Engine>, folder: &Path, which: Reload) {
+    let (folder, changing) = (folder.to_owned(), Arc::clone(engine));
+    let changed = tokio::task::spawn_blocking(move || -> Result<String, open::OpenError> {
+        let law = Arc::new(packs::read(Some(&folder))?);
+        let version = law.version().to_owned();
+        match which {
+            Reload::InForce => changing.change_law(law)?,
+            Reload::Shadow => changing.shadow_by(law)?,
         }
-        Ok(Err(error)) => tracing::error!(%error, "the changed packs are refused; the old ones stay in force"),
-        Err(error) => tracing::error!(%error, "packs could not be read"),
+        Ok(version)
+    });
+    match changed.await {
+        Ok(Ok(rules_version)) => tracing::info!(rules_version, ?which, "packs changed"),
+        Ok(Err(error)) => tracing::error!(%error, ?which, "the changed packs are refused; the old ones stay in force"),
+        Err(error) => tracing::error!(%error, ?which, "packs could not be read"),
     }
 }
 

@@ -59,13 +59,17 @@ impl Kept {
 pub(super) fn loaded(store: &StoreAt) -> Result<Option<redis::Settings>, Error> {
     let StoreAt::Redis(settings, files) = store else { return Ok(None) };
     let mut settings = settings.as_ref().clone();
-    let password = std::env::var(PASSWORD).ok().filter(|password| !password.is_empty());
-    settings.load(files, password.as_deref().map(redis::Secret::new)).map_err(Error::said)?;
+    let secret = |name| std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| redis::Secret::new(&text));
+    settings.login.password = secret(PASSWORD);
+    settings.sentinel_login.password = secret(SENTINEL_PASSWORD);
+    settings.load(files).map_err(Error::said)?;
     Ok(Some(settings))
 }
 
 /// The variable that may hold the password of a Redis.
 const PASSWORD: &str = "RINGFENCE_STORE_PASSWORD";
+/// The variable that may hold the password of the sentinels.
+const SENTINEL_PASSWORD: &str = "RINGFENCE_SENTINEL_PASSWORD";
 
 fn missing(folder: &Path) -> Error {
     Error::said(format!(

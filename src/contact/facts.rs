@@ -322,4 +322,6 @@ pub struct Facts {
     pub line_types: Set<LineType>,
     /// Plausible residences.
     pub residences: Vec<Jurisdiction>,
+    /// Since when the data are kept but not used; only a record says so.
+    pub restricted_at: Option<Instant>,
 }

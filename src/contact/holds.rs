@@ -1,135 +1,109 @@
-//! Duties to keep records: what is kept, until when, and why. What the law says of them stands in `law::retention`.
+//! Holds: duties to keep a part of a record, which erasure respects.
+//!
+//! A hold keeps data, it does not let them be used: what is held after an erasure covers no contact any more.
 
-use super::Seller;
-use crate::place::Jurisdiction;
 use crate::time::Instant;
 
-/// A kind of record.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum RecordClass {
-    /// Consents with their proof.
-    Consent,
-    /// Opt-outs: what was said, when, how it came in.
-    OptOut,
-    /// Calls and texts.
-    Attempt,
-    /// Entries of the log.
-    Decision,
-    /// Dealings with a seller.
-    Relationship,
-    /// Recordings, notes, and what people wrote.
-    Notes,
-    /// Requests under data-protection law.
-    RightsRequest,
-    /// The bare fact that somebody is not to be contacted.
-    Suppression,
-    /// Facts that newer ones took the place of.
-    SupersededFact,
-}
-
-impl RecordClass {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Consent,
-        Self::OptOut,
-        Self::Attempt,
-        Self::Decision,
-        Self::Relationship,
-        Self::Notes,
-        Self::RightsRequest,
-        Self::Suppression,
-        Self::SupersededFact,
-    ];
-
-    /// The word in answers.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Consent => "consents",
-            Self::OptOut => "opt_outs",
-            Self::Attempt => "attempts",
-            Self::Decision => "decisions",
-            Self::Relationship => "relationships",
-            Self::Notes => "notes",
-            Self::RightsRequest => "rights_requests",
-            Self::Suppression => "suppression",
-            Self::SupersededFact => "superseded_facts",
-        }
-    }
-
-    /// Its number in the contract.
-    #[must_use]
-    pub const fn number(self) -> i32 {
-        match self {
-            Self::Consent => 1,
-            Self::OptOut => 2,
-            Self::Attempt => 3,
-            Self::Decision => 4,
-            Self::Relationship => 5,
-            Self::Notes => 6,
-            Self::RightsRequest => 7,
-            Self::Suppression => 8,
-            Self::SupersededFact => 9,
-        }
-    }
-
-    /// From its number in the contract.
-    #[must_use]
-    pub fn from_number(number: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|class| class.number() == number)
-    }
-}
-
-/// A duty to keep what is stored of a contact.
+/// A duty to keep a part of what is stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hold {
-    /// What is kept.
-    pub class: RecordClass,
-    /// Until when; `None`: without term.
+    /// Names it; empty for one that a rule demands by itself.
+    pub id: Box<str>,
+    /// The class of record, as a word: see [`Reach::of`].
+    pub class: Box<str>,
+    /// First instant at which it no longer holds; `None`: until it is lifted.
     pub until: Option<Instant>,
-    /// What demands it: the id of a rule, or `hold.` and that of a tenant's hold.
+    /// Why, in plain words.
     pub reason: Box<str>,
-    /// Where it is written; empty: it rests on no law.
+    /// The rule that demands it; empty: the tenant's own.
+    pub rule_id: Box<str>,
+    /// Where it is written; empty: nowhere.
     pub citation: Box<str>,
 }
 
-/// A tenant's own duty to keep records: litigation, or a law that no pack knows.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TenantHold {
-    /// Names it.
-    pub id: Box<str>,
-    /// The digits of the number whose records it keeps; `None`: anybody's.
-    pub number: Option<u64>,
-    /// The seller that records must concern; `None`: any.
-    pub seller: Option<Seller>,
-    /// The place the contact must plausibly be in; `None`: anywhere.
-    pub place: Option<Jurisdiction>,
-    /// What it keeps; empty: everything.
-    pub classes: Vec<RecordClass>,
-    /// When it ends; `None`: when it is released.
-    pub until: Option<Instant>,
-    /// Calendar months from the last purchase, where that is its term.
-    pub months_from_purchase: Option<i32>,
-    /// Why.
-    pub why: Box<str>,
-}
-
-impl TenantHold {
-    /// Whether it keeps this kind.
+impl Hold {
+    /// Whether it holds at `now`.
     #[must_use]
-    pub fn keeps(&self, class: RecordClass) -> bool {
-        self.classes.is_empty() || self.classes.contains(&class)
+    pub fn in_force(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| now < until)
     }
 
-    /// Whether it reaches a record of a contact with this number that may be in these places, and that concerns these
-    /// sellers. A record that names no seller may concern any.
+    /// What of the record it reaches.
     #[must_use]
-    pub fn reaches(&self, number: u64, places: &[Jurisdiction], sellers: &[&str]) -> bool {
-        let within = |held: Jurisdiction| places.iter().any(|place| *place == held || place.root() == held);
-        self.number.is_none_or(|held| held == number)
-            && self.place.is_none_or(within)
-            && self.seller.as_ref().is_none_or(|held| {
-                sellers.is_empty() || sellers.iter().any(|seller| seller.eq_ignore_ascii_case(held.as_str()))
-            })
+    pub fn reach(&self) -> Reach {
+        Reach::of(&self.class)
+    }
+}
+
+/// The classes of record that a tenant's own hold may name.
+pub const CLASSES: [&str; 6] = ["consents", "opt_outs", "attempts", "facts", "decisions", "everything"];
+
+/// What of a record a hold reaches.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Reach {
+    /// Consents as they were recorded: the proof of them.
+    Consents,
+    /// Opt-outs as they were recorded, with their words.
+    OptOuts,
+    /// Attempts with their ids and names.
+    Attempts,
+    /// Everything. So for decisions, since the log of them opens with the contact's own key, which opens all the rest; and
+    /// for facts, since nothing in a record would tell those kept from those in use.
+    Everything,
+}
+
+impl Reach {
+    /// What a class of record is in the record: those of a tenant's holds, and those of the packs' rules about retention.
+    /// A class that is not known here could be anything, so it reaches everything.
+    #[must_use]
+    pub fn of(class: &str) -> Self {
+        match class {
+            "consents" | "consent_proof" => Self::Consents,
+            "opt_outs" | "opt_out" => Self::OptOuts,
+            "attempts" => Self::Attempts,
+            _ => Self::Everything,
+        }
+    }
+}
+
+/// What the holds in force at `now` keep: the union of their reaches, each once, in order.
+#[must_use]
+pub fn kept(holds: &[Hold], now: Instant) -> Vec<Reach> {
+    let mut reaches: Vec<_> = holds.iter().filter(|hold| hold.in_force(now)).map(Hold::reach).collect();
+    reaches.sort_unstable();
+    reaches.dedup();
+    reaches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hold(class: &str, until: Option<i64>) -> Hold {
+        Hold {
+            id: "1".into(),
+            class: class.into(),
+            until: until.map(Instant::from_millis),
+            reason: "x".into(),
+            rule_id: "".into(),
+            citation: "".into(),
+        }
+    }
+
+    #[test]
+    fn a_hold_ends_at_its_instant_and_the_longest_counts() {
+        let holds = [hold("consents", Some(10)), hold("consents", Some(20)), hold("attempts", None)];
+        let at = |millis| kept(&holds, Instant::from_millis(millis));
+        assert_eq!(at(9), [Reach::Consents, Reach::Attempts]);
+        assert_eq!(at(19), [Reach::Consents, Reach::Attempts], "the longer of two");
+        assert_eq!(at(20), [Reach::Attempts]);
+    }
+
+    #[test]
+    fn a_class_nobody_knows_keeps_everything() {
+        for class in ["decisions", "facts", "everything", "orders", ""] {
+            assert_eq!(Reach::of(class), Reach::Everything, "{class}");
+        }
+        assert_eq!(Reach::of("consent_proof"), Reach::Consents);
     }
 }

@@ -4,9 +4,11 @@
 //! Must never read a clock or a store. Guarded by the unit tests here and `tests/contact.rs`.
 
 mod facts;
-mod holds;
+mod duties;
+pub mod holds;
 mod policies;
 mod record;
+mod rights;
 mod terms;
 mod vocabulary;
 pub mod wire;
@@ -15,10 +17,13 @@ pub use facts::{
     Age, AttemptId, Campaign, Consent, Facts, FrequencyCap, InconvenientTime, OptOut, PastAttempt, Period, Policy,
     Reassigned, ReassignedAnswer, RegistryCheck, Relationship, Scope, Seller, Slot, Subject, Transfer,
 };
-pub use holds::{Hold, RecordClass, TenantHold};
+pub use duties::{RecordClass, RecordDuty, RetentionHold};
 pub use policies::{
-    Overtaking, PublishedPolicy, SellerTransfer, carry_over, leading_to, overtake, overtaken_at, overtaking,
+    Overtaking, PublishedPolicy, SellerTransfer, Succession, carry_over, leading_to, overtake, overtaken_at, overtaking,
 };
-pub use record::{Contact, Dated, Known, NoReport, RecordError, Report, Reservation, Scrap, Seen, WriteId};
+pub use record::{
+    Contact, Dated, Known, Left, NoReport, RecordError, Report, Reservation, Scrap, Seen, WriteId, kept,
+};
+pub use rights::{ErasureReason, Refusal, Requester, RightsKind, RightsState, RightsStep};
 pub use terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology, Term};
 pub use vocabulary::{LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};

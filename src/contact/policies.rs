@@ -4,6 +4,8 @@
 //! anybody does or leaves undone (silence is no acceptance); opt-outs and attempts follow a seller to its successor always,
 //! consents only where the successor keeps their terms.
 
+use std::borrow::Cow;
+
 use super::{Consent, Facts, Purpose, Seller, Set};
 use crate::time::Instant;
 
@@ -40,6 +42,44 @@ pub struct Overtaking<'a> {
     pub policy: &'a PublishedPolicy,
     /// The purposes of the consent that end.
     pub purposes: Set<Purpose>,
+}
+
+/// What a tenant has published and recorded that bears on facts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Succession<'a> {
+    /// Versions of the privacy policy, in the order of their publication.
+    pub policies: &'a [PublishedPolicy],
+    /// Sellers that passed to others.
+    pub transfers: &'a [SellerTransfer],
+}
+
+impl Succession<'_> {
+    /// Does to the facts about an attempt for this seller and purpose what policies and transfers do to them: to those
+    /// stored, and to those asserted, which are copied only where something changes. A policy that the caller asserts
+    /// stands in for the published ones, as for any stored one, unless stored facts alone count.
+    pub fn apply<'a>(
+        &self,
+        stored: &mut Facts,
+        asserted: &'a Facts,
+        (seller, purpose): (&Seller, Purpose),
+        stored_facts_only: bool,
+        now: Instant,
+    ) -> Cow<'a, Facts> {
+        let mut asserted = Cow::Borrowed(asserted);
+        let leading = leading_to(self.transfers, seller);
+        if !leading.is_empty() {
+            carry_over(stored, &leading, seller, now);
+            carry_over(asserted.to_mut(), &leading, seller, now);
+        }
+        let judged = asserted.policy.is_none() || stored_facts_only;
+        if judged && self.policies.iter().any(|policy| policy.material) {
+            overtake(stored, self.policies, purpose);
+            if !asserted.consents.is_empty() {
+                overtake(asserted.to_mut(), self.policies, purpose);
+            }
+        }
+        asserted
+    }
 }
 
 /// The versions that overtake a consent, in their order.

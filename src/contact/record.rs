@@ -4,7 +4,10 @@
 //! counts from its grant on until it is reported. Must never read a clock: each change is given its instant.
 
 mod message;
+mod rights;
 mod sweep;
+
+pub use rights::{Left, kept};
 
 use prost::Message;
 
@@ -16,6 +19,7 @@ use crate::time::{Instant, Millis};
 use super::wire::{self, Reader};
 pub use sweep::{Dated, Scrap};
 
+use super::holds::Reach;
 use super::{Age, AttemptId, Facts, Outcome, PastAttempt, Seller, Set, Subject, Term};
 
 /// The form of stored records that this build writes, and the newest it reads.
@@ -203,6 +207,14 @@ impl Contact {
     /// They do not decode, or a newer build wrote them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
         let record = store::ContactRecord::decode(bytes).map_err(|error| RecordError::Broken(error.to_string()))?;
+        Self::from_stored(record)
+    }
+
+    /// From the stored form, as an audit entry has it.
+    ///
+    /// # Errors
+    /// A newer build wrote it.
+    pub fn from_stored(record: store::ContactRecord) -> Result<Self, RecordError> {
         if record.format > FORMAT { Err(RecordError::Newer(record.format)) } else { Ok(Self { record }) }
     }
 
@@ -244,6 +256,7 @@ impl Contact {
             policy: record.policy.as_ref().and_then(|m| wire::policy(&mut reader, m)),
             transfer: record.transfer.as_ref().map(|m| wire::transfer(&mut reader, m)),
             reassigned: record.reassigned.as_ref().and_then(|m| wire::reassigned(&mut reader, m)),
+            restricted_at: instant(record.restricted_at),
             ..Facts::default()
         };
         for fact in record.facts.iter().filter(|fact| fact.superseded_at == 0) {
@@ -256,7 +269,12 @@ impl Contact {
     /// outlive.
     fn consents(&self) -> Vec<super::Consent> {
         let mut standing: Vec<super::Consent> = Vec::with_capacity(self.record.consents.len());
-        for mut consent in self.record.consents.iter().filter_map(consent_of) {
+        // Of an erased contact a hold may keep the proof; it covers nothing any more.
+        let gone = |consent: &super::Consent| {
+            self.record.erased_at != 0
+                && consent.recorded_at.is_none_or(|recorded| recorded.millis() <= self.record.erased_at)
+        };
+        for mut consent in self.record.consents.iter().filter_map(consent_of).filter(|consent| !gone(consent)) {
             if let Some(earlier) = standing.iter().position(|other| other.id.is_some() && other.id == consent.id) {
                 let withdrawn = standing.remove(earlier).withdrawn_at;
                 let outlived = |withdrawn: &Instant| consent.given_at.is_some_and(|given| given > *withdrawn);
@@ -399,7 +417,8 @@ impl Contact {
         let record = &self.record;
         let consents = record.consents.iter().filter_map(|stored| stored.write.as_ref());
         let opt_outs = record.opt_outs.iter().filter_map(|stored| stored.write.as_ref());
-        consents.chain(opt_outs).chain(&record.writes).find_map(|write| id.seen(write))
+        let seen = consents.chain(opt_outs).chain(&record.writes).find_map(|write| id.seen(write));
+        seen.or_else(|| self.rights_seen(id))
     }
 
     /// The instant at which a write is recorded: now, but never before what the record already holds. Instances whose
@@ -452,6 +471,12 @@ impl Contact {
         self.record.writes.push(write_of(id, receipt, now));
         self.prune(now);
         now
+    }
+
+    /// Whether an opt-out was ever recorded.
+    #[must_use]
+    pub fn has_opt_outs(&self) -> bool {
+        !self.record.opt_outs.is_empty()
     }
 
     /// The opt-out that a write recorded, if it recorded one: its place among all that were recorded, and itself.
@@ -517,13 +542,14 @@ impl Contact {
         }
     }
 
-    /// Drops attempts and write ids that no window and no promise reaches any more.
+    /// Drops attempts and write ids that no window, no promise and no hold reaches any more.
     fn prune(&mut self, now: Instant) {
         let oldest = now.minus(KEEP);
         let mut latest = self.record.pruned_attempt_at;
+        let held = self.holds(now).iter().any(|hold| matches!(hold.reach(), Reach::Attempts | Reach::Everything));
         self.record.attempts.retain(|stored| {
             let made = stored.started_after.map_or_else(|| use_by(stored), |after| granted(stored).plus(Millis(after)));
-            let stays = made.max(use_by(stored)) >= oldest;
+            let stays = held || made.max(use_by(stored)) >= oldest;
             if !stays && stored.outcome != i32::from(Outcome::NotAttempted.number()) {
                 latest = latest.max(made.millis());
             }
@@ -544,9 +570,12 @@ impl Contact {
         let record = &self.record;
         let consents = record.consents.iter().filter_map(|stored| stored.write.as_ref());
         let opt_outs = record.opt_outs.iter().filter_map(|stored| stored.write.as_ref());
-        let writes = consents.chain(opt_outs).chain(&record.writes).map(|write| write.recorded_at);
+        let writes = consents.chain(opt_outs).chain(&record.writes).chain(self.rights_writes());
+        let writes = writes.map(|write| write.recorded_at);
         let attempts = record.attempts.iter().map(|a| a.granted_at.saturating_add(a.reported_after.unwrap_or(0)));
-        writes.chain(attempts).fold(record.created_at, i64::max)
+        // What comes after an erasure is told from what went with it by its instant.
+        let erased = if record.erased_at == 0 { i64::MIN } else { record.erased_at.saturating_add(1) };
+        writes.chain(attempts).fold(record.created_at.max(erased), i64::max)
     }
 }
 

@@ -86,6 +86,21 @@ pub(crate) fn freeze() -> &'static Arc<Rule> {
     RULE.get_or_init(|| Arc::new(own(FREEZE.id, FREEZE.family, FREEZE.summary, FREEZE.citation, Body::Ban)))
 }
 
+/// The id of the service's own rule about restricted data.
+pub(crate) const RESTRICTION: &str = "ringfence.restriction";
+
+/// Data that the person wants kept but not used are used for no contact.
+pub(crate) fn restriction() -> &'static Arc<Rule> {
+    static RULE: OnceLock<Arc<Rule>> = OnceLock::new();
+    RULE.get_or_init(|| {
+        let summary = "The person's data are restricted: they are kept, and used for no contact.";
+        let citation = "GDPR art. 18(2); UK GDPR art. 18(2); PIPL art. 44 and 47";
+        let mut rule = own(RESTRICTION, Family::Objection, summary, citation, Body::Ban);
+        rule.remedy = Some("Lift the restriction once its ground is gone and the person was told.".into());
+        Arc::new(rule)
+    })
+}
+
 /// A rule of the service itself, about every contact but those of purpose EMERGENCY.
 fn own(id: &str, family: Family, summary: &str, citation: &str, body: Body) -> Rule {
     Rule {

@@ -64,6 +64,9 @@ fn says_no(scene: &Scene<'_>, play: &InPlay<'_>, technology: Technology, promise
     if let Some(freeze) = play.freeze {
         return freeze.holds(scene.evidence.live, at);
     }
+    if let Some(since) = play.restricted {
+        return scene.exists(Some(since)).map_or(Stretch::always(true), |from| Stretch::since(from, at));
+    }
     match &play.rule.body {
         Body::Hours { week, dates, zone: Some(zone) } => hours::closed(week, dates, &[*zone], at),
         Body::Hours { week, dates, zone: None } => hours::closed(week, dates, zones, at),

@@ -115,7 +115,7 @@ pub fn decide(question: &Question<'_>) -> Decision {
         zones,
         lists: lists_used(&scene, &plays),
         freezes: plays.iter().filter_map(|play| play.freeze).chain(unnamed.iter().copied()).cloned().collect(),
-        emergencies: switches::looked_at(&plays),
+        emergencies: switches.looked_at(&plays),
         evaluated_at: now,
     };
     if !resolution.assigned {
@@ -130,7 +130,8 @@ pub fn decide(question: &Question<'_>) -> Decision {
             "A consent was given under an earlier privacy policy, which a material change has replaced: ask again.";
         decision.warnings.push(Warning { code: "consent_overtaken", message: message.to_owned(), rule_id: None });
     }
-    for list in decision.lists.iter().filter(|list| list.look.as_ref().is_some_and(|look| look.sample)) {
+    for list in decision.lists.iter().filter(|list| list.in_force && list.look.as_ref().is_some_and(|look| look.sample))
+    {
         let registry = &list.registry;
         let message = format!("{registry} is a made-up sample list: load the real one before you rely on this.");
         decision.warnings.push(Warning { code: "sample_registry", message, rule_id: None });
@@ -234,6 +235,10 @@ fn in_play<'a>(
     }
     // Whatever the packs of a place say of opt-outs, or fail to say: one that stands is honoured.
     plays.extend(narrow(scene, builtin::opt_out(), nowhere));
+    if let Some(since) = scene.evidence.stored.restricted_at.filter(|_| !scene.attempt.legally_required) {
+        let play = narrow(scene, builtin::restriction(), nowhere);
+        plays.extend(play.map(|play| InPlay { restricted: Some(since), ..play }));
+    }
     for freeze in switches.freezing(scene.attempt, law, places, scene.evidence.live) {
         let play = narrow(scene, builtin::freeze(), nowhere);
         plays.extend(play.map(|play| InPlay { freeze: Some(freeze), ..play }));
@@ -260,8 +265,8 @@ fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &'a Zones) -> Optio
         _ if scene.form_open => None,
         _ => Some(scene.legal_forms),
     };
-    let (declared, freeze) = (Vec::new(), None);
-    Some(InPlay { rule, zones, technologies, listing, forms, declared, freeze })
+    let (declared, freeze, restricted) = (Vec::new(), None, None);
+    Some(InPlay { rule, zones, technologies, listing, forms, declared, freeze, restricted })
 }
 
 fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {
@@ -274,16 +279,16 @@ fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {
     judge::asks(scene, play, scene.now).then(|| Obligation { code, rule: Arc::clone(play.rule) })
 }
 
+/// Every list looked into, those of rules in force first.
 fn lists_used(scene: &Scene<'_>, plays: &[InPlay<'_>]) -> Vec<ListUsed> {
-    let in_force = plays.iter().filter(|play| play.rule.from <= scene.now && scene.now < play.rule.until);
-    let lists = in_force.filter_map(|play| match &play.rule.body {
-        Body::Registry { list, .. } => Some(list),
-        _ => None,
-    });
     let mut used: Vec<ListUsed> = Vec::new();
-    for registry in lists {
-        if !used.iter().any(|list| list.registry == *registry) {
-            used.push(ListUsed { registry: registry.clone(), look: scene.evidence.lists.look_up(registry) });
+    for wanted in [true, false] {
+        for play in plays {
+            let Body::Registry { list, .. } = &play.rule.body else { continue };
+            let in_force = play.rule.from <= scene.now && scene.now < play.rule.until;
+            if in_force == wanted && !used.iter().any(|known| known.registry == *list) {
+                used.push(ListUsed { registry: list.clone(), look: scene.evidence.lists.look_up(list), in_force });
+            }
         }
     }
     used

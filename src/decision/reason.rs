@@ -149,6 +149,8 @@ pub struct ListUsed {
     pub registry: Box<str>,
     /// What the loaded copy said; `None` where none is loaded.
     pub look: Option<super::Look>,
+    /// Whether a rule in force asks for it; of one that is not, only `retry_at` and `valid_until` may rest on it.
+    pub in_force: bool,
 }
 
 /// The answer to one question.
@@ -172,7 +174,7 @@ pub struct Decision {
     pub jurisdictions: SmallVec<[Jurisdiction; 4]>,
     /// Every plausible zone, once each.
     pub zones: SmallVec<[ZoneId; 4]>,
-    /// The loaded lists it rested on.
+    /// The lists it looked into, loaded or not.
     pub lists: Vec<ListUsed>,
     /// The freezes that were looked at: those that reach the attempt, and those it is warned of.
     pub freezes: Vec<Arc<super::Freeze>>,

@@ -44,6 +44,8 @@ pub(crate) struct InPlay<'a> {
     pub declared: Vec<&'a Arc<Declared>>,
     /// The freeze it stands for, where it is the service's own rule about freezes.
     pub freeze: Option<&'a Arc<Freeze>>,
+    /// Since when the person's data are restricted, where it is the service's own rule about that.
+    pub restricted: Option<Instant>,
 }
 
 impl<'a> Scene<'a> {

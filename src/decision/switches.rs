@@ -156,17 +156,15 @@ impl<'a> Switches<'a> {
         let of_campaigns = self.freezes.iter().filter(|freeze| matches!(freeze.target, Target::Campaign(_)));
         of_campaigns.filter(|freeze| freeze.holds(live, now).holds).collect()
     }
-}
 
-/// Every state of emergency that some rule in play looked at, once.
-pub(super) fn looked_at(plays: &[InPlay<'_>]) -> Vec<Arc<Declared>> {
-    let mut seen: Vec<Arc<Declared>> = Vec::new();
-    for state in plays.iter().flat_map(|play| &play.declared) {
-        if !seen.iter().any(|other| Arc::ptr_eq(other, state)) {
-            seen.push(Arc::clone(state));
-        }
+    /// Every state of emergency that some rule in play looked at, once, in the order given: that order may show in an
+    /// answer, and whoever judges again must have it.
+    pub(super) fn looked_at(&self, plays: &[InPlay<'_>]) -> Vec<Arc<Declared>> {
+        let seen = |state: &&Arc<Declared>| {
+            plays.iter().flat_map(|play| &play.declared).any(|other| Arc::ptr_eq(other, state))
+        };
+        self.emergencies.iter().chain(self.fed).filter(seen).cloned().collect()
     }
-    seen
 }
 
 /// No freeze stops what saves lives, or what the law itself demands.

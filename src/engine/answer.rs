@@ -72,6 +72,7 @@ pub fn message(
         registry_copies: decision
             .lists
             .iter()
+            .filter(|list| list.in_force)
             .map(|list| v1::RegistryCopy {
                 registry: list.registry.to_string(),
                 version: list.look.as_ref().map(|look| look.version.to_string()).unwrap_or_default(),

@@ -1,17 +1,20 @@
 //! What the audit log gets: an envelope in the clear, and a body sealed under the contact's own key, or a key of the day
 //! where there is no record.
 
+use std::sync::Arc;
+
 use prost::Message;
 
 use super::control::{Standing, wire};
+use super::replay::{FORM, FORM_SUCCEEDED, Unfit, opened};
 use super::{Engine, Failure};
 use crate::access::Permit;
-use crate::audit::{BodyKey, DecisionId, Encoded, Entry};
+use crate::audit::{BodyKey, DecisionId, Encoded, Entry, Found};
 use crate::contact::{Contact, Seller, Term, leading_to};
 use crate::decision::Decision;
 use crate::law::Law;
 use crate::proto::{store, v1};
-use crate::store::{DataKey, DayKeys, Key, Purpose, Version};
+use crate::store::{DataKey, DayKeyError, DayKeys, EventId, Key, Purpose, SealError, Version};
 use crate::time::{Instant, tzdata_version};
 
 /// What an entry is about, in its envelope.
@@ -25,12 +28,28 @@ pub(super) enum Kind {
     Write = 3,
     /// Many rows as one.
     Batch = 4,
+    /// A reading of all that is kept about somebody of whom there is no record.
+    Reading = 5,
+}
+
+/// What only the record could tell of a write.
+#[derive(Default)]
+pub(super) struct Told {
+    /// What an inbound text was found to mean, and by which packs.
+    pub inbound: Option<(v1::ProcessInboundResponse, String)>,
+    /// The facts that were corrected, as they were.
+    pub replaced: Option<v1::ContactFacts>,
 }
 
 /// Whether entries of this kind are the entries of swaps, which the store has an event for.
 #[must_use]
 pub const fn is_swapped(kind: u8) -> bool {
     kind == Kind::Reservation as u8 || kind == Kind::Write as u8
+}
+
+/// Whether entries of this kind are those of decisions.
+pub(super) const fn is_decision(kind: u8) -> bool {
+    kind == Kind::Reservation as u8 || kind == Kind::Answer as u8
 }
 
 impl Engine {
@@ -61,7 +80,9 @@ impl Engine {
             sample: list.look.as_ref().is_some_and(|look| look.sample),
         });
         let settings = &self.settings;
-        let leading = judged_transfers(standing, &request.seller);
+        let (policies, transfers) = (judged_policies(standing), judged_transfers(standing, &request.seller));
+        let form = if policies.is_empty() && transfers.is_empty() { FORM } else { FORM_SUCCEEDED };
+        let basis = law.basis().to_vec();
         let chosen = answer.postures.iter().map(|posture| store::ChosenPosture {
             name: posture.name.clone(),
             value: posture.value.clone(),
@@ -84,8 +105,11 @@ impl Engine {
             emergencies: decision.emergencies.iter().map(|state| wire::emergency_message(state)).collect(),
             reserve_for: u32::try_from(settings.reserve_for.0).unwrap_or(u32::MAX),
             decision: answer.encode_to_vec(),
-            policies: judged_policies(standing),
-            transfers: leading,
+            form,
+            basis,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            policies,
+            transfers,
         };
         store::AuditBody { body: Some(store::audit_body::Body::Decision(body)) }.encode_to_vec()
     }
@@ -97,18 +121,18 @@ impl Engine {
         version: u64,
         now: Instant,
     ) -> Vec<u8> {
-        Self::write_body_with(permit, request, version, now, None)
+        Self::write_body_with(permit, request, version, now, Told::default())
     }
 
-    /// The body of a write, with what an inbound text was found to mean and by which packs.
+    /// The body of a write, with what only the record could tell.
     pub(super) fn write_body_with(
         permit: &Permit,
         request: store::audited_write::Request,
         version: u64,
         now: Instant,
-        inbound: Option<(v1::ProcessInboundResponse, String)>,
+        told: Told,
     ) -> Vec<u8> {
-        let (inbound, rules_version) = inbound.unzip();
+        let (inbound, rules_version) = told.inbound.unzip();
         let body = store::AuditedWrite {
             request: Some(request),
             recorded_at: now.millis(),
@@ -116,6 +140,7 @@ impl Engine {
             caller: permit.name().to_owned(),
             inbound,
             rules_version: rules_version.unwrap_or_default(),
+            replaced: told.replaced,
         };
         store::AuditBody { body: Some(store::audit_body::Body::Write(body)) }.encode_to_vec()
     }
@@ -134,6 +159,22 @@ impl Engine {
         self.entry(kind, id, now, Some(*key.tag()), BodyKey::Contact, body)
     }
 
+    /// Seals bytes under the key of the day.
+    pub(super) async fn under_day_key(
+        &self,
+        now: Instant,
+        purpose: Purpose,
+        context: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, Failure> {
+        let day = DayKeys::day(now);
+        let key = match self.days.remembered(day) {
+            Some(key) => key,
+            None => self.day_key(day).await?,
+        };
+        Ok(key.seal(purpose, context, plain)?)
+    }
+
     /// Seals a body under the key of the day.
     pub(super) async fn day_entry(
         &self,
@@ -143,13 +184,32 @@ impl Engine {
         tag: Option<[u8; 32]>,
         body: &[u8],
     ) -> Result<Encoded, Failure> {
-        let day = DayKeys::day(now);
-        let key = match self.days.remembered(day) {
-            Some(key) => key,
-            None => self.days.make(&*self.store, &self.keys, day).await?,
-        };
-        let body = key.seal(Purpose::AuditBody, &id, body)?;
-        self.entry(kind, id, now, tag, BodyKey::Day(day), body)
+        let body = self.under_day_key(now, Purpose::AuditBody, &id, body).await?;
+        self.entry(kind, id, now, tag, BodyKey::Day(DayKeys::day(now)), body)
+    }
+
+    /// The key of a day, made where there is none.
+    pub(super) async fn day_key(&self, day: i32) -> Result<Arc<DataKey>, Failure> {
+        // Held until the key is stored: it is sealed with these.
+        let keys = self.keys.now();
+        match self.days.make(&*self.store, &keys, day).await {
+            Err(DayKeyError::Seal(SealError::UnknownKey(id))) => {
+                let keys = self.keys.with_key(id).await?;
+                Ok(self.days.make(&*self.store, &keys, day).await?)
+            }
+            made => Ok(made?),
+        }
+    }
+
+    /// The key of a day, if there is one.
+    pub(super) async fn find_day_key(&self, day: i32) -> Result<Option<Arc<DataKey>>, Failure> {
+        match self.days.find(&*self.store, &self.keys.now(), day).await {
+            Err(DayKeyError::Seal(SealError::UnknownKey(id))) => {
+                let keys = self.keys.with_key(id).await?;
+                Ok(self.days.find(&*self.store, &keys, day).await?)
+            }
+            found => Ok(found?),
+        }
     }
 
     fn entry(
@@ -164,6 +224,15 @@ impl Engine {
         let id = DecisionId::from_bytes(id).ok_or_else(|| Failure::Internal("an id is no UUIDv7".to_owned()))?;
         let tenant = self.tenant.name().to_owned();
         Ok(Entry { kind: kind as u8, at, id, tenant, tag, key, body }.encode())
+    }
+
+    /// Writes the entry of a swap that was won. Returns once it is safe in the log too: a store that loses its newest
+    /// commit is found out by its log, and by nothing else.
+    pub(super) async fn log_swapped(&self, entry: Encoded, event: EventId) -> Result<(), Failure> {
+        match &self.log {
+            Some(log) => Ok(log.append(entry, Some(event)).await.map(drop)?),
+            None => Ok(()),
+        }
     }
 
     /// Writes an entry that nobody waits for: safe within a second, or an error now.
@@ -182,51 +251,44 @@ impl Engine {
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
         let (Some(id), Some(log)) = (DecisionId::parse(id), &self.log) else { return Err(NONE) };
         let found = log.find(id).await?.ok_or(NONE)?;
-        let entry = found.entry;
-        if entry.tenant != permit.tenant() {
+        if found.entry.tenant != permit.tenant() {
             return Err(NONE);
         }
+        self.decision_of(found).await?.ok_or(NONE)
+    }
+
+    /// The decision of an entry; `None`: it is the entry of something else.
+    pub(super) async fn decision_of(&self, found: Found) -> Result<Option<v1::DecisionRecord>, Failure> {
+        let Some(log) = &self.log else { return Ok(None) };
+        let entry = found.entry;
         let position = Some(v1::LogPosition {
             writer: log.writer().to_string(),
             sequence: found.seq,
             digest: entry.encode().digest().to_vec(),
             recorded_at: Some(super::answer::stamp(entry.at)),
         });
-        let opened = self.open_body(&entry).await?;
-        let Some(plain) = opened else {
-            return Ok(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() });
+        let plain = match self.open_body(&entry).await? {
+            Ok(plain) => plain,
+            Err(Unfit::Erased) => {
+                return Ok(Some(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() }));
+            }
+            Err(why) => return Err(Failure::Internal(why.to_string())),
         };
         let body = store::AuditBody::decode(plain.as_slice()).map_err(|e| Failure::Internal(e.to_string()))?;
-        let Some(store::audit_body::Body::Decision(body)) = body.body else { return Err(NONE) };
+        let Some(store::audit_body::Body::Decision(body)) = body.body else { return Ok(None) };
         let decision = v1::Decision::decode(body.decision.as_slice()).map_err(|e| Failure::Internal(e.to_string()))?;
-        Ok(record(body, decision, position))
+        Ok(Some(record(body, decision, position)))
     }
 
-    /// Opens a body; `None` where its key was destroyed.
-    async fn open_body(&self, entry: &Entry) -> Result<Option<Vec<u8>>, Failure> {
-        let context = entry.id.bytes();
-        let key = match (entry.key, entry.tag) {
-            (BodyKey::Clear, _) => return Ok(Some(entry.body.clone())),
-            (BodyKey::Contact, Some(tag)) => {
-                let key = self.keys.key_of(&self.tenant, tag);
-                match self.store.load(&key).await? {
-                    // Whatever the record is: an entry about switches is sealed under the key of theirs.
-                    Some(stored) => {
-                        let (own, _) = self.keys.open_record(&key, &stored.bytes)?;
-                        own.open(Purpose::AuditBody, &context, &entry.body)?
-                    }
-                    None => return Ok(None),
-                }
+    /// Opens a body.
+    pub(super) async fn open_body(&self, entry: &Entry) -> Result<Result<Vec<u8>, Unfit>, Failure> {
+        match opened(&*self.store, &self.keys.now(), &self.tenant, &self.days, entry).await? {
+            Err(Unfit::UnknownKey(id)) => {
+                let keys = self.keys.with_key(id).await?;
+                opened(&*self.store, &keys, &self.tenant, &self.days, entry).await
             }
-            (BodyKey::Day(day), _) => match self.days.find(&*self.store, &self.keys, day).await? {
-                Some(key) => key.open(Purpose::AuditBody, &context, &entry.body)?,
-                None => return Ok(None),
-            },
-            (BodyKey::Contact | BodyKey::Sealing(_), _) => {
-                return Err(Failure::Internal("an audit body names a key that no decision has".to_owned()));
-            }
-        };
-        Ok(Some(key))
+            done => Ok(done),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Clock, Engine, Failure, Loaded};
 use crate::access::Permit;
 use crate::contact::wire::Violation;
 use crate::contact::{AttemptId, Contact, Facts, Known, Purpose, Reservation};
-use crate::decision::{self, Decision, Evidence, Lists, Look, Question};
+use crate::decision::{self, Decision, Evidence, Lists, Look, Postures, Question};
 use crate::law::Law;
 use crate::place::{Number, NumberError};
 use crate::proto::v1;
@@ -104,23 +104,19 @@ impl Engine {
     ) -> Result<v1::Decision, Failure> {
         let decision = decision::unusable(error, now);
         let id = self.next_id(clock.now);
-        // What was no number may be long, and is of no use to anybody later: its beginning is told and kept.
+        // What was no number may be long, and is of no use to anybody later: so much of it is kept as judging it again
+        // takes.
         let mut request = request;
-        request.number = request.number.chars().take(64).collect();
-        let mut answer = self.message(&decision, None, law, id, &request.attempt_id, None);
-        answer.number.clone_from(&request.number);
-        answer.number_type = match error {
-            NumberError::Emergency => v1::NumberType::Emergency,
-            NumberError::ShortCode => v1::NumberType::Short,
-            _ => v1::NumberType::Unspecified,
-        }
-        .into();
+        request.number = request.number.chars().take(question::NUMBER_BYTES + 1).collect();
+        let granted = granted(id, &request.attempt_id, None);
+        let answer = unusable(&decision, error, &request, law, &self.settings.postures, granted);
         if self.log.is_none() {
             return Ok(answer);
         }
         let body = self.decision_body(request, None, law, &Standing::default(), &decision, &answer);
         let entry = self.day_entry(Kind::Answer, id, clock.now, None, &body).await?;
         self.log_soon(entry).await?;
+        self.to_shadow(id, Kind::Answer, body, &Standing::default());
         Ok(answer)
     }
 
@@ -181,18 +177,14 @@ impl Engine {
         if self.log.is_none() {
             return Ok(answer);
         }
-        let entry = match loaded {
-            Some(Loaded { contact, own, version }) => {
-                let body =
-                    self.decision_body(request, Some((contact, version)), asked.law, standing, decision, &answer);
-                self.contact_entry(Kind::Answer, id, clock.now, &asked.key, &own, &body)?
-            }
-            None => {
-                let body = self.decision_body(request, None, asked.law, standing, decision, &answer);
-                self.day_entry(Kind::Answer, id, clock.now, Some(*asked.key.tag()), &body).await?
-            }
+        let (own, before) = loaded.map(|loaded| (loaded.own, (loaded.contact, loaded.version))).unzip();
+        let body = self.decision_body(request, before, asked.law, standing, decision, &answer);
+        let entry = match own {
+            Some(own) => self.contact_entry(Kind::Answer, id, clock.now, &asked.key, &own, &body)?,
+            None => self.day_entry(Kind::Answer, id, clock.now, Some(*asked.key.tag()), &body).await?,
         };
         self.log_soon(entry).await?;
+        self.to_shadow(id, Kind::Answer, body, standing);
         Ok(answer)
     }
 
@@ -222,29 +214,28 @@ impl Engine {
             None => (Version::ABSENT, None, DataKey::random()?),
         };
         let mut after = before.clone().unwrap_or_else(|| Contact::new(asked.number, asked.now));
-        after.name(asked.number);
+        after.name_again(asked.number);
         after.reserve(&Reservation { id: &attempt_id, request, decision: id, use_by }, asked.now);
         let before = before.map(|contact| (contact, expected));
         let body = self.decision_body(request.clone(), before, asked.law, standing, decision, &answer);
         let entry = self.contact_entry(Kind::Reservation, id, clock.now, &asked.key, &own, &body)?;
+        let keys = self.keys.now();
         let write = Write {
             key: asked.key,
             expected,
-            bytes: self.keys.seal_record(&asked.key, &own, &after.to_bytes())?,
+            bytes: keys.seal_record(&asked.key, &own, &after.to_bytes())?,
             expires: None,
             event: entry.event(0, clock.now, Vec::new()),
         };
         match self.store.swap(write).await? {
             Swapped::Won { event, .. } => {
-                if let Some(log) = &self.log {
-                    let _ = log.append(entry, Some(event)).await?;
+                self.log_swapped(entry, event).await?;
+                if self.log.is_some() {
+                    self.to_shadow(id, Kind::Reservation, body, standing);
                 }
                 Ok(Reserved::Done(Box::new(answer)))
             }
-            Swapped::Lost(winner) => {
-                let winner = winner.map(|stored| self.open(&asked.key, &stored)).transpose()?;
-                Ok(Reserved::Lost(winner.map(Box::new)))
-            }
+            Swapped::Lost(winner) => Ok(Reserved::Lost(self.opened(&asked.key, winner).await?.map(Box::new))),
         }
     }
 
@@ -257,14 +248,33 @@ impl Engine {
         attempt_id: &str,
         use_by: Option<Instant>,
     ) -> v1::Decision {
-        let granted = Granted {
-            decision_id: uuid::Uuid::from_bytes(id),
-            attempt_id: attempt_id.to_owned(),
-            use_by,
-            degraded: false,
-        };
-        answer::message(decision, number, law, &self.settings.postures, granted)
+        answer::message(decision, number, law, &self.settings.postures, granted(id, attempt_id, use_by))
     }
+}
+
+fn granted(id: [u8; 16], attempt_id: &str, use_by: Option<Instant>) -> Granted {
+    let decision_id = uuid::Uuid::from_bytes(id);
+    Granted { decision_id, attempt_id: attempt_id.to_owned(), use_by, degraded: false }
+}
+
+/// The answer about a string that is no number: its beginning is told.
+pub(super) fn unusable(
+    decision: &Decision,
+    error: NumberError,
+    request: &v1::CheckRequest,
+    law: &Law,
+    postures: &Postures,
+    granted: Granted,
+) -> v1::Decision {
+    let mut answer = answer::message(decision, None, law, postures, granted);
+    answer.number = request.number.chars().take(64).collect();
+    answer.number_type = match error {
+        NumberError::Emergency => v1::NumberType::Emergency,
+        NumberError::ShortCode => v1::NumberType::Short,
+        _ => v1::NumberType::Unspecified,
+    }
+    .into();
+    answer
 }
 
 enum Reserved {
@@ -277,7 +287,9 @@ pub(super) fn decide(engine: &Engine, asked: &Asked<'_>, standing: &Standing, co
     let mut stored = contact.map_or_else(Facts::default, |contact| contact.facts(checked.attempt_id.as_ref()));
     let postures = &engine.settings.postures;
     let (facts, attempt) = (&checked.facts, &checked.attempt);
-    let asserted = standing.apply(&mut stored, facts, attempt, postures.stored_facts_only, asked.now);
+    let about = (&attempt.seller, attempt.purpose);
+    let succession = standing.succession();
+    let asserted = succession.apply(&mut stored, facts, about, postures.stored_facts_only, asked.now);
     decision::decide(&Question {
         number: asked.number,
         attempt: &checked.attempt,

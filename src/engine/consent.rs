@@ -1,17 +1,17 @@
 //! Consents, opt-outs and facts: recorded, read, changed. Each write is safe before it is answered.
 
-use prost::Message;
+use prost::Message as _;
 
 use super::answer::stamp;
-use super::audited::Kind;
-use super::{Clock, Engine, Failure, Loaded, question};
+use super::audited::{Kind, Told};
+use super::{Clock, Engine, Failure, Loaded, question, watch};
 use crate::access::Permit;
 use crate::contact::wire::{self, Reader, Violation};
 use crate::contact::{Contact, Outcome, Seen, WriteId};
 use crate::place::Number;
 use crate::proto::store::{ContactEvent, audited_write};
 use crate::proto::v1;
-use crate::store::{DataKey, Key, Purpose, Swapped, Version, Write};
+use crate::store::{DataKey, Key, Swapped, Version, Write};
 use crate::time::Instant;
 
 /// The facts that `UpdateContact` may change.
@@ -46,6 +46,8 @@ pub(super) enum Change {
     Changed(Instant),
     /// Changed, as of this instant, by what only the record could tell.
     Found(Instant, Box<Inbound>),
+    /// Changed, as of this instant, from what is kept in the log.
+    Corrected(Instant, Box<v1::ContactFacts>),
     Stands {
         receipt: [u8; 16],
         recorded_at: Instant,
@@ -61,6 +63,12 @@ pub(super) struct Inbound {
 
 /// Makes the next record of the present one, given the receipt.
 pub(super) type Make<'a> = dyn FnMut(&mut Contact, [u8; 16]) -> Result<Change, Failure> + Send + 'a;
+
+/// Which record is written. Without a number it must be there.
+pub(super) struct Target {
+    pub key: Key,
+    pub number: Option<Number>,
+}
 
 /// How a write is described to the log and to those who follow the events.
 pub(super) struct Described {
@@ -87,11 +95,17 @@ impl Engine {
         let number = finish(reader, number)?;
         let id = WriteId::new(&request.request_id, &request.encode_to_vec());
         let consent = request.consent.clone().unwrap_or_default();
-        let described = Described { request: audited_write::Request::RecordConsent(request.clone()), event: None };
+        let described = Described {
+            request: audited_write::Request::RecordConsent(request.clone()),
+            event: watch::consent_event(number, &consent),
+        };
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
                 already(contact, id)?.map_or_else(
-                    || Ok(Change::Changed(contact.add_consent(&consent, &request.person, id, receipt, clock.now))),
+                    || {
+                        contact.name(number);
+                        Ok(Change::Changed(contact.add_consent(&consent, &request.person, id, receipt, clock.now)))
+                    },
                     Ok,
                 )
             })
@@ -128,9 +142,6 @@ impl Engine {
         let id = WriteId::new(&request.request_id, &request.encode_to_vec());
         let event = ContactEvent {
             format: 1,
-            entry_id: Vec::new(),
-            entry_digest: Vec::new(),
-            recorded_at: clock.now.millis(),
             kind: v1::OptOutEventKind::Closed.into(),
             number: number.reveal_digits(),
             opt_out: Some(v1::OptOut {
@@ -140,6 +151,7 @@ impl Engine {
                 source: request.source,
             }),
             sellers: scope.sellers.iter().map(ToString::to_string).collect(),
+            ..ContactEvent::default()
         };
         let described =
             Described { request: audited_write::Request::RecordOptOut(request.clone()), event: Some(event) };
@@ -195,8 +207,15 @@ impl Engine {
         let described = Described { request: audited_write::Request::UpdateContact(request), event: None };
         let written = self
             .change(permit, number, clock, described, &mut |contact, receipt| {
-                already(contact, id)?
-                    .map_or_else(|| Ok(Change::Changed(contact.update(&facts, &mask, id, receipt, clock.now))), Ok)
+                already(contact, id)?.map_or_else(
+                    || {
+                        contact.name(number);
+                        let seller = facts.relationship.as_ref().map(|tie| tie.seller.as_str()).unwrap_or_default();
+                        let before = Box::new(contact.standing_facts(&mask, seller));
+                        Ok(Change::Corrected(contact.update(&facts, &mask, id, receipt, clock.now), before))
+                    },
+                    Ok,
+                )
             })
             .await?;
         Ok(v1::UpdateContactResponse {
@@ -216,12 +235,24 @@ impl Engine {
         described: Described,
         make: &mut Make<'_>,
     ) -> Result<Written, Failure> {
-        let key = self.key(permit, number);
+        let target = Target { key: self.key(permit, number), number: Some(number) };
+        self.change_as(permit, target, self.next_id(clock.now), clock, described, make).await
+    }
+
+    /// The same for a record that is told by its key, with a receipt made before.
+    pub(super) async fn change_as(
+        &self,
+        permit: &Permit,
+        Target { key, number }: Target,
+        receipt: [u8; 16],
+        clock: Clock,
+        described: Described,
+        make: &mut Make<'_>,
+    ) -> Result<Written, Failure> {
         let mut loaded = self.load(&key).await?;
         if let Some(log) = &self.log {
             log.ready()?;
         }
-        let receipt = self.next_id(clock.now);
         let mut lost = false;
         loop {
             if clock.passed() {
@@ -229,12 +260,22 @@ impl Engine {
             }
             let (expected, mut contact, own) = match loaded {
                 Some(Loaded { version, contact, own }) => (version, contact, own),
-                None => (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?),
+                None => {
+                    let number = number.ok_or(Failure::NotFound("the record is not there any more"))?;
+                    (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?)
+                }
             };
-            contact.name(number);
+            if let Some(number) = number {
+                contact.name_again(number);
+            }
+            let mut replaced = None;
             let (recorded_at, found) = match make(&mut contact, receipt)? {
                 Change::Changed(at) => (at, None),
                 Change::Found(at, found) => (at, Some(*found)),
+                Change::Corrected(at, before) => {
+                    replaced = Some(*before);
+                    (at, None)
+                }
                 Change::Stands { receipt, recorded_at } => {
                     // Whoever wrote it may never have been told that it is safe.
                     self.store.confirm(key.shard()).await?;
@@ -246,43 +287,37 @@ impl Engine {
                 None => (described.event.clone(), None),
                 Some(found) => (found.event, Some((found.answer, found.rules_version))),
             };
-            let body = Self::write_body_with(permit, described.request.clone(), next.0, clock.now, inbound);
+            let told = Told { inbound, replaced };
+            let body = Self::write_body_with(permit, described.request.clone(), next.0, clock.now, told);
             let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
-            let (kind, payload) = Self::event_payload(event, &key, &own, receipt, entry.digest())?;
+            // A consent reopens only what somebody closed.
+            let reopens = i32::from(v1::OptOutEventKind::Reopened);
+            let event = event.filter(|event| event.kind != reopens || contact.has_opt_outs());
+            let event = event.map(|event| ContactEvent { recorded_at: recorded_at.millis(), ..event });
+            let (kind, payload) = self.event_payload(event, &key, &own, receipt, entry.digest(), clock.now).await?;
+            let keys = self.keys.now();
             let write = Write {
                 key,
                 expected,
-                bytes: self.keys.seal_record(&key, &own, &contact.to_bytes())?,
+                bytes: keys.seal_record(&key, &own, &contact.to_bytes())?,
                 expires: None,
                 event: entry.event(kind, clock.now, payload),
             };
             match self.store.swap(write).await? {
                 Swapped::Won { event, .. } => {
-                    if let Some(log) = &self.log {
-                        let _ = log.append(entry, Some(event)).await?;
+                    if kind != 0 {
+                        self.hub.nudge();
                     }
+                    self.log_swapped(entry, event).await?;
                     return Ok(Written { receipt, recorded_at, version: next.0 });
                 }
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();
                     lost = true;
-                    loaded = winner.map(|stored| self.open(&key, &stored)).transpose()?;
+                    loaded = self.opened(&key, winner).await?;
                 }
             }
         }
-    }
-
-    fn event_payload(
-        event: Option<ContactEvent>,
-        key: &Key,
-        own: &DataKey,
-        receipt: [u8; 16],
-        digest: [u8; 32],
-    ) -> Result<(u8, Vec<u8>), Failure> {
-        let Some(event) = event else { return Ok((0, Vec::new())) };
-        let event = ContactEvent { entry_id: receipt.to_vec(), entry_digest: digest.to_vec(), ..event };
-        let kind = u8::try_from(event.kind).unwrap_or(0);
-        Ok((kind, own.seal(Purpose::Payload, &key.to_bytes(), &event.encode_to_vec())?))
     }
 }
 
@@ -314,7 +349,7 @@ pub(super) fn request_id(reader: &mut Reader, id: &str) {
     reader.name("request_id", id, |text| Some(text.len()));
 }
 
-fn already(contact: &Contact, id: Option<WriteId>) -> Result<Option<Change>, Failure> {
+pub(super) fn already(contact: &Contact, id: Option<WriteId>) -> Result<Option<Change>, Failure> {
     match contact.seen(id) {
         None => Ok(None),
         Some(Seen::Same { receipt, recorded_at }) => Ok(Some(Change::Stands { receipt, recorded_at })),

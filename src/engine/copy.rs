@@ -19,6 +19,7 @@ use super::audited::Kind;
 use super::control::FORMAT as CONTROL_FORMAT;
 use super::incidents::LOTS;
 use super::policies::ARCHIVE;
+use super::rights::INDEX_SHARES;
 use crate::audit::{self, BodyKey, Encoded, Entry, Log};
 use crate::contact::Contact;
 use crate::proto::store;
@@ -100,12 +101,37 @@ enum Standing {
 enum Opened {
     Contact(Box<store::ContactRecord>),
     Control(Box<store::ControlRecord>),
+    /// A share of the index of requests; which.
+    Index(u8, Box<store::RequestIndex>),
+}
+
+/// What kind of record stands under a key.
+#[derive(Clone, Copy)]
+enum Sort {
+    Contact,
+    Control,
+    Index(u8),
+}
+
+impl Sort {
+    fn of(side: &Side, tenant: &Tenant, key: &Key) -> Self {
+        if *key == side.keys.control(tenant) {
+            return Self::Control;
+        }
+        let share = (0..INDEX_SHARES).find(|share| *key == side.keys.requests(tenant, *share));
+        share.map_or(Self::Contact, Self::Index)
+    }
 }
 
 impl Opened {
-    fn read(control: bool, plain: &[u8]) -> Result<Self, Failure> {
-        if !control {
-            return Ok(Self::Contact(Box::new(Contact::from_bytes(plain)?.into_stored())));
+    fn read(sort: Sort, plain: &[u8]) -> Result<Self, Failure> {
+        match sort {
+            Sort::Contact => return Ok(Self::Contact(Box::new(Contact::from_bytes(plain)?.into_stored()))),
+            Sort::Index(share) => {
+                let index = store::RequestIndex::decode(plain).map_err(|error| Failure::Internal(error.to_string()))?;
+                return Ok(Self::Index(share, Box::new(index)));
+            }
+            Sort::Control => {}
         }
         let record = store::ControlRecord::decode(plain).map_err(|error| Failure::Internal(error.to_string()))?;
         if record.format > CONTROL_FORMAT {
@@ -119,6 +145,7 @@ impl Opened {
         match self {
             Self::Contact(record) => record.copied,
             Self::Control(record) => record.copied,
+            Self::Index(_, record) => record.copied,
         }
     }
 
@@ -129,6 +156,10 @@ impl Opened {
                 record.encode_to_vec()
             }
             Self::Control(record) => {
+                record.copied = Some(mark);
+                record.encode_to_vec()
+            }
+            Self::Index(_, record) => {
                 record.copied = Some(mark);
                 record.encode_to_vec()
             }
@@ -241,15 +272,18 @@ impl Ends {
         if from.shard().tenant() != self.from_tenant.shard(0).tenant() {
             return Err(unreadable(&"a record of another tenant, which this release does not copy"));
         }
-        let control = from == self.from.keys.control(&self.from_tenant);
+        let sort = Sort::of(&self.from, &self.from_tenant, &from);
         let (own, plain) = self.from.keys.open_record(&from, &record.bytes).map_err(|error| unreadable(&error))?;
-        let mut opened = Opened::read(control, &plain).map_err(|error| unreadable(&error))?;
+        let mut opened = Opened::read(sort, &plain).map_err(|error| unreadable(&error))?;
+        if let Opened::Index(_, index) = &mut opened {
+            self.find_again(index).await?;
+        }
         let to = self.key(&from, &opened)?;
         let mut found = self.to.store.load(&to).await?;
         loop {
             let expected = match &found {
                 None => Version::ABSENT,
-                Some(there) => match self.standing(&to, control, there, record.version)? {
+                Some(there) => match self.standing(&to, sort, there, record.version)? {
                     Standing::Behind => there.version,
                     Standing::Same => return Ok((to.shard(), Copied { same: 1, ..Copied::default() })),
                     Standing::Ahead => return Ok((to.shard(), Copied { ahead: 1, ..Copied::default() })),
@@ -276,6 +310,7 @@ impl Ends {
         let record = match opened {
             _ if self.same_hash_key() => return Ok(self.to.keys.key_of(&self.to_tenant, *from.tag())),
             Opened::Control(_) => return Ok(self.to.keys.control(&self.to_tenant)),
+            Opened::Index(share, _) => return Ok(self.to.keys.requests(&self.to_tenant, *share)),
             Opened::Contact(record) => record,
         };
         let number = format!("+{}", record.number);
@@ -287,9 +322,25 @@ impl Ends {
         Ok(self.to.keys.tag(&self.to_tenant, &number))
     }
 
-    fn standing(&self, to: &Key, control: bool, there: &Versioned, newest: Version) -> Result<Standing, Failure> {
+    /// Names the contacts of an index by their tags in the target. Another hash key makes others, from their numbers.
+    async fn find_again(&self, index: &mut store::RequestIndex) -> Result<(), Failure> {
+        if self.same_hash_key() {
+            return Ok(());
+        }
+        for entry in &mut index.requests {
+            let Ok(tag) = <[u8; 32]>::try_from(entry.contact_tag.as_slice()) else { continue };
+            let key = self.from.keys.key_of(&self.from_tenant, tag);
+            let Some(found) = self.from.store.load(&key).await? else { continue };
+            let (_, plain) = self.from.keys.open_record(&key, &found.bytes)?;
+            let contact = Opened::Contact(Box::new(Contact::from_bytes(&plain)?.into_stored()));
+            entry.contact_tag = self.key(&key, &contact)?.tag().to_vec();
+        }
+        Ok(())
+    }
+
+    fn standing(&self, to: &Key, sort: Sort, there: &Versioned, newest: Version) -> Result<Standing, Failure> {
         let (_, plain) = self.to.keys.open_record(to, &there.bytes)?;
-        let mark = Opened::read(control, &plain)?.mark();
+        let mark = Opened::read(sort, &plain)?.mark();
         let Some(mark) = mark.filter(|mark| mark.source == self.source) else { return Ok(Standing::Parted) };
         let (untouched, current) = (mark.version == there.version.0, mark.source_version >= newest.0);
         Ok(match (untouched, current) {

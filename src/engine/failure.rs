@@ -29,6 +29,15 @@ pub enum Failure {
     /// Store or audit log cannot do it now.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A past decision cannot be judged again.
+    #[error("the decision cannot be judged again: {0}")]
+    Unfit(#[from] super::replay::Unfit),
+    /// What is asked for is no longer kept.
+    #[error("{0}")]
+    TooOld(&'static str),
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Stopping,
     /// Something that should not be.
     #[error("{0}")]
     Internal(String),
@@ -36,7 +45,11 @@ pub enum Failure {
 
 impl From<SealError> for Failure {
     fn from(error: SealError) -> Self {
-        Self::Internal(error.to_string())
+        match error {
+            // The key may come with the next look at the file: what cannot be read now is not allowed now.
+            SealError::UnknownKey(key) => Self::Store(StoreError::UnknownKey { key }),
+            other => Self::Internal(other.to_string()),
+        }
     }
 }
 
@@ -50,7 +63,7 @@ impl From<DayKeyError> for Failure {
     fn from(error: DayKeyError) -> Self {
         match error {
             DayKeyError::Store(error) => Self::Store(error),
-            other => Self::Internal(other.to_string()),
+            DayKeyError::Seal(error) => error.into(),
         }
     }
 }

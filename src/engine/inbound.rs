@@ -138,7 +138,7 @@ impl Asked<'_> {
         };
         let change = match seen {
             Some((receipt, recorded_at)) => Change::Stands { receipt, recorded_at },
-            None => Change::Found(at, Box::new(self.found(&answer, now))),
+            None => Change::Found(at, Box::new(self.found(&answer))),
         };
         Ok((change, answer))
     }
@@ -231,16 +231,14 @@ impl Asked<'_> {
         (in_time && !repeated).then(|| v1::InboundReply { text, send_by: send_by.map(stamp) })
     }
 
-    fn found(&self, answer: &v1::ProcessInboundResponse, now: Instant) -> Inbound {
+    fn found(&self, answer: &v1::ProcessInboundResponse) -> Inbound {
         let event = answer.opt_out.clone().map(|opt_out| ContactEvent {
             format: 1,
-            entry_id: Vec::new(),
-            entry_digest: Vec::new(),
-            recorded_at: now.millis(),
             kind: v1::OptOutEventKind::Closed.into(),
             number: self.number.reveal_digits(),
             sellers: opt_out.scope.iter().flat_map(|scope| scope.sellers.clone()).collect(),
             opt_out: Some(opt_out),
+            ..ContactEvent::default()
         });
         Inbound { answer: answer.clone(), rules_version: self.law.version().to_owned(), event }
     }

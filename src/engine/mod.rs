@@ -20,10 +20,16 @@ mod law;
 mod notices;
 mod outcome;
 mod policies;
+pub mod processors;
 pub mod question;
+pub mod replay;
 mod retention;
+pub mod rights;
+pub mod selfcheck;
+mod shadow;
+pub mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant as Monotonic;
 
 use arc_swap::ArcSwap;
@@ -32,17 +38,17 @@ pub use audited::is_swapped;
 pub use check::{BATCH, batch_too_long};
 pub use control::Feed;
 pub use failure::Failure;
-pub use policies::POLICY_EVENT;
 pub use retention::{Periods, Sweeper, SweeperSettings, Turn};
+pub use shadow::ShadowReport;
 
 use crate::access::Permit;
-use crate::audit::Log;
+use crate::audit::{Library, Log};
 use crate::contact::Contact;
 use crate::decision::Postures;
-use crate::law::Law;
+use crate::law::{Basis, Law};
 use crate::place::{Jurisdiction, Number};
 use crate::registry::Registries;
-use crate::store::{DataKey, DayKeys, Key, Keys, Store, Tenant, Version, Versioned};
+use crate::store::{DataKey, DayKeys, Key, KeyRing, Keys, Store, Tenant, Version, Versioned};
 use crate::telemetry::Metrics;
 use crate::time::{Instant, Millis};
 
@@ -55,6 +61,8 @@ pub struct Settings {
     pub postures: Postures,
     /// How long a reservation may be used.
     pub reserve_for: Millis,
+    /// What is said to those who exercise their rights.
+    pub rights: rights::Settings,
     /// How long is kept what no law speaks of.
     pub periods: Periods,
 }
@@ -65,6 +73,7 @@ impl Default for Settings {
             server_region: None,
             postures: Postures::default(),
             reserve_for: Millis::seconds(300),
+            rights: rights::Settings::default(),
             periods: Periods::default(),
         }
     }
@@ -94,7 +103,7 @@ impl Clock {
 /// Everything a use case needs.
 pub struct Engine {
     store: Arc<dyn Store>,
-    keys: Keys,
+    keys: KeyRing,
     days: DayKeys,
     /// `None` where nothing is kept: a question asked without a data folder.
     log: Option<Arc<Log>>,
@@ -107,6 +116,11 @@ pub struct Engine {
     settings: Settings,
     tenant: Tenant,
     metrics: Arc<Metrics>,
+    /// Where the law of every decision is kept, and past ones are read from.
+    library: OnceLock<Library>,
+    laws: OnceLock<Arc<replay::Laws>>,
+    shadow: OnceLock<shadow::Shadow>,
+    hub: watch::Hub,
 }
 
 impl std::fmt::Debug for Engine {
@@ -119,7 +133,7 @@ impl std::fmt::Debug for Engine {
 pub struct Parts {
     /// Where records are.
     pub store: Arc<dyn Store>,
-    /// The keys of the store.
+    /// The keys of the store, which it admitted.
     pub keys: Keys,
     /// The audit log; `None` keeps nothing.
     pub log: Option<Arc<Log>>,
@@ -149,8 +163,8 @@ impl Engine {
             control_key: parts.keys.control(&tenant),
             recorded: ArcSwap::default(),
             feed: ArcSwap::default(),
+            keys: KeyRing::new(parts.keys, Arc::clone(&parts.store)),
             store: parts.store,
-            keys: parts.keys,
             days: DayKeys::default(),
             log: parts.log,
             registries: parts.registries,
@@ -158,6 +172,10 @@ impl Engine {
             settings: parts.settings,
             tenant,
             metrics: parts.metrics,
+            library: OnceLock::new(),
+            laws: OnceLock::new(),
+            shadow: OnceLock::new(),
+            hub: watch::Hub::default(),
         }
     }
 
@@ -167,9 +185,40 @@ impl Engine {
         self.law.load_full()
     }
 
+    /// Keeps the law in force in this library, and every later one before it is in force: a decision must never name
+    /// packs that nobody has. To be called once, before anything is asked.
+    ///
+    /// # Errors
+    /// The library cannot be written.
+    pub fn keep_law_in(&self, library: Library) -> Result<(), Failure> {
+        library.keep(&Basis::of(&self.law()).objects)?;
+        let _ = self.laws.set(Arc::new(replay::Laws::new(library.clone())));
+        let _ = self.library.set(library);
+        Ok(())
+    }
+
     /// Puts another set of packs in force, for every question from now on.
-    pub fn change_law(&self, law: Arc<Law>) {
+    ///
+    /// # Errors
+    /// It could not be kept for whoever judges again: then the old set stays in force.
+    pub fn change_law(&self, law: Arc<Law>) -> Result<(), Failure> {
+        if let Some(library) = self.library.get() {
+            library.keep(&Basis::of(&law).objects)?;
+        }
         self.law.store(law);
+        Ok(())
+    }
+
+    /// The keys of the store, to be looked at while serving.
+    #[must_use]
+    pub const fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// Where records are.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
     }
 
     /// Loaded lists.
@@ -199,6 +248,9 @@ impl Engine {
         if let Some(Err(error)) = self.log.as_ref().map(|log| log.ready()) {
             faults.push(("audit", error.for_clients().to_owned()));
         }
+        if let Some(error) = self.keys.lacks() {
+            faults.push(("keys", error.for_clients().to_owned()));
+        }
         faults
     }
 
@@ -217,18 +269,23 @@ impl Engine {
     fn key(&self, permit: &Permit, number: Number) -> Key {
         // One tenant until authentication tells them apart; the permit already names it.
         debug_assert_eq!(permit.tenant(), self.tenant.name());
-        self.keys.tag(&self.tenant, number.reveal_e164().as_str())
+        self.keys.now().tag(&self.tenant, number.reveal_e164().as_str())
     }
 
-    fn open(&self, key: &Key, stored: &Versioned) -> Result<Loaded, Failure> {
-        let (own, plain) = self.keys.open_record(key, &stored.bytes)?;
+    async fn open(&self, key: &Key, stored: &Versioned) -> Result<Loaded, Failure> {
+        let (own, plain) = self.keys.open_record(key, &stored.bytes).await?;
         Ok(Loaded { version: stored.version, contact: Contact::from_bytes(&plain)?, own })
     }
 
     async fn load(&self, key: &Key) -> Result<Option<Loaded>, Failure> {
-        match self.store.load(key).await? {
+        let stored = self.store.load(key).await?;
+        self.opened(key, stored).await
+    }
+
+    async fn opened(&self, key: &Key, stored: Option<Versioned>) -> Result<Option<Loaded>, Failure> {
+        match stored {
             None => Ok(None),
-            Some(stored) => self.open(key, &stored).map(Some),
+            Some(stored) => self.open(key, &stored).await.map(Some),
         }
     }
 }

@@ -6,13 +6,13 @@
 
 use super::answer::stamp;
 use super::consent::{receipt_text, request_id};
-use super::control::{fault, page, wire, write_id};
+use super::control::{Beside, fault, page, wire, write_id};
 use super::retention::{Walk, walk_page};
 use super::{Clock, Engine, Failure};
 use crate::access::Permit;
 use crate::contact::wire::Reader;
 use crate::contact::{Purpose, Seller, Set, Term, leading_to, overtaking};
-use crate::proto::store::{ControlRecord, StoredPolicy, StoredTransfer, audited_write};
+use crate::proto::store::{ContactEvent, ControlRecord, StoredPolicy, StoredTransfer, audited_write};
 use crate::proto::v1;
 use crate::store::sha256;
 use crate::time::Instant;
@@ -24,8 +24,6 @@ const TEXT_BYTES: usize = 256 << 10;
 const TEXTS: usize = 32;
 /// What the names of archived texts begin with.
 pub(super) const ARCHIVE: &str = "policy";
-/// The number of the event that says a policy was published, or a seller passed on; its payload is the message.
-pub const POLICY_EVENT: u8 = 32;
 
 impl Engine {
     /// Publishes a version of the privacy policy. Once this has returned, every check sees it.
@@ -88,8 +86,8 @@ impl Engine {
             record.policies.push(StoredPolicy { policy: Some(policy), write: Some(id.stored(receipt, now)) });
             Ok(())
         };
-        let (record, receipt) =
-            self.switch_with(permit, clock, id, asked, &attachments, POLICY_EVENT, &mut { made }).await?;
+        let beside = Beside { attachments: &attachments, event: told_of(&request, effective_at, clock.now) };
+        let (record, receipt) = self.switch_with(permit, clock, id, asked, beside, &mut { made }).await?;
         let by = |kept: &&StoredPolicy| kept.write.as_ref().is_some_and(|write| write.receipt_id == receipt);
         let policy = record.policies.iter().find(by).and_then(|kept| kept.policy.clone());
         Ok(v1::PublishPolicyResponse { policy, receipt_id: receipt_text(receipt) })
@@ -164,8 +162,8 @@ impl Engine {
         let Walk { records, next, seen, .. } =
             walk_page(self, request.page_size, &request.page_token).await?.whole()?;
         let mut consents = Vec::new();
-        for (_, loaded) in records.iter().filter(|(_, loaded)| loaded.contact.digits() != 0) {
-            let number = format!("+{}", loaded.contact.digits());
+        for (_, loaded) in &records {
+            let Some(number) = loaded.contact.digits().map(|digits| format!("+{digits}")) else { continue };
             for consent in loaded.contact.facts(None).consents {
                 let over = consent.withdrawn_at.is_some() || consent.grade.is_none();
                 let mut ends = overtaking(policies, &consent)
@@ -230,7 +228,7 @@ impl Engine {
             record.transfers.push(StoredTransfer { transfer: Some(transfer), write: Some(id.stored(receipt, now)) });
             Ok(())
         };
-        let (record, receipt) = self.switch_with(permit, clock, id, asked, &[], POLICY_EVENT, &mut { made }).await?;
+        let (record, receipt) = self.switch(permit, clock, id, asked, &mut { made }).await?;
         let by = |kept: &&StoredTransfer| kept.write.as_ref().is_some_and(|write| write.receipt_id == receipt);
         let transfer = record.transfers.iter().find(by).and_then(|kept| kept.transfer.clone());
         Ok(v1::TransferSellerResponse { transfer, receipt_id: receipt_text(receipt) })
@@ -294,6 +292,19 @@ impl Engine {
         let name = self.named(ARCHIVE, &digest);
         (v1::PolicyText { language: text.language.clone(), text: String::new(), digest }, name)
     }
+}
+
+/// What those who follow opt-outs are told of a version: which consents a material change ends, and from when on.
+fn told_of(request: &v1::PublishPolicyRequest, effective_at: Option<Instant>, now: Instant) -> Option<ContactEvent> {
+    let material = request.kind == i32::from(v1::PolicyChangeKind::Material);
+    material.then(|| ContactEvent {
+        format: 1,
+        kind: v1::OptOutEventKind::PolicyChanged.into(),
+        scope: Some(v1::OptOutScope { purposes: request.purposes.clone(), ..v1::OptOutScope::default() }),
+        policy_version: request.version.clone(),
+        effective_at: effective_at.unwrap_or(now).millis(),
+        ..ContactEvent::default()
+    })
 }
 
 /// Bytes in hexadecimal.

@@ -11,7 +11,7 @@ use crate::time::{Instant, ZoneId};
 const FIRST: &str = "2000-01-01T00:00:00Z";
 const LAST: &str = "2100-01-01T00:00:00Z";
 /// The longest text that is looked at as a number.
-const NUMBER_BYTES: usize = 250;
+pub(super) const NUMBER_BYTES: usize = 250;
 
 /// A check, read.
 #[derive(Debug)]

@@ -127,6 +127,36 @@ calls! {
     end_emergency,
     /// `POST /v1/control:listEmergencies`
     list_emergencies,
+    /// `POST /v1/decisions:replay`
+    replay,
+    /// `POST /v1/processors:put`
+    put_processor,
+    /// `POST /v1/processors:remove`
+    remove_processor,
+    /// `POST /v1/processors:resume`
+    resume_processor,
+    /// `POST /v1/processors:list`
+    list_processors,
+    /// `POST /v1/processors:status`
+    get_processor_status,
+    /// `POST /v1/opt-outs:confirm`
+    confirm_opt_outs,
+    /// `POST /v1/requests:open`
+    open_request,
+    /// `POST /v1/requests:list`
+    list_requests,
+    /// `POST /v1/requests:get`
+    get_request,
+    /// `POST /v1/requests:resolve`
+    resolve_request,
+    /// `POST /v1/contacts:export`
+    export_contact,
+    /// `POST /v1/contacts:erase`
+    erase_contact,
+    /// `POST /v1/contacts:placeHold`
+    place_hold,
+    /// `POST /v1/contacts:liftHold`
+    lift_hold,
     /// `POST /v1/policies:publish`
     publish_policy,
     /// `POST /v1/policies:get`
@@ -142,11 +172,11 @@ calls! {
     /// `POST /v1/retention:sweep`
     sweep_contacts,
     /// `POST /v1/retention:placeHold`
-    place_hold,
+    place_retention_hold,
     /// `POST /v1/retention:releaseHold`
-    release_hold,
+    release_retention_hold,
     /// `POST /v1/retention:listHolds`
-    list_holds,
+    list_retention_holds,
     /// `POST /v1/retention:offBoard`
     off_board,
     /// `POST /v1/retention:export`
@@ -171,6 +201,16 @@ calls! {
 pub(super) async fn get_decision(State(calls): State<Calls>, path: Segment, headers: HeaderMap) -> Answer {
     let Ok(Path(decision_id)) = path else { return refusal(&status::unreadable(Some("decision_id"), NOT_TEXT)) };
     answer(calls.get_decision(incoming(&headers), v1::GetDecisionRequest { decision_id }).await)
+}
+
+/// `GET /v1/shadow`
+pub(super) async fn shadow(State(calls): State<Calls>, headers: HeaderMap) -> Answer {
+    answer(calls.shadow(&incoming(&headers)))
+}
+
+/// `GET /v1/selfcheck`
+pub(super) async fn get_self_check(State(calls): State<Calls>, headers: HeaderMap) -> Answer {
+    answer(calls.get_self_check(incoming(&headers)).await)
 }
 
 /// `GET /v1/law/packs`

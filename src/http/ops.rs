@@ -27,12 +27,15 @@ pub(super) async fn ready(State(calls): State<Calls>) -> Answer {
     let ready = faults.is_empty();
     let faults: serde_json::Map<_, _> = faults.into_iter().map(|(part, why)| (part.to_owned(), why.into())).collect();
     let lists = engine.registries().faults();
+    let alarms = engine.metrics().self_check_alarms();
     let body = serde_json::json!({
         "ready": ready,
         "notReady": faults,
         "rulesVersion": engine.law().version(),
         // A list that could not be read does not make the server unready: its rule denies.
         "registryFaults": lists.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        // Opted-out contacts that the self-check found not denied for it since the start. See /v1/selfcheck.
+        "selfCheckAlarms": alarms,
     });
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     answer(code, "application/json", format!("{body}\n"))

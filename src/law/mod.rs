@@ -1,9 +1,10 @@
 //! Rules as data: packs, one a jurisdiction, compiled into one immutable set.
 //!
 //! Promises: a set is only ever whole (a bad pack refuses the set that would hold it); `rules_version` names the exact
-//! texts and zone data; what applies to a place is found by index, whatever the number of packs. Must never read a
+//! texts, zone data and numbering tables; what applies to a place is found by index, whatever the number of packs. Must never read a
 //! file or a clock: texts are given. Guarded by `tests/law.rs`.
 
+mod basis;
 mod built_in;
 mod calendar;
 mod compile;
@@ -13,6 +14,7 @@ mod feed;
 mod lint;
 mod overview;
 mod retention;
+pub mod rights;
 mod rule;
 mod text;
 mod words;
@@ -26,8 +28,9 @@ use smallvec::SmallVec;
 
 use crate::contact::{Channel, Purpose, Set, Term};
 use crate::place::Jurisdiction;
-use crate::time::{ZoneId, tzdata_version};
+use crate::time::ZoneId;
 
+pub use basis::{Basis, Hash, Named, read_files};
 pub use built_in::BUILT_IN;
 pub use calendar::{Calendar, Entry, On, Week, open_in};
 pub use diff::{Change, Difference, Event, Field, between, sets};
@@ -35,7 +38,7 @@ pub use emergency::{Declared, MOST_COUNTIES, WORDS_BYTES, within};
 pub use feed::read_declared;
 pub use lint::{Remark, lint, nearest};
 pub use overview::{Overview, Row};
-pub use retention::{Duties, Duty, Floor, holds};
+pub use retention::{Duties, Duty, Floor, held_from_erasure, record_duties};
 pub use rule::{
     Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Series, Span, Tie,
     Trigger, Window,
@@ -121,7 +124,7 @@ impl Pack {
                 }
             }
         }
-        let digest = hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref()).into();
+        let digest = hex(&basis::sha256(text.as_bytes())).into();
         Self { file: file.into(), head, rules, calendars, cases, text: text.into(), digest, index }
     }
 
@@ -185,6 +188,12 @@ impl Pack {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// A rule of this pack as its text spells it.
@@ -286,6 +295,7 @@ pub struct Law {
     chains_of_parts: HashMap<Jurisdiction, Chain, ByCode>,
     chain_of_nowhere: Chain,
     version: String,
+    basis: Hash,
     /// Listed once something is to be understood: most sets never hear a text.
     words: OnceLock<words::Words>,
 }
@@ -299,6 +309,18 @@ impl Law {
     /// # Errors
     /// Every fault of every text; two packs for one jurisdiction; a rule id used twice; a wider pack that is missing.
     pub fn read<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Vec<PackFault>> {
+        Self::read_with(texts, basis::words())
+    }
+
+    /// The same, with the words of inbound texts that stood beside these packs when they were in force: an archived set
+    /// goes by the name that it had.
+    ///
+    /// # Errors
+    /// See [`Law::read`].
+    pub fn read_with<'a>(
+        texts: impl IntoIterator<Item = (&'a str, &'a str)>,
+        words: Hash,
+    ) -> Result<Self, Vec<PackFault>> {
         let (mut packs, mut faults, mut digest) = (Vec::new(), Vec::new(), Vec::new());
         for (file, text) in texts {
             match Pack::read(file, text) {
@@ -327,7 +349,8 @@ impl Law {
                 by_jurisdiction.entry(*covered).or_insert(index(i));
             }
         }
-        let version = version_of(digest);
+        let version = basis::version_of(digest, &words);
+        let basis = basis::Named::of(&packs, &version, words).digest();
         let mut law = Self {
             packs,
             by_jurisdiction,
@@ -336,16 +359,23 @@ impl Law {
             chains_of_parts: HashMap::default(),
             chain_of_nowhere: Chain::default(),
             version,
+            basis,
             words: OnceLock::new(),
         };
         law.work_out_chains();
         Ok(law)
     }
 
-    /// The name of the exact set: texts and zone data.
+    /// The name of the exact set: the texts of its packs, zone data, numbering tables, and the words of inbound texts.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// Names the same by a whole digest, the order of the packs included: what an archive keeps it under.
+    #[must_use]
+    pub const fn basis(&self) -> &Hash {
+        &self.basis
     }
 
     /// Every pack, in the order given.
@@ -468,17 +498,6 @@ fn clashes(packs: &[Pack]) -> Vec<PackFault> {
         }
     }
     faults
-}
-
-fn version_of(mut texts: Vec<(Jurisdiction, bool, &str)>) -> String {
-    texts.sort_unstable();
-    let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    for (jurisdiction, policy, text) in texts {
-        hash.update(format!("{jurisdiction} {policy} {}\n", text.len()).as_bytes());
-        hash.update(text.as_bytes());
-    }
-    let digest = hash.finish();
-    format!("{}+tzdata{}", hex(digest.as_ref().get(..8).unwrap_or_default()), tzdata_version())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -6,7 +6,8 @@
 
 use super::rule::{Body, Rule, Span};
 use super::{Law, Pack};
-use crate::contact::{Contact, Dated, Hold, RecordClass, Scrap, TenantHold};
+use crate::contact::holds::{Hold, Reach};
+use crate::contact::{Contact, Dated, RecordClass, RecordDuty, RetentionHold, Scrap};
 use crate::place::Jurisdiction;
 use crate::time::{Instant, ZoneId, date_of, day_of};
 
@@ -84,34 +85,82 @@ pub struct Floor {
 #[derive(Clone, Debug)]
 pub struct Duties<'a> {
     rules: Vec<Duty<'a>>,
-    holds: Vec<&'a TenantHold>,
-    number: u64,
+    holds: Vec<&'a RetentionHold>,
+    own: Vec<Hold>,
+    whole: Option<Floor>,
+    number: Option<u64>,
     places: Vec<Jurisdiction>,
     now: Instant,
 }
 
 impl<'a> Duties<'a> {
-    /// Of a contact with this number (zero: not known any more) that may be in these places.
+    /// Of a contact that may be in these places: by the law, by the tenant's holds, and by what the record itself says.
     #[must_use]
-    pub fn of(law: &'a Law, places: &[Jurisdiction], number: u64, holds: &'a [TenantHold], now: Instant) -> Self {
+    pub fn of(
+        law: &'a Law,
+        places: &[Jurisdiction],
+        contact: &Contact,
+        holds: &'a [RetentionHold],
+        now: Instant,
+    ) -> Self {
         let mut packs: Vec<u16> = places.iter().flat_map(|place| law.chain(*place).packs.iter().copied()).collect();
         packs.sort_unstable();
         packs.dedup();
         let packs: Vec<&Pack> = packs.into_iter().filter_map(|index| law.pack(index)).collect();
         let wider = packs.iter().map(|pack| pack.jurisdiction());
         let places = places.iter().copied().chain(wider).collect();
-        let in_force = |hold: &&TenantHold| hold.until.is_none_or(|until| until > now);
+        let in_force = |hold: &&RetentionHold| hold.until.is_none_or(|until| until > now);
         let holds = holds.iter().filter(in_force).collect();
-        Self { rules: packs.into_iter().flat_map(duties_of).collect(), holds, number, places, now }
+        let whole = contact.stays_whole(now).map(|why| match why {
+            Ok(hold) => of_hold(&hold),
+            Err(rule) => Floor { until: Instant::FAR, reason: rule.into(), citation: "".into() },
+        });
+        let rules = packs.into_iter().flat_map(duties_of).collect();
+        Self { rules, holds, own: contact.holds(now), whole, number: contact.digits(), places, now }
     }
 
     /// Of whatever may stand in a log: every pack's.
     #[must_use]
-    pub fn of_log(law: &'a Law, holds: &'a [TenantHold], now: Instant) -> Self {
+    pub fn of_log(law: &'a Law, holds: &'a [RetentionHold], now: Instant) -> Self {
         let rules = law.packs().iter().flat_map(duties_of).collect();
-        let in_force = |hold: &&TenantHold| hold.until.is_none_or(|until| until > now);
+        let in_force = |hold: &&RetentionHold| hold.until.is_none_or(|until| until > now);
         let holds = holds.iter().filter(in_force).collect();
-        Self { rules, holds, number: 0, places: Vec::new(), now }
+        Self { rules, holds, own: Vec::new(), whole: None, number: None, places: Vec::new(), now }
+    }
+
+    /// Whether nothing at all of the record may go: see [`Contact::stays_whole`]; or a hold of the tenant's keeps all of it.
+    #[must_use]
+    pub fn keeps_all(&self) -> bool {
+        let all = |hold: &&RetentionHold| hold.classes.is_empty() && hold.months_from_purchase.is_none();
+        let mut all = self.holds.iter().copied().filter(all);
+        self.whole.is_some() || all.any(|hold| hold.reaches(self.number, &self.places, &[]))
+    }
+
+    /// Whether a hold keeps some record of this kind, whatever it is of: law aside.
+    #[must_use]
+    pub fn is_held(&self, class: RecordClass) -> bool {
+        let mut holds = self.holds.iter().filter(|hold| hold.months_from_purchase.is_none() && hold.keeps(class));
+        holds.any(|hold| hold.reaches(self.number, &self.places, &[]))
+            || self.own.iter().any(|hold| reaches(hold.reach(), class))
+    }
+
+    /// How long one hold of the tenant's keeps something of this kind; `None`: it does not reach it.
+    fn by_hold(
+        &self,
+        hold: &RetentionHold,
+        class: RecordClass,
+        sellers: &[&str],
+        bought: Option<Instant>,
+    ) -> Option<Floor> {
+        if !hold.keeps(class) || !hold.reaches(self.number, &self.places, sellers) {
+            return None;
+        }
+        let last = hold.until.unwrap_or(Instant::FAR);
+        let until = match hold.months_from_purchase {
+            None => last,
+            Some(months) => Span { months, days: 0 }.end_of_last_day(ZoneId::utc(), bought?).min(last),
+        };
+        Some(Floor { until, reason: format!("hold.{}", hold.id).into(), citation: hold.why.clone() })
     }
 
     /// The longest duty to keep something, whatever it has come to by now; `None`: none was ever there.
@@ -123,19 +172,9 @@ impl<'a> Duties<'a> {
             reason: duty.rule.id.clone(),
             citation: duty.rule.citation.clone(),
         });
-        let holds = self.holds.iter().filter(|hold| hold.keeps(dated.class));
-        let holds = holds.filter(|hold| hold.reaches(self.number, &self.places, sellers));
-        let holds = holds.filter_map(|hold| {
-            let until = match hold.months_from_purchase {
-                None => hold.until.unwrap_or(Instant::FAR),
-                Some(months) => {
-                    let end = Span { months, days: 0 }.end_of_last_day(ZoneId::utc(), bought?);
-                    end.min(hold.until.unwrap_or(Instant::FAR))
-                }
-            };
-            Some(Floor { until, reason: format!("hold.{}", hold.id).into(), citation: hold.why.clone() })
-        });
-        duties.chain(holds).max_by_key(|floor| floor.until)
+        let holds = self.holds.iter().filter_map(|hold| self.by_hold(hold, dated.class, sellers, bought));
+        let own = self.own.iter().filter(|hold| reaches(hold.reach(), dated.class)).map(of_hold);
+        duties.chain(holds).chain(own).chain(self.whole.clone()).max_by_key(|floor| floor.until)
     }
 
     /// The shortest term after which something must go, and the rule; `None`: no law names one.
@@ -170,6 +209,25 @@ impl<'a> Duties<'a> {
     }
 }
 
+/// Whether a hold in a record keeps this kind.
+fn reaches(reach: Reach, class: RecordClass) -> bool {
+    match reach {
+        Reach::Consents => class == RecordClass::Consent,
+        Reach::OptOuts => matches!(class, RecordClass::OptOut | RecordClass::Suppression | RecordClass::Notes),
+        Reach::Attempts => class == RecordClass::Attempt,
+        Reach::Everything => true,
+    }
+}
+
+fn of_hold(hold: &Hold) -> Floor {
+    let why = if hold.citation.is_empty() { &hold.reason } else { &hold.citation };
+    Floor {
+        until: hold.until.unwrap_or(Instant::FAR),
+        reason: format!("hold.{}", hold.id).into(),
+        citation: why.clone(),
+    }
+}
+
 fn duties_of(pack: &Pack) -> impl Iterator<Item = Duty<'_>> {
     let zone = pack.zone();
     pack.rules.iter().filter_map(move |rule| match &rule.body {
@@ -178,17 +236,63 @@ fn duties_of(pack: &Pack) -> impl Iterator<Item = Duty<'_>> {
     })
 }
 
-/// What must be kept of a contact that may be in these places: for each kind the longest duty that still runs. What is
-/// only still of use is no duty, and is not among them; nor is that opt-outs stay, which no erasure touches.
+/// What the tenant's holds keep of a contact, as an erasure respects holds. Law is not among them: what a person asks to be
+/// erased goes, but for what somebody said must stay.
 #[must_use]
-pub fn holds(
+pub fn held_from_erasure(
     contact: &Contact,
     places: &[Jurisdiction],
     law: &Law,
-    tenant_holds: &[TenantHold],
+    tenant_holds: &[RetentionHold],
     now: Instant,
 ) -> Vec<Hold> {
-    let duties = Duties::of(law, places, contact.digits(), tenant_holds, now);
+    let duties = Duties::of(law, places, contact, tenant_holds, now);
+    let scraps = contact.scraps(&[], now);
+    let mut held: Vec<Hold> = Vec::new();
+    let mut keep = |hold: &RetentionHold, class: &str, until: Option<Instant>| {
+        held.push(Hold {
+            id: hold.id.clone(),
+            class: class.into(),
+            until,
+            reason: hold.why.clone(),
+            rule_id: "".into(),
+            citation: "".into(),
+        });
+    };
+    for hold in &duties.holds {
+        let of_all = hold.months_from_purchase.is_none() && hold.reaches(duties.number, &duties.places, &[]);
+        if of_all && (hold.classes.is_empty() || hold.keeps(RecordClass::Decision)) {
+            keep(hold, "everything", hold.until);
+            continue;
+        }
+        let mut classes: Vec<&str> = Vec::new();
+        for scrap in &scraps {
+            let sellers: Vec<&str> = scrap.sellers.iter().map(String::as_str).collect();
+            let Some(floor) = duties.by_hold(hold, scrap.dated.class, &sellers, scrap.bought) else { continue };
+            let class = match scrap.dated.class {
+                RecordClass::OptOut | RecordClass::Suppression | RecordClass::Notes => RecordClass::OptOut.word(),
+                class => class.word(),
+            };
+            if floor.until > now && !classes.contains(&class) {
+                classes.push(class);
+                keep(hold, class, (floor.until != Instant::FAR).then_some(floor.until));
+            }
+        }
+    }
+    held
+}
+
+/// What must be kept of a contact that may be in these places: for each kind the longest duty that still runs. What is
+/// only still of use is no duty, and is not among them; nor is that opt-outs stay, which no erasure touches.
+#[must_use]
+pub fn record_duties(
+    contact: &Contact,
+    places: &[Jurisdiction],
+    law: &Law,
+    tenant_holds: &[RetentionHold],
+    now: Instant,
+) -> Vec<RecordDuty> {
+    let duties = Duties::of(law, places, contact, tenant_holds, now);
     let mut longest: Vec<(RecordClass, Floor)> = Vec::new();
     for Scrap { dated, sellers, bought, .. } in contact.scraps(&[], now) {
         let sellers: Vec<&str> = sellers.iter().map(String::as_str).collect();
@@ -203,6 +307,6 @@ pub fn holds(
     let term = |until: Instant| (until != Instant::FAR).then_some(until);
     longest
         .into_iter()
-        .map(|(class, floor)| Hold { class, until: term(floor.until), reason: floor.reason, citation: floor.citation })
+        .map(|(class, floor)| RecordDuty { class, until: term(floor.until), reason: floor.reason, citation: floor.citation })
         .collect()
 }

@@ -19,7 +19,7 @@ use crate::place::Jurisdiction;
 use crate::time::{Instant, Millis};
 
 /// The languages, as their file spells them.
-const LANGUAGES: (&str, &str) = ("languages.toml", include_str!("words/languages.toml"));
+pub(super) const LANGUAGES: (&str, &str) = ("languages.toml", include_str!("words/languages.toml"));
 /// What a reply is written in where nothing says otherwise.
 const FALLBACK: &str = "en";
 /// Where the name of the seller goes in a wording.

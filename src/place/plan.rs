@@ -9,11 +9,13 @@ mod nanp;
 mod prefixes;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use automaton::Table;
 
 use super::region;
 use super::{Jurisdiction, NoPlaceReason, NumberType, Place};
+use crate::time::InUse;
 
 /// The tables that decisions on places rest on, by file name: to be kept by hash with every decision. Line one of each
 /// names its source, version and licence.
@@ -27,9 +29,35 @@ pub const TABLES: [(&str, &str); 7] = [
     ("zip3.tsv", include_str!("plan/zip3.tsv")),
 ];
 
+static INSTALLED: OnceLock<Vec<(String, String)>> = OnceLock::new();
+/// Whether a table was looked at.
+static IN_USE: AtomicBool = AtomicBool::new(false);
+
+/// Puts other tables in the place of those compiled in, for the whole process: to judge again what was judged under them.
+/// To be called before any number or place was looked at.
+///
+/// # Errors
+/// A table was looked at before, or others were installed.
+pub fn install_tables(tables: Vec<(String, String)>) -> Result<(), InUse> {
+    if IN_USE.load(Ordering::Relaxed) {
+        return Err(InUse);
+    }
+    INSTALLED.set(tables).map_err(|_| InUse)
+}
+
+/// The tables in use, by file name.
+#[must_use]
+pub fn tables() -> Vec<(&'static str, &'static str)> {
+    match INSTALLED.get() {
+        Some(installed) => installed.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect(),
+        None => TABLES.to_vec(),
+    }
+}
+
 /// The text of one table.
 pub(super) fn table(name: &str) -> &'static str {
-    TABLES.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text)
+    IN_USE.store(true, Ordering::Relaxed);
+    tables().into_iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text)
 }
 
 /// The rows of a table, split at tabs, without the header.

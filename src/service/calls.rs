@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Monotonic};
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use tonic::{Code, Status};
 
 use super::status;
 use crate::access::{Caller, Permit, Role};
-use crate::engine::{Clock, Engine, Failure, batch_too_long};
+use crate::engine::watch::HEARTBEAT;
+use crate::engine::{Clock, Engine, Failure, ShadowReport, batch_too_long};
 use crate::proto::v1;
 use crate::time::Instant;
 
@@ -256,6 +257,32 @@ impl Calls {
         self.done("GetDecision", &incoming, answer)
     }
 
+    /// `AuditService.Replay`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`]. A decision that cannot be judged again is a result of its own.
+    pub async fn replay(&self, incoming: Incoming, request: v1::ReplayRequest) -> Result<v1::ReplayResponse, Status> {
+        let answer = incoming.within(Role::Audit, async |permit| self.engine.replay(permit, &request).await).await;
+        let result = |(decision_id, judged): (String, Result<v1::Replayed, Failure>)| {
+            let result = match judged {
+                Ok(replayed) => v1::replay_result::Result::Replayed(replayed),
+                Err(failure) => v1::replay_result::Result::Error(status::message(&status::of(failure))),
+            };
+            v1::ReplayResult { decision_id, result: Some(result) }
+        };
+        let answer = answer.map(|results| v1::ReplayResponse { results: results.into_iter().map(result).collect() });
+        self.done("Replay", &incoming, answer)
+    }
+
+    /// What the shadow packs brought so far. HTTP alone serves it: it is for operators.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub fn shadow(&self, incoming: &Incoming) -> Result<ShadowReport, Status> {
+        let answer = incoming.permit(Role::Audit).and_then(|permit| self.engine.shadow_report(&permit));
+        self.done("Shadow", incoming, answer)
+    }
+
     /// `ControlService.Freeze`.
     ///
     /// # Errors
@@ -346,6 +373,246 @@ impl Calls {
             })
             .await;
         self.done("ListEmergencies", &incoming, answer)
+    }
+
+    /// `ConsentService.WatchOptOuts`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`]. The stream ends with its first error.
+    pub async fn watch_opt_outs(
+        &self,
+        incoming: Incoming,
+        request: v1::WatchOptOutsRequest,
+    ) -> Result<impl Stream<Item = Result<v1::WatchOptOutsResponse, Status>> + Send + use<>, Status> {
+        let answer = incoming
+            .within(Role::ReadContacts, async |permit| {
+                self.engine.watch_opt_outs(permit, request, now, HEARTBEAT).await
+            })
+            .await;
+        let events = self.done("WatchOptOuts", &incoming, answer)?;
+        Ok(events.map(|event| event.map_err(status::of)))
+    }
+
+    /// `ProcessorService.PutProcessor`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn put_processor(
+        &self,
+        incoming: Incoming,
+        request: v1::PutProcessorRequest,
+    ) -> Result<v1::PutProcessorResponse, Status> {
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine.put_processor(permit, request, incoming.clock()).await)
+            .await;
+        self.done("PutProcessor", &incoming, answer)
+    }
+
+    /// `ProcessorService.RemoveProcessor`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn remove_processor(
+        &self,
+        incoming: Incoming,
+        request: v1::RemoveProcessorRequest,
+    ) -> Result<v1::RemoveProcessorResponse, Status> {
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine.remove_processor(permit, request, incoming.clock()).await)
+            .await;
+        self.done("RemoveProcessor", &incoming, answer)
+    }
+
+    /// `ProcessorService.ResumeProcessor`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn resume_processor(
+        &self,
+        incoming: Incoming,
+        request: v1::ResumeProcessorRequest,
+    ) -> Result<v1::ResumeProcessorResponse, Status> {
+        let answer = incoming
+            .within(Role::Control, async |permit| self.engine.resume_processor(permit, request, incoming.clock()).await)
+            .await;
+        self.done("ResumeProcessor", &incoming, answer)
+    }
+
+    /// `ProcessorService.ListProcessors`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn list_processors(
+        &self,
+        incoming: Incoming,
+        request: v1::ListProcessorsRequest,
+    ) -> Result<v1::ListProcessorsResponse, Status> {
+        let answer =
+            incoming.within(Role::Audit, async |permit| self.engine.list_processors(permit, &request).await).await;
+        self.done("ListProcessors", &incoming, answer)
+    }
+
+    /// `ProcessorService.GetProcessorStatus`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn get_processor_status(
+        &self,
+        incoming: Incoming,
+        request: v1::GetProcessorStatusRequest,
+    ) -> Result<v1::GetProcessorStatusResponse, Status> {
+        let answer = incoming
+            .within(Role::Audit, async |permit| {
+                self.engine.processor_status(permit, &request, incoming.clock().now).await
+            })
+            .await;
+        self.done("GetProcessorStatus", &incoming, answer)
+    }
+
+    /// `ProcessorService.ConfirmOptOuts`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn confirm_opt_outs(
+        &self,
+        incoming: Incoming,
+        request: v1::ConfirmOptOutsRequest,
+    ) -> Result<v1::ConfirmOptOutsResponse, Status> {
+        let answer = incoming
+            .within(Role::ReadContacts, async |permit| {
+                self.engine.confirm_opt_outs(permit, &request, incoming.clock().now).await
+            })
+            .await;
+        self.done("ConfirmOptOuts", &incoming, answer)
+    }
+
+    /// `AuditService.GetSelfCheck`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn get_self_check(&self, incoming: Incoming) -> Result<v1::GetSelfCheckResponse, Status> {
+        let answer = incoming.within(Role::Audit, async |permit| self.engine.self_check_report(permit).await).await;
+        self.done("GetSelfCheck", &incoming, answer)
+    }
+
+    /// `PrivacyService.OpenRequest`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn open_request(
+        &self,
+        incoming: Incoming,
+        request: v1::OpenRequestRequest,
+    ) -> Result<v1::OpenRequestResponse, Status> {
+        let answer = incoming
+            .within(Role::Privacy, async |permit| self.engine.open_request(permit, request, incoming.clock()).await)
+            .await;
+        self.done("OpenRequest", &incoming, answer)
+    }
+
+    /// `PrivacyService.ExportContact`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn export_contact(
+        &self,
+        incoming: Incoming,
+        request: v1::ExportContactRequest,
+    ) -> Result<v1::ExportContactResponse, Status> {
+        let answer = incoming
+            .within(Role::Privacy, async |permit| self.engine.export_contact(permit, request, incoming.clock()).await)
+            .await;
+        self.done("ExportContact", &incoming, answer)
+    }
+
+    /// `PrivacyService.EraseContact`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn erase_contact(
+        &self,
+        incoming: Incoming,
+        request: v1::EraseContactRequest,
+    ) -> Result<v1::EraseContactResponse, Status> {
+        let answer = incoming
+            .within(Role::Privacy, async |permit| self.engine.erase_contact(permit, request, incoming.clock()).await)
+            .await;
+        self.done("EraseContact", &incoming, answer)
+    }
+
+    /// `PrivacyService.ListRequests`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn list_requests(
+        &self,
+        incoming: Incoming,
+        request: v1::ListRequestsRequest,
+    ) -> Result<v1::ListRequestsResponse, Status> {
+        let answer = incoming
+            .within(Role::Privacy, async |permit| self.engine.list_requests(permit, &request, incoming.clock()).await)
+            .await;
+        self.done("ListRequests", &incoming, answer)
+    }
+
+    /// `PrivacyService.ResolveRequest`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn resolve_request(
+        &self,
+        incoming: Incoming,
+        request: v1::ResolveRequestRequest,
+    ) -> Result<v1::ResolveRequestResponse, Status> {
+        let answer = incoming
+            .within(Role::Privacy, async |permit| self.engine.resolve_request(permit, request, incoming.clock()).await)
+            .await;
+        self.done("ResolveRequest", &incoming, answer)
+    }
+
+    /// `PrivacyService.PlaceHold`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn place_hold(
+        &self,
+        incoming: Incoming,
+        request: v1::PlaceHoldRequest,
+    ) -> Result<v1::PlaceHoldResponse, Status> {
+        let answer = incoming
+            .within(Role::Privacy, async |permit| self.engine.place_hold(permit, request, incoming.clock()).await)
+            .await;
+        self.done("PlaceHold", &incoming, answer)
+    }
+
+    /// `PrivacyService.LiftHold`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn lift_hold(
+        &self,
+        incoming: Incoming,
+        request: v1::LiftHoldRequest,
+    ) -> Result<v1::LiftHoldResponse, Status> {
+        let answer = incoming
+            .within(Role::Privacy, async |permit| self.engine.lift_hold(permit, request, incoming.clock()).await)
+            .await;
+        self.done("LiftHold", &incoming, answer)
+    }
+
+    /// `PrivacyService.GetRequest`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn get_request(
+        &self,
+        incoming: Incoming,
+        request: v1::GetRequestRequest,
+    ) -> Result<v1::GetRequestResponse, Status> {
+        let answer =
+            incoming.within(Role::Privacy, async |permit| self.engine.get_request(permit, &request).await).await;
+        let answer = answer.map(|request| v1::GetRequestResponse { request: Some(request) });
+        self.done("GetRequest", &incoming, answer)
     }
 
     /// `LawService.ListPacks`.

@@ -14,6 +14,7 @@ use crate::proto::v1::consent_service_server::ConsentService;
 use crate::proto::v1::control_service_server::ControlService;
 use crate::proto::v1::law_service_server::LawService;
 use crate::proto::v1::privacy_service_server::PrivacyService;
+use crate::proto::v1::processor_service_server::ProcessorService;
 use crate::proto::v1::registry_service_server::RegistryService;
 
 pub(super) type Answer<T> = Result<Response<T>, Status>;
@@ -110,8 +111,10 @@ impl ConsentService for Grpc {
 
     type WatchOptOutsStream = Answers<v1::WatchOptOutsResponse>;
 
-    async fn watch_opt_outs(&self, _request: Request<v1::WatchOptOutsRequest>) -> Answer<Self::WatchOptOutsStream> {
-        Err(later("WatchOptOuts"))
+    async fn watch_opt_outs(&self, request: Request<v1::WatchOptOutsRequest>) -> Answer<Self::WatchOptOutsStream> {
+        let incoming = incoming(&request);
+        let events = self.0.watch_opt_outs(incoming, request.into_inner()).await?;
+        Ok(Response::new(Box::pin(events)))
     }
 }
 
@@ -126,8 +129,13 @@ impl AuditService for Grpc {
         Err(later("ListDecisions"))
     }
 
-    async fn replay(&self, _request: Request<v1::ReplayRequest>) -> Answer<v1::ReplayResponse> {
-        Err(later("Replay"))
+    async fn replay(&self, request: Request<v1::ReplayRequest>) -> Answer<v1::ReplayResponse> {
+        let incoming = incoming(&request);
+        self.0.replay(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_self_check(&self, request: Request<v1::GetSelfCheckRequest>) -> Answer<v1::GetSelfCheckResponse> {
+        self.0.get_self_check(incoming(&request)).await.map(Response::new)
     }
 }
 
@@ -171,6 +179,51 @@ impl ControlService for Grpc {
 }
 
 #[tonic::async_trait]
+impl ProcessorService for Grpc {
+    async fn put_processor(&self, request: Request<v1::PutProcessorRequest>) -> Answer<v1::PutProcessorResponse> {
+        let incoming = incoming(&request);
+        self.0.put_processor(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn remove_processor(
+        &self,
+        request: Request<v1::RemoveProcessorRequest>,
+    ) -> Answer<v1::RemoveProcessorResponse> {
+        let incoming = incoming(&request);
+        self.0.remove_processor(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn resume_processor(
+        &self,
+        request: Request<v1::ResumeProcessorRequest>,
+    ) -> Answer<v1::ResumeProcessorResponse> {
+        let incoming = incoming(&request);
+        self.0.resume_processor(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_processors(&self, request: Request<v1::ListProcessorsRequest>) -> Answer<v1::ListProcessorsResponse> {
+        let incoming = incoming(&request);
+        self.0.list_processors(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_processor_status(
+        &self,
+        request: Request<v1::GetProcessorStatusRequest>,
+    ) -> Answer<v1::GetProcessorStatusResponse> {
+        let incoming = incoming(&request);
+        self.0.get_processor_status(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn confirm_opt_outs(
+        &self,
+        request: Request<v1::ConfirmOptOutsRequest>,
+    ) -> Answer<v1::ConfirmOptOutsResponse> {
+        let incoming = incoming(&request);
+        self.0.confirm_opt_outs(incoming, request.into_inner()).await.map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
 impl LawService for Grpc {
     async fn list_packs(&self, request: Request<v1::ListPacksRequest>) -> Answer<v1::ListPacksResponse> {
         self.0.list_packs(&incoming(&request)).map(Response::new)
@@ -187,20 +240,44 @@ impl LawService for Grpc {
 
 #[tonic::async_trait]
 impl PrivacyService for Grpc {
-    async fn open_request(&self, _request: Request<v1::OpenRequestRequest>) -> Answer<v1::OpenRequestResponse> {
-        Err(later("OpenRequest"))
+    async fn open_request(&self, request: Request<v1::OpenRequestRequest>) -> Answer<v1::OpenRequestResponse> {
+        let incoming = incoming(&request);
+        self.0.open_request(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn export_contact(&self, _request: Request<v1::ExportContactRequest>) -> Answer<v1::ExportContactResponse> {
-        Err(later("ExportContact"))
+    async fn export_contact(&self, request: Request<v1::ExportContactRequest>) -> Answer<v1::ExportContactResponse> {
+        let incoming = incoming(&request);
+        self.0.export_contact(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn erase_contact(&self, _request: Request<v1::EraseContactRequest>) -> Answer<v1::EraseContactResponse> {
-        Err(later("EraseContact"))
+    async fn erase_contact(&self, request: Request<v1::EraseContactRequest>) -> Answer<v1::EraseContactResponse> {
+        let incoming = incoming(&request);
+        self.0.erase_contact(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn list_requests(&self, _request: Request<v1::ListRequestsRequest>) -> Answer<v1::ListRequestsResponse> {
-        Err(later("ListRequests"))
+    async fn list_requests(&self, request: Request<v1::ListRequestsRequest>) -> Answer<v1::ListRequestsResponse> {
+        let incoming = incoming(&request);
+        self.0.list_requests(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_request(&self, request: Request<v1::GetRequestRequest>) -> Answer<v1::GetRequestResponse> {
+        let incoming = incoming(&request);
+        self.0.get_request(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn resolve_request(&self, request: Request<v1::ResolveRequestRequest>) -> Answer<v1::ResolveRequestResponse> {
+        let incoming = incoming(&request);
+        self.0.resolve_request(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn place_hold(&self, request: Request<v1::PlaceHoldRequest>) -> Answer<v1::PlaceHoldResponse> {
+        let incoming = incoming(&request);
+        self.0.place_hold(incoming, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn lift_hold(&self, request: Request<v1::LiftHoldRequest>) -> Answer<v1::LiftHoldResponse> {
+        let incoming = incoming(&request);
+        self.0.lift_hold(incoming, request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -116,51 +116,51 @@ impl Calls {
         self.done("SweepContacts", &incoming, answer)
     }
 
-    /// `RetentionService.PlaceHold`.
+    /// `RetentionService.PlaceRetentionHold`.
     ///
     /// # Errors
     /// See [`Calls::check`].
-    pub async fn place_hold(
+    pub async fn place_retention_hold(
         &self,
         incoming: Incoming,
-        request: v1::PlaceHoldRequest,
-    ) -> Result<v1::PlaceHoldResponse, Status> {
+        request: v1::PlaceRetentionHoldRequest,
+    ) -> Result<v1::PlaceRetentionHoldResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine().place_hold(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| self.engine().place_retention_hold(permit, request, incoming.clock()).await)
             .await;
-        self.done("PlaceHold", &incoming, answer)
+        self.done("PlaceRetentionHold", &incoming, answer)
     }
 
-    /// `RetentionService.ReleaseHold`.
+    /// `RetentionService.ReleaseRetentionHold`.
     ///
     /// # Errors
     /// See [`Calls::check`].
-    pub async fn release_hold(
+    pub async fn release_retention_hold(
         &self,
         incoming: Incoming,
-        request: v1::ReleaseHoldRequest,
-    ) -> Result<v1::ReleaseHoldResponse, Status> {
+        request: v1::ReleaseRetentionHoldRequest,
+    ) -> Result<v1::ReleaseRetentionHoldResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine().release_hold(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| self.engine().release_retention_hold(permit, request, incoming.clock()).await)
             .await;
-        self.done("ReleaseHold", &incoming, answer)
+        self.done("ReleaseRetentionHold", &incoming, answer)
     }
 
-    /// `RetentionService.ListHolds`.
+    /// `RetentionService.ListRetentionHolds`.
     ///
     /// # Errors
     /// See [`Calls::check`].
-    pub async fn list_holds(
+    pub async fn list_retention_holds(
         &self,
         incoming: Incoming,
-        request: v1::ListHoldsRequest,
-    ) -> Result<v1::ListHoldsResponse, Status> {
+        request: v1::ListRetentionHoldsRequest,
+    ) -> Result<v1::ListRetentionHoldsResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| {
-                self.engine().list_holds(permit, &request, incoming.clock().now).await
+                self.engine().list_retention_holds(permit, &request, incoming.clock().now).await
             })
             .await;
-        self.done("ListHolds", &incoming, answer)
+        self.done("ListRetentionHolds", &incoming, answer)
     }
 
     /// `RetentionService.OffBoard`.

@@ -54,19 +54,19 @@ impl RetentionService for Grpc {
         self.0.sweep_contacts(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn place_hold(&self, request: Request<v1::PlaceHoldRequest>) -> Answer<v1::PlaceHoldResponse> {
+    async fn place_retention_hold(&self, request: Request<v1::PlaceRetentionHoldRequest>) -> Answer<v1::PlaceRetentionHoldResponse> {
         let incoming = incoming(&request);
-        self.0.place_hold(incoming, request.into_inner()).await.map(Response::new)
+        self.0.place_retention_hold(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn release_hold(&self, request: Request<v1::ReleaseHoldRequest>) -> Answer<v1::ReleaseHoldResponse> {
+    async fn release_retention_hold(&self, request: Request<v1::ReleaseRetentionHoldRequest>) -> Answer<v1::ReleaseRetentionHoldResponse> {
         let incoming = incoming(&request);
-        self.0.release_hold(incoming, request.into_inner()).await.map(Response::new)
+        self.0.release_retention_hold(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn list_holds(&self, request: Request<v1::ListHoldsRequest>) -> Answer<v1::ListHoldsResponse> {
+    async fn list_retention_holds(&self, request: Request<v1::ListRetentionHoldsRequest>) -> Answer<v1::ListRetentionHoldsResponse> {
         let incoming = incoming(&request);
-        self.0.list_holds(incoming, request.into_inner()).await.map(Response::new)
+        self.0.list_retention_holds(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn off_board(&self, request: Request<v1::OffBoardRequest>) -> Answer<v1::OffBoardResponse> {

@@ -25,6 +25,7 @@ use crate::proto::v1::incident_service_server::IncidentServiceServer;
 use crate::proto::v1::law_service_server::LawServiceServer;
 use crate::proto::v1::policy_service_server::PolicyServiceServer;
 use crate::proto::v1::privacy_service_server::PrivacyServiceServer;
+use crate::proto::v1::processor_service_server::ProcessorServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
 use crate::proto::v1::retention_service_server::RetentionServiceServer;
 
@@ -58,7 +59,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
         };
     }
     add!(CheckServiceServer, ConsentServiceServer, ControlServiceServer, AuditServiceServer);
-    add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer);
+    add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer, ProcessorServiceServer);
     add!(PolicyServiceServer, RetentionServiceServer, IncidentServiceServer);
     builder.add_service(health);
     builder.add_service(reflection().build_v1()?);
@@ -68,7 +69,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
 }
 
 /// The names under which health is asked for; the empty one is the server as a whole.
-pub const HEALTH_NAMES: [&str; 11] = [
+pub const HEALTH_NAMES: [&str; 12] = [
     "",
     CheckServiceServer::<Grpc>::NAME,
     ConsentServiceServer::<Grpc>::NAME,
@@ -77,6 +78,7 @@ pub const HEALTH_NAMES: [&str; 11] = [
     LawServiceServer::<Grpc>::NAME,
     PrivacyServiceServer::<Grpc>::NAME,
     RegistryServiceServer::<Grpc>::NAME,
+    ProcessorServiceServer::<Grpc>::NAME,
     PolicyServiceServer::<Grpc>::NAME,
     RetentionServiceServer::<Grpc>::NAME,
     IncidentServiceServer::<Grpc>::NAME,

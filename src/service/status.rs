@@ -9,6 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::contact::wire::Violation;
 use crate::engine::Failure;
+use crate::engine::replay::Unfit;
 use crate::proto::rpc;
 use crate::store::StoreError;
 
@@ -55,7 +56,23 @@ pub fn of(failure: Failure) -> Status {
             "the deadline passed before the question could be answered",
             info("DEADLINE_EXCEEDED"),
         ),
+        // The path of a library is for the operator.
+        Failure::Unfit(Unfit::Library(inner)) => {
+            tracing::error!(%inner, "the library of past law cannot be read");
+            let message = "the decision cannot be judged again: the library of past law cannot be read";
+            Status::with_error_details(Code::FailedPrecondition, message, info("NOT_REPRODUCIBLE"))
+        }
+        Failure::Unfit(why) => {
+            let message = format!("the decision cannot be judged again: {why}");
+            Status::with_error_details(Code::FailedPrecondition, message, info("NOT_REPRODUCIBLE"))
+        }
         Failure::Store(error) => store(&error),
+        Failure::TooOld(what) => Status::with_error_details(Code::OutOfRange, what, info("TOO_OLD")),
+        Failure::Stopping => Status::with_error_details(
+            Code::Unavailable,
+            "the server is stopping: go on with the last resume_token",
+            retry(info("STOPPING")),
+        ),
         Failure::Internal(inner) => {
             tracing::error!(%inner, "internal error");
             let message = "an internal error, described in the server's log; whatever is not an ALLOW is a no";
@@ -69,6 +86,9 @@ fn store(error: &StoreError) -> Status {
     match error {
         StoreError::TooLarge { .. } => {
             Status::with_error_details(Code::ResourceExhausted, error.for_clients(), info("RECORD_TOO_LARGE"))
+        }
+        StoreError::Trimmed { .. } => {
+            Status::with_error_details(Code::OutOfRange, error.for_clients(), info("EVENTS_TRIMMED"))
         }
         _ => Status::with_error_details(Code::Unavailable, error.for_clients(), retry(info("STORE_UNAVAILABLE"))),
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{DataKey, Keys, MetaSwapped, SealError, Store, StoreError, Version};
+use super::{DataKey, Keys, MetaSwapped, SealError, Store, StoreError, Version, key_id};
 use crate::time::Instant;
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
@@ -102,6 +102,36 @@ impl DayKeys {
             }
         }
         Ok((copied, parted))
+    }
+
+    /// Seals the keys of all days anew under the key that seals: how many there are, and how many were sealed anew.
+    ///
+    /// # Errors
+    /// The store cannot be asked, or a value does not open.
+    pub(super) async fn rewrap(store: &dyn Store, keys: &Keys) -> Result<(u64, u64), DayKeyError> {
+        let (mut met, mut anew) = (0, 0);
+        for (name, value) in store.meta_list(PREFIX).await? {
+            let mut found = Some(value);
+            met += 1;
+            // A destroyed one is empty, and stays so.
+            while let Some(value) = found.take().filter(|value| !value.bytes.is_empty()) {
+                if key_id(&value.bytes) >= keys.sealing_id() {
+                    break;
+                }
+                let sealed = keys.wrap(name.as_bytes(), &keys.unwrap(name.as_bytes(), &value.bytes)?)?;
+                match store.meta_swap(&name, value.version, sealed).await? {
+                    MetaSwapped::Won(_) => anew += 1,
+                    MetaSwapped::Lost(there) => found = there,
+                }
+            }
+        }
+        Ok((met, anew))
+    }
+
+    /// The keys of the days as they are sealed, without those that were destroyed.
+    pub(super) async fn sealed(store: &dyn Store) -> Result<Vec<Vec<u8>>, StoreError> {
+        let all = store.meta_list(PREFIX).await?.into_iter().map(|(_, value)| value.bytes);
+        Ok(all.filter(|bytes| !bytes.is_empty()).collect())
     }
 
     fn remember(&self, day: i32, key: DataKey) -> Arc<DataKey> {

@@ -105,6 +105,24 @@ pub enum StoreError {
         /// The place of the newest one that somebody was told of.
         told: u64,
     },
+    /// Something is sealed under a key that is not known here. It may come: the keys file is read again by itself.
+    #[error(
+        "something in the store is sealed under key {key}, which the keys file does not have: bring the file up to date from the host where `ringfence keys rotate` ran; it is read again by itself"
+    )]
+    UnknownKey {
+        /// The number of the key.
+        key: u32,
+    },
+    /// Events were asked for that the store keeps no longer. What was read before is still right, but something was missed.
+    #[error(
+        "the events of shard {shard:?} before {first} were trimmed: read what they changed anew, then go on from there"
+    )]
+    Trimmed {
+        /// Whose events.
+        shard: super::Shard,
+        /// The oldest that is kept: reading after the one before it works, until it is trimmed too.
+        first: u64,
+    },
     /// One value is larger than a store takes.
     #[error("{size} bytes are more than the {limit} that one record may have")]
     TooLarge {
@@ -129,7 +147,7 @@ impl StoreError {
     /// Whether asking again, after a moment, can help.
     #[must_use]
     pub const fn retry(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Full { .. } | Self::Closed { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Full { .. } | Self::Closed { .. } | Self::UnknownKey { .. })
     }
 
     /// What a client may be told: neither paths nor addresses.
@@ -139,6 +157,7 @@ impl StoreError {
             Self::Full { .. } | Self::ReadOnly { .. } => "the service cannot write its data at the moment",
             Self::TooLarge { .. } => "the facts about this contact exceed what one record may hold",
             Self::Closed { .. } => "the service is shutting down",
+            Self::Trimmed { .. } => "the events asked for are not kept any longer",
             _ => "the service cannot reach its data at the moment",
         }
     }

@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{
     Answer, EventId, Key, MAX_BYTES, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled, Version,
-    Versioned, Write, WriterId,
+    Versioned, Write, WriterId, trim,
 };
+use crate::time::Instant;
 
 /// A store in memory.
 #[derive(Default, Debug)]
@@ -63,6 +64,15 @@ impl Kept {
         self.records.insert(write.key, Versioned { version, bytes: write.bytes, expires: write.expires });
         Swapped::Won { version, event: id }
     }
+
+    fn trim(&mut self, shard: Shard, before: Instant, keep: u64) -> u64 {
+        let last = trim::last_to_go(self.last_event(shard), keep);
+        let may_go = self.events.range(EventId { shard, seq: 0 }..=EventId { shard, seq: last });
+        let settled = |event: &StoredEvent| !self.outbox.contains_key(&(event.writer, event.id));
+        let going = may_go.take_while(|(_, event)| event.at < before && settled(event)).take(trim::PAGE);
+        let going: Vec<_> = going.map(|(id, _)| *id).collect();
+        going.iter().filter(|id| self.events.remove(id).is_some()).map(|_| 1).sum()
+    }
 }
 
 /// Refuses what no store takes.
@@ -90,10 +100,24 @@ impl Store for MemoryStore {
         Answer::ready(check_write(&write).map(|()| self.kept().swap(write)))
     }
 
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
+        if let Err(error) = check_size(bytes.len()) {
+            return Answer::ready(Err(error));
+        }
+        let mut kept = self.kept();
+        let same = kept.records.get_mut(key).filter(|record| *record == found);
+        Answer::ready(Ok(same.map(|record| record.bytes = bytes).is_some()))
+    }
+
     fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
         let range = EventId { shard, seq: after.saturating_add(1) }..=EventId { shard, seq: u64::MAX };
         let kept = self.kept();
-        Answer::ready(Ok(kept.events.range(range).take(limit).map(|(_, event)| event.clone()).collect()))
+        let found = kept.events.range(range).take(limit).map(|(_, event)| event.clone()).collect();
+        Answer::ready(trim::whole(shard, after, found))
+    }
+
+    fn trim_events(&self, shard: Shard, before: Instant, keep: u64) -> Answer<'_, u64> {
+        Answer::ready(Ok(self.kept().trim(shard, before, keep)))
     }
 
     fn last_event(&self, shard: Shard) -> Answer<'_, u64> {

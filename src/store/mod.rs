@@ -16,13 +16,18 @@ pub mod memory;
 pub(crate) mod queue;
 pub mod redis;
 mod seal;
+pub mod trim;
 
 pub use answer::Answer;
 pub use day::{DayKeyError, DayKeys};
 pub use embedded::EmbeddedStore;
 pub use error::StoreError;
-pub(crate) use folder::{Held, make_folder, sync_folder};
-pub use keys::{Keys, KeysError, Tenant};
+pub(crate) use folder::{Held, make_folder, sync_folder, write_whole};
+use keys::key_id;
+pub use keys::{
+    Instance, KeyAbout, KeyChange, KeyRing, KeyState, Keys, KeysError, KeysFile, Ledger, Mark, Rewrap, Tenant, Walked,
+    counted, instances, withdraw,
+};
 pub use memory::MemoryStore;
 pub use redis::RedisStore;
 pub use seal::{DataKey, Purpose, SealError};
@@ -335,16 +340,35 @@ pub trait Store: Send + Sync {
         Answer::ready(Ok(()))
     }
 
+    /// Puts other bytes in place of those of a record, if it still is exactly as it was found: for sealing the same content
+    /// under another key, and for nothing else. Version, expiry and events stay as they are, since nothing was said anew.
+    /// Whether it was done; as safe then as what a swap answers as won.
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool>;
+
+    /// Whether other processes may use the same store at the same time.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Over how many shards each tenant's records spread. Fixed when the store was made.
     fn shard_count(&self) -> u16 {
         1
     }
 
-    /// Up to `limit` events of a shard after `after` (0: from the first), in order.
+    /// Up to `limit` events of a shard after `after` (0: from the first), in order. [`StoreError::Trimmed`] if the first of
+    /// them was trimmed: a reader learns that it missed something, and from where on it could read.
     fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>>;
 
     /// The place of a shard's newest event; 0 if it has none.
     fn last_event(&self, shard: Shard) -> Answer<'_, u64>;
+
+    /// Forgets the oldest events of a shard, from the first on: those made before that instant whose audit entries are
+    /// settled. Stops at the first that is not so; the `keep` newest stay, and the newest of all in any case. Takes so many
+    /// at most and returns how many went; 0: none are left to take. A store that keeps all is within its rights.
+    fn trim_events(&self, shard: Shard, before: Instant, keep: u64) -> Answer<'_, u64> {
+        let _ = (shard, before, keep);
+        Answer::ready(Ok(0))
+    }
 
     /// The shards that have events.
     fn shards(&self) -> Answer<'_, Vec<Shard>>;
@@ -367,6 +391,14 @@ pub trait Store: Send + Sync {
 
     /// The named values whose name begins so, by name.
     fn meta_list<'a>(&'a self, prefix: &'a str) -> Answer<'a, Vec<(String, Versioned)>>;
+
+    /// Gets rid of bytes that were replaced before, as far as the store itself keeps them: after an erasure, what the old
+    /// key was kept in must go too. Whether it is done, also where there is nothing that the store itself could do; unless
+    /// `patient`, it may decline what would keep writers waiting. What is beyond its reach stands in the README.
+    fn drop_replaced(&self, patient: bool) -> Answer<'_, bool> {
+        let _ = patient;
+        Answer::ready(Ok(true))
+    }
 
     /// Whether reads and writes can be expected to work now; if not, why.
     fn ready(&self) -> Answer<'_, ()>;

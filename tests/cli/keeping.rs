@@ -23,6 +23,8 @@ fn a_policy_is_published_listed_and_shown() {
     home.run(&["policy", "list"]).quietly(0).says(&["2026-12 (material", "en", "Partners may call you."]);
     home.run(&["policy", "show", "2026-12"]).quietly(0).says(&["[en] sha256", "We keep your number."]);
     home.run(&["policy", "show", "2026-12", "--language=fr"]).refused(&["language"]);
+    home.run(&["keys", "rotate"]).quietly(0).says(&["Key 1 was dropped"]);
+    home.run(&["policy", "show", "2026-12"]).quietly(0).says(&["We keep your number."]);
     home.run(&["policy", "overtaken"]).quietly(0).says(&["0 consents"]);
     let transfer = ["policy", "transfer", "acme", "borealis", "--recipient=Borealis GmbH", "--contact=x", "--who=ann"];
     home.run(&with(&transfer, &["--why=Merger."]))

@@ -40,9 +40,8 @@ def health_says_serving_for_each_service(client):
 def what_is_not_served_yet_says_so(client):
     for path in (
         "ConsentService/ImportContacts",
-        "PrivacyService/EraseContact",
         "RegistryService/LookUp",
-        "AuditService/Replay",
+        "AuditService/ListDecisions",
     ):
         equal(status_of(client, f"/ringfence.v1.{path}", b"").code, "UNIMPLEMENTED", path)
     equal(status_of(client, "/ringfence.v1.CheckService/Chekc", b"").code, "UNIMPLEMENTED")

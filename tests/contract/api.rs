@@ -31,7 +31,7 @@ fn what_is_stored_is_not_served_by_reflection() {
 /// Every service of the design, with its methods: nothing promised is missing, nothing is there that is not promised.
 #[test]
 fn the_services_are_those_of_the_design() {
-    let promised = "AuditService: GetDecision ListDecisions Replay\n\
+    let promised = "AuditService: GetDecision ListDecisions Replay GetSelfCheck\n\
                     CheckService: Check CheckBatch CheckStream> ReportOutcome\n\
                     ConsentService: RecordConsent RecordOptOut GetContact UpdateContact ProcessInbound ImportContacts \
                     WatchOptOuts>\n\
@@ -41,9 +41,12 @@ fn the_services_are_those_of_the_design() {
                     LawService: ListPacks GetRule Calendar\n\
                     PolicyService: PublishPolicy GetPolicy ListPolicies ListOvertakenConsents TransferSeller \
                     ListSellerTransfers\n\
-                    PrivacyService: OpenRequest ExportContact EraseContact ListRequests\n\
+                    PrivacyService: OpenRequest ExportContact EraseContact ListRequests GetRequest ResolveRequest \
+                    PlaceHold LiftHold\n\
+                    ProcessorService: PutProcessor RemoveProcessor ResumeProcessor ListProcessors GetProcessorStatus \
+                    ConfirmOptOuts\n\
                     RegistryService: ListRegistries LookUp\n\
-                    RetentionService: SweepContacts PlaceHold ReleaseHold ListHolds OffBoard ExportContacts\n";
+                    RetentionService: SweepContacts PlaceRetentionHold ReleaseRetentionHold ListRetentionHolds OffBoard ExportContacts\n";
     let mut found: Vec<String> = decode(FILE_DESCRIPTOR_SET)
         .file
         .iter()

@@ -10,7 +10,7 @@ use super::api::decode;
 fn files() -> Vec<FileDescriptorProto> {
     let mut files = decode(ALL_DESCRIPTOR_SET).file;
     files.retain(|file| file.package().starts_with("ringfence."));
-    assert_eq!(files.len(), 15);
+    assert_eq!(files.len(), 16);
     files
 }
 
@@ -95,17 +95,23 @@ fn every_write_carries_its_idempotency_key() {
         ("OpenRequestRequest", "request_id"),
         ("ExportContactRequest", "request_id"),
         ("EraseContactRequest", "request_id"),
+        ("ResolveRequestRequest", "request_id"),
+        ("PlaceHoldRequest", "request_id"),
+        ("LiftHoldRequest", "request_id"),
         ("FreezeRequest", "request_id"),
         ("UnfreezeRequest", "request_id"),
         ("DeclareEmergencyRequest", "request_id"),
         ("EndEmergencyRequest", "request_id"),
+        ("PutProcessorRequest", "request_id"),
+        ("RemoveProcessorRequest", "request_id"),
+        ("ResumeProcessorRequest", "request_id"),
         ("ImportContactsRequest", "import_id"),
         ("CheckRequest", "attempt_id"),
         ("ReportOutcomeRequest", "attempt_id"),
         ("PublishPolicyRequest", "request_id"),
         ("TransferSellerRequest", "request_id"),
-        ("PlaceHoldRequest", "request_id"),
-        ("ReleaseHoldRequest", "request_id"),
+        ("PlaceRetentionHoldRequest", "request_id"),
+        ("ReleaseRetentionHoldRequest", "request_id"),
         ("OffBoardRequest", "request_id"),
         ("OpenIncidentRequest", "request_id"),
         ("UpdateIncidentRequest", "request_id"),

@@ -37,6 +37,8 @@ pub struct House {
     pub data: PathBuf,
     /// What the program is started through, such as `nsenter` into a namespace where the disk is small.
     pub through: Vec<OsString>,
+    /// Further options of `serve`, such as another store.
+    pub more: Vec<String>,
 }
 
 impl House {
@@ -44,7 +46,7 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("packs")).unwrap();
         fs::write(folder.path().join("packs/house.toml"), PACK).unwrap();
-        Self { data: folder.path().join("data"), folder, through: Vec::new() }
+        Self { data: folder.path().join("data"), folder, through: Vec::new(), more: Vec::new() }
     }
 
     pub fn path(&self) -> &Path {
@@ -86,7 +88,7 @@ impl House {
         let mut command = self.program();
         command.arg("serve").arg("--data").arg(data).arg("--keys").arg(keys);
         command.arg("--packs").arg(self.path().join("packs"));
-        command.args(["--grpc", "127.0.0.1:0", "--http", "off"]);
+        command.args(["--grpc", "127.0.0.1:0", "--http", "off"]).args(&self.more);
         command
     }
 

@@ -42,6 +42,7 @@ pub struct History {
     pub failed: AtomicUsize,
     order: AtomicU64,
     next: AtomicUsize,
+    round: AtomicUsize,
 }
 
 impl History {
@@ -62,7 +63,18 @@ pub struct Run {
 
 impl Run {
     pub fn start(engines: &[Arc<Engine>], operations: usize) -> Self {
-        let history = Arc::new(History::default());
+        Self::go(Arc::new(History::default()), engines, operations)
+    }
+
+    /// Goes on with a history that has ended: other operations, about the same numbers.
+    #[allow(dead_code, reason = "one history has a single round")]
+    pub fn again(history: Arc<History>, engines: &[Arc<Engine>], operations: usize) -> Self {
+        history.next.store(0, Ordering::SeqCst);
+        history.round.fetch_add(1, Ordering::SeqCst);
+        Self::go(history, engines, operations)
+    }
+
+    fn go(history: Arc<History>, engines: &[Arc<Engine>], operations: usize) -> Self {
         let clients = (0..CLIENTS).map(|client| {
             let (history, engines) = (Arc::clone(&history), engines.to_vec());
             tokio::spawn(act(history, engines, client, operations))
@@ -84,17 +96,18 @@ impl Run {
 
 async fn act(history: Arc<History>, engines: Vec<Arc<Engine>>, client: usize, operations: usize) {
     let mut tries = client;
+    let round = history.round.load(Ordering::SeqCst);
     loop {
         let turn = history.next.fetch_add(1, Ordering::SeqCst);
         if turn >= operations {
             return;
         }
         // A small generator: what is chosen need not be random, only different.
-        let dice = (turn as u64 ^ 0x9e37_79b9).wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        let dice = ((turn + round * 0x1000_0000) as u64 ^ 0x9e37_79b9).wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
         let number = turn / (EACH * TOGETHER) * TOGETHER + dice as usize % TOGETHER;
         let asked = match (dice >> 8) % 16 {
-            0 => Asked::OptOut { request: format!("{client}-{turn}") },
-            _ => Asked::Check { attempt: format!("{client}-{turn}") },
+            0 => Asked::OptOut { request: format!("{round}-{client}-{turn}") },
+            _ => Asked::Check { attempt: format!("{round}-{client}-{turn}") },
         };
         // What failed is asked again, elsewhere, by the same id, as a client should.
         loop {

@@ -1,5 +1,6 @@
 //! Whatever pieces of whatever record go: what was denied stays denied, then and later.
 
+use ringfence::contact::holds::Reach;
 use ringfence::contact::{
     Age, AttemptId, Consent, Contact, Facts, OptOut, Outcome, PastAttempt, Period, Relationship, Report, Reservation,
     Set, Term, WriteId,
@@ -179,13 +180,18 @@ fn no_removal_turns_a_denial_into_leave() {
         if r.chance(50) {
             asked.asserted.consents.extend(super::evidence::more(r, asked.now, false).consents);
         }
-        let before = recorded(r, &facts, asked.number, asked.now);
+        let mut before = recorded(r, &facts, asked.number, asked.now);
+        // An erasure leaves what forbids contact, and of consents what a hold keeps: a sweep opens neither.
+        if r.chance(15) {
+            let scope = v1::OptOutScope { purposes: vec![v1::Purpose::Marketing.into()], ..Default::default() };
+            before = before.erased(scope, &[Reach::Consents], None, receipt(r), asked.now).0;
+        }
         let mut after = before.clone();
         let scraps: Vec<_> = after.scraps(&[], asked.now).into_iter().filter(|one| one.is_removable()).collect();
         let gone: Vec<_> = scraps.into_iter().filter(|_| r.chance(70)).collect();
         removed += gone.len();
         after.remove(&gone);
-        let _ = after.settle(asked.now, true);
+        let _ = after.settle(asked.now, true, true);
         // Removing twice is removing once, and the stored form reads back.
         assert_eq!(Contact::from_bytes(&after.to_bytes()).unwrap(), after);
         for delta in [0, r.between(0, 86_400_000), 86_400_000 * r.between(0, 450)] {

@@ -1,6 +1,6 @@
 //! What must be kept, and until when: tables made by hand from the packs.
 
-use ringfence::contact::{AttemptId, Contact, PublishedPolicy, RecordClass, Reservation, Set, TenantHold};
+use ringfence::contact::{AttemptId, Contact, PublishedPolicy, RecordClass, Reservation, Set, RetentionHold};
 use ringfence::law::{Duties, holds};
 use ringfence::place::{Jurisdiction, Number};
 use ringfence::proto::v1;
@@ -24,7 +24,7 @@ fn duty(
     contact: &Contact,
     place: &str,
     class: RecordClass,
-    own: &[TenantHold],
+    own: &[RetentionHold],
     now: &str,
 ) -> Option<(String, Option<Instant>)> {
     let found = holds(contact, &[self::place(place)], &law(), own, at(now));
@@ -59,7 +59,7 @@ fn consents_are_kept_as_long_as_each_place_wants() {
 fn the_longest_duty_wins_whether_of_a_place_or_of_the_tenant() {
     const NOW: &str = "2026-11-18T16:00:00Z";
     let contact = with_consent(BERLIN, "2025-01-15T10:00:00Z");
-    let own = |until: Option<&str>, classes: Vec<RecordClass>, number: Option<u64>| TenantHold {
+    let own = |until: Option<&str>, classes: Vec<RecordClass>, number: Option<u64>| RetentionHold {
         id: "h-1".into(),
         number,
         seller: None,
@@ -69,7 +69,7 @@ fn the_longest_duty_wins_whether_of_a_place_or_of_the_tenant() {
         months_from_purchase: None,
         why: "Doe v. acme".into(),
     };
-    let of = |hold: TenantHold| duty(&contact, "DE", RecordClass::Consent, &[hold], NOW).unwrap();
+    let of = |hold: RetentionHold| duty(&contact, "DE", RecordClass::Consent, &[hold], NOW).unwrap();
     assert_eq!(of(own(None, Vec::new(), None)), ("hold.h-1".to_owned(), None));
     assert_eq!(of(own(Some("2031-01-01T00:00:00Z"), Vec::new(), None)).0, "hold.h-1");
     assert_ne!(of(own(Some("2027-01-01T00:00:00Z"), Vec::new(), None)).0, "hold.h-1", "the law's is longer");
@@ -91,7 +91,7 @@ fn an_e_commerce_floor_runs_from_the_purchase() {
     };
     let facts = v1::ContactFacts { relationship: Some(tie), ..v1::ContactFacts::default() };
     contact.update(&facts, &["relationship".to_owned()], None, [1; 16], at("2025-06-01T00:00:00Z"));
-    let hold = TenantHold {
+    let hold = RetentionHold {
         id: "cn".into(),
         number: None,
         seller: None,

@@ -79,6 +79,84 @@ async fn a_material_version_ends_older_consents_to_the_millisecond_on_every_inst
     assert_eq!(check(&one, sale("acme"), EFFECTIVE).await.verdict(), Verdict::Allow);
 }
 
+/// What policies and transfers did to a decision stands in its entry: judged again it is the same to the byte, whatever was
+/// published since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_judged_again_sees_the_policies_and_transfers_of_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let durable = durable(folder.path()).await;
+    let engine = &durable.engine;
+    record(engine, BERLIN, consent("2026-01-10T10:00:00Z", "1"), "r-1", "2026-01-10T10:00:00Z").await;
+    let mut ids = vec![check(engine, sale("acme"), DAY).await];
+    publish(engine, version("1", COSMETIC, "2020-01-01T00:00:00Z")).await.unwrap();
+    ids.push(check(engine, sale("acme"), DAY).await);
+    engine.transfer_seller(&permit(Role::Control), transfer("acme", "borealis", true), clock(DAY)).await.unwrap();
+    ids.push(check(engine, sale("borealis"), DAY).await);
+    publish(engine, version("2", MATERIAL, DAY)).await.unwrap();
+    ids.push(check(engine, sale("acme"), DAY).await);
+    ids.push(check(engine, sale("borealis"), DAY).await);
+    let told = v1::Evidence { consents: vec![consent("2026-01-10T10:00:00Z", "1")], ..v1::Evidence::default() };
+    let asserted = v1::CheckRequest { number: "+4930231251".to_owned(), evidence: Some(told), ..sale("acme") };
+    ids.push(check(engine, asserted, DAY).await);
+    let verdicts: Vec<_> = ids.iter().map(v1::Decision::verdict).collect();
+    use Verdict::{Allow, Deny};
+    assert_eq!(verdicts, [Allow, Allow, Allow, Deny, Deny, Deny]);
+    publish(engine, version("3", MATERIAL, "2026-11-19T16:00:00Z")).await.unwrap();
+    let asked = v1::ReplayRequest {
+        decision_ids: ids.iter().map(|one| one.decision_id.clone()).collect(),
+        ..v1::ReplayRequest::default()
+    };
+    let mut judged = Vec::new();
+    for _ in 0..50 {
+        // Denials are in the log within a second.
+        judged = engine.replay(&permit(Role::Audit), &asked).await.unwrap();
+        if judged.iter().all(|(_, one)| one.is_ok()) {
+            break;
+        }
+        durable.reconciler.tick(at(DAY)).await.unwrap();
+    }
+    for (id, one) in judged {
+        let one = one.unwrap();
+        assert!(one.identical, "{id}: {:?} {:?}", one.original, one.decision);
+    }
+}
+
+/// Who follows opt-outs is told of a material change, and of no other.
+#[tokio::test]
+async fn a_material_version_is_told_to_who_follows_opt_outs() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let engine = super::support::engine_over(Arc::clone(&store));
+    publish(&engine, version("1", COSMETIC, "2020-01-01T00:00:00Z")).await.unwrap();
+    let marketing = vec![v1::Purpose::Marketing.into()];
+    let narrow = v1::PublishPolicyRequest { purposes: marketing.clone(), ..version("2", MATERIAL, EFFECTIVE) };
+    publish(&engine, narrow).await.unwrap();
+    let mut told = Vec::new();
+    for shard in 0..store.shard_count().max(1) {
+        for seq in 1..10 {
+            told.extend(engine.event_at(shard, seq).await.unwrap());
+        }
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+    let event = &told[0].event;
+    assert_eq!(event.kind(), v1::OptOutEventKind::PolicyChanged);
+    assert_eq!((event.number.as_str(), event.policy_version.as_str()), ("", "2"));
+    assert_eq!(event.effective_at, stamp(EFFECTIVE));
+    assert_eq!(event.scope.as_ref().unwrap().purposes, marketing);
+}
+
+fn transfer(from: &str, to: &str, keeps_terms: bool) -> v1::TransferSellerRequest {
+    v1::TransferSellerRequest {
+        request_id: format!("t-{from}-{to}"),
+        from_seller: from.to_owned(),
+        to_seller: to.to_owned(),
+        recipient_name: "Borealis GmbH".to_owned(),
+        recipient_contact: "privacy@example.com".to_owned(),
+        keeps_terms,
+        who: "ann".to_owned(),
+        why: "Merger.".to_owned(),
+    }
+}
+
 #[tokio::test]
 async fn a_change_for_one_purpose_leaves_the_others_alone() {
     let engine = engine();
@@ -161,16 +239,6 @@ async fn what_binds_follows_a_seller_to_its_successor() {
     let engine = engine();
     record(&engine, BERLIN, consent("2026-01-10T10:00:00Z", ""), "r-1", "2026-01-10T10:00:00Z").await;
     assert_eq!(check(&engine, sale("borealis"), DAY).await.verdict(), Verdict::Deny);
-    let transfer = |from: &str, to: &str, keeps_terms| v1::TransferSellerRequest {
-        request_id: format!("t-{from}-{to}"),
-        from_seller: from.to_owned(),
-        to_seller: to.to_owned(),
-        recipient_name: "Borealis GmbH".to_owned(),
-        recipient_contact: "privacy@example.com".to_owned(),
-        keeps_terms,
-        who: "ann".to_owned(),
-        why: "Merger.".to_owned(),
-    };
     let pass = async |request| engine.transfer_seller(&permit(Role::Control), request, clock(DAY)).await.unwrap();
     pass(transfer("acme", "cirrus", false)).await;
     assert_eq!(check(&engine, sale("cirrus"), DAY).await.verdict(), Verdict::Deny, "asked anew");

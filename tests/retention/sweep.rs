@@ -30,9 +30,9 @@ async fn swept(engine: &Engine, dry_run: bool, all_periods_over: bool, now: &str
     }
 }
 
-async fn hold(engine: &Engine, request: v1::PlaceHoldRequest) -> v1::RecordHold {
-    let request = v1::PlaceHoldRequest { who: "ann".to_owned(), why: "Doe v. acme".to_owned(), ..request };
-    engine.place_hold(&permit(Role::Control), request, clock(DAY)).await.unwrap().hold.unwrap()
+async fn hold(engine: &Engine, request: v1::PlaceRetentionHoldRequest) -> v1::RetentionHold {
+    let request = v1::PlaceRetentionHoldRequest { who: "ann".to_owned(), why: "Doe v. acme".to_owned(), ..request };
+    engine.place_retention_hold(&permit(Role::Control), request, clock(DAY)).await.unwrap().hold.unwrap()
 }
 
 /// Consents that ended, of several ages and places; opt-outs with words.
@@ -88,9 +88,9 @@ async fn a_hold_keeps_what_it_reaches_until_it_is_released() {
     fill(&engine).await;
     let all = swept(&engine, true, false, DAY).await.0;
     let request =
-        v1::PlaceHoldRequest { request_id: "h-1".to_owned(), number: BERLIN.to_owned(), ..Default::default() };
+        v1::PlaceRetentionHoldRequest { request_id: "h-1".to_owned(), number: BERLIN.to_owned(), ..Default::default() };
     let held = hold(&engine, request).await;
-    let request = v1::PlaceHoldRequest { request_id: "h-2".to_owned(), place: "US".to_owned(), ..Default::default() };
+    let request = v1::PlaceRetentionHoldRequest { request_id: "h-2".to_owned(), place: "US".to_owned(), ..Default::default() };
     let wide = hold(&engine, request).await;
     let (left, _) = swept(&engine, true, false, DAY).await;
     assert_eq!(left, ["RECORD_CLASS_CONSENTS FR fr.prospects 1"]);
@@ -99,28 +99,28 @@ async fn a_hold_keeps_what_it_reaches_until_it_is_released() {
     let rule = format!("hold.{}", held.hold_id);
     assert!(page.held.iter().any(|row| row.rule_id == rule && row.until.is_none() && row.citation == "Doe v. acme"));
     let named = engine
-        .holds_of(&permit(Role::Control), ringfence::place::Number::parse(BERLIN, None).unwrap(), at(DAY))
+        .record_duties(&permit(Role::Control), ringfence::place::Number::parse(BERLIN, None).unwrap(), at(DAY))
         .await
         .unwrap();
     assert!(named.iter().any(|hold| *hold.reason == *rule));
     for (index, one) in [held, wide].into_iter().enumerate() {
-        let request = v1::ReleaseHoldRequest {
+        let request = v1::ReleaseRetentionHoldRequest {
             request_id: format!("x-{index}"),
             hold_id: one.hold_id.clone(),
             who: "bob".to_owned(),
             why: "Settled.".to_owned(),
         };
-        let released = engine.release_hold(&permit(Role::Control), request.clone(), clock(DAY)).await.unwrap();
+        let released = engine.release_retention_hold(&permit(Role::Control), request.clone(), clock(DAY)).await.unwrap();
         assert_eq!(released.hold.unwrap().released_by, "bob");
-        let again = v1::ReleaseHoldRequest { request_id: format!("y-{index}"), ..request };
-        let again = engine.release_hold(&permit(Role::Control), again, clock(DAY)).await;
+        let again = v1::ReleaseRetentionHoldRequest { request_id: format!("y-{index}"), ..request };
+        let again = engine.release_retention_hold(&permit(Role::Control), again, clock(DAY)).await;
         assert!(matches!(again, Err(Failure::AlreadyExists(_))), "{again:?}");
     }
     assert_eq!(swept(&engine, true, false, DAY).await.0, all);
-    let list = v1::ListHoldsRequest::default();
-    assert!(engine.list_holds(&permit(Role::Control), &list, at(DAY)).await.unwrap().holds.is_empty());
-    let list = v1::ListHoldsRequest { history: true, ..list };
-    assert_eq!(engine.list_holds(&permit(Role::Control), &list, at(DAY)).await.unwrap().holds.len(), 2);
+    let list = v1::ListRetentionHoldsRequest::default();
+    assert!(engine.list_retention_holds(&permit(Role::Control), &list, at(DAY)).await.unwrap().holds.is_empty());
+    let list = v1::ListRetentionHoldsRequest { history: true, ..list };
+    assert_eq!(engine.list_retention_holds(&permit(Role::Control), &list, at(DAY)).await.unwrap().holds.len(), 2);
 }
 
 #[tokio::test]

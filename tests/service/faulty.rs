@@ -7,6 +7,7 @@ use ringfence::store::{
     Answer, EventId, Key, MemoryStore, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled, Version,
     Versioned, Write, WriterId,
 };
+use ringfence::time::Instant;
 
 /// How it fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,12 +83,20 @@ impl Store for Faulty {
         self.write(|| self.inner.swap(write))
     }
 
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
+        self.write(|| self.inner.reseal(key, found, bytes))
+    }
+
     fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
         self.read(|| self.inner.events(shard, after, limit))
     }
 
     fn last_event(&self, shard: Shard) -> Answer<'_, u64> {
         self.read(|| self.inner.last_event(shard))
+    }
+
+    fn trim_events(&self, shard: Shard, before: Instant, keep: u64) -> Answer<'_, u64> {
+        self.write(|| self.inner.trim_events(shard, before, keep))
     }
 
     fn shards(&self) -> Answer<'_, Vec<Shard>> {

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use ringfence::store::redis::{RedisStore, Settings};
 use ringfence::store::{EmbeddedStore, EventId, Key, MemoryStore, Shard, Store, Version, Write, WriterId, embedded};
 
+use ringfence::time::Instant;
+
 use super::redis::Server;
 use super::suite::event;
 
@@ -14,6 +16,7 @@ enum Step {
     Swap { shard: u8, tag: u8, expected: u64, writer: u32, bytes: Vec<u8> },
     Settle { shard: u8, seq: u64, writer: u32 },
     Meta { name: String, expected: u64, bytes: Vec<u8> },
+    Trim { shard: u8, before: i64, keep: u64 },
     Restart,
 }
 
@@ -24,6 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(shard, tag, expected, writer, bytes)| Step::Swap { shard, tag, expected, writer, bytes }),
         2 => (0..3_u8, 1..6_u64, 0..2_u32).prop_map(|(shard, seq, writer)| Step::Settle { shard, seq, writer }),
         2 => ("[ab]{0,2}", 0..3_u64, bytes()).prop_map(|(name, expected, bytes)| Step::Meta { name, expected, bytes }),
+        2 => (0..3_u8, 999..1_003_i64, 0..4_u64).prop_map(|(shard, before, keep)| Step::Trim { shard, before, keep }),
         1 => Just(Step::Restart),
     ]
 }
@@ -47,6 +51,9 @@ async fn apply(store: &dyn Store, step: &Step) -> String {
         }
         Step::Meta { name, expected, bytes } => {
             format!("{:?}", store.meta_swap(&format!("test/{name}"), Version(expected), bytes).await)
+        }
+        Step::Trim { shard: s, before, keep } => {
+            format!("{:?}", store.trim_events(shard(s), Instant::from_millis(before), keep).await)
         }
         Step::Restart => String::new(),
     }

@@ -6,7 +6,8 @@ use ringfence::store::Store;
 use ringfence::store::redis::{RedisStore, Settings};
 
 use super::Backend;
-use super::redis::{Cluster, Server, Trio};
+use super::groups::{Cluster, Trio};
+use super::redis::Server;
 
 /// Opens a store from a test that is not written to wait.
 pub fn opened(settings: Settings) -> Arc<dyn Store> {

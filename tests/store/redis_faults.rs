@@ -332,11 +332,11 @@ async fn user_and_password_are_asked_for_and_never_shown() {
     let refused = RedisStore::open(impatient(&server.url())).await.unwrap_err();
     assert!(refused.to_string().contains("store_password_file"), "{refused}");
     let mut settings = impatient(&server.url());
-    settings.user = Some("fence".to_owned());
-    settings.password = Some(ringfence::store::redis::Secret::new("wrong-wrong"));
+    settings.login.user = Some("fence".to_owned());
+    settings.login.password = Some(ringfence::store::redis::Secret::new("wrong-wrong"));
     let refused = RedisStore::open(settings.clone()).await.unwrap_err();
     assert!(!refused.to_string().contains("wrong-wrong"), "{refused}");
-    settings.password = Some(ringfence::store::redis::Secret::new("hush-hush"));
+    settings.login.password = Some(ringfence::store::redis::Secret::new("hush-hush"));
     let store = open(settings).await;
     won(&store, write(key(1), 0, "one")).await;
     assert!(!format!("{store:?}").contains("hush"));
@@ -361,11 +361,12 @@ async fn tls_asks_for_the_right_authority_and_for_our_certificate() {
     ]);
     let settings = |files: &Files| {
         let mut settings = impatient(&format!("rediss://localhost:{port}"));
-        settings.load(files, None).unwrap();
+        settings.load(files).unwrap();
         settings
     };
     let ours = Files {
         password: None,
+        sentinel_password: None,
         authority: Some(file("authority.pem")),
         certificate: Some(file("client.pem")),
         key: Some(file("client.key")),
@@ -378,6 +379,6 @@ async fn tls_asks_for_the_right_authority_and_for_our_certificate() {
     let other_authority = Files { authority: None, ..ours.clone() };
     assert!(RedisStore::open(settings(&other_authority)).await.is_err(), "nobody we trust vouches for the server");
     let half = Files { key: None, ..ours.clone() };
-    assert!(impatient("rediss://localhost").load(&half, None).unwrap_err().contains("belong together"));
-    assert!(impatient("redis://localhost").load(&ours, None).unwrap_err().contains("rediss"));
+    assert!(impatient("rediss://localhost").load(&half).unwrap_err().contains("belong together"));
+    assert!(impatient("redis://localhost").load(&ours).unwrap_err().contains("rediss"));
 }

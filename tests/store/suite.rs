@@ -272,6 +272,108 @@ pub async fn outboxes_of_writers_are_apart(backend: &impl Backend) {
     assert!(open(other).await.unwrap().iter().map(|one| one.id).eq([theirs]));
 }
 
+/// Nobody needs old events for ever; who comes too late for them is told so and not given a stream with a hole.
+pub async fn old_events_are_trimmed_and_a_late_reader_is_told(backend: &impl Backend) {
+    let store = backend.open();
+    let other = Shard::new([9; 8], 0);
+    won(&*store, write(Key::new(other, [1; 32]), 0, "x")).await;
+    let mut ids = Vec::new();
+    for n in 0..12 {
+        let event = Event { at: Instant::from_millis(n * 1_000), ..event(n as u64) };
+        ids.push(won(&*store, Write { event, ..write(key(n as u16), 0, "x") }).await.1);
+    }
+    let trim = async |before: i64, keep| store.trim_events(shard(1), Instant::from_millis(before), keep).await.unwrap();
+    let places = async |after| {
+        let read = store.events(shard(1), after, 100).await;
+        read.map(|events| events.iter().map(|event| event.id.seq).collect::<Vec<_>>())
+    };
+    let trimmed = |first| Err(StoreError::Trimmed { shard: shard(1), first });
+    assert_eq!(trim(i64::MAX, 0).await, 0, "not one is settled");
+    store.settle(WRITER, [&ids[..3], &ids[4..6]].concat()).await.unwrap();
+    assert_eq!(trim(i64::MAX, 0).await, 3, "the fourth is not settled");
+    assert_eq!(places(0).await, trimmed(4));
+    assert_eq!(places(2).await, trimmed(4));
+    assert_eq!(places(3).await.unwrap(), (4..=12).collect::<Vec<_>>());
+    assert_eq!(places(11).await.unwrap(), [12]);
+    assert!(places(12).await.unwrap().is_empty());
+    assert_eq!(store.unsettled(WRITER, None, 1).await.unwrap()[0].id.shard, shard(1));
+    store.settle(WRITER, ids.clone()).await.unwrap();
+    assert_eq!(trim(4_000, 0).await, 1, "the fifth is not older");
+    assert_eq!(trim(i64::MAX, 5).await, 3, "five stay");
+    assert_eq!(places(7).await.unwrap(), (8..=12).collect::<Vec<_>>());
+    let error = store.events(shard(1), 6, 1).await.unwrap_err();
+    assert!(!error.retry() && error.to_string().contains("before 8 were trimmed"), "{error}");
+    let all = ringfence::store::trim::trim(&*store, Instant::FAR, 0).await.unwrap();
+    assert_eq!(all, 4, "the newest stays: it says how far the stream came");
+    assert_eq!(store.last_event(shard(1)).await.unwrap(), 12);
+    assert_eq!(store.shards().await.unwrap(), [shard(1), other]);
+    assert_eq!(store.events(other, 0, 10).await.unwrap().len(), 1, "unsettled, so it stays");
+    assert_eq!(won(&*store, write(key(1), 1, "on")).await.1.seq, 13);
+    assert_eq!(places(11).await.unwrap(), [12, 13]);
+    assert_eq!(store.load(&key(0)).await.unwrap().unwrap().bytes, b"x", "records are not events");
+}
+
+/// Writers, those who settle, who trim and who follow, all at once: a follower misses nothing without being told.
+pub async fn trimming_races_with_everything_and_hides_nothing(backend: &impl Backend) {
+    const WRITES: u64 = 120;
+    let store = backend.open();
+    let writing = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for n in 0..WRITES {
+                let (_, id) = won(&*store, write(key(1), n, "x")).await;
+                // The last one stays unsettled, so it must stay.
+                if n + 1 < WRITES {
+                    store.settle(WRITER, vec![id]).await.unwrap();
+                }
+            }
+        })
+    };
+    let trimming = (0..2).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let mut gone = 0;
+            while store.last_event(shard(1)).await.unwrap() < WRITES {
+                gone += store.trim_events(shard(1), Instant::FAR, 3).await.unwrap();
+                let open = store.unsettled(WRITER, None, 100).await.unwrap();
+                if let Some(first) = open.first() {
+                    match store.events(shard(1), first.id.seq - 1, 1).await {
+                        Ok(found) => assert_eq!(found[0].id, first.id),
+                        // Settled and trimmed since.
+                        Err(StoreError::Trimmed { first: oldest, .. }) => assert!(oldest > first.id.seq),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }
+            gone
+        })
+    });
+    let trimming: Vec<_> = trimming.collect();
+    let (mut at, mut missed) = (0, 0);
+    while at < WRITES {
+        match store.events(shard(1), at, 7).await {
+            Ok(events) => {
+                assert!(events.iter().map(|event| event.id.seq).eq(at + 1..=at + events.len() as u64), "a hole");
+                at += events.len() as u64;
+            }
+            Err(StoreError::Trimmed { first, .. }) => {
+                assert!(first > at + 1);
+                missed += first - 1 - at;
+                at = first - 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        tokio::task::yield_now().await;
+    }
+    writing.await.unwrap();
+    let mut gone = 0;
+    for one in trimming {
+        gone += one.await.unwrap();
+    }
+    let left = ringfence::store::trim::trim(&*store, Instant::FAR, 0).await.unwrap();
+    assert!(missed <= gone + left && gone + left == WRITES - 1, "{missed} {gone} {left}");
+}
+
 pub async fn what_is_too_large_is_refused(backend: &impl Backend) {
     let store = backend.open();
     let large = Write { bytes: vec![0; MAX_BYTES + 1], ..write(key(1), 0, "") };
@@ -320,4 +422,32 @@ pub async fn a_restart_keeps_everything(backend: &impl Backend) {
     let store = backend.open();
     assert_eq!(all(&*store).await, before);
     assert_eq!(won(&*store, write(key(1), 5, "on")).await.1.seq, 51, "the stream goes on where it ended");
+}
+
+pub async fn other_bytes_for_a_record_change_nothing_else(backend: &impl Backend) {
+    let store = backend.open();
+    let expires = Some(Instant::from_millis(4_102_444_800_000));
+    won(&*store, write(key(1), 0, "one")).await;
+    won(&*store, Write { expires, ..write(key(1), 1, "under the old key") }).await;
+    let found = store.load(&key(1)).await.unwrap().unwrap();
+    assert!(store.reseal(&key(1), &found, b"under the new key".to_vec()).await.unwrap());
+    let expected = Versioned { bytes: b"under the new key".to_vec(), ..found.clone() };
+    assert_eq!(store.load(&key(1)).await.unwrap().as_ref(), Some(&expected));
+    assert_eq!(store.last_event(shard(1)).await.unwrap(), 2);
+    assert_eq!(store.unsettled(WRITER, None, 10).await.unwrap().len(), 2);
+    // The version is as it was, but the bytes are not; and the other way round.
+    assert!(!store.reseal(&key(1), &found, b"too late".to_vec()).await.unwrap());
+    let newer = Versioned { version: Version(3), ..expected.clone() };
+    assert!(!store.reseal(&key(1), &newer, b"never was".to_vec()).await.unwrap());
+    let lasting = Versioned { expires: None, ..expected.clone() };
+    assert!(!store.reseal(&key(1), &lasting, b"never was".to_vec()).await.unwrap());
+    assert!(!store.reseal(&key(2), &found, b"is not there".to_vec()).await.unwrap());
+    assert_eq!(store.load(&key(2)).await.unwrap(), None);
+    // Whoever read the record before writes on as if nothing had happened.
+    let (version, event) = won(&*store, write(key(1), 2, "three")).await;
+    assert_eq!((version, event.seq), (Version(3), 3));
+    assert!(!store.reseal(&key(1), &expected, b"too late".to_vec()).await.unwrap());
+    assert_eq!(store.load(&key(1)).await.unwrap().unwrap().bytes, b"three");
+    let large = store.reseal(&key(1), &expected, vec![0; MAX_BYTES + 1]).await;
+    assert!(matches!(large, Err(StoreError::TooLarge { .. })), "{large:?}");
 }

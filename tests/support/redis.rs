@@ -12,10 +12,15 @@ use tempfile::TempDir;
 const LONG: Duration = Duration::from_secs(60);
 
 /// Looks again and again until it is so.
-pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub fn until(what: &str, so: impl FnMut() -> bool) {
+    until_or(what, so, String::new);
+}
+
+/// The same, with something to say where it never is.
+pub fn until_or(what: &str, mut so: impl FnMut() -> bool, why: impl Fn() -> String) {
     let begun = Instant::now();
     while !so() {
-        assert!(begun.elapsed() < LONG, "not within {LONG:?}: {what}");
+        assert!(begun.elapsed() < LONG, "not within {LONG:?}: {what}\n{}", why());
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -30,11 +35,33 @@ pub fn free_port() -> u16 {
     }
 }
 
+/// Which server is tested: `RINGFENCE_REDIS_SERVER` names another one than that of the system, such as a newer Redis or a
+/// Valkey.
+pub fn program() -> String {
+    std::env::var("RINGFENCE_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
+/// The file of settings in the folder of a server.
+const SETTINGS: &str = "redis.conf";
+
+/// Options as they stand on a command line, as lines of a file.
+fn lines<'a>(options: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    for option in options {
+        match option.strip_prefix("--") {
+            Some(name) => text += &format!("\n{name}"),
+            None if option.is_empty() => text += " \"\"",
+            None => text += &format!(" {option}"),
+        }
+    }
+    text + "\n"
+}
+
 /// A redis-server (or sentinel).
 pub struct Server {
     pub port: u16,
+    host: String,
     folder: TempDir,
-    options: Vec<String>,
     process: Option<Process>,
 }
 
@@ -48,30 +75,49 @@ struct Process {
 impl Server {
     /// Everything on disk before it is answered, nothing evicted, and these options.
     pub fn start(options: &[&str]) -> Self {
-        Self::start_on(free_port(), options)
+        Self::start_at("127.0.0.1", free_port(), options)
     }
 
-    pub fn start_on(port: u16, options: &[&str]) -> Self {
-        let usual = ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory", "512mb"];
-        let usual = usual.into_iter().chain(["--repl-diskless-sync-delay", "0"]);
-        let options = usual.chain(options.iter().copied()).map(str::to_owned).collect();
-        let mut server = Self { port, folder: tempfile::tempdir().unwrap(), options, process: None };
+    pub fn start_at(host: &str, port: u16, options: &[&str]) -> Self {
+        let mut server = Self::made(host, port, options);
         server.run();
         server
     }
 
+    /// Not started yet.
+    pub fn made(host: &str, port: u16, options: &[&str]) -> Self {
+        let usual = ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory", "512mb"];
+        let usual = usual.into_iter().chain(["--repl-diskless-sync-delay", "0"]);
+        let options = usual.chain(options.iter().copied());
+        let server = Self { port, host: host.to_owned(), folder: tempfile::tempdir().unwrap(), process: None };
+        server.write(&format!("port {port}\nbind {host}\n"));
+        server.write(&lines(options));
+        server
+    }
+
+    /// A file of settings: sentinels write into it who follows whom.
+    fn write(&self, text: &str) {
+        let path = self.folder.path().join(SETTINGS);
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(path, before + text).unwrap();
+    }
+
     /// A sentinel that watches a primary called `main`.
     pub fn sentinel(primary: u16, quorum: usize) -> Self {
-        let port = free_port();
+        Self::sentinel_at("127.0.0.1", free_port(), ("127.0.0.1", primary), quorum, "")
+    }
+
+    /// The same at this place, with these lines in its file besides.
+    pub fn sentinel_at(host: &str, port: u16, primary: (&str, u16), quorum: usize, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
-            "port {port}\nsentinel monitor main 127.0.0.1 {primary} {quorum}\n\
+            "bind {host}\nport {port}\nsentinel monitor main {} {} {quorum}\n\
              sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n\
-             sentinel parallel-syncs main 2\n"
+             sentinel parallel-syncs main 2\n{more}",
+            primary.0, primary.1
         );
-        std::fs::write(folder.path().join("sentinel.conf"), text).unwrap();
-        let options = vec!["--sentinel".to_owned()];
-        let mut server = Self { port, folder, options, process: None };
+        let mut server = Self { port, host: host.to_owned(), folder, process: None };
+        server.write(&text);
         server.run();
         server
     }
@@ -79,17 +125,15 @@ impl Server {
     /// Starts it, on what it kept if it ran before.
     pub fn run(&mut self) {
         assert!(self.process.is_none(), "it runs");
-        let mut arguments = Vec::new();
-        if self.options.iter().any(|option| option == "--sentinel") {
-            arguments.push(self.folder.path().join("sentinel.conf").display().to_string());
-        } else {
-            arguments.extend(["--port".to_owned(), self.port.to_string(), "--bind".to_owned(), "127.0.0.1".to_owned()]);
-        }
-        arguments.extend(self.options.iter().cloned());
-        let script = "redis-server \"$@\" >>log 2>&1 & echo $!; cat >/dev/null; kill -9 $!";
+        let settings = self.folder.path().join(SETTINGS);
+        let sentinel = std::fs::read_to_string(&settings).unwrap().contains("sentinel monitor");
+        // A file that may not grow is met as a full disk is, not as the end of the process.
+        let script =
+            "trap '' XFSZ; server=$1; shift; \"$server\" \"$@\" >>log 2>&1 & echo $!; cat >/dev/null; kill -9 $!";
         let mut shell = Command::new("sh")
-            .args(["-c", script, "redis"])
-            .args(arguments)
+            .args(["-c", script, "redis", &program()])
+            .arg(&settings)
+            .args(sentinel.then_some("--sentinel"))
             .current_dir(self.folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -109,7 +153,9 @@ impl Server {
     }
 
     fn answers(&self) -> bool {
-        TcpStream::connect(("127.0.0.1", self.port)).is_ok() && self.ask(&["PING"]).contains("PONG")
+        // One that still loads, or wants a password, has started too.
+        TcpStream::connect((self.host.as_str(), self.port)).is_ok()
+            && ["PONG", "LOADING", "NOAUTH"].iter().any(|said| self.ask(&["PING"]).contains(said))
     }
 
     fn alive(&self) -> bool {
@@ -126,13 +172,13 @@ impl Server {
     }
 
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://{}:{}", self.host, self.port)
     }
 
     /// What redis-cli says to this.
     pub fn ask(&self, command: &[&str]) -> String {
         let ran = Command::new("timeout")
-            .args(["5", "redis-cli", "-p", &self.port.to_string()])
+            .args(["5", "redis-cli", "-h", &self.host, "-p", &self.port.to_string()])
             .args(command)
             .output()
             .expect("redis-cli is missing; tests/run installs it");
@@ -141,6 +187,18 @@ impl Server {
 
     pub fn set(&self, option: &str, value: &str) {
         assert_eq!(self.ask(&["CONFIG", "SET", option, value]), "OK", "{option} {value}");
+    }
+
+    /// From its next start on, these options as well.
+    pub fn add(&mut self, options: &[&str]) {
+        self.write(&lines(options.iter().copied()));
+    }
+
+    /// Its files may not grow beyond so many bytes; or `unlimited`.
+    pub fn limit_files(&self, bytes: &str) {
+        let id = self.process.as_ref().expect("it runs").id.to_string();
+        let ran = Command::new("prlimit").args(["--pid", &id, &format!("--fsize={bytes}:unlimited")]).status();
+        assert!(ran.expect("prlimit is missing (util-linux)").success());
     }
 
     fn signal(&self, signal: &str) {
@@ -197,7 +255,7 @@ impl Server {
     /// How many replicas have a write made now.
     fn has_on_replicas(&self) -> Option<usize> {
         let mut client = Command::new("timeout")
-            .args(["5", "redis-cli", "-p", &self.port.to_string()])
+            .args(["5", "redis-cli", "-h", &self.host, "-p", &self.port.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -216,97 +274,5 @@ impl Drop for Server {
             eprintln!("--- redis {}:\n{}", self.port, self.log());
         }
         self.kill();
-    }
-}
-
-/// A primary with two replicas, watched by three sentinels.
-pub struct Trio {
-    pub servers: Vec<Server>,
-    pub sentinels: Vec<Server>,
-}
-
-impl Trio {
-    pub fn start() -> Self {
-        let primary = Server::start(&[]);
-        let replicas = [primary.replica(), primary.replica()];
-        let sentinels: Vec<_> = (0..3).map(|_| Server::sentinel(primary.port, 2)).collect();
-        let servers = std::iter::once(primary).chain(replicas).collect();
-        let trio = Self { servers, sentinels };
-        trio.settled();
-        trio
-    }
-
-    /// Waits until every sentinel that runs knows the two others and both replicas, and both follow.
-    pub fn settled(&self) {
-        for sentinel in self.sentinels.iter().filter(|sentinel| sentinel.runs()) {
-            until("the sentinels know each other and the replicas", || {
-                let text = sentinel.ask(&["INFO", "sentinel"]);
-                text.contains("status=ok") && text.contains("slaves=2,sentinels=3")
-            });
-        }
-        until("both replicas follow", || {
-            let at = self.primary();
-            at.is_some_and(|at| self.servers[at].ask(&["INFO", "replication"]).matches("state=online").count() == 2)
-        });
-    }
-
-    /// Which server the first sentinel calls the primary.
-    pub fn primary(&self) -> Option<usize> {
-        let sentinel = self.sentinels.iter().find(|sentinel| sentinel.runs())?;
-        let text = sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]);
-        let port: u16 = text.lines().nth(1)?.trim().parse().ok()?;
-        self.servers.iter().position(|server: &Server| server.port == port)
-    }
-
-    pub fn url(&self) -> String {
-        let list: Vec<_> = self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port)).collect();
-        format!("redis+sentinel://{}/main", list.join(","))
-    }
-}
-
-/// Three primaries with a replica each.
-pub struct Cluster {
-    pub servers: Vec<Server>,
-}
-
-impl Cluster {
-    pub fn start() -> Self {
-        let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
-        let servers: Vec<_> = (0..6).map(|_| Server::start(&options)).collect();
-        let places: Vec<_> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
-        let made = Command::new("redis-cli")
-            .args(["--cluster", "create"])
-            .args(&places)
-            .args(["--cluster-replicas", "1", "--cluster-yes"])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
-        let cluster = Self { servers };
-        cluster.settled();
-        cluster
-    }
-
-    /// Waits until every node agrees that all slots are served and every replica follows.
-    pub fn settled(&self) {
-        for server in &self.servers {
-            until("the cluster is whole", || {
-                let nodes = server.ask(&["CLUSTER", "NODES"]);
-                let role = server.ask(&["INFO", "replication"]);
-                server.ask(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
-                    && nodes.matches("slave").count() == 3
-                    && !nodes.contains("fail")
-                    && (role.contains("master_link_status:up") || role.contains("state=online"))
-            });
-        }
-    }
-
-    pub fn primaries(&self) -> Vec<usize> {
-        let is = |server: &Server| server.runs() && server.ask(&["ROLE"]).starts_with("master");
-        (0..self.servers.len()).filter(|at| is(&self.servers[*at])).collect()
-    }
-
-    pub fn url(&self) -> String {
-        let list: Vec<_> = self.servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
-        format!("redis+cluster://{}", list.join(","))
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::{Error, Exit, Global, now, output, source};
 use crate::config;
 use crate::engine::copy::{Copied, Copier, Rest, Side};
 use crate::store::redis::{self, RedisStore};
-use crate::store::{Keys, Store};
+use crate::store::{KeyRing, Keys, Store};
 
 /// Where the log of the copy stands beside a Redis, where no folder is named.
 const DATA: &str = "ringfence-copy";
@@ -75,14 +75,19 @@ pub async fn run(args: CopyArgs, global: &Global) -> Result<Exit, Error> {
     let settings = OpenSettings { data: Some(data), keys, redis: to_redis, ..OpenSettings::nothing(now()) };
     let target = open::keep(&settings).await?;
     let audit = target.audit.ok_or_else(|| Error::said("the target has no audit log"))?;
-    let mut copier =
-        Copier::new(source, Side { store: target.store, keys: target.keys }, Arc::clone(&audit.log)).await?;
+    let ring = KeyRing::new(target.keys, Arc::clone(&target.store));
+    ring.join(audit.log.writer(), now()).await?;
+    let side = Side { store: target.store, keys: (*ring.now()).clone() };
+    let mut copier = Copier::new(source, side, Arc::clone(&audit.log)).await?;
     if !copier.same_hash_key() {
         output::note(
             "note: the target has another hash key: logs beside the source open only with the source and its keys; keep both",
         );
     }
-    let ended = until_nothing_newer(&mut copier).await?;
+    let ended = until_nothing_newer(&mut copier).await;
+    drop(copier);
+    ring.leave().await?;
+    let ended = ended?;
     let _ = audit.log.sync().await?;
     audit.reconciler.tick(now()).await?;
     say(&ended, global)?;

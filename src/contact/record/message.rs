@@ -67,6 +67,7 @@ impl Contact {
             first_notice_at: instant(record.first_notice_at).map(|at| stamp(at.millis())),
             no_sharing: record.no_sharing,
             erased_at: instant(record.erased_at).map(|at| stamp(at.millis())),
+            restricted_at: instant(record.restricted_at).map(|at| stamp(at.millis())),
         }
     }
 

@@ -3,11 +3,13 @@
 //! Promises: no removal opens what was closed. An opt-out stays, without what the person wrote; of a consent its id and its
 //! withdrawal stay, so that the same consent, asserted by a caller, is still the one that ended; of a relationship stays
 //! that an offer had nothing to do with it; ages, residences, entries in registries are not touched. Attempts and ids of
-//! requests stay as long as the contract promises. Guarded by `tests/retention.rs`.
+//! requests stay as long as the contract promises. Of a record that is restricted, waits for an answer to its person, or is
+//! held as a whole, nothing goes. Guarded by `tests/retention.rs`.
 
 use super::{Contact, KEEP, consent_of, granted, instant, use_by};
+use crate::contact::holds::{Hold, Reach};
 use crate::contact::policies::{PublishedPolicy, overtaken_at};
-use crate::contact::{RecordClass, Set};
+use crate::contact::{RecordClass, RightsState, Set, Term as _};
 use crate::proto::store::{StoredConsent, StoredWrite};
 use crate::proto::v1;
 use crate::proto::well_known::Timestamp;
@@ -37,6 +39,8 @@ pub struct Scrap {
     pub sellers: Vec<String>,
     /// The last purchase from them.
     pub bought: Option<Instant>,
+    /// Whether an erasure has ended it, so that no period of the tenant's own keeps it.
+    pub erased: bool,
     what: What,
 }
 
@@ -44,6 +48,8 @@ pub struct Scrap {
 enum What {
     /// Consents of one id, by their places.
     Consents(Vec<usize>),
+    /// Consents that only a hold kept back from an erasure.
+    Erased(Vec<usize>),
     /// What was said or written with an opt-out.
     Wording(usize),
     Relationship(usize),
@@ -97,17 +103,30 @@ fn runs(tie: &v1::Relationship, now: Instant) -> bool {
 }
 
 impl Contact {
-    /// The digits of its number; zero: it is not known any more.
-    #[must_use]
-    pub const fn digits(&self) -> u64 {
-        self.record.number
-    }
-
-    /// Gives a record its number back that was left without one, when the person is heard of again.
-    pub fn name(&mut self, number: crate::place::Number) {
+    /// Gives a record its number back that a sweep left without one, when the person is heard of again. One that was erased
+    /// stays without.
+    pub fn name_again(&mut self, number: crate::place::Number) {
         if self.record.number == 0 && self.record.erased_at == 0 {
             self.record.number = number.reveal_digits();
         }
+    }
+
+    /// What makes all of the record stay as it is, if anything does: a hold on everything, a restriction, a request that
+    /// waits for its answer. Of a rule of ours the name, of a hold itself.
+    #[must_use]
+    pub fn stays_whole(&self, now: Instant) -> Option<Result<Hold, &'static str>> {
+        let held = self.holds(now).into_iter().filter(|hold| hold.reach() == Reach::Everything);
+        // Without term is the longest.
+        if let Some(hold) = held.max_by_key(|hold| hold.until.unwrap_or(Instant::FAR)) {
+            return Some(Ok(hold));
+        }
+        if self.record.restricted_at != 0 {
+            return Some(Err("ringfence.restriction"));
+        }
+        let waits = |request: &v1::RightsRequest| {
+            RightsState::from_number(request.state).is_none_or(|state| !state.is_closed())
+        };
+        self.requests().any(waits).then_some(Err("ringfence.request"))
     }
 
     /// Where the person lives, by every fact that holds.
@@ -150,6 +169,7 @@ impl Contact {
             ended,
             sellers: Vec::new(),
             bought: None,
+            erased: false,
             what,
         };
         self.consent_scraps(policies, heard, now, &mut scraps);
@@ -161,7 +181,8 @@ impl Contact {
             scraps.push(Scrap { sellers: sellers.clone(), ..kept });
             if !stored.wording.is_empty() {
                 let words = piece(RecordClass::Notes, said, said, Some(said), Some(said), What::Wording(index));
-                scraps.push(Scrap { sellers, ..words });
+                let erased = self.erased_at().is_some_and(|erased| said <= erased);
+                scraps.push(Scrap { sellers, erased, ..words });
             }
         }
         if let Some(last) = self.last_attempt() {
@@ -185,7 +206,8 @@ impl Contact {
             let (made, ended) = (Instant::from_millis(fact.recorded_at), Instant::from_millis(fact.superseded_at));
             scraps.push(piece(RecordClass::SupersededFact, made, ended, None, Some(ended), What::Fact(index)));
         }
-        for (index, request) in record.rights_requests.iter().enumerate() {
+        for (index, request) in record.requests.iter().enumerate() {
+            let Some(request) = &request.request else { continue };
             let ended = at(request.closed_at.as_ref());
             let made = at(request.received_at.as_ref()).unwrap_or(now);
             let what = What::Request(index);
@@ -226,7 +248,33 @@ impl Contact {
                 ended,
                 sellers: standing.sellers.iter().map(ToString::to_string).collect(),
                 bought,
+                erased: false,
                 what: What::Consents(places),
+            });
+        }
+        self.erased_scraps(scraps);
+    }
+
+    /// Consents that an erasure ended, and that a hold kept back from it.
+    fn erased_scraps(&self, scraps: &mut Vec<Scrap>) {
+        let Some(erased) = self.erased_at() else { return };
+        for (index, stored) in self.record.consents.iter().enumerate() {
+            if recorded(stored.write.as_ref()) > erased {
+                continue;
+            }
+            let Some(consent) = &stored.consent else { continue };
+            let written = recorded(stored.write.as_ref());
+            let made = at(consent.given_at.as_ref()).unwrap_or(written);
+            let used = [&consent.last_used_at, &consent.withdrawn_at].map(|date| at(date.as_ref()));
+            let last = used.into_iter().flatten().fold(made.max(written), Instant::max);
+            let sellers = consent.sellers.clone();
+            scraps.push(Scrap {
+                dated: Dated { class: RecordClass::Consent, made, last, heard: None },
+                ended: Some(erased),
+                sellers,
+                bought: None,
+                erased: true,
+                what: What::Erased(vec![index]),
             });
         }
     }
@@ -241,6 +289,7 @@ impl Contact {
     pub fn remove(&mut self, scraps: &[Scrap]) {
         let standing = self.consents();
         let (mut consents, mut ties, mut facts, mut requests) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut erased: Vec<usize> = Vec::new();
         for scrap in scraps {
             match &scrap.what {
                 What::Consents(places) => consents.push(places.clone()),
@@ -251,6 +300,7 @@ impl Contact {
                 }
                 What::Relationship(index) => ties.push(*index),
                 What::Fact(index) => facts.push(*index),
+                What::Erased(places) => erased.extend(places),
                 What::Request(index) => requests.push(*index),
                 What::Nothing => {}
             }
@@ -258,8 +308,15 @@ impl Contact {
         for places in &consents {
             self.end_consents(places, &standing);
         }
-        let gone: Vec<usize> =
-            consents.iter().flat_map(|places| places.split_last().map_or(&[][..], |(_, rest)| rest)).copied().collect();
+        let gone = consents.iter().flat_map(|places| places.split_last().map_or(&[][..], |(_, rest)| rest));
+        let gone: Vec<usize> = gone.chain(&erased).copied().collect();
+        // Ids of requests outlast what they made.
+        let of_consents = erased.iter().filter_map(|index| self.record.consents.get(*index)?.write.clone());
+        let of_requests = requests.iter().filter_map(|index| self.record.requests.get(*index));
+        let of_requests = of_requests.flat_map(|stored| stored.writes.clone());
+        let writes: Vec<StoredWrite> = of_consents.chain(of_requests).collect();
+        self.record.writes.extend(writes);
+        self.record.writes.sort_by_key(|write| write.recorded_at);
         without(&mut self.record.consents, &gone);
         for index in &ties {
             if let Some(tie) = self.record.relationships.get_mut(*index)
@@ -274,7 +331,7 @@ impl Contact {
         });
         without(&mut self.record.relationships, &ties);
         without(&mut self.record.facts, &facts);
-        without(&mut self.record.rights_requests, &requests);
+        without(&mut self.record.requests, &requests);
     }
 
     /// Makes the last of these the rest of them all. The others are still to be taken out; their request ids stay among
@@ -294,12 +351,20 @@ impl Contact {
 
     /// Drops what no window and no promise reaches, and the number if it may go and nothing needs it any more. How many
     /// attempts went, and whether the number did.
-    pub fn settle(&mut self, now: Instant, number_goes: bool) -> (u64, bool) {
+    pub fn settle(&mut self, now: Instant, number_goes: bool, attempts_go: bool) -> (u64, bool) {
         let before = self.record.attempts.len();
-        self.prune(now);
+        if attempts_go {
+            self.prune(now);
+        }
         let gone = before.saturating_sub(self.record.attempts.len());
         let oldest = now.minus(KEEP);
         let record = &mut self.record;
+        // Holds that are over are remembered as long as their ids.
+        record.holds.retain(|stored| {
+            let over = stored.lifting.as_ref().map(|lifting| Instant::from_millis(lifting.recorded_at));
+            let until = stored.hold.as_ref().and_then(|hold| at(hold.until.as_ref()));
+            over.into_iter().chain(until).min().is_none_or(|over| over >= oldest)
+        });
         // Too old to be fresh for any rule; what was found on a list stays.
         record.registry_checks.retain(|check| {
             check.listed == Some(true) || at(check.checked_at.as_ref()).is_none_or(|checked| checked > oldest)
@@ -307,7 +372,7 @@ impl Contact {
         if record.last_conversation_at != 0 && record.last_conversation_at < oldest.millis() {
             record.last_conversation_at = 0;
         }
-        let anonymous = number_goes && record.number != 0 && self.is_bare();
+        let anonymous = number_goes && record.number != 0 && self.is_bare(now);
         if anonymous {
             self.record.number = 0;
             self.record.words.clear();
@@ -331,12 +396,15 @@ impl Contact {
             moved_to: record.moved_to,
             copied: record.copied,
             pruned_attempt_at: record.pruned_attempt_at,
+            requests: record.requests,
+            restricted_at: record.restricted_at,
+            holds: record.holds,
             ..crate::proto::store::ContactRecord::default()
         };
     }
 
     /// Whether nothing is left but what keeps contact from being made.
-    fn is_bare(&self) -> bool {
+    fn is_bare(&self, now: Instant) -> bool {
         let record = &self.record;
         record.consents.iter().all(is_rest)
             && record.opt_outs.iter().all(|stored| stored.wording.is_empty())
@@ -351,13 +419,15 @@ impl Contact {
             && record.last_conversation_at == 0
             && record.first_notice_at == 0
             && record.no_sharing.is_none()
-            && record.rights_requests.is_empty()
+            && record.requests.is_empty()
+            && record.restricted_at == 0
+            && self.holds(now).is_empty()
             && record.moved_to.is_empty()
     }
 
     /// Whether nothing at all is left: the store may forget the record.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub fn is_empty(&self, now: Instant) -> bool {
         let record = &self.record;
         record.number == 0
             && record.erased_at == 0
@@ -366,7 +436,7 @@ impl Contact {
             && record.opt_outs.is_empty()
             && record.relationships.is_empty()
             && record.writes.is_empty()
-            && self.is_bare()
+            && self.is_bare(now)
     }
 
     /// Whether the record holds an attempt of this campaign (any, if `None`), or anything recorded, within these instants.

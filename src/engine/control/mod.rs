@@ -19,7 +19,7 @@ use super::{Clock, Engine, Failure};
 use crate::access::Permit;
 use crate::contact::WriteId;
 use crate::contact::wire::Reader;
-use crate::proto::store::{AuditedWrite, ControlRecord, StoredEmergency, StoredFreeze, audited_write};
+use crate::proto::store::{AuditedWrite, ContactEvent, ControlRecord, StoredEmergency, StoredFreeze, audited_write};
 use crate::proto::v1;
 use crate::store::{DataKey, MetaSwapped, Purpose, Swapped, Version, Write};
 use crate::time::Instant;
@@ -31,6 +31,15 @@ const MOST_ON_PAGE: u32 = 1_000;
 /// Changes the record of switches, given the receipt and the instant of the recording.
 pub(in crate::engine) type Make<'a> =
     dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
+
+/// What goes along with a change of the record of switches.
+#[derive(Default)]
+pub(in crate::engine) struct Beside<'a> {
+    /// Named values, sealed under the record's key, to be there before the record that names them.
+    pub attachments: &'a [(String, Vec<u8>)],
+    /// What those who follow opt-outs are told.
+    pub event: Option<ContactEvent>,
+}
 
 impl Engine {
     /// Freezes contacts. Once this has returned, every check sees it.
@@ -268,7 +277,7 @@ impl Engine {
     /// The record of switches as it is; `None`: no switch was ever thrown.
     pub(in crate::engine) async fn control(&self) -> Result<Option<(Version, DataKey, ControlRecord)>, Failure> {
         let Some(found) = self.store.load(&self.control_key).await? else { return Ok(None) };
-        let (own, record) = self.opened_control(&found)?;
+        let (own, record) = self.opened_control(&found).await?;
         Ok(Some((found.version, own, record)))
     }
 
@@ -282,20 +291,17 @@ impl Engine {
         asked: audited_write::Request,
         make: &mut Make<'_>,
     ) -> Result<(ControlRecord, [u8; 16]), Failure> {
-        self.switch_with(permit, clock, id, asked, &[], 0, make).await
+        self.switch_with(permit, clock, id, asked, Beside::default(), make).await
     }
 
-    /// As [`Engine::switch`], with named values that go beside the record, sealed under its key, and with an event of this
-    /// kind, whose payload is what was asked.
-    #[allow(clippy::too_many_arguments, reason = "one caller hands all of it on")]
+    /// As [`Engine::switch`], with what goes beside the record.
     pub(in crate::engine) async fn switch_with(
         &self,
         permit: &Permit,
         clock: Clock,
         id: WriteId,
         asked: audited_write::Request,
-        attachments: &[(String, Vec<u8>)],
-        kind: u8,
+        Beside { attachments, event: told }: Beside<'_>,
         make: &mut Make<'_>,
     ) -> Result<(ControlRecord, [u8; 16]), Failure> {
         let key = self.control_key;
@@ -337,30 +343,29 @@ impl Engine {
             let next = expected.next();
             let body = Self::write_body(permit, asked.clone(), next.0, now);
             let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
-            let bytes = self.keys.seal_record(&key, &own, &record.encode_to_vec())?;
-            let payload = match kind {
-                0 => Vec::new(),
-                _ => own.seal(
-                    Purpose::Payload,
-                    &key.to_bytes(),
-                    &AuditedWrite { request: Some(asked.clone()), ..AuditedWrite::default() }.encode_to_vec(),
-                )?,
-            };
+            let keys = self.keys.now();
+            let bytes = keys.seal_record(&key, &own, &record.encode_to_vec())?;
+            let told = told.clone().map(|told| ContactEvent { recorded_at: now.millis(), ..told });
+            let (kind, payload) = self.event_payload(told, &key, &own, receipt, entry.digest(), clock.now).await?;
             let event = entry.event(kind, clock.now, payload);
             match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
                 Swapped::Won { event, .. } => {
-                    if let Some(log) = &self.log {
-                        let _ = log.append(entry, Some(event)).await?;
+                    if kind != 0 {
+                        self.hub.nudge();
                     }
+                    self.log_swapped(entry, event).await?;
                     return Ok((record, receipt));
                 }
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();
                     lost = true;
-                    let opened = |winner: crate::store::Versioned| {
-                        self.opened_control(&winner).map(|(own, record)| (winner.version, own, record))
+                    found = match winner {
+                        None => None,
+                        Some(winner) => {
+                            let (own, record) = self.opened_control(&winner).await?;
+                            Some((winner.version, own, record))
+                        }
                     };
-                    found = winner.map(opened).transpose()?;
                 }
             }
         }
@@ -379,18 +384,18 @@ impl Engine {
         let record = ControlRecord { format: 1, ..ControlRecord::default() };
         let body = Self::write_body(permit, asked.clone(), Version::ABSENT.next().0, clock.now);
         let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
-        let bytes = self.keys.seal_record(&key, &own, &record.encode_to_vec())?;
+        let keys = self.keys.now();
+        let bytes = keys.seal_record(&key, &own, &record.encode_to_vec())?;
         let event = entry.event(0, clock.now, Vec::new());
         let write = Write { key, expected: Version::ABSENT, bytes, expires: None, event };
         match self.store.swap(write).await? {
             Swapped::Won { version, event } => {
-                if let Some(log) = &self.log {
-                    let _ = log.append(entry, Some(event)).await?;
-                }
+                self.log_swapped(entry, event).await?;
                 Ok((version, own, record))
             }
             Swapped::Lost(Some(winner)) => {
-                self.opened_control(&winner).map(|(own, record)| (winner.version, own, record))
+                let (own, record) = self.opened_control(&winner).await?;
+                Ok((winner.version, own, record))
             }
             Swapped::Lost(None) => Err(Failure::Aborted),
         }
@@ -423,6 +428,18 @@ impl Engine {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Destroys what [`Engine::attach`] wrote.
+    pub(in crate::engine) async fn detach(&self, name: &str) -> Result<(), Failure> {
+        let mut there = self.store.meta_get(name).await?;
+        while let Some(value) = there.filter(|value| !value.bytes.is_empty()) {
+            match self.store.meta_swap(name, value.version, Vec::new()).await? {
+                MetaSwapped::Won(_) => return Ok(()),
+                MetaSwapped::Lost(value) => there = value,
+            }
+        }
+        Ok(())
     }
 
     /// What is named here belongs to this tenant.

@@ -13,6 +13,8 @@ use crate::time::{Instant, Millis};
 const REMEMBERED: Millis = Millis::days(400);
 /// What is over and would make the record larger than this is forgotten sooner: a stop button must not jam.
 const BYTES: usize = 8 << 20;
+/// The most processors that are remembered after they were removed.
+const REMOVED: usize = 200;
 /// The most freezes or states of emergency that hold at once.
 pub(super) const MOST: usize = 1_000;
 
@@ -33,13 +35,14 @@ fn later(until: Option<&Timestamp>, now: Instant) -> bool {
 /// Every write that made the record, with what it made.
 fn writes(record: &ControlRecord) -> impl Iterator<Item = &StoredWrite> {
     let freezes = record.freezes.iter().flat_map(|kept| [&kept.write, &kept.lifting]);
+    let processors = record.processors.iter().flat_map(|kept| &kept.writes);
     let switched = freezes.chain(record.emergencies.iter().flat_map(|kept| [&kept.write, &kept.ending])).flatten();
     let policies = record.policies.iter().filter_map(|kept| kept.write.as_ref());
     let transfers = record.transfers.iter().filter_map(|kept| kept.write.as_ref());
     let holds = record.holds.iter().flat_map(|kept| [&kept.write, &kept.release]).flatten();
     let incidents = record.incidents.iter().flat_map(|kept| &kept.writes);
     let ending = record.off_boarding.iter().filter_map(|kept| kept.write.as_ref());
-    switched.chain(policies).chain(transfers).chain(holds).chain(incidents).chain(ending)
+    switched.chain(processors).chain(policies).chain(transfers).chain(holds).chain(incidents).chain(ending)
 }
 
 /// The form of a record with this content: an older build must not overlook what it does not know.
@@ -91,6 +94,9 @@ pub(super) fn prune(record: &mut ControlRecord, now: Instant) {
     let oldest = now.minus(REMEMBERED);
     record.freezes.retain(|kept| !freeze_over(kept, oldest));
     record.emergencies.retain(|kept| !emergency_over(kept, oldest));
+    record.processors.retain(|kept| kept.removed_at == 0 || kept.removed_at > oldest.millis());
+    let removed = record.processors.iter().filter(|kept| kept.removed_at != 0).count();
+    drop_first(&mut record.processors, removed.saturating_sub(REMOVED), |kept| kept.removed_at != 0);
     record.holds.retain(|kept| {
         let hold = kept.hold.as_ref();
         !hold.is_some_and(|hold| over(hold.released_at.as_ref(), hold.until.as_ref(), oldest))

@@ -4,18 +4,17 @@
 //! asks the store whether the record changed; it is decoded once a change, not once a check. A record that cannot be
 //! read, or is older than one that was read before, is a store that cannot answer.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use prost::Message;
 
 use super::wire;
-use crate::contact::{Facts, PublishedPolicy, SellerTransfer, TenantHold, carry_over, leading_to, overtake};
-use crate::decision::{Attempt, Freeze, Switches};
+use crate::contact::{PublishedPolicy, RetentionHold, SellerTransfer, Succession};
+use crate::decision::{Freeze, Switches};
 use crate::engine::{Engine, Failure, Loaded};
 use crate::law::Declared;
 use crate::proto::store::ControlRecord;
-use crate::store::{Beside, Key, StoreError, Version, Versioned};
+use crate::store::{Beside, DataKey, Key, SealError, StoreError, Version, Versioned};
 use crate::time::Instant;
 
 /// The newest form of [`ControlRecord`].
@@ -29,7 +28,7 @@ pub(in crate::engine) struct Recorded {
     pub emergencies: Vec<Arc<Declared>>,
     pub policies: Vec<PublishedPolicy>,
     pub transfers: Vec<SellerTransfer>,
-    pub holds: Vec<TenantHold>,
+    pub holds: Vec<RetentionHold>,
     pub off_boarded_at: Option<Instant>,
 }
 
@@ -70,7 +69,7 @@ impl Standing {
     }
 
     /// The tenant's holds that were not released.
-    pub fn holds(&self) -> &[TenantHold] {
+    pub fn holds(&self) -> &[RetentionHold] {
         &self.recorded.holds
     }
 
@@ -79,30 +78,9 @@ impl Standing {
         self.recorded.off_boarded_at
     }
 
-    /// Does to facts what policies and transfers do to them: to those stored, and to those asserted, which are copied only
-    /// where something changes. A policy that the caller asserts stands in for the published ones, as for any stored one.
-    pub fn apply<'a>(
-        &self,
-        stored: &mut Facts,
-        asserted: &'a Facts,
-        attempt: &Attempt,
-        stored_facts_only: bool,
-        now: Instant,
-    ) -> Cow<'a, Facts> {
-        let mut asserted = Cow::Borrowed(asserted);
-        let leading = leading_to(&self.recorded.transfers, &attempt.seller);
-        if !leading.is_empty() {
-            carry_over(stored, &leading, &attempt.seller, now);
-            carry_over(asserted.to_mut(), &leading, &attempt.seller, now);
-        }
-        let judged = asserted.policy.is_none() || stored_facts_only;
-        if judged && self.recorded.policies.iter().any(|policy| policy.material) {
-            overtake(stored, &self.recorded.policies, attempt.purpose);
-            if !asserted.consents.is_empty() {
-                overtake(asserted.to_mut(), &self.recorded.policies, attempt.purpose);
-            }
-        }
-        asserted
+    /// What policies and transfers there are.
+    pub fn succession(&self) -> Succession<'_> {
+        Succession { policies: &self.recorded.policies, transfers: &self.recorded.transfers }
     }
 
     /// Names exactly which ones: `control.3+feed.0123456789abcdef`. Empty: none.
@@ -131,9 +109,9 @@ impl Engine {
         let (stored, beside) = self.store.load_beside(key, &self.control_key, Version(known.version)).await?;
         let recorded = match beside {
             Beside::Unchanged => known,
-            Beside::Now(found) => self.changed(&known, found.as_ref())?,
+            Beside::Now(found) => self.changed(&known, found.as_ref()).await?,
         };
-        let loaded = stored.map(|stored| self.open(key, &stored)).transpose()?;
+        let loaded = self.opened(key, stored).await?;
         Ok((loaded, Standing { recorded, feed: self.feed.load_full() }))
     }
 
@@ -142,11 +120,11 @@ impl Engine {
         let known = self.recorded.load_full();
         let found = self.store.load(&self.control_key).await?;
         let version = found.as_ref().map_or(Version::ABSENT, |found| found.version);
-        let recorded = if version.0 == known.version { known } else { self.changed(&known, found.as_ref())? };
+        let recorded = if version.0 == known.version { known } else { self.changed(&known, found.as_ref()).await? };
         Ok(Standing { recorded, feed: self.feed.load_full() })
     }
 
-    fn changed(&self, known: &Recorded, found: Option<&Versioned>) -> Result<Arc<Recorded>, Failure> {
+    async fn changed(&self, known: &Recorded, found: Option<&Versioned>) -> Result<Arc<Recorded>, Failure> {
         let version = found.map_or(Version::ABSENT, |found| found.version);
         let Some(found) = found.filter(|_| version.0 > known.version) else {
             // A concurrent check may have read a newer one meanwhile; an older one is what a store gone back would show.
@@ -154,16 +132,19 @@ impl Engine {
             let place = "the record of switches".to_owned();
             return Err(StoreError::Unavailable { place, doing: "reading", why }.into());
         };
-        let record = self.opened_control(found)?.1;
+        let record = self.opened_control(found).await?.1;
         let recorded = Arc::new(read(version, &record).ok_or_else(|| broken("a switch of a newer build"))?);
         self.recorded.rcu(|now| if now.version < recorded.version { Arc::clone(&recorded) } else { Arc::clone(now) });
         Ok(recorded)
     }
 
     /// The record of switches, opened.
-    pub(super) fn opened_control(&self, found: &Versioned) -> Result<(crate::store::DataKey, ControlRecord), Failure> {
-        let opened = self.keys.open_record(&self.control_key, &found.bytes);
-        let (own, plain) = opened.map_err(|error| broken(&error.to_string()))?;
+    pub(super) async fn opened_control(&self, found: &Versioned) -> Result<(DataKey, ControlRecord), Failure> {
+        let opened = self.keys.open_record(&self.control_key, &found.bytes).await;
+        let (own, plain) = opened.map_err(|error| match error {
+            SealError::UnknownKey(_) => error.into(),
+            other => broken(&other.to_string()),
+        })?;
         let record = ControlRecord::decode(plain.as_slice()).map_err(|error| broken(&error.to_string()))?;
         match record.format {
             1..=FORMAT => Ok((own, record)),
@@ -191,7 +172,7 @@ fn read(version: Version, record: &ControlRecord) -> Option<Recorded> {
 }
 
 /// The holds that were not released.
-fn holds_of(record: &ControlRecord) -> Option<Vec<TenantHold>> {
+fn holds_of(record: &ControlRecord) -> Option<Vec<RetentionHold>> {
     let holds = record.holds.iter().map(|kept| kept.hold.as_ref());
     let standing = holds.filter(|hold| hold.is_none_or(|hold| hold.released_at.is_none()));
     standing.map(|hold| wire::hold_of(hold?)).collect()

@@ -1,18 +1,19 @@
 //! Freezes and states of emergency between the contract and the decision; and what is asked of them, read.
 
 use crate::contact::wire::{Reader, Violation};
-use crate::contact::{Campaign, PublishedPolicy, RecordClass, Seller, SellerTransfer, TenantHold, Term};
+use crate::contact::{Campaign, PublishedPolicy, RecordClass, RetentionHold, Seller, SellerTransfer, Term};
 use crate::decision::{Freeze, Target};
 use crate::engine::Failure;
 use crate::engine::answer::stamp;
 use crate::law::{Declared, Law, WORDS_BYTES};
 use crate::place::{self, Jurisdiction};
+use crate::proto::store::{JudgedPolicy, JudgedTransfer};
 use crate::proto::v1;
 use crate::proto::well_known::Timestamp;
 use crate::time::Instant;
 
 /// A freeze as kept, for a decision; `None` where a newer build wrote it.
-pub(super) fn freeze_of(message: &v1::Freeze) -> Option<Freeze> {
+pub(in crate::engine) fn freeze_of(message: &v1::Freeze) -> Option<Freeze> {
     Some(Freeze {
         id: message.freeze_id.as_str().into(),
         target: target_of(message.target.as_ref()?)?,
@@ -56,7 +57,7 @@ pub(in crate::engine) fn freeze_message(freeze: &Freeze) -> v1::Freeze {
 }
 
 /// A state of emergency as kept, for a decision; `None` where a newer build wrote it.
-pub(super) fn emergency_of(message: &v1::Emergency) -> Option<Declared> {
+pub(in crate::engine) fn emergency_of(message: &v1::Emergency) -> Option<Declared> {
     let until = at_or(message.until.as_ref(), Instant::FAR)?;
     let ended = at_or(message.ended_at.as_ref(), Instant::FAR)?;
     Some(Declared {
@@ -111,8 +112,28 @@ pub(in crate::engine) fn transfer_of(message: &v1::SellerTransfer) -> Option<Sel
     })
 }
 
+/// A policy as a decision looked at it; `None` where a newer build wrote it.
+pub(in crate::engine) fn judged_policy(judged: &JudgedPolicy) -> Option<PublishedPolicy> {
+    Some(PublishedPolicy {
+        version: judged.version.as_str().into(),
+        effective_at: Instant::from_millis(judged.effective_at),
+        material: judged.material,
+        purposes: judged.purposes.iter().map(|number| Term::from_number(*number)).collect::<Option<_>>()?,
+    })
+}
+
+/// A transfer as a decision looked at it; `None` where a newer build wrote it.
+pub(in crate::engine) fn judged_transfer(judged: &JudgedTransfer) -> Option<SellerTransfer> {
+    Some(SellerTransfer {
+        from: Seller::new(&judged.from_seller)?,
+        to: Seller::new(&judged.to_seller)?,
+        keeps_terms: judged.keeps_terms,
+        at: Instant::from_millis(judged.at),
+    })
+}
+
 /// A hold as kept; `None` where a newer build wrote it.
-pub(in crate::engine) fn hold_of(message: &v1::RecordHold) -> Option<TenantHold> {
+pub(in crate::engine) fn hold_of(message: &v1::RetentionHold) -> Option<RetentionHold> {
     let number = match message.number.strip_prefix('+') {
         None if message.number.is_empty() => None,
         digits => Some(digits?.parse().ok()?),
@@ -121,7 +142,7 @@ pub(in crate::engine) fn hold_of(message: &v1::RecordHold) -> Option<TenantHold>
         "" => None,
         code => Some(code.parse().ok()?),
     };
-    Some(TenantHold {
+    Some(RetentionHold {
         id: message.hold_id.as_str().into(),
         number,
         seller: Seller::new(&message.seller),
@@ -147,7 +168,7 @@ fn at_or(stamp: Option<&Timestamp>, otherwise: Instant) -> Option<Instant> {
 }
 
 /// What is to be frozen, as it will be kept.
-pub(super) fn target(reader: &mut Reader, message: Option<&v1::FreezeTarget>) -> Option<v1::FreezeTarget> {
+pub(in crate::engine) fn target(reader: &mut Reader, message: Option<&v1::FreezeTarget>) -> Option<v1::FreezeTarget> {
     use v1::freeze_target::Target as Wire;
     let Some(target) = message.and_then(|message| message.target.as_ref()) else {
         reader.fault("target", "is required: everything, seller, campaign or place");
@@ -186,7 +207,12 @@ pub(in crate::engine) fn known_place(reader: &mut Reader, field: &str, code: &st
 }
 
 /// Counties of a place, as its pack spells them.
-pub(super) fn counties(reader: &mut Reader, law: &Law, place: Option<Jurisdiction>, names: &[String]) -> Vec<String> {
+pub(in crate::engine) fn counties(
+    reader: &mut Reader,
+    law: &Law,
+    place: Option<Jurisdiction>,
+    names: &[String],
+) -> Vec<String> {
     match place.map(|place| law.counties(place, names)) {
         Some(Ok(counties)) => counties.iter().map(ToString::to_string).collect(),
         Some(Err(what)) => {

@@ -68,9 +68,9 @@ impl Engine {
             let Walk { records, next, seen, .. } = walk_page(self, RECORDS, &request.page_token).await?.whole()?;
             let campaign = Some(request.campaign.as_str()).filter(|name| !name.is_empty());
             let (from, until) = (from.unwrap_or(Instant::NEVER), until.unwrap_or(Instant::FAR));
-            let touched = records.iter().map(|(_, loaded)| &loaded.contact).filter(|contact| contact.digits() != 0);
-            let touched = touched.filter(|one| request.everybody || one.is_touched(campaign, from, until));
-            let mut digits: Vec<u64> = touched.map(crate::contact::Contact::digits).collect();
+            let all = records.iter().map(|(_, loaded)| &loaded.contact);
+            let touched = all.filter(|one| request.everybody || one.is_touched(campaign, from, until));
+            let mut digits: Vec<u64> = touched.filter_map(crate::contact::Contact::digits).collect();
             digits.sort_unstable();
             (digits, seen, next)
         } else {

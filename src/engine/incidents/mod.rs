@@ -12,7 +12,7 @@ use prost::Message as _;
 
 use super::answer::stamp;
 use super::consent::{receipt_text, request_id};
-use super::control::{fault, page, wire, write_id};
+use super::control::{Beside, fault, page, wire, write_id};
 use super::{Clock, Engine, Failure};
 use crate::access::Permit;
 use crate::contact::WriteId;
@@ -86,8 +86,9 @@ impl Engine {
         let law = self.law();
         let asked = audited_write::Request::OpenIncident(request.clone());
         let id = write_id(&request.request_id, &asked)?;
+        let mut forgotten = None;
         let made = |record: &mut ControlRecord, receipt: [u8; 16], now: Instant| {
-            make_room(record)?;
+            forgotten = make_room(record)?;
             let discovered = discovered.unwrap_or(now);
             let mut reports: Vec<v1::RegulatorReport> = Vec::new();
             for place in &places {
@@ -115,6 +116,9 @@ impl Engine {
             Ok(())
         };
         let (record, receipt) = self.switch(permit, clock, id, asked, &mut { made }).await?;
+        if let Some(forgotten) = forgotten {
+            self.forget_lots(&forgotten).await?;
+        }
         Ok(v1::OpenIncidentResponse { incident: of_write(&record, receipt), receipt_id: receipt_text(receipt) })
     }
 
@@ -237,6 +241,15 @@ impl Engine {
         Ok(touched)
     }
 
+    /// Destroys the lots of an incident that is remembered no more: nobody can say any more whom they are of.
+    async fn forget_lots(&self, forgotten: &StoredIncident) -> Result<(), Failure> {
+        let id = forgotten.incident.as_ref().map(|one| one.incident_id.clone()).unwrap_or_default();
+        for lot in &forgotten.lots {
+            self.detach(&self.lot_name(&id, lot)).await?;
+        }
+        Ok(())
+    }
+
     fn lot_name(&self, id: &str, lot: &[u8]) -> String {
         self.named(LOTS, &format!("{id}/{}", super::policies::hex(lot)))
     }
@@ -279,23 +292,21 @@ impl Engine {
             incident.told = count(touched.values().filter(|told| told.is_some()).count());
             Ok(())
         };
-        let (record, receipt) = self.switch_with(permit, clock, id, asked, &attachments, 0, &mut { made }).await?;
+        let beside = Beside { attachments: &attachments, event: None };
+        let (record, receipt) = self.switch_with(permit, clock, id, asked, beside, &mut { made }).await?;
         let incident = of_write(&record, receipt).ok_or(NONE)?;
         Ok((incident, receipt))
     }
 }
 
-/// Forgets the oldest closed incident where there are too many.
-fn make_room(record: &mut ControlRecord) -> Result<(), Failure> {
+/// Forgets the oldest closed incident where there are too many, and says which.
+fn make_room(record: &mut ControlRecord) -> Result<Option<StoredIncident>, Failure> {
     if record.incidents.len() < MOST {
-        return Ok(());
+        return Ok(None);
     }
     let closed = |kept: &StoredIncident| kept.incident.as_ref().is_some_and(|one| one.closed_at.is_some());
     match record.incidents.iter().position(closed) {
-        Some(oldest) => {
-            record.incidents.remove(oldest);
-            Ok(())
-        }
+        Some(oldest) => Ok(Some(record.incidents.remove(oldest))),
         None => Err(fault("title", "so many incidents are open that no more are taken: close some")),
     }
 }

@@ -6,10 +6,11 @@ use super::super::control::{fault, page, wire, write_id};
 use super::super::{Clock, Engine, Failure, question};
 use crate::access::Permit;
 use crate::contact::wire::Reader;
-use crate::contact::{Hold, RecordClass};
+use crate::contact::holds::Hold;
+use crate::contact::{Contact, RecordClass, RecordDuty};
 use crate::law;
 use crate::place::Number;
-use crate::proto::store::{ControlRecord, StoredHold, audited_write};
+use crate::proto::store::{ControlRecord, StoredRetentionHold, audited_write};
 use crate::proto::v1;
 use crate::time::Instant;
 
@@ -18,22 +19,22 @@ const MOST: usize = 1_000;
 /// The longest term from a purchase: a century.
 const MONTHS: u32 = 1_200;
 
-fn holds(hold: &v1::RecordHold, now: Instant) -> bool {
+fn holds(hold: &v1::RetentionHold, now: Instant) -> bool {
     let over = hold.until.as_ref().and_then(|until| until.to_millis()).is_some_and(|until| until <= now.millis());
     hold.released_at.is_none() && !over
 }
 
 impl Engine {
-    /// Places a hold. Once this has returned, no sweep that begins removes what it reaches.
+    /// Places a hold. Once this has returned, no sweep and no erasure that begins removes what it reaches.
     ///
     /// # Errors
     /// A faulty request; a `request_id` used for something else; store or log unavailable; races outlasted.
-    pub async fn place_hold(
+    pub async fn place_retention_hold(
         &self,
         permit: &Permit,
-        request: v1::PlaceHoldRequest,
+        request: v1::PlaceRetentionHoldRequest,
         clock: Clock,
-    ) -> Result<v1::PlaceHoldResponse, Failure> {
+    ) -> Result<v1::PlaceRetentionHoldResponse, Failure> {
         let mut reader = Reader::new();
         request_id(&mut reader, &request.request_id);
         let number = match request.number.as_str() {
@@ -62,7 +63,7 @@ impl Engine {
         wire::sentence(&mut reader, "why", &request.why);
         wire::who(&mut reader, &request.who);
         wire::sound(reader)?;
-        let asked = audited_write::Request::PlaceHold(request.clone());
+        let asked = audited_write::Request::PlaceRetentionHold(request.clone());
         let id = write_id(&request.request_id, &asked)?;
         let made = |record: &mut ControlRecord, receipt: [u8; 16], now: Instant| {
             if until.is_some_and(|until| until <= now) {
@@ -72,7 +73,7 @@ impl Engine {
             if standing.filter(|hold| holds(hold, now)).count() >= MOST {
                 return Err(fault("record_classes", "so many holds stand that no more are taken: place a wider one"));
             }
-            let hold = v1::RecordHold {
+            let hold = v1::RetentionHold {
                 hold_id: receipt_text(receipt),
                 number: number.map(|number| number.reveal_e164().as_str().to_owned()).unwrap_or_default(),
                 seller: request.seller.clone(),
@@ -83,36 +84,36 @@ impl Engine {
                 why: request.why.clone(),
                 who: request.who.clone(),
                 placed_at: Some(stamp(now)),
-                ..v1::RecordHold::default()
+                ..v1::RetentionHold::default()
             };
-            record.holds.push(StoredHold { hold: Some(hold), write: Some(id.stored(receipt, now)), release: None });
+            record.holds.push(StoredRetentionHold { hold: Some(hold), write: Some(id.stored(receipt, now)), release: None });
             Ok(())
         };
         let (record, receipt) = self.switch(permit, clock, id, asked, &mut { made }).await?;
         let hold = of_write(&record, receipt);
-        Ok(v1::PlaceHoldResponse { hold, receipt_id: receipt_text(receipt) })
+        Ok(v1::PlaceRetentionHoldResponse { hold, receipt_id: receipt_text(receipt) })
     }
 
     /// Releases a hold.
     ///
     /// # Errors
-    /// As [`Engine::place_hold`]; the hold is unknown, or was released.
-    pub async fn release_hold(
+    /// As [`Engine::place_retention_hold`]; the hold is unknown, or was released.
+    pub async fn release_retention_hold(
         &self,
         permit: &Permit,
-        request: v1::ReleaseHoldRequest,
+        request: v1::ReleaseRetentionHoldRequest,
         clock: Clock,
-    ) -> Result<v1::ReleaseHoldResponse, Failure> {
+    ) -> Result<v1::ReleaseRetentionHoldResponse, Failure> {
         let mut reader = Reader::new();
         request_id(&mut reader, &request.request_id);
         wire::id(&mut reader, "hold_id", &request.hold_id);
         wire::who(&mut reader, &request.who);
         wire::sentence(&mut reader, "why", &request.why);
         wire::sound(reader)?;
-        let asked = audited_write::Request::ReleaseHold(request.clone());
+        let asked = audited_write::Request::ReleaseRetentionHold(request.clone());
         let id = write_id(&request.request_id, &asked)?;
         let made = |record: &mut ControlRecord, receipt: [u8; 16], now: Instant| {
-            let named = |kept: &&mut StoredHold| kept.hold.as_ref().is_some_and(|hold| hold.hold_id == request.hold_id);
+            let named = |kept: &&mut StoredRetentionHold| kept.hold.as_ref().is_some_and(|hold| hold.hold_id == request.hold_id);
             let kept = record.holds.iter_mut().find(named);
             let kept = kept.ok_or(Failure::NotFound("no hold of this hold_id is remembered"))?;
             let Some(hold) = kept.hold.as_mut().filter(|hold| hold.released_at.is_none()) else {
@@ -126,25 +127,38 @@ impl Engine {
         };
         let (record, receipt) = self.switch(permit, clock, id, asked, &mut { made }).await?;
         let hold = of_write(&record, receipt);
-        Ok(v1::ReleaseHoldResponse { hold, receipt_id: receipt_text(receipt) })
+        Ok(v1::ReleaseRetentionHoldResponse { hold, receipt_id: receipt_text(receipt) })
     }
 
     /// Holds, newest first.
     ///
     /// # Errors
     /// A faulty request, store unavailable.
-    pub async fn list_holds(
+    pub async fn list_retention_holds(
         &self,
         _permit: &Permit,
-        request: &v1::ListHoldsRequest,
+        request: &v1::ListRetentionHoldsRequest,
         now: Instant,
-    ) -> Result<v1::ListHoldsResponse, Failure> {
+    ) -> Result<v1::ListRetentionHoldsResponse, Failure> {
         let record = self.control().await?.map(|(.., record)| record).unwrap_or_default();
         let all = record.holds.into_iter().rev().filter_map(|kept| kept.hold);
         let wanted = all.filter(|hold| request.history || holds(hold, now)).collect();
         let (holds, next_page_token) =
-            page(wanted, request.page_size, &request.page_token, |hold: &v1::RecordHold| &hold.hold_id)?;
-        Ok(v1::ListHoldsResponse { holds, next_page_token })
+            page(wanted, request.page_size, &request.page_token, |hold: &v1::RetentionHold| &hold.hold_id)?;
+        Ok(v1::ListRetentionHoldsResponse { holds, next_page_token })
+    }
+
+    /// What the tenant's holds keep of a contact, whoever asks for its erasure.
+    ///
+    /// # Errors
+    /// Store unavailable.
+    pub(in crate::engine) async fn held_from_erasure(
+        &self,
+        contact: &Contact,
+        now: Instant,
+    ) -> Result<Vec<Hold>, Failure> {
+        let standing = self.standing().await?;
+        Ok(law::held_from_erasure(contact, &super::places(contact), &self.law(), standing.holds(), now))
     }
 
     /// What must be kept of a number, by the law of every place the person may be in and by the tenant's holds; empty where
@@ -152,16 +166,16 @@ impl Engine {
     ///
     /// # Errors
     /// Store unavailable.
-    pub async fn holds_of(&self, permit: &Permit, number: Number, now: Instant) -> Result<Vec<Hold>, Failure> {
+    pub async fn record_duties(&self, permit: &Permit, number: Number, now: Instant) -> Result<Vec<RecordDuty>, Failure> {
         let (loaded, standing) = self.load_with_switches(&self.key(permit, number)).await?;
         let Some(loaded) = loaded else { return Ok(Vec::new()) };
         let places = super::places(&loaded.contact);
-        Ok(law::holds(&loaded.contact, &places, &self.law(), standing.holds(), now))
+        Ok(law::record_duties(&loaded.contact, &places, &self.law(), standing.holds(), now))
     }
 }
 
-fn of_write(record: &ControlRecord, receipt: [u8; 16]) -> Option<v1::RecordHold> {
-    let made = |kept: &&StoredHold| {
+fn of_write(record: &ControlRecord, receipt: [u8; 16]) -> Option<v1::RetentionHold> {
+    let made = |kept: &&StoredRetentionHold| {
         let writes = [&kept.write, &kept.release];
         writes.into_iter().flatten().any(|write| write.receipt_id == receipt)
     };

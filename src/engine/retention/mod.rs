@@ -8,15 +8,19 @@ mod background;
 mod holds;
 mod off_board;
 mod tally;
+mod untold;
 
 use super::audited::Kind;
 use super::control::{Standing, fault};
+use super::rights::REQUESTS_KEPT;
 use super::{Clock, Engine, Failure, Loaded};
+use std::collections::BTreeSet;
+
 use crate::access::Permit;
 use crate::contact::{Contact, RecordClass, Scrap};
 use crate::law::{Duties, Floor, Law, Span};
 use crate::place::{self, Jurisdiction, Location, LocationPosture, Number};
-use crate::proto::store::{AuditedRemoval, AuditedSweep, audited_write};
+use crate::proto::store::{AuditedRemoval, AuditedSweep, ContactEvent, audited_write};
 use crate::proto::v1;
 use crate::store::{DataKey, Key, Shard, Swapped, Write};
 use crate::time::{Instant, ZoneId};
@@ -79,7 +83,7 @@ struct Rules<'a> {
 /// Where a contact may be: its number's own places and every recorded residence.
 pub(super) fn places(contact: &Contact) -> Vec<Jurisdiction> {
     let residences = contact.residences();
-    let Some(number) = Number::from_digits(contact.digits()) else { return residences };
+    let Some(number) = contact.digits().and_then(Number::from_digits) else { return residences };
     let location = Location { residences: residences.iter().copied().collect(), ..Location::default() };
     match place::resolve(number, &location, LocationPosture::Strictest) {
         Ok(resolution) => resolution.plausible.iter().map(|place| place.jurisdiction).chain(residences).collect(),
@@ -88,10 +92,11 @@ pub(super) fn places(contact: &Contact) -> Vec<Jurisdiction> {
 }
 
 impl Rules<'_> {
-    /// What of a record goes now.
-    fn judge(&self, contact: &Contact) -> Swept {
+    /// What of a record goes now. `untold`: somebody has yet to be told what its events say, so its key stays.
+    fn judge(&self, contact: &Contact, untold: bool) -> Swept {
         let places = places(contact);
-        let duties = Duties::of(self.law, &places, contact.digits(), self.standing.holds(), self.now);
+        let duties = Duties::of(self.law, &places, contact, self.standing.holds(), self.now);
+        let whole = duties.keeps_all();
         let scraps = contact.scraps(self.standing.policies(), self.now);
         // A duty to keep an opt-out is one to keep whose it is.
         let kept = |scrap: &Scrap| {
@@ -102,8 +107,10 @@ impl Rules<'_> {
         // A service that has ended keeps what a duty wants of a contact, and else only that it said stop.
         let bound = |scrap: &Scrap| scrap.dated.class != RecordClass::OptOut && kept(scrap) || is_open_request(scrap);
         let quiet = self.all_over || self.own_period(contact.updated_at()) <= self.now;
-        let number_goes = quiet && !scraps.iter().any(kept);
-        let forgotten = self.all_over && contact.digits() != 0 && !scraps.iter().any(bound);
+        let number_goes = quiet && !whole && !scraps.iter().any(kept);
+        let held_by_hold = RecordClass::ALL.iter().any(|class| duties.is_held(*class));
+        let ends = self.all_over && contact.digits().is_some() && !whole && !held_by_hold && !untold;
+        let forgotten = ends && !scraps.iter().any(bound);
         let (mut gone, mut removed, mut held): (Vec<Scrap>, Vec<(RecordClass, String, u64)>, Vec<_>) =
             Default::default();
         let mut count =
@@ -130,11 +137,14 @@ impl Rules<'_> {
             }
             after.forget();
         }
-        let (attempts, anonymised) = after.settle(self.now, number_goes);
+        let (attempts, anonymised) = match whole {
+            true => (0, false),
+            false => after.settle(self.now, number_goes, !duties.is_held(RecordClass::Attempt)),
+        };
         if attempts > 0 {
             count(RecordClass::Attempt, WINDOW.to_owned(), attempts);
         }
-        let emptied = after.is_empty() && !contact.is_empty();
+        let emptied = after.is_empty(self.now) && !contact.is_empty(self.now);
         // Forgotten once is forgotten: a key that nothing was sealed under since need not go again.
         let key_goes = forgotten && after != *contact;
         Swept { after, removed, held, anonymised, emptied, key_goes }
@@ -145,11 +155,19 @@ impl Rules<'_> {
         Span { months: self.periods.months, days: 0 }.end_of_last_day(ZoneId::utc(), began)
     }
 
+    /// Until when it must be provable how a request of the person was answered, whatever the tenant's own period.
+    fn proof_of_answer(&self, scrap: &Scrap, ended: Instant) -> Instant {
+        match scrap.dated.class {
+            RecordClass::RightsRequest => ended.plus(REQUESTS_KEPT),
+            _ => ended,
+        }
+    }
+
     fn fate(&self, duties: &Duties<'_>, scrap: &Scrap) -> Fate {
         let ceiling = duties.ceiling(&scrap.dated);
-        let own = scrap.ended.map(|ended| match self.all_over {
+        let own = scrap.ended.map(|ended| match self.all_over || scrap.erased {
             true => ended,
-            false => self.own_period(ended),
+            false => self.own_period(ended).max(self.proof_of_answer(scrap, ended)),
         });
         let own = match self.all_over {
             // Whoever asked before the end is answered after it.
@@ -207,7 +225,7 @@ impl Walk {
     }
 }
 
-/// Opens a page of the tenant's contacts. The record of switches is none.
+/// Opens a page of the tenant's contacts. The records of switches and of the index of requests are none.
 pub(super) async fn walk_page(engine: &Engine, size: u32, token: &str) -> Result<Walk, Failure> {
     if size > MOST_ON_PAGE {
         return Err(fault("page_size", "is more than 1,000"));
@@ -223,8 +241,9 @@ pub(super) async fn walk_page(engine: &Engine, size: u32, token: &str) -> Result
     let own = engine.tenant.shard(0).tenant();
     let mut records = Vec::with_capacity(met.len());
     let (mut unread, mut why) = (0, None);
-    for (key, stored) in met.iter().filter(|(key, _)| key.shard().tenant() == own && *key != engine.control_key) {
-        match engine.open(key, stored) {
+    let others = engine.keys_of_others();
+    for (key, stored) in met.iter().filter(|(key, _)| key.shard().tenant() == own && !others.contains(key)) {
+        match engine.open(key, stored).await {
             Ok(loaded) => records.push((*key, loaded)),
             Err(failure) => {
                 unread += 1;
@@ -267,6 +286,10 @@ impl Engine {
             now: clock.now,
         };
         let Walk { records, next, seen, unread } = walk_page(self, request.page_size, &request.page_token).await?;
+        let untold = match request.all_periods_over {
+            true => self.untold(&records, clock.now).await?,
+            false => BTreeSet::new(),
+        };
         let mut tally = Tally::passing_over(unread.0);
         if let Some(error) = unread.1 {
             // One damaged record must not keep all the others for ever.
@@ -277,10 +300,10 @@ impl Engine {
                 return Err(Failure::TooLate);
             }
             if request.dry_run {
-                let swept = rules.judge(&loaded.contact);
+                let swept = rules.judge(&loaded.contact, untold.contains(&key));
                 tally.add(&loaded.contact, &swept);
             } else {
-                self.sweep_one(permit, &rules, key, loaded, clock, &mut tally).await?;
+                self.sweep_one(permit, &rules, &untold, (key, loaded), clock, &mut tally).await?;
             }
         }
         Ok(tally.response(seen, next))
@@ -291,15 +314,15 @@ impl Engine {
         &self,
         permit: &Permit,
         rules: &Rules<'_>,
-        key: Key,
-        loaded: Loaded,
+        untold: &BTreeSet<Key>,
+        (key, loaded): (Key, Loaded),
         clock: Clock,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         let mut found = Some(loaded);
         for _ in 0..TRIES {
             let Some(Loaded { version, contact, own }) = found else { return Ok(()) };
-            let swept = rules.judge(&contact);
+            let swept = rules.judge(&contact, untold.contains(&key));
             let own = if swept.key_goes { DataKey::random()? } else { own };
             if !swept.changes() {
                 tally.add(&contact, &swept);
@@ -318,25 +341,39 @@ impl Engine {
             let sweep = AuditedSweep { removals: removals.collect(), anonymised: swept.anonymised };
             let body = Self::write_body(permit, audited_write::Request::Sweep(sweep), next.0, clock.now);
             let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
+            let told = contact.digits().filter(|_| swept.key_goes).map(|number| ContactEvent {
+                format: 1,
+                recorded_at: clock.now.millis(),
+                kind: v1::OptOutEventKind::Erased.into(),
+                number,
+                ..ContactEvent::default()
+            });
+            let (kind, payload) = self.event_payload(told, &key, &own, receipt, entry.digest(), clock.now).await?;
+            if swept.key_goes {
+                // Said before: a crash after the swap must not leave the old bytes behind unnoticed.
+                self.drop_later().await?;
+            }
+            let keys = self.keys.now();
             let write = Write {
                 key,
                 expected: version,
-                bytes: self.keys.seal_record(&key, &own, &swept.after.to_bytes())?,
+                bytes: keys.seal_record(&key, &own, &swept.after.to_bytes())?,
                 // Its key opens what the log holds about it: that is kept for as long as any law wants.
-                expires: swept.after.is_empty().then(|| self.log_kept_until(rules, clock.now)).flatten(),
-                event: entry.event(0, clock.now, Vec::new()),
+                expires: swept.after.is_empty(clock.now).then(|| self.log_kept_until(rules, clock.now)).flatten(),
+                event: entry.event(kind, clock.now, payload),
             };
             match self.store.swap(write).await? {
                 Swapped::Won { event, .. } => {
-                    if let Some(log) = &self.log {
-                        let _ = log.append(entry, Some(event)).await?;
+                    if kind != 0 {
+                        self.hub.nudge();
                     }
+                    self.log_swapped(entry, event).await?;
                     tally.add(&contact, &swept);
                     return Ok(());
                 }
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();
-                    found = winner.map(|stored| self.open(&key, &stored)).transpose()?;
+                    found = self.opened(&key, winner).await?;
                 }
             }
         }
@@ -378,7 +415,7 @@ impl Engine {
     ) -> Result<v1::ExportContactsResponse, Failure> {
         let Walk { records, next, .. } = walk_page(self, request.page_size, &request.page_token).await?.whole()?;
         let named = records.into_iter().filter_map(|(_, loaded)| {
-            let number = Number::from_digits(loaded.contact.digits())?;
+            let number = loaded.contact.digits().and_then(Number::from_digits)?;
             Some(loaded.contact.message(number, loaded.version.0))
         });
         let contacts: Vec<v1::Contact> = named.collect();

@@ -39,7 +39,7 @@ impl Tally {
             [one] => one.clone(),
             _ => String::new(),
         };
-        let masked = Number::from_digits(contact.digits()).map(|number| number.to_string());
+        let masked = contact.digits().and_then(Number::from_digits).map(|number| number.to_string());
         for (class, rule, count) in &swept.removed {
             let (known, examples) = self.swept.entry((*class, place.clone(), rule.clone())).or_default();
             *known += count;

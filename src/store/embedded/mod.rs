@@ -2,14 +2,16 @@
 //!
 //! Promises: readers at will, each on the newest committed state, without waiting for writers; one writer thread, one
 //! commit and one fsync for all that wait; what was answered as won survives `kill -9` and power loss as far as the
-//! disk keeps what it said it wrote; a second process on the same folder gets one clear error; a damaged, foreign or
+//! disk keeps what it said it wrote (`tests/store/power.rs` plays losses of power from recorded writes); a second process on the same folder gets one clear error; a damaged, foreign or
 //! missing file is an error that names it, never a panic and never an empty store in its place. After an I/O error
 //! (a full disk) nothing is answered as won; the file is opened again, tried twice a second, and reads and writes resume
 //! once the cause is gone. Until then reads are refused too: what cannot be recorded cannot be allowed.
 //!
 //! In the folder: `store.redb`, `store.id` (so that a lost file is not taken for a new store) and `lock`.
-//! redb copies on write, so bytes that were replaced stay in free pages of the file until those are used again.
+//! redb copies on write, so bytes that were replaced stay in free pages of the file until those are used again, or until
+//! the file is written anew ([`rewrite`]): after an erasure, at once where it is small, else at the next start.
 
+mod rewrite;
 mod tables;
 mod writer;
 
@@ -29,11 +31,14 @@ use super::memory::{check_size, check_write};
 use super::queue::Queue;
 use super::{
     Answer, Beside, EventId, Held, Key, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled,
-    Version, Versioned, Write, WriterId, folder,
+    Version, Versioned, Write, WriterId, folder, trim,
 };
+use crate::time::Instant;
 
 const FILE: &str = "store.redb";
 const ID_FILE: &str = "store.id";
+/// A file up to this size is written anew while it serves: that takes about as long as a slow disk takes to sync.
+const SMALL: u64 = 64 << 20;
 /// Writes that may wait in the queue before callers wait for room.
 const ROOM: usize = 8_192;
 const MISSING: &str = "this folder held a store (store.id says so): put the file back from a backup; only if everything \
@@ -240,16 +245,31 @@ impl Store for EmbeddedStore {
         Answer::waiting(self.swap_queued(write))
     }
 
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
+        if let Err(error) = check_size(bytes.len()) {
+            return Answer::ready(Err(error));
+        }
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Reseal { key: *key, found: Box::new(found.clone()), bytes, reply };
+        Answer::waiting(self.write(job, answer))
+    }
+
     fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
         let [from, to] = [after.saturating_add(1), u64::MAX].map(|seq| tables::event_key(EventId { shard, seq }));
-        Answer::ready(self.read(|now| {
+        let found = self.read(|now| {
             let found = now.events.range::<&[u8; tables::EVENT_LEN]>(&from..=&to)?.take(limit);
             found
                 .map(|row| {
                     row.and_then(|(key, value)| tables::event(key.value(), value.value()).ok_or_else(tables::short))
                 })
                 .collect()
-        }))
+        });
+        Answer::ready(found.and_then(|found| trim::whole(shard, after, found)))
+    }
+
+    fn trim_events(&self, shard: Shard, before: Instant, keep: u64) -> Answer<'_, u64> {
+        let (reply, answer) = oneshot::channel();
+        Answer::waiting(self.write(Job::Trim { shard, before, keep, reply }, answer))
     }
 
     fn last_event(&self, shard: Shard) -> Answer<'_, u64> {
@@ -333,6 +353,15 @@ impl Store for EmbeddedStore {
             }
             Ok(found)
         }))
+    }
+
+    fn drop_replaced(&self, patient: bool) -> Answer<'_, bool> {
+        let large = fs::metadata(&self.shared.path).is_ok_and(|about| about.len() > SMALL);
+        if large && !patient {
+            return Answer::ready(Ok(false));
+        }
+        let (reply, answer) = oneshot::channel();
+        Answer::waiting(self.write(Job::Rewrite(reply), answer))
     }
 
     fn ready(&self) -> Answer<'_, ()> {

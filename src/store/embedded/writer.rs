@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use super::tables::{self, Bytes, EVENTS, META, OUTBOX, RECORDS, SHARDS, Snapshot};
 use super::{Shared, guarded};
 use crate::store::queue::{Queued, Serving};
-use crate::store::{EventId, Key, MetaSwapped, Shard, StoreError, Swapped, Version, Write, WriterId};
+use crate::store::{EventId, Key, MetaSwapped, Shard, StoreError, Swapped, Version, Versioned, Write, WriterId, trim};
+use crate::time::Instant;
 
 /// Writes that share a commit, at most: more only makes the first of them wait longer.
 const MOST: usize = 1_024;
@@ -22,8 +23,27 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// What callers queue.
 pub(super) enum Job {
     Swap(Box<Write>, Reply<Swapped>),
-    Meta { name: String, expected: Version, bytes: Vec<u8>, reply: Reply<MetaSwapped> },
+    Meta {
+        name: String,
+        expected: Version,
+        bytes: Vec<u8>,
+        reply: Reply<MetaSwapped>,
+    },
     Settle(WriterId, Vec<EventId>, Reply<()>),
+    Reseal {
+        key: Key,
+        found: Box<Versioned>,
+        bytes: Vec<u8>,
+        reply: Reply<bool>,
+    },
+    Trim {
+        shard: Shard,
+        before: Instant,
+        keep: u64,
+        reply: Reply<u64>,
+    },
+    /// Writes the file anew; see [`super::rewrite`].
+    Rewrite(Reply<bool>),
 }
 
 impl Job {
@@ -33,6 +53,9 @@ impl Job {
             Self::Swap(_, reply) => drop(reply.send(Err(error))),
             Self::Meta { reply, .. } => drop(reply.send(Err(error))),
             Self::Settle(.., reply) => drop(reply.send(Err(error))),
+            Self::Reseal { reply, .. } => drop(reply.send(Err(error))),
+            Self::Trim { reply, .. } => drop(reply.send(Err(error))),
+            Self::Rewrite(reply) => drop(reply.send(Err(error))),
         }
     }
 }
@@ -42,6 +65,10 @@ enum Outcome {
     Swap(Swapped),
     Meta(MetaSwapped),
     Settled,
+    Resealed(bool),
+    Trimmed(u64),
+    /// To be done once the others of its commit are.
+    Rewrite,
 }
 
 pub(super) struct Writer {
@@ -84,7 +111,14 @@ impl Writer {
             Ok((outcomes, snapshot)) => {
                 // Before the answers: who was told of a write must read it.
                 self.shared.publish(snapshot);
-                jobs.into_iter().zip(outcomes).for_each(|(queued, outcome)| answer(queued.job, outcome));
+                let mut asked = Vec::new();
+                for (queued, outcome) in jobs.into_iter().zip(outcomes) {
+                    match queued.job {
+                        Job::Rewrite(reply) => asked.push(reply),
+                        job => answer(job, outcome),
+                    }
+                }
+                self.rewrite_for(asked);
             }
             Err(error) => {
                 jobs.into_iter().for_each(|queued| queued.job.refuse(error.clone()));
@@ -94,6 +128,39 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Writes the file anew for those who asked. Until it is done the old one is read and nothing is written.
+    fn rewrite_for(&mut self, asked: Vec<Reply<bool>>) {
+        if asked.is_empty() {
+            return;
+        }
+        let path = &self.shared.path;
+        let rewritten = match &self.database {
+            None => Err(self.shared.trouble_now()),
+            Some(database) => super::rewrite::rewrite(&*self.shared.opener, path, database),
+        };
+        let done = rewritten.and_then(|database| {
+            let snapshot = guarded(path, "reading", || snapshot(&database))?;
+            Ok((database, snapshot))
+        });
+        let told = match done {
+            Ok((database, snapshot)) => {
+                self.database = Some(database);
+                self.shared.publish(snapshot);
+                Ok(true)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store could not be written anew");
+                // While the new file does not bear the name, the one that is open is the store.
+                if std::fs::remove_file(super::rewrite::beside(path)).is_err() {
+                    self.fail(error.clone());
+                }
+                Err(error)
+            }
+        };
+        // Whoever asked may have gone away.
+        asked.into_iter().for_each(|reply| drop(reply.send(told.clone())));
     }
 
     /// After an I/O error redb refuses everything until the file is opened anew, and so do we.
@@ -128,6 +195,8 @@ fn answer(job: Job, outcome: Outcome) {
         (Job::Swap(_, reply), Outcome::Swap(swapped)) => drop(reply.send(Ok(swapped))),
         (Job::Meta { reply, .. }, Outcome::Meta(swapped)) => drop(reply.send(Ok(swapped))),
         (Job::Settle(.., reply), Outcome::Settled) => drop(reply.send(Ok(()))),
+        (Job::Reseal { reply, .. }, Outcome::Resealed(done)) => drop(reply.send(Ok(done))),
+        (Job::Trim { reply, .. }, Outcome::Trimmed(gone)) => drop(reply.send(Ok(gone))),
         // Outcomes are made from the jobs, in order. Dropping the reply tells the caller that nothing is known.
         _ => {}
     }
@@ -193,6 +262,26 @@ fn commit(
                     }
                     Outcome::Settled
                 }
+                Job::Reseal { key, found, bytes, .. } => {
+                    let same = tables::read(records.get(&key.to_bytes())?, tables::record)?.as_ref() == Some(&**found);
+                    if same {
+                        let value = tables::record_value(found.version, found.expires, bytes);
+                        records.insert(&key.to_bytes(), value.as_slice())?;
+                        changed = true;
+                    }
+                    Outcome::Resealed(same)
+                }
+                Job::Trim { shard, before, keep, .. } => {
+                    let newest = match touched.get(shard).or(newest.get(shard)) {
+                        Some(seq) => *seq,
+                        None => shards.get(&shard.to_bytes())?.map_or(0, |seq| seq.value()),
+                    };
+                    let last = EventId { shard: *shard, seq: trim::last_to_go(newest, *keep) };
+                    let gone = trim_to(&mut events, &outbox, last, *before)?;
+                    changed |= gone > 0;
+                    Outcome::Trimmed(gone)
+                }
+                Job::Rewrite(_) => Outcome::Rewrite,
             });
         }
         for (shard, seq) in &touched {
@@ -222,4 +311,28 @@ fn compare(records: &mut RecordTable<'_>, write: &Write) -> Result<Result<Versio
     let version = write.expected.next();
     records.insert(&key, tables::record_value(version, write.expires, &write.bytes).as_slice())?;
     Ok(Ok(version))
+}
+
+/// Removes events up to this place: from the first on, as long as they are older and settled.
+fn trim_to(
+    events: &mut Table<'_, &'static [u8; tables::EVENT_LEN], Bytes>,
+    outbox: &Table<'_, &'static [u8; tables::OUTBOX_LEN], Bytes>,
+    last: EventId,
+    before: Instant,
+) -> Result<u64, redb::Error> {
+    let [from, to] = [EventId { seq: 0, ..last }, last].map(tables::event_key);
+    let mut going = Vec::new();
+    for row in events.range::<&[u8; tables::EVENT_LEN]>(&from..=&to)?.take(trim::PAGE) {
+        let (key, value) = row?;
+        let event = tables::event(key.value(), value.value()).ok_or_else(tables::short)?;
+        if event.at >= before || outbox.get(&tables::outbox_key(event.writer, event.id))?.is_some() {
+            break;
+        }
+        going.push(*key.value());
+    }
+    let mut gone = 0;
+    for key in going {
+        gone += u64::from(events.remove(&key)?.is_some());
+    }
+    Ok(gone)
 }

@@ -1,30 +1,18 @@
-//! The keys file on disk, and whether it belongs to the store.
+//! The keys file on disk: made, read, and changed so that it is whole at every instant.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
-use super::{Keys, SealingKey, key_id};
-use crate::store::seal::{Cipher, random};
-use crate::store::{MetaSwapped, Purpose, SealError, Store, StoreError, Version, sync_folder};
+use super::Keys;
+use super::text::Written;
+use crate::store::{DayKeyError, SealError, StoreError, sync_folder};
+use crate::time::Instant;
 
-const FORMAT: &str = "ringfence-keys 1";
-const CHECK: &str = "keys/check";
 /// More than anybody's file of keys; a larger file is something else.
 const MAX_FILE: u64 = 1 << 20;
-
-const INTRODUCTION: &str = "\
-# The keys of a Ringfence store. KEEP THIS FILE SECRET, AND KEEP A COPY OF IT APART FROM THE STORE.
-#
-# Without it nothing in the store or the audit log can be read again, and no opt-out found. With it and a copy of the
-# store, every number in it can be found by trying. Keep it out of the data folder and out of the data's backups.
-#
-# `hash` finds records; it can never be changed within a store. Of the `seal` keys, the last one seals; the others only
-# open what they sealed before. Both are 256 random bits in hexadecimal.
-";
 
 /// Why there are no usable keys. Names the file and what to do; never any of its content.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +26,20 @@ pub enum KeysError {
     /// The file belongs to another store.
     #[error("{}: not the keys that this store was made with: name the right file with --keys", .0.display())]
     Wrong(PathBuf),
+    /// The store, or a record in it, is sealed under a key that the file does not have.
+    #[error("{}: has no key {key}, which this store needs: bring the file up to date from the host where `ringfence keys rotate` ran, or put back the copy of it that has the key", .path.display())]
+    Lacks {
+        /// The file.
+        path: PathBuf,
+        /// The number of the key.
+        key: u32,
+    },
+    /// Another hash key than the one in use.
+    #[error("{}: has another hash key than the one in use: a store keeps its hash key; `ringfence contact copy --to-keys` moves records into a new store under another", .0.display())]
+    OtherHash(PathBuf),
+    /// Another process is changing the file.
+    #[error("{}: another process is changing this file: wait until it is done", .0.display())]
+    Busy(PathBuf),
     /// The store has records but does not know its keys.
     #[error("{}: the store holds records but no key check: it was damaged, or another program wrote to it", .0.display())]
     Unchecked(PathBuf),
@@ -83,6 +85,15 @@ pub enum KeysError {
     Store(#[from] StoreError),
 }
 
+impl From<DayKeyError> for KeysError {
+    fn from(error: DayKeyError) -> Self {
+        match error {
+            DayKeyError::Store(error) => Self::Store(error),
+            DayKeyError::Seal(error) => Self::Seal(error),
+        }
+    }
+}
+
 impl Keys {
     /// Makes a keys file with new random keys, readable by its owner only.
     ///
@@ -93,13 +104,10 @@ impl Keys {
         if path.symlink_metadata().is_ok() {
             return Err(KeysError::Exists(path.into()));
         }
-        let (hash, seal) = (Zeroizing::new(random::<32>()?), Zeroizing::new(random::<32>()?));
-        let text = Zeroizing::new(format!("{INTRODUCTION}{FORMAT}\nhash {}\nseal 1 {}\n", *hex(&hash), *hex(&seal)));
+        let text = Written::random(Some(super::now()))?.text();
         // Under its name it is whole or not there: a crash, or a full disk, would leave a file that nothing opens and
         // nothing may overwrite.
-        let mut name = path.as_os_str().to_owned();
-        name.push(".new");
-        let new = PathBuf::from(name);
+        let new = beside(path);
         let placed = write_new(&new, text.as_bytes()).and_then(|()| place(&new, path));
         // It may be gone already; what is left of it is removed by the next one.
         let _ = fs::remove_file(&new);
@@ -118,10 +126,8 @@ impl Keys {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn ephemeral() -> Result<Self, KeysError> {
-        let (hash, seal) = (Zeroizing::new(random::<32>()?), Zeroizing::new(random::<32>()?));
-        let hash = hmac::Key::new(hmac::HMAC_SHA256, &*hash);
-        let seals = vec![SealingKey { id: 1, cipher: Cipher::new(&seal)? }];
-        Ok(Self { path: "(in memory)".into(), hash, seals })
+        let keys = Self::of("(in memory)".into(), &Written::random(None)?)?;
+        Ok(Self { ephemeral: true, ..keys })
     }
 
     /// Reads a keys file.
@@ -132,132 +138,188 @@ impl Keys {
     /// # Errors
     /// When the file is missing, unreadable, open to others, or malformed (naming the line).
     pub fn open(path: &Path) -> Result<Self, KeysError> {
-        let io = |doing| move |why| KeysError::Io { path: path.into(), doing, why };
-        let mut file = match File::open(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(KeysError::Missing(path.into())),
-            opened => opened.map_err(io("opening"))?,
-        };
-        let about = file.metadata().map_err(io("opening"))?;
-        #[cfg(unix)]
-        {
-            let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777;
-            if mode & 0o027 != 0 {
-                return Err(KeysError::TooOpen { path: path.into(), mode });
-            }
-        }
-        if about.len() > MAX_FILE {
-            return Err(KeysError::Malformed { path: path.into(), line: 1, why: "far too long for a keys file" });
-        }
-        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0) + 1));
-        file.read_to_end(&mut bytes).map_err(io("reading"))?;
-        let malformed = |(line, why)| KeysError::Malformed { path: path.into(), line, why };
-        let text = std::str::from_utf8(&bytes).map_err(|_| malformed((1, "not text")))?;
-        Self::parse(path, text).map_err(malformed)
+        Ok(Self::of(path.into(), &read(path)?.written)?)
     }
+}
 
-    fn parse(path: &Path, text: &str) -> Result<Self, (usize, &'static str)> {
-        let mut hash = None;
-        let mut seals: Vec<SealingKey> = Vec::new();
-        let mut began = false;
-        let mut last = 0;
-        for (index, line) in text.lines().enumerate() {
-            let at = |why| (index + 1, why);
-            last = index + 1;
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            if !began {
-                began = line == FORMAT;
-                if !began {
-                    return Err(at("expected `ringfence-keys 1`: not a keys file, or one of a later release"));
-                }
-                continue;
-            }
-            let mut words = line.split_ascii_whitespace();
-            let (kind, rest): (_, Vec<_>) = (words.next().unwrap_or_default(), words.collect());
-            match (kind, rest.as_slice()) {
-                ("hash", [key]) if hash.is_none() => {
-                    let raw = unhex(key).ok_or(at("expected 64 hexadecimal digits after `hash`"))?;
-                    hash = Some(hmac::Key::new(hmac::HMAC_SHA256, &*raw));
-                }
-                ("hash", [_]) => return Err(at("a second `hash` key: a store has exactly one")),
-                ("seal", [id, key]) => {
-                    let id = id.parse().map_err(|_| at("expected a number after `seal`"))?;
-                    if seals.last().is_some_and(|before| before.id >= id) {
-                        return Err(at("the numbers of the `seal` keys must rise"));
-                    }
-                    let raw = unhex(key).ok_or(at("expected 64 hexadecimal digits after the key's number"))?;
-                    let cipher = Cipher::new(&raw).map_err(|_| at("the system's cryptography failed"))?;
-                    seals.push(SealingKey { id, cipher });
-                }
-                _ => return Err(at("expected `hash KEY` or `seal NUMBER KEY`")),
-            }
+/// A file as it was read.
+struct Found {
+    written: Written,
+    /// Its inode is locked while this lives, if it was asked for.
+    file: File,
+    about: fs::Metadata,
+}
+
+fn read(path: &Path) -> Result<Found, KeysError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(KeysError::Missing(path.into())),
+        opened => opened.map_err(|why| KeysError::Io { path: path.into(), doing: "opening", why })?,
+    };
+    read_open(path, file)
+}
+
+fn read_open(path: &Path, mut file: File) -> Result<Found, KeysError> {
+    let io = |doing| move |why| KeysError::Io { path: path.into(), doing, why };
+    let about = file.metadata().map_err(io("opening"))?;
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777;
+        if mode & 0o027 != 0 {
+            return Err(KeysError::TooOpen { path: path.into(), mode });
         }
-        let hash = hash.ok_or((last + 1, "no `hash` key"))?;
-        if seals.is_empty() {
-            return Err((last + 1, "no `seal` key"));
-        }
-        Ok(Self { path: path.into(), hash, seals })
     }
+    let malformed = |(line, why)| KeysError::Malformed { path: path.into(), line, why };
+    if about.len() > MAX_FILE {
+        return Err(malformed((1, "far too long for a keys file")));
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0) + 1));
+    file.read_to_end(&mut bytes).map_err(io("reading"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| malformed((1, "not text")))?;
+    let written = Written::parse(text).map_err(malformed)?;
+    Ok(Found { written, file, about })
+}
 
-    /// Opens the keys of this store, or makes them for a store that is new; then makes sure they belong together.
-    ///
-    /// `data` is the folder that must not contain the keys, where there is one.
+/// A keys file held for changing: nobody else who goes by this changes it meanwhile. Each change is on disk, whole, when
+/// its function returns; who reads the file at any instant sees it before or after.
+pub struct KeysFile {
+    path: PathBuf,
+    written: Written,
+    about: fs::Metadata,
+    /// The lock is on the file that has the name now.
+    held: File,
+}
+
+impl std::fmt::Debug for KeysFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeysFile").field("path", &self.path).field("sealing", &self.written.sealing()).finish()
+    }
+}
+
+impl KeysFile {
+    /// Takes the file.
     ///
     /// # Errors
-    /// When the keys are missing although the store is not empty, belong to another store, lie inside the data folder,
-    /// or cannot be read.
-    pub async fn for_store(path: &Path, data: Option<&Path>, store: &dyn Store) -> Result<Self, KeysError> {
-        if data.is_some_and(|data| lies_inside(path, data)) {
-            return Err(KeysError::InsideData(path.into()));
-        }
-        let known = store.meta_get(CHECK).await?;
-        let keys = match Self::open(path) {
-            Err(KeysError::Missing(_)) if known.is_some() => {
-                return Err(KeysError::MissingBesideStore(path.into()));
+    /// As [`Keys::open`]; another process holds it.
+    pub fn hold(path: &Path) -> Result<Self, KeysError> {
+        // The file itself, not a link to it: a link would be replaced by the file.
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        loop {
+            let Found { written, file, about } = read(&real)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(KeysError::Busy(real)),
+                Err(TryLockError::Error(why)) => return Err(KeysError::Io { path: real, doing: "locking", why }),
             }
-            Err(KeysError::Missing(_)) => Self::generate(path)?,
-            opened => opened?,
-        };
-        keys.check(store).await?;
-        Ok(keys)
+            // Whoever changed it put another file in its place: then that lock is on one without a name.
+            if same_file(&about, &real) {
+                return Ok(Self { path: real, written, about, held: file });
+            }
+        }
     }
 
-    /// Makes sure that this store was made with these keys; an empty one takes them as its own.
+    /// The keys in it.
     ///
     /// # Errors
-    /// When it was made with others, or cannot be asked.
-    pub async fn check(&self, store: &dyn Store) -> Result<(), KeysError> {
-        let wrong = || KeysError::Wrong(self.path.clone());
-        let known = match store.meta_get(CHECK).await? {
-            Some(known) => known,
-            None => {
-                if !store.scan(None, 1).await?.is_empty() {
-                    return Err(KeysError::Unchecked(self.path.clone()));
-                }
-                match store.meta_swap(CHECK, Version::ABSENT, self.check_value()?).await? {
-                    MetaSwapped::Won(_) | MetaSwapped::Lost(None) => return Ok(()),
-                    // Another instance was first; its keys must be ours.
-                    MetaSwapped::Lost(Some(known)) => known,
-                }
-            }
-        };
-        let (mac, sealed) = known.bytes.split_first_chunk::<32>().ok_or_else(wrong)?;
-        hmac::verify(&self.hash, CHECK.as_bytes(), mac).map_err(|_| wrong())?;
-        self.open_bytes(Purpose::Meta, CHECK.as_bytes(), sealed).map_err(|_| wrong())?;
-        if key_id(sealed) != self.newest_id() {
-            // Sealed anew, so that the old sealing key can go one day. Losing this race is as good as winning it.
-            store.meta_swap(CHECK, known.version, self.check_value()?).await?;
+    /// The system's cryptography fails.
+    pub fn keys(&self) -> Result<Keys, KeysError> {
+        Ok(Keys::of(self.path.clone(), &self.written)?)
+    }
+
+    /// Adds a key that does not seal yet, numbered above `floor`: its number.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn add(&mut self, floor: u32, now: Instant) -> Result<u32, KeysError> {
+        let id = self.written.add(floor, now)?;
+        self.save()?;
+        Ok(id)
+    }
+
+    /// Lets this key seal. Whether anything changed.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn seal_with(&mut self, id: u32, now: Instant) -> Result<bool, KeysError> {
+        let changed = self.written.seal_with(id, now);
+        if changed {
+            self.save()?;
         }
+        Ok(changed)
+    }
+
+    /// Drops the keys that only open and of which nothing in the store needs any: their numbers.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn drop_all_but(&mut self, needed: &[u32]) -> Result<Vec<u32>, KeysError> {
+        let gone = self.written.drop_all_but(needed);
+        if !gone.is_empty() {
+            self.save()?;
+        }
+        Ok(gone)
+    }
+
+    fn save(&mut self) -> Result<(), KeysError> {
+        let path = self.path.clone();
+        let io = |doing| {
+            let path = path.clone();
+            move |why| KeysError::Io { path, doing, why }
+        };
+        let new = beside(&self.path);
+        let replaced = replacement(&new, self.written.text().as_bytes(), &self.about).and_then(|file| {
+            // Locked before it has the name, so that nobody comes between.
+            file.try_lock().map_err(std::io::Error::from)?;
+            fs::rename(&new, &self.path)?;
+            Ok(file)
+        });
+        let file = replaced.inspect_err(|_| {
+            // What is left of it is removed by the next one.
+            let _ = fs::remove_file(&new);
+        });
+        let file = file.map_err(io("writing (as the file's owner, into a folder that may be written)"))?;
+        sync_folder(parent(&self.path)).map_err(io("writing"))?;
+        self.about = file.metadata().map_err(io("writing"))?;
+        self.held = file;
         Ok(())
     }
+}
 
-    fn check_value(&self) -> Result<Vec<u8>, SealError> {
-        let mut value = hmac::sign(&self.hash, CHECK.as_bytes()).as_ref().to_vec();
-        value.extend(self.seal_bytes(Purpose::Meta, CHECK.as_bytes(), &[])?);
-        Ok(value)
+/// Whether this is the file that has the name now.
+fn same_file(about: &fs::Metadata, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        fs::metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == (about.dev(), about.ino()))
     }
+    #[cfg(not(unix))]
+    {
+        let _ = about;
+        path.exists()
+    }
+}
+
+/// A file that may take the place of one like this: whoever could read that one can read it, and nobody else.
+fn replacement(path: &Path, bytes: &[u8], like: &fs::Metadata) -> std::io::Result<File> {
+    write_new(path, bytes)?;
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let now = file.metadata()?;
+        if (now.uid(), now.gid()) != (like.uid(), like.gid()) {
+            std::os::unix::fs::fchown(&file, Some(like.uid()), Some(like.gid()))?;
+        }
+    }
+    file.set_permissions(like.permissions())?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// Where a file is written before it takes its name.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
 }
 
 /// Writes a file for its owner only, in place of what a crash may have left there.
@@ -289,32 +351,10 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn lies_inside(path: &Path, folder: &Path) -> bool {
+pub(super) fn lies_inside(path: &Path, folder: &Path) -> bool {
     let real = |path: &Path| fs::canonicalize(path).or_else(|_| std::path::absolute(path));
     match (real(parent(path)), real(folder)) {
         (Ok(parent), Ok(folder)) => parent.starts_with(folder),
         _ => false,
     }
-}
-
-fn hex(bytes: &[u8; 32]) -> Zeroizing<String> {
-    use std::fmt::Write as _;
-    // Room for all of it at once: growing would leave a copy behind.
-    let mut out = Zeroizing::new(String::with_capacity(64));
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
-}
-
-fn unhex(text: &str) -> Option<Zeroizing<[u8; 32]>> {
-    let mut out = Zeroizing::new([0; 32]);
-    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (index, byte) in out.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
-    }
-    Some(out)
 }

@@ -74,6 +74,62 @@ impl Acks {
     }
 }
 
+/// Where replicas must have a write before they acknowledge it, and the server itself before it answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum AckedFrom {
+    /// In memory (`WAIT`). The disk is written as `appendfsync` says.
+    #[default]
+    Memory,
+    /// On disk, the server's own too (`WAITAOF`: Redis 7.2 or newer, or Valkey).
+    Disk,
+}
+
+impl AckedFrom {
+    /// Reads `memory` or `disk`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "memory" => Some(Self::Memory),
+            "disk" => Some(Self::Disk),
+            _ => None,
+        }
+    }
+}
+
+/// Who we say we are to a server. `Debug` shows no secret.
+#[derive(Clone, Default, Debug)]
+pub struct Login {
+    /// The user of the server's access list; its default user if absent.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<Secret>,
+    /// Where the password was read, and is read again for every connection: so it changes without a restart.
+    pub file: Option<PathBuf>,
+}
+
+impl Login {
+    /// Takes the password from this file, if there is one.
+    fn load(&mut self, file: Option<&Path>) -> Result<(), String> {
+        if let Some(file) = file {
+            self.password = Some(Secret::read(file)?);
+            self.file = Some(file.to_owned());
+        }
+        Ok(())
+    }
+
+    /// The password as its file has it now; as it was read at first where the file cannot be read.
+    pub(super) fn password_now(&self) -> Option<Secret> {
+        let Some(file) = &self.file else { return self.password.clone() };
+        match Secret::read(file) {
+            Ok(password) => Some(password),
+            Err(fault) => {
+                tracing::warn!(fault, "the password read before is used");
+                self.password.clone()
+            }
+        }
+    }
+}
+
 /// The certificates of a TLS connection, as PEM.
 #[derive(Clone, Default)]
 pub struct Tls {
@@ -99,6 +155,8 @@ pub struct Timing {
     pub answer: Duration,
     /// For replicas to acknowledge.
     pub replicas: Duration,
+    /// For disks to have it, where those are waited for. With `appendfsync everysec` they take a second or two.
+    pub disks: Duration,
     /// For a call as a whole, from then on it is not tried again.
     pub patience: Duration,
     /// Between two looks at who the primary is.
@@ -111,6 +169,7 @@ impl Default for Timing {
             connect: Duration::from_secs(1),
             answer: Duration::from_secs(1),
             replicas: Duration::from_secs(1),
+            disks: Duration::from_secs(3),
             patience: Duration::from_secs(2),
             look: Duration::from_secs(1),
         }
@@ -126,12 +185,14 @@ pub struct Settings {
     pub database: u32,
     /// Certificates; `None`: not encrypted.
     pub tls: Option<Tls>,
-    /// The user of the server's access list; its default user if absent.
-    pub user: Option<String>,
-    /// The password.
-    pub password: Option<Secret>,
+    /// Who we are to the servers that hold the data.
+    pub login: Login,
+    /// Who we are to the sentinels, which have users and passwords of their own.
+    pub sentinel_login: Login,
     /// How many replicas must have a write.
     pub acks: Acks,
+    /// Where they must have it.
+    pub acked_from: AckedFrom,
     /// Over how many shards a tenant spreads, should the store be new.
     pub shards: u16,
     /// Connections to each primary that write.
@@ -180,6 +241,8 @@ impl std::fmt::Debug for Secret {
 pub struct Files {
     /// The password, in the first line.
     pub password: Option<PathBuf>,
+    /// The password of the sentinels, in the first line.
+    pub sentinel_password: Option<PathBuf>,
     /// Whom to trust, PEM.
     pub authority: Option<PathBuf>,
     /// Our certificate, PEM.
@@ -189,17 +252,15 @@ pub struct Files {
 }
 
 impl Settings {
-    /// Takes secrets and certificates from these files; `password` is one that came another way, where no file is named.
+    /// Takes secrets and certificates from these files. Where no file is named, a password that was set stays.
     ///
     /// # Errors
     /// Which file cannot be read, or what does not belong together.
-    pub fn load(&mut self, files: &Files, password: Option<Secret>) -> Result<(), String> {
+    pub fn load(&mut self, files: &Files) -> Result<(), String> {
         let read =
             |path: &Path| std::fs::read(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()));
-        self.password = match &files.password {
-            Some(path) => Some(Secret::read(path)?),
-            None => password,
-        };
+        self.login.load(files.password.as_deref())?;
+        self.sentinel_login.load(files.sentinel_password.as_deref())?;
         let Some(tls) = &mut self.tls else {
             let named = [&files.authority, &files.certificate, &files.key].into_iter().flatten().next();
             return named.map_or(Ok(()), |path| {
@@ -270,9 +331,10 @@ impl Settings {
             deployment,
             database,
             tls,
-            user: None,
-            password: None,
+            login: Login::default(),
+            sentinel_login: Login::default(),
             acks: Acks::All,
+            acked_from: AckedFrom::Memory,
             shards,
             writers: 2,
             timing: Timing::default(),
@@ -331,7 +393,8 @@ mod tests {
             assert!(Settings::from_url(url).is_err(), "{url}");
         }
         let mut settings = Settings::from_url("rediss://a").unwrap();
-        settings.password = Some(Secret::new("hush"));
+        settings.login.password = Some(Secret::new("hush"));
+        settings.sentinel_login.password = Some(Secret::new("hush"));
         settings.tls =
             Some(Tls { authority: None, client: Some((b"cert".to_vec(), Zeroizing::new(b"hush".to_vec()))) });
         let shown = format!("{settings:?}");

@@ -1,12 +1,13 @@
 //! Events, and the outbox of audit entries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::redis::{Cmd, Pipeline, Value};
 
 use super::script::Command;
 use super::{CHUNK, RedisStore, reply, shape};
-use crate::store::{EventId, Shard, StoreError, StoredEvent, Unsettled, WriterId};
+use crate::store::{EventId, Shard, StoreError, StoredEvent, Unsettled, WriterId, trim};
+use crate::time::Instant;
 
 /// A limit as Redis takes it.
 fn count(limit: usize) -> i64 {
@@ -32,9 +33,53 @@ impl RedisStore {
         let mut pipe = Pipeline::new();
         pipe.cmd("XRANGE").arg(stream.as_slice()).arg(format!("0-{first}")).arg("+").arg("COUNT").arg(count(limit));
         let entries = self.entries(&stream, &pipe).await?.into_iter().take(limit);
+        trim::whole(shard, after, self.parsed(shard, entries)?)
+    }
+
+    fn parsed(
+        &self,
+        shard: Shard,
+        entries: impl Iterator<Item = (u64, Vec<u8>)>,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
         entries
             .map(|(seq, bytes)| shape::parse_event(EventId { shard, seq }, &bytes).ok_or_else(|| self.corrupt("event")))
             .collect()
+    }
+
+    /// Looks first at the events and then at what is unsettled of them: what was settled once stays so, and what is new
+    /// stands behind all that is looked at. So nothing needs to stand still meanwhile, and any instance may do the same.
+    pub(super) async fn trim_oldest(&self, shard: Shard, before: Instant, keep: u64) -> Result<u64, StoreError> {
+        self.sound()?;
+        let stream = shape::events_key(shard);
+        let mut pipe = Pipeline::new();
+        pipe.cmd("XRANGE").arg(stream.as_slice()).arg("-").arg("+").arg("COUNT").arg(trim::PAGE);
+        let oldest = self.entries(&stream, &pipe).await?.into_iter();
+        let mut oldest = self.parsed(shard, oldest)?;
+        let last = trim::last_to_go(self.newest_event(shard).await?, keep);
+        let old = oldest.iter().take_while(|event| event.at < before && event.id.seq <= last).count();
+        oldest.truncate(old);
+        let writers: BTreeSet<_> = oldest.iter().map(|event| event.writer).collect();
+        let mut end = oldest.last().map_or(0, |event| event.id.seq.saturating_add(1));
+        for writer in writers {
+            if let Some(unsettled) = self.first_unsettled(shard, writer).await? {
+                end = end.min(unsettled);
+            }
+        }
+        if oldest.first().is_none_or(|first| end <= first.id.seq) {
+            return Ok(0);
+        }
+        let mut command = Cmd::new();
+        command.arg("XTRIM").arg(stream.as_slice()).arg("MINID").arg(format!("0-{end}"));
+        let done = self.link.write(shape::slot(&stream), Command::Plain(command), "trimming events").await?;
+        let gone = reply::count(done.value).map_err(self.trouble("trimming events"))?;
+        Ok(u64::try_from(gone).unwrap_or(u64::MAX))
+    }
+
+    async fn first_unsettled(&self, shard: Shard, writer: WriterId) -> Result<Option<u64>, StoreError> {
+        let outbox = shape::outbox_key(shard, writer);
+        let mut pipe = Pipeline::new();
+        pipe.cmd("XRANGE").arg(outbox.as_slice()).arg("-").arg("+").arg("COUNT").arg(1);
+        Ok(self.entries(&outbox, &pipe).await?.first().map(|(seq, _)| *seq))
     }
 
     pub(super) async fn newest_event(&self, shard: Shard) -> Result<u64, StoreError> {

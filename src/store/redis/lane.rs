@@ -1,4 +1,5 @@
-//! A connection that only writes: takes all that wait, sends them with one `WAIT` behind, and tells each its end.
+//! A connection that only writes: takes all that wait, sends them with one `WAIT` (or `WAITAOF`) behind, and tells each
+//! its end.
 //!
 //! `WAIT` covers what was written before it on its own connection, so nothing is said to be safe that was written on a
 //! connection since lost: whoever asks again and finds the write there has it confirmed by a write of its own.
@@ -11,6 +12,7 @@ use ::redis::{Pipeline, Value};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::address::AckedFrom;
 use super::node::{Shared, trip};
 use super::reply::{self, Role};
 use super::script::{Command, Names};
@@ -76,7 +78,7 @@ pub(super) async fn run(shared: Arc<Shared>, queue: Arc<Mutex<mpsc::Receiver<Job
         };
         failed = None;
         if let Err(trouble) = serve(&shared, current, &mut jobs).await {
-            if matches!(trouble, Trouble::Cut { .. }) {
+            if trouble.ends_connection() {
                 open = None;
             }
             jobs.drain(..).for_each(|job| job.tell(Err(trouble.clone())));
@@ -148,7 +150,7 @@ async fn look(shared: &Shared, open: &mut Open) -> Result<(), Trouble> {
 fn saw(shared: &Shared, role: Option<&Value>) -> Result<(), Trouble> {
     match reply::role(role.unwrap_or(&Value::Nil))? {
         Role::Primary { replicas } => {
-            shared.saw_replicas(replicas);
+            shared.saw_replicas(replicas.len());
             Ok(())
         }
         Role::Other(role) => {
@@ -161,9 +163,7 @@ fn saw(shared: &Shared, role: Option<&Value>) -> Result<(), Trouble> {
 /// One pipeline: the writes, what waits for the replicas, and how many of those there are. An answer that says
 /// something was written is handed out only if enough replicas have it.
 async fn send(shared: &Shared, open: &mut Open, jobs: &[Job]) -> Result<Vec<Result<Value, Trouble>>, Trouble> {
-    let timing = shared.connector.0.timing;
-    let wait_ms = timing.replicas.as_millis();
-    let mut need = shared.need();
+    let mut wait = Wait::of(shared);
     let mut pipe = Pipeline::with_capacity(jobs.len() + 2);
     for job in jobs {
         if job.asking {
@@ -171,11 +171,9 @@ async fn send(shared: &Shared, open: &mut Open, jobs: &[Job]) -> Result<Vec<Resu
         }
         job.command.send(&open.names, &mut pipe);
     }
-    if need > 0 {
-        pipe.cmd("WAIT").arg(need).arg(u64::try_from(wait_ms).unwrap_or(1_000));
-    }
+    wait.add(&mut pipe);
     pipe.cmd("ROLE");
-    let within = timing.answer + if need > 0 { timing.replicas } else { Duration::ZERO };
+    let within = shared.connector.0.timing.answer + wait.within;
     let mut values = trip(&mut open.connection, &pipe, within).await?.into_iter();
     let mut answers = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -185,24 +183,81 @@ async fn send(shared: &Shared, open: &mut Open, jobs: &[Job]) -> Result<Vec<Resu
         let value = values.next().ok_or_else(short)?;
         answers.push(reply::sound_one(value));
     }
-    let mut have = if need > 0 { reply::count(values.next().ok_or_else(short)?)? } else { 0 };
+    let mut end = wait.end(shared, &mut values)?;
+    // Its shape also tells that every answer stands at its place.
     saw(shared, values.next().as_ref())?;
-    if shared.need() > need && have >= need {
+    if shared.need() > wait.need && end.is_ok() {
         // A replica has come that was not waited for; it may be the next primary.
-        need = shared.need();
+        wait = Wait::of(shared);
         let mut pipe = Pipeline::new();
-        pipe.cmd("WAIT").arg(need).arg(u64::try_from(wait_ms).unwrap_or(1_000));
-        let values = trip(&mut open.connection, &pipe, timing.answer + timing.replicas).await?;
-        have = reply::count(values.into_iter().next().ok_or_else(short)?)?;
+        wait.add(&mut pipe);
+        let within = shared.connector.0.timing.answer + wait.within;
+        let values = trip(&mut open.connection, &pipe, within).await?;
+        end = wait.end(shared, &mut values.into_iter())?;
     }
-    if have < need {
+    if let Err(trouble) = end {
         for (job, answer) in jobs.iter().zip(&mut answers) {
             if answer.as_ref().is_ok_and(|value| job.command.wrote(value)) {
-                *answer = Err(Trouble::FewReplicas { have, need });
+                *answer = Err(trouble.clone());
             }
         }
     }
     Ok(answers)
+}
+
+/// What makes sure that writes are where they must be before anybody is told.
+struct Wait {
+    need: usize,
+    within: Duration,
+    from: AckedFrom,
+}
+
+impl Wait {
+    fn of(shared: &Shared) -> Self {
+        let (need, settings) = (shared.need(), &shared.connector.0);
+        let within = match settings.acked_from {
+            AckedFrom::Memory if need == 0 => Duration::ZERO,
+            AckedFrom::Memory => settings.timing.replicas,
+            AckedFrom::Disk => settings.timing.disks,
+        };
+        Self { need, within, from: settings.acked_from }
+    }
+
+    fn add(&self, pipe: &mut Pipeline) {
+        let within = u64::try_from(self.within.as_millis()).unwrap_or(1_000);
+        match self.from {
+            AckedFrom::Memory if self.need == 0 => {}
+            AckedFrom::Memory => drop(pipe.cmd("WAIT").arg(self.need).arg(within)),
+            AckedFrom::Disk => drop(pipe.cmd("WAITAOF").arg(1).arg(self.need).arg(within)),
+        }
+    }
+
+    /// Takes the answer: whether it is where it must be. The outer error says that nothing is known of the writes before
+    /// it: one whose `WAIT` was broken off may be done.
+    fn end(&self, shared: &Shared, values: &mut impl Iterator<Item = Value>) -> Result<Result<(), Trouble>, Trouble> {
+        if self.from == AckedFrom::Memory && self.need == 0 {
+            return Ok(Ok(()));
+        }
+        let counted = |value: Value| match self.from {
+            AckedFrom::Memory => Ok((1, reply::count(value)?)),
+            AckedFrom::Disk => {
+                let mut counts = reply::list(value)?.into_iter().map(reply::count);
+                let mut next = || counts.next().unwrap_or_else(|| Err(short()));
+                Ok((next()?, next()?))
+            }
+        };
+        let (own, have) = counted(values.next().ok_or_else(short)?).map_err(|trouble: Trouble| {
+            // UNBLOCKED, as when the primary is made a replica meanwhile.
+            shared.new_era();
+            Trouble::Cut { sent: true, why: trouble.why() }
+        })?;
+        let need = self.need;
+        Ok(match (own, have) {
+            (0, _) => Err(Trouble::NotOnDisk),
+            (_, have) if have < need => Err(Trouble::FewReplicas { have, need }),
+            _ => Ok(()),
+        })
+    }
 }
 
 fn short() -> Trouble {

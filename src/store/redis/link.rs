@@ -117,6 +117,11 @@ impl Link {
         }
     }
 
+    /// Connects anew everywhere: answers do not stand where they should.
+    pub(super) fn start_anew(&self) {
+        self.nodes().iter().for_each(|node| node.shared.new_era());
+    }
+
     fn is_cluster(&self) -> bool {
         matches!(self.settings.deployment, Deployment::Cluster(_))
     }

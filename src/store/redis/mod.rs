@@ -9,6 +9,7 @@
 mod address;
 mod cluster;
 mod events;
+mod judge;
 mod lane;
 mod link;
 mod named;
@@ -28,7 +29,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use ::redis::{Pipeline, Value};
 use tokio::task::JoinHandle;
 
-pub use self::address::{Acks, Address, Deployment, Files, Secret, Settings, Timing, Tls};
+pub use self::address::{AckedFrom, Acks, Address, Deployment, Files, Login, Secret, Settings, Timing, Tls};
 pub use self::survey::{Finding, Weight};
 
 use self::link::Link;
@@ -38,6 +39,7 @@ use super::{
     Answer, Beside, EventId, Key, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled, Version,
     Versioned, Write, WriterId,
 };
+use crate::time::Instant;
 
 /// The named value that says over how many shards a tenant spreads.
 const SHARD_COUNT: &str = "store/shards";
@@ -141,7 +143,12 @@ impl RedisStore {
     }
 
     fn trouble(&self, doing: &'static str) -> impl Fn(Trouble) -> StoreError {
-        move |trouble| trouble.error(self.link.place(), doing)
+        move |trouble| {
+            if matches!(trouble, Trouble::Odd(_)) {
+                self.link.start_anew();
+            }
+            trouble.error(self.link.place(), doing)
+        }
     }
 
     fn sound(&self) -> Result<(), StoreError> {
@@ -163,9 +170,12 @@ impl RedisStore {
             let role = reply::role(answers.first().unwrap_or(&Value::Nil)).map_err(self.trouble(doing))?;
             let need = node.shared.need();
             let trouble = match role {
-                reply::Role::Primary { replicas } if replicas >= need => continue,
-                reply::Role::Primary { replicas } => Trouble::FewReplicas { have: replicas, need },
-                reply::Role::Other(role) => Trouble::Elsewhere(format!("a {role} answers")),
+                reply::Role::Primary { replicas } if replicas.len() >= need => continue,
+                reply::Role::Primary { replicas } => Trouble::FewReplicas { have: replicas.len(), need },
+                reply::Role::Other(role) => {
+                    node.shared.new_era();
+                    Trouble::Elsewhere(format!("a {role} answers"))
+                }
             };
             return Err(trouble.error(self.link.place(), doing));
         }
@@ -199,6 +209,14 @@ impl Store for RedisStore {
         Answer::waiting(self.confirm_shard(shard))
     }
 
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
+        Answer::waiting(self.reseal_record(key, found, bytes))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn shard_count(&self) -> u16 {
         self.shards
     }
@@ -209,6 +227,10 @@ impl Store for RedisStore {
 
     fn last_event(&self, shard: Shard) -> Answer<'_, u64> {
         Answer::waiting(self.newest_event(shard))
+    }
+
+    fn trim_events(&self, shard: Shard, before: Instant, keep: u64) -> Answer<'_, u64> {
+        Answer::waiting(self.trim_oldest(shard, before, keep))
     }
 
     fn shards(&self) -> Answer<'_, Vec<Shard>> {

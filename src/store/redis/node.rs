@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::address::{Acks, Address, Settings};
+use super::address::{Acks, Address, Login, Settings};
 use super::lane::{self, Job};
 use super::reply;
 use super::script::Command;
@@ -35,22 +35,17 @@ pub(super) struct Connector(pub(super) Arc<Settings>);
 impl Connector {
     /// A connection to this address, as far as it can be told to be sound.
     pub(super) async fn open(&self, address: &Address) -> Result<MultiplexedConnection, Trouble> {
-        self.open_as(address, self.0.database, true).await
+        self.open_as(address, self.0.database, &self.0.login).await
     }
 
     /// A connection to a sentinel, which knows neither databases nor the store's users.
     pub(super) async fn open_sentinel(&self, address: &Address) -> Result<MultiplexedConnection, Trouble> {
-        self.open_as(address, 0, false).await
+        self.open_as(address, 0, &self.0.sentinel_login).await
     }
 
-    async fn open_as(
-        &self,
-        address: &Address,
-        database: u32,
-        credentials: bool,
-    ) -> Result<MultiplexedConnection, Trouble> {
+    async fn open_as(&self, address: &Address, database: u32, login: &Login) -> Result<MultiplexedConnection, Trouble> {
         let cut = |error: &dyn std::fmt::Display| Trouble::Cut { sent: false, why: format!("{address}: {error}") };
-        let client = self.client(address, database, credentials).map_err(|error| cut(&error))?;
+        let client = self.client(address, database, login).map_err(|error| cut(&error))?;
         // Times are kept here: the library's own would also cut short what waits for replicas.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
@@ -67,17 +62,15 @@ impl Connector {
         }
     }
 
-    fn client(&self, address: &Address, database: u32, credentials: bool) -> ::redis::RedisResult<Client> {
+    fn client(&self, address: &Address, database: u32, login: &Login) -> ::redis::RedisResult<Client> {
         let settings = &self.0;
         let (host, port) = (address.host.clone(), address.port);
         let mut redis = RedisConnectionInfo::default().set_db(i64::from(database)).set_skip_set_lib_name();
-        if credentials {
-            if let Some(user) = &settings.user {
-                redis = redis.set_username(user);
-            }
-            if let Some(password) = &settings.password {
-                redis = redis.set_password(password.reveal());
-            }
+        if let Some(user) = &login.user {
+            redis = redis.set_username(user);
+        }
+        if let Some(password) = login.password_now() {
+            redis = redis.set_password(password.reveal());
         }
         match &settings.tls {
             None => Client::open(ConnectionAddr::Tcp(host, port).into_connection_info()?.set_redis_settings(redis)),
@@ -201,7 +194,7 @@ impl Shared {
         pipe.cmd("ROLE");
         let answers = trip(&mut connection, &pipe, self.connector.0.timing.answer).await?;
         match reply::role(answers.first().unwrap_or(&Value::Nil))? {
-            reply::Role::Primary { replicas } => self.saw_replicas(replicas),
+            reply::Role::Primary { replicas } => self.saw_replicas(replicas.len()),
             reply::Role::Other(role) => return Err(Trouble::Elsewhere(format!("{address} is a {role}"))),
         }
         *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
@@ -263,10 +256,17 @@ impl Node {
             pipe
         };
         match trip(&mut connection, sent, self.shared.connector.0.timing.answer).await {
-            Ok(values) if asking => Ok(values.into_iter().skip(1).step_by(2).collect()),
-            Ok(values) => Ok(values),
+            Ok(values) => {
+                // A replica of another server answers here: asking again on this connection would find nothing else.
+                let demoted =
+                    matches!(reply::sound(&values), Err(Trouble::Elsewhere(why)) if why.starts_with("MASTERDOWN"));
+                if demoted && self.shared.era() == era {
+                    self.shared.new_era();
+                }
+                Ok(if asking { values.into_iter().skip(1).step_by(2).collect() } else { values })
+            }
             Err(trouble) => {
-                if matches!(trouble, Trouble::Cut { .. }) && self.shared.era() == era {
+                if trouble.ends_connection() && self.shared.era() == era {
                     self.shared.new_era();
                 }
                 Err(trouble)
@@ -280,6 +280,11 @@ impl Node {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(Job { command, asking, reply }).await.map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(Trouble::Cut { sent: true, why: "closed".to_owned() }))
+    }
+
+    /// The connection that reads, for looking at the server.
+    pub(super) async fn connection(&self) -> Result<MultiplexedConnection, Trouble> {
+        self.live().await.map(|(connection, _)| connection)
     }
 
     /// Since when there is no connection to read from.

@@ -8,7 +8,7 @@ use ::redis::{Cmd, Pipeline, Value};
 use super::link::Done;
 use super::script::{Command, Script};
 use super::{CHUNK, RedisStore, reply, shape};
-use crate::store::memory::check_write;
+use crate::store::memory::{check_size, check_write};
 use crate::store::{Beside, EventId, Key, Shard, StoreError, Swapped, Version, Versioned, Write};
 
 /// Events read at a time when looking for a write of ours.
@@ -191,6 +191,25 @@ impl RedisStore {
             return Ok(Swapped::Won { version, event: EventId { shard, seq } });
         }
         Ok(Swapped::Lost(winner))
+    }
+
+    pub(super) async fn reseal_record(&self, key: &Key, found: &Versioned, bytes: Vec<u8>) -> Result<bool, StoreError> {
+        check_size(bytes.len())?;
+        self.still_there(key.shard()).await?;
+        let record = shape::record_key(key);
+        let slot = shape::slot(&record);
+        let [old, new] = [&found.bytes, &bytes].map(|bytes| shape::value(found.version, found.expires, bytes));
+        let command = Command::Script { script: Script::Reseal, keys: vec![record], arguments: vec![old, new] };
+        let Done { value, again } = self.link.write(slot, command, "sealing a record anew").await?;
+        if matches!(value, Value::Int(_)) {
+            return Ok(true);
+        }
+        if again && self.load_one(key).await?.is_some_and(|now| now.version == found.version && now.bytes == bytes) {
+            // Ours, of the time before the answer was lost. The replicas were never waited for.
+            self.confirm_shard(key.shard()).await?;
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     pub(super) fn told(&self, shard: Shard) -> u64 {

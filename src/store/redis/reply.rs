@@ -1,15 +1,18 @@
 //! Reading what servers answer.
 
+use std::collections::HashMap;
+
 use ::redis::Value;
 
+use super::address::Address;
 use super::trouble::Trouble;
 
 /// What a server says it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Role {
-    /// With so many replicas that follow it now.
+    /// With these replicas, which follow it now.
     Primary {
-        replicas: usize,
+        replicas: Vec<Address>,
     },
     Other(String),
 }
@@ -23,7 +26,7 @@ fn unexpected(value: &Value) -> Trouble {
         Value::Array(_) => "a list",
         _ => "something else",
     };
-    Trouble::Refused(format!("the server answered {kind} where that makes no sense: is it Redis 7 or Valkey?"))
+    Trouble::Odd(format!("the server answered {kind} where that makes no sense: is it Redis 7 or Valkey?"))
 }
 
 pub(super) fn sound_one(value: Value) -> Result<Value, Trouble> {
@@ -45,12 +48,14 @@ pub(super) fn bytes(value: Value) -> Result<Option<Vec<u8>>, Trouble> {
     match sound_one(value)? {
         Value::Nil => Ok(None),
         Value::BulkString(bytes) => Ok(Some(bytes)),
-        Value::SimpleString(text) => Ok(Some(text.into_bytes())),
         other => Err(unexpected(&other)),
     }
 }
 
 pub(super) fn text(value: Value) -> Result<String, Trouble> {
+    if let Value::SimpleString(text) = value {
+        return Ok(text);
+    }
     bytes(value).map(|bytes| String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
 }
 
@@ -80,11 +85,29 @@ pub(super) fn role(value: &Value) -> Result<Role, Trouble> {
     let mut parts = parts.into_iter();
     let role = text(parts.next().unwrap_or(Value::Nil))?;
     if role == "master" {
-        let replicas = list(parts.nth(1).unwrap_or(Value::Nil))?.len();
-        Ok(Role::Primary { replicas })
+        let replicas = list(parts.nth(1).unwrap_or(Value::Nil))?.into_iter().map(follower);
+        Ok(Role::Primary { replicas: replicas.collect::<Result<_, _>>()? })
     } else {
         Ok(Role::Other(if role == "slave" { "replica".to_owned() } else { role }))
     }
+}
+
+/// Host and port, and what else stands behind them.
+fn follower(value: Value) -> Result<Address, Trouble> {
+    let mut parts = list(value)?.into_iter();
+    let host = text(parts.next().unwrap_or(Value::Nil))?;
+    let port = text(parts.next().unwrap_or(Value::Nil))?.parse().unwrap_or(0);
+    Ok(Address { host, port })
+}
+
+/// Names and values in turn.
+pub(super) fn pairs(values: Vec<Value>) -> Result<HashMap<String, String>, Trouble> {
+    let mut pairs = HashMap::new();
+    let mut values = values.into_iter();
+    while let (Some(name), Some(value)) = (values.next(), values.next()) {
+        pairs.insert(text(name)?, text(value)?);
+    }
+    Ok(pairs)
 }
 
 /// One entry of a stream: the second half of its id, and its one field.

@@ -1,15 +1,17 @@
-//! The two scripts, and commands that write.
+//! The scripts, and commands that write.
 
 use ::redis::{Cmd, Pipeline, Value};
 
 const SWAP: &str = include_str!("swap.lua");
 const META: &str = include_str!("meta.lua");
+const RESEAL: &str = include_str!("reseal.lua");
 
 /// Which script.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Script {
     Swap,
     Meta,
+    Reseal,
 }
 
 /// Something that writes.
@@ -26,12 +28,13 @@ pub(super) enum Command {
 pub(super) struct Names {
     swap: String,
     meta: String,
+    reseal: String,
 }
 
 impl Names {
     /// The commands that load them.
     pub(super) fn load(pipe: &mut Pipeline) {
-        for text in [SWAP, META] {
+        for text in [SWAP, META, RESEAL] {
             pipe.cmd("SCRIPT").arg("LOAD").arg(text);
         }
     }
@@ -43,8 +46,8 @@ impl Names {
             Value::SimpleString(text) => Some(text.clone()),
             _ => None,
         };
-        let [swap, meta] = answers else { return None };
-        Some(Self { swap: name(swap)?, meta: name(meta)? })
+        let [swap, meta, reseal] = answers else { return None };
+        Some(Self { swap: name(swap)?, meta: name(meta)?, reseal: name(reseal)? })
     }
 }
 
@@ -59,6 +62,7 @@ impl Command {
                 let name = match script {
                     Script::Swap => &names.swap,
                     Script::Meta => &names.meta,
+                    Script::Reseal => &names.reseal,
                 };
                 let command = pipe.cmd("EVALSHA").arg(name).arg(keys.len());
                 keys.iter().chain(arguments).for_each(|part| {

@@ -1,15 +1,19 @@
-//! What the live settings of the servers mean for what is stored: read at the start and by `ringfence doctor`.
+//! Looking at every server there is, at the start and by `ringfence doctor`: primaries, their replicas, which may be
+//! promoted, and the sentinels, which say by whom.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ::redis::aio::MultiplexedConnection;
 use ::redis::{Pipeline, Value};
 
-use super::address::{Acks, Deployment};
+use super::address::{Acks, Address, Deployment};
+use super::judge::{Judge, OPTIONS, Told};
 use super::link::Link;
-use super::node::Node;
+use super::node::{Node, trip};
 use super::reply::{self, Role};
 use super::trouble::Trouble;
+use super::{cluster, sentinel};
 use crate::store::StoreError;
 
 /// What a finding means.
@@ -34,20 +38,6 @@ pub struct Finding {
     pub text: String,
 }
 
-/// More than this is worth a warning: reservations and expiries are told by clocks.
-const SKEW_WARNED: Duration = Duration::from_secs(1);
-/// Far more than any clock that is kept at all.
-const SKEW_REFUSED: Duration = Duration::from_secs(3_600);
-/// The server options that matter.
-const OPTIONS: [&str; 6] = [
-    "maxmemory",
-    "maxmemory-policy",
-    "appendonly",
-    "appendfsync",
-    "no-appendfsync-on-rewrite",
-    "min-replicas-to-write",
-];
-
 /// The error that the worst findings amount to, if any.
 pub(super) fn refusal(place: &str, findings: &[Finding]) -> Option<StoreError> {
     let refused: Vec<_> = findings
@@ -58,57 +48,150 @@ pub(super) fn refusal(place: &str, findings: &[Finding]) -> Option<StoreError> {
     (!refused.is_empty()).then(|| StoreError::Unsafe { place: place.to_owned(), why: refused.join("; ") })
 }
 
-/// Looks at every primary.
+/// Looks at all of them. A primary that cannot be asked is an error; another server that cannot is a finding.
 pub(super) async fn survey(link: &Link) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
     for node in link.nodes() {
         let found = look(link, &node).await;
         findings.extend(found.map_err(|trouble| trouble.error(link.place(), "reading the server's settings"))?);
     }
+    if let Deployment::Sentinel { sentinels, name } = &link.settings.deployment {
+        let primary = link.nodes().first().and_then(|node| node.shared.address());
+        let looks = sentinels.iter().map(|at| look_at_sentinel(link, at, name, primary.as_ref(), sentinels.len()));
+        findings.extend(futures_util::future::join_all(looks).await.into_iter().flatten());
+    }
     Ok(findings)
 }
 
-/// What a server tells of itself.
-struct Told {
-    version: String,
-    role: Role,
-    options: Option<HashMap<String, String>>,
-    info: HashMap<String, String>,
-    skew: Duration,
-}
-
+/// A primary and its replicas.
 async fn look(link: &Link, node: &Node) -> Result<Vec<Finding>, Trouble> {
-    let told = ask(node).await?;
-    let server = node.shared.address().map_or_else(|| link.place().to_owned(), |address| address.to_string());
-    let mut findings = Vec::new();
-    let mut say = |weight, text: String| findings.push(Finding { weight, server: server.clone(), text });
-    judge_version(&told, &mut say);
-    judge_memory(&told, &mut say);
-    judge_durability(&told, &mut say);
-    judge_replicas(link, node, &told, &mut say);
-    judge_clock(&told, &mut say);
+    let server = node.shared.address();
+    let mut connection = node.connection().await?;
+    let told = ask(link, &mut connection).await?;
+    let mut judge = Judge::new(server.as_ref().map_or_else(|| link.place().to_owned(), ToString::to_string));
+    judge.server(&told, link.settings.acked_from);
+    judge_replicas(link, node, &told, &mut judge);
+    let replicas = replicas_of(link, &told, server.as_ref(), &mut connection).await;
+    let looks = replicas.iter().map(|replica| look_at_replica(link, replica, &told));
+    let mut findings = judge.findings;
+    findings.extend(futures_util::future::join_all(looks).await.into_iter().flatten());
     Ok(findings)
 }
 
-async fn ask(node: &Node) -> Result<Told, Trouble> {
+/// Where the replicas are: those that the primary knows, and those that somebody else knows to be missing.
+async fn replicas_of(
+    link: &Link,
+    told: &Told,
+    primary: Option<&Address>,
+    connection: &mut MultiplexedConnection,
+) -> Vec<Address> {
+    let mut found = match &told.role {
+        Role::Primary { replicas } => replicas.clone(),
+        Role::Other(_) => Vec::new(),
+    };
+    let configured = match (&link.settings.deployment, primary) {
+        (Deployment::Sentinel { .. }, _) => sentinel::replicas(&link.connector).await,
+        (Deployment::Cluster(_), Some(primary)) => {
+            let timing = link.settings.timing;
+            cluster::replicas(connection, primary, timing.answer).await
+        }
+        _ => Ok(Vec::new()),
+    };
+    match configured {
+        Ok(configured) => found.extend(configured),
+        Err(trouble) => tracing::warn!(?trouble, "who the replicas are cannot be asked"),
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+async fn look_at_replica(link: &Link, replica: &Address, primary: &Told) -> Vec<Finding> {
+    let mut judge = Judge::new(replica.to_string());
+    let asked = async {
+        let mut connection = link.connector.open(replica).await?;
+        ask(link, &mut connection).await
+    };
+    match asked.await {
+        Err(trouble) => judge.say(
+            Weight::Warning,
+            format!("a replica that cannot be looked at, though it may be promoted: {}", trouble.why()),
+        ),
+        Ok(told) => {
+            judge.server(&told, link.settings.acked_from);
+            judge.least_replicas(&told);
+            judge.replica(&told, primary);
+        }
+    }
+    judge.findings
+}
+
+async fn look_at_sentinel(
+    link: &Link,
+    at: &Address,
+    name: &str,
+    primary: Option<&Address>,
+    named: usize,
+) -> Vec<Finding> {
+    let mut judge = Judge::new(format!("sentinel {at}"));
+    let view = match sentinel::view(&link.connector, at, name).await {
+        Ok(view) => view,
+        Err(trouble) => {
+            judge.say(Weight::Warning, format!("cannot be asked: {}", trouble.why()));
+            return judge.findings;
+        }
+    };
+    if Some(&view.primary) != primary {
+        judge.say(
+            Weight::Warning,
+            format!(
+                "calls {} the primary, another one is in use: a failover, or sentinels that do not meet",
+                view.primary
+            ),
+        );
+    }
+    let all = view.others + 1;
+    if all < 3 {
+        judge.say(
+            Weight::Warning,
+            format!("knows {all} sentinels with itself: three are the least that survive the loss of one"),
+        );
+    }
+    if view.quorum * 2 <= all && all > 1 {
+        judge.say(
+            Weight::Warning,
+            format!(
+                "quorum {} of {all}: a minority gives the primary up for dead: set it to {}",
+                view.quorum,
+                all / 2 + 1
+            ),
+        );
+    }
+    if all > named {
+        judge.say(Weight::Warning, format!("knows {all} sentinels, the URL names {named}: name them all"));
+    }
+    if let Some(why) = &view.no_quorum {
+        judge.say(Weight::Warning, format!("could not fail over now: {why}"));
+    }
+    if judge.findings.is_empty() {
+        judge.say(Weight::Fine, format!("quorum {} of {all}, {} replicas known", view.quorum, view.replicas));
+    }
+    judge.findings
+}
+
+async fn ask(link: &Link, connection: &mut MultiplexedConnection) -> Result<Told, Trouble> {
+    let within = link.settings.timing.answer;
     let mut pipe = Pipeline::new();
     pipe.cmd("INFO").cmd("ROLE").cmd("CONFIG").arg("GET");
     OPTIONS.iter().for_each(|option| {
         pipe.arg(*option);
     });
-    let mut answers = node.read(&pipe, false).await?.into_iter();
+    let mut answers = trip(connection, &pipe, within).await?.into_iter();
     let mut next = || answers.next().unwrap_or(Value::Nil);
     let info = reply::text(next())?;
     let role = reply::role(&next())?;
     let options = match reply::list(next()) {
-        Ok(list) => {
-            let mut options = HashMap::new();
-            let mut list = list.into_iter();
-            while let (Some(name), Some(value)) = (list.next(), list.next()) {
-                options.insert(reply::text(name)?, reply::text(value)?);
-            }
-            Some(options)
-        }
+        Ok(list) => Some(reply::pairs(list)?),
         // A hosted server may keep its settings to itself.
         Err(Trouble::Refused(_)) => None,
         Err(trouble) => return Err(trouble),
@@ -117,18 +200,17 @@ async fn ask(node: &Node) -> Result<Told, Trouble> {
         .lines()
         .filter_map(|line| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned())))
         .collect();
-    // Valkey keeps `redis_version` at the one it is compatible with.
     let version = info.get("redis_version").cloned().unwrap_or_default();
-    Ok(Told { version, role, options, info, skew: skew(node).await? })
+    Ok(Told { version, role, options, info, skew: skew(connection, within).await? })
 }
 
 /// How far the server's clock is from ours, by its answer and the middle of the trip.
-async fn skew(node: &Node) -> Result<Duration, Trouble> {
+async fn skew(connection: &mut MultiplexedConnection, within: Duration) -> Result<Duration, Trouble> {
     let mut pipe = Pipeline::new();
     pipe.cmd("TIME");
     let ours = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let before = ours();
-    let answers = node.read(&pipe, false).await?;
+    let answers = trip(connection, &pipe, within).await?;
     let middle = before + ours().saturating_sub(before) / 2;
     let mut time = reply::list(answers.into_iter().next().unwrap_or(Value::Nil))?.into_iter();
     let mut part = || reply::text(time.next().unwrap_or(Value::Nil)).map(|text| text.parse().unwrap_or(0_u64));
@@ -136,130 +218,40 @@ async fn skew(node: &Node) -> Result<Duration, Trouble> {
     Ok(theirs.abs_diff(middle))
 }
 
-impl Told {
-    fn option(&self, name: &str) -> Option<&str> {
-        self.options.as_ref()?.get(name).map(String::as_str)
-    }
-}
-
-fn judge_version(told: &Told, say: &mut impl FnMut(Weight, String)) {
-    let major = told.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    match major {
-        Some(major) if major >= 7 => say(Weight::Fine, format!("version {}", told.version)),
-        _ => say(Weight::Refused, format!("version `{}`: Redis 7 or newer, or Valkey, is needed", told.version)),
-    }
-}
-
-fn judge_memory(told: &Told, say: &mut impl FnMut(Weight, String)) {
-    let info = |name: &str| told.info.get(name).map(String::as_str);
-    let policy = told.option("maxmemory-policy").or_else(|| info("maxmemory_policy")).unwrap_or("unknown");
-    let limit = told.option("maxmemory").or_else(|| info("maxmemory")).unwrap_or("0");
-    match (policy, limit) {
-        ("noeviction", "0") => say(
-            Weight::Warning,
-            "noeviction, but maxmemory 0: the system may kill a server that outgrows the machine: set maxmemory".into(),
-        ),
-        ("noeviction", limit) => say(Weight::Fine, format!("noeviction, maxmemory {limit}")),
-        (policy, _) => say(
-            Weight::Refused,
-            format!(
-                "maxmemory-policy {policy} would drop opt-outs when memory is short: set maxmemory-policy noeviction"
-            ),
-        ),
-    }
-}
-
-fn judge_durability(told: &Told, say: &mut impl FnMut(Weight, String)) {
-    let aof = match told.option("appendonly") {
-        Some(value) => value == "yes",
-        None => told.info.get("aof_enabled").is_some_and(|value| value == "1"),
-    };
-    if !aof {
-        say(
-            Weight::Refused,
-            "appendonly no: a restart forgets acknowledged opt-outs: set appendonly yes, and appendfsync always or \
-             everysec"
-                .into(),
-        );
-        return;
-    }
-    match told.option("appendfsync") {
-        Some("always") => say(Weight::Fine, "appendonly, appendfsync always".into()),
-        Some("everysec") => say(
-            Weight::Warning,
-            "appendfsync everysec: power loss, or a loss of the host, forgets up to two seconds of acknowledged writes \
-             unless a replica that has them is promoted: set appendfsync always where that is too much"
-                .into(),
-        ),
-        Some(other) => say(
-            Weight::Warning,
-            format!("appendfsync {other}: power loss forgets what the system had not written: set appendfsync always"),
-        ),
-        None => say(
-            Weight::Warning,
-            "the server does not tell its settings (CONFIG GET): see yourself that appendfsync is as you need it".into(),
-        ),
-    }
-    if told.option("appendfsync") == Some("always") && told.option("no-appendfsync-on-rewrite") == Some("yes") {
-        say(Weight::Warning, "no-appendfsync-on-rewrite yes: nothing is synced during a rewrite: set it to no".into());
-    }
-    if told.info.get("aof_last_write_status").is_some_and(|status| status != "ok") {
-        say(Weight::Warning, "the last write of the append-only file failed: make room on its disk".into());
-    }
-}
-
-fn judge_replicas(link: &Link, node: &Node, told: &Told, say: &mut impl FnMut(Weight, String)) {
+fn judge_replicas(link: &Link, node: &Node, told: &Told, judge: &mut Judge) {
     let connected = match &told.role {
-        Role::Primary { replicas } => *replicas,
+        Role::Primary { replicas } => replicas.len(),
         Role::Other(role) => {
-            say(Weight::Refused, format!("a {role}: name the primary, or the sentinels that know it"));
+            judge.say(Weight::Refused, format!("a {role}: name the primary, or the sentinels that know it"));
             return;
         }
     };
     let (need, acks) = (node.shared.need(), link.settings.acks);
     let single = matches!(link.settings.deployment, Deployment::Single(_));
     if connected < need {
-        say(
+        judge.say(
             Weight::Warning,
             format!(
                 "{connected} of {need} replicas are connected: nothing is granted and nothing recorded until they are back"
             ),
         );
     } else if need == 0 && !single {
-        say(
+        judge.say(
             Weight::Warning,
             "no acknowledgement of a replica is waited for: a failover forgets acknowledged writes: add replicas, or set \
-             acks"
-                .into(),
+             acks",
         );
     } else if acks != Acks::All && need < connected {
-        say(
+        judge.say(
             Weight::Warning,
             format!(
                 "acks {need}, {connected} replicas: a failover to one that was not waited for forgets acknowledged writes"
             ),
         );
     } else {
-        say(Weight::Fine, format!("primary, {connected} replicas connected, {need} waited for"));
+        judge.say(Weight::Fine, format!("primary, {connected} replicas connected, {need} waited for"));
     }
-    let least = told.option("min-replicas-to-write").and_then(|least| least.parse::<usize>().ok());
-    if connected > 0 && least == Some(0) {
-        say(
-            Weight::Warning,
-            "min-replicas-to-write 0: a primary that was cut off goes on taking writes that are lost later (none of them \
-             is acknowledged): set min-replicas-to-write 1"
-                .into(),
-        );
-    }
-}
-
-fn judge_clock(told: &Told, say: &mut impl FnMut(Weight, String)) {
-    let skew = told.skew.as_millis();
-    if told.skew > SKEW_REFUSED {
-        say(Weight::Refused, format!("its clock and ours are {skew} ms apart: set both by NTP"));
-    } else if told.skew > SKEW_WARNED {
-        say(Weight::Warning, format!("its clock and ours are {skew} ms apart: see to NTP on both"));
-    } else {
-        say(Weight::Fine, format!("clocks agree to {skew} ms"));
+    if connected > 0 {
+        judge.least_replicas(told);
     }
 }

@@ -15,6 +15,10 @@ if current then
 elseif ARGV[1] ~= '' then
     return false
 end
+-- Nothing undoes what a script did before it failed. An access list may forbid SET alone: it is asked before the events.
+if not redis.acl_check_cmd('SET', KEYS[1], '') then
+    return redis.error_reply('NOPERM this user may not SET')
+end
 -- The record last: should anything above it fail, nothing was changed that a reader acts on.
 local id = redis.call('XADD', KEYS[2], '0-*', 'e', ARGV[4])
 redis.call('XADD', KEYS[3], id, 'e', ARGV[5])

@@ -1,7 +1,7 @@
 //! What can go wrong with a server: whether a write may have happened all the same, whether another node must be looked
 //! for, and what to tell the operator.
 
-use ::redis::{RedisError, ServerError};
+use ::redis::{ErrorKind, RedisError, ServerError};
 
 use super::address::Address;
 use crate::store::StoreError;
@@ -21,6 +21,10 @@ pub(super) enum Trouble {
     NoScript,
     /// Done on the primary, but too few replicas said that they have it.
     FewReplicas { have: usize, need: usize },
+    /// Done, but not on the server's own disk in time.
+    NotOnDisk,
+    /// An answer of no sensible shape: the connection may be out of step, and whether the command was carried out is unknown.
+    Odd(String),
     /// The server will not. Nothing was done.
     Refused(String),
 }
@@ -29,6 +33,8 @@ impl Trouble {
     /// What an error of the connection or of the server means.
     pub(super) fn of(error: &RedisError, sent: bool) -> Self {
         match error.code() {
+            // The library keeps to itself what the server said.
+            _ if error.kind() == ErrorKind::AuthenticationFailed => Self::Refused(format!("WRONGPASS: {error}")),
             Some(code) => Self::said(code, error.detail().unwrap_or_default()),
             None => Self::Cut { sent, why: error.to_string() },
         }
@@ -55,31 +61,43 @@ impl Trouble {
         }
     }
 
+    /// Whether nothing more may be asked on the connection where this was heard.
+    pub(super) const fn ends_connection(&self) -> bool {
+        matches!(self, Self::Cut { .. } | Self::Odd(_))
+    }
+
     /// Whether the command may have been carried out although nobody heard so.
     pub(super) const fn may_have_happened(&self) -> bool {
-        matches!(self, Self::Cut { sent: true, .. } | Self::FewReplicas { .. })
+        matches!(self, Self::Cut { sent: true, .. } | Self::FewReplicas { .. } | Self::NotOnDisk | Self::Odd(_))
     }
 
     /// Whether the same command may find a better answer within this call.
     pub(super) const fn passing(&self) -> bool {
-        !matches!(self, Self::Refused(_) | Self::FewReplicas { .. })
+        !matches!(self, Self::Refused(_) | Self::FewReplicas { .. } | Self::NotOnDisk)
     }
 
     /// For the operator: what it was, and what to do.
     pub(super) fn error(&self, place: &str, doing: &'static str) -> StoreError {
-        let why = match self {
+        StoreError::Unavailable { place: place.to_owned(), doing, why: self.why() }
+    }
+
+    /// The same without the place.
+    pub(super) fn why(&self) -> String {
+        match self {
             Self::Cut { why, .. } => why.clone(),
             Self::Elsewhere(text) => format!("no primary took it ({text})"),
             Self::Ask(to) => format!("its slot is moving to {to}"),
-            Self::Soon(text) => text.clone(),
+            Self::Soon(text) | Self::Odd(text) => text.clone(),
             Self::NoScript => "the server keeps forgetting the script".to_owned(),
             Self::FewReplicas { have, need } => format!(
                 "{have} of the {need} replicas that must have a write have it: bring them back, or take them out of the \
                  configuration (`acks`)"
             ),
+            Self::NotOnDisk => {
+                "the server did not bring it to its disk in time: see to its disk, and to `appendfsync`".to_owned()
+            }
             Self::Refused(text) => format!("{text}{}", advice(text)),
-        };
-        StoreError::Unavailable { place: place.to_owned(), doing, why }
+        }
     }
 }
 
@@ -92,9 +110,15 @@ fn advice(text: &str) -> &'static str {
         ": the server cannot write to its disk: make room there; writes resume by themselves"
     } else if says("NOREPLICAS") {
         ": min-replicas-to-write is not met: bring the replicas back"
+    } else if text.starts_with("sentinel ") && (says("NOAUTH") || says("WRONGPASS")) {
+        ": give sentinel_user, and sentinel_password_file or RINGFENCE_SENTINEL_PASSWORD"
     } else if says("NOAUTH") || says("WRONGPASS") || says("invalid username") {
         ": give store_user, and store_password_file or RINGFENCE_STORE_PASSWORD"
-    } else if says("NOPERM") {
+    } else if says("WAITAOF") {
+        ": acked_from = \"disk\" needs Redis 7.2 or newer, or Valkey, with appendonly yes"
+    } else if says("max number of clients") {
+        ": raise maxclients, or see who else is connected"
+    } else if says("NOPERM") || says("user executing the script") || says("ACL failure") {
         ": the server's access list forbids it: see `ringfence doctor`"
     } else if says("WRONGTYPE") {
         ": another program uses this database"

@@ -1,0 +1,146 @@
+//! What opens the bodies of entries: the store that holds the keys of contacts and days, and the keys of the store. Those
+//! of a bundle open with its keys alone.
+
+use std::sync::Arc;
+
+use super::laws::Unfit;
+use crate::audit::{BodyKey, Entry};
+use crate::contact::Contact;
+use crate::engine::Failure;
+use crate::engine::audited::Kind;
+use crate::store::{DayKeyError, DayKeys, Keys, Purpose, SealError, Store, Tenant};
+use crate::time::Instant;
+
+/// Store and keys, to read with.
+pub struct Vault {
+    /// `None`: a bundle, which needs none.
+    store: Option<Arc<dyn Store>>,
+    keys: Keys,
+    tenant: Tenant,
+    days: DayKeys,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vault").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+impl Vault {
+    /// Of a store and its keys; no store: of a bundle.
+    #[must_use]
+    pub fn new(store: Option<Arc<dyn Store>>, keys: Keys) -> Self {
+        let shards = store.as_ref().map_or(1, |store| store.shard_count());
+        let tenant = keys.tenant(crate::access::DEFAULT_TENANT, shards);
+        Self { store, keys, tenant, days: DayKeys::default() }
+    }
+
+    /// The tag by which the log names a number.
+    #[must_use]
+    pub fn tag(&self, number: crate::place::Number) -> [u8; 32] {
+        *self.keys.tag(&self.tenant, number.reveal_e164().as_str()).tag()
+    }
+
+    /// The body of an entry, opened.
+    ///
+    /// # Errors
+    /// The store cannot be asked; or, within, why this one does not open.
+    pub async fn open(&self, entry: &Entry) -> Result<Result<Vec<u8>, Unfit>, Failure> {
+        match (entry.key, &self.store) {
+            (BodyKey::Sealing(_), _) => {
+                let opened = self.keys.open_bytes(Purpose::AuditBody, &entry.id.bytes(), &entry.body);
+                Ok(opened.map_err(|error| Unfit::Sealed(error.to_string())))
+            }
+            (_, Some(store)) => opened(&**store, &self.keys, &self.tenant, &self.days, entry).await,
+            (_, None) => Ok(Err(Unfit::Sealed("its key is in the store, which is not here".to_owned()))),
+        }
+    }
+
+    /// The record of a contact as it is now.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub async fn contact(&self, entry: &Entry) -> Result<Result<Option<Contact>, Unfit>, Failure> {
+        let Some(store) = &self.store else {
+            return Ok(Err(Unfit::Sealed("what is known now is in the store, which is not here".to_owned())));
+        };
+        let Some(tag) = entry.tag else { return Ok(Ok(None)) };
+        contact(&**store, &self.keys, &self.tenant, tag).await
+    }
+}
+
+/// The record with this tag as it is now.
+pub(in crate::engine) async fn contact(
+    store: &dyn Store,
+    keys: &Keys,
+    tenant: &Tenant,
+    tag: [u8; 32],
+) -> Result<Result<Option<Contact>, Unfit>, Failure> {
+    let key = keys.key_of(tenant, tag);
+    let Some(stored) = store.load(&key).await? else { return Ok(Ok(None)) };
+    Ok(match keys.open_record(&key, &stored.bytes) {
+        Ok((_, plain)) => Contact::from_bytes(&plain).map(Some).map_err(|error| Unfit::Unreadable(error.to_string())),
+        Err(SealError::UnknownKey(id)) => Err(Unfit::UnknownKey(id)),
+        Err(error) => Err(Unfit::Sealed(error.to_string())),
+    })
+}
+
+/// When the contact of this record was erased, if it is the record of one.
+fn erased_at(plain: &[u8]) -> Option<Instant> {
+    Contact::from_bytes(plain).ok()?.erased_at()
+}
+
+/// The body of an entry, opened.
+pub(in crate::engine) async fn opened(
+    store: &dyn Store,
+    keys: &Keys,
+    tenant: &Tenant,
+    days: &DayKeys,
+    entry: &Entry,
+) -> Result<Result<Vec<u8>, Unfit>, Failure> {
+    let context = entry.id.bytes();
+    let sealed = |error: SealError| match error {
+        SealError::UnknownKey(id) => Unfit::UnknownKey(id),
+        other => Unfit::Sealed(other.to_string()),
+    };
+    Ok(match (entry.key, entry.tag) {
+        (BodyKey::Clear, _) => Ok(entry.body.clone()),
+        (BodyKey::Contact, Some(tag)) => {
+            let key = keys.key_of(tenant, tag);
+            match store.load(&key).await? {
+                // Whatever the record is: an entry about switches is sealed under the key of theirs.
+                Some(stored) => match keys.open_record(&key, &stored.bytes) {
+                    Ok((own, plain)) => match own.open(Purpose::AuditBody, &context, &entry.body) {
+                        // Sealed under the key that the erasure destroyed.
+                        Err(SealError::Damaged) if erased_at(&plain).is_some() => Err(Unfit::Erased),
+                        opened => opened.map_err(sealed),
+                    },
+                    Err(error) => Err(sealed(error)),
+                },
+                None => Err(Unfit::Erased),
+            }
+        }
+        (BodyKey::Day(day), tag) => {
+            // What is written under a key of the day, an erasure above all, names nobody.
+            if let Some(tag) = tag.filter(|_| entry.kind != Kind::Write as u8) {
+                match contact(store, keys, tenant, tag).await? {
+                    // Not shown any more, though the key is there for the others of that day.
+                    Ok(Some(now)) if now.erased_at().is_some_and(|erased| entry.at <= erased) => {
+                        return Ok(Err(Unfit::Erased));
+                    }
+                    Ok(_) => {}
+                    Err(why) => return Ok(Err(why)),
+                }
+            }
+            match days.find(store, keys, day).await {
+                Ok(Some(key)) => key.open(Purpose::AuditBody, &context, &entry.body).map_err(sealed),
+                Ok(None) => Err(Unfit::Erased),
+                Err(DayKeyError::Seal(error)) => Err(sealed(error)),
+                Err(DayKeyError::Store(error)) => return Err(error.into()),
+            }
+        }
+        (BodyKey::Contact | BodyKey::Sealing(_), _) => {
+            Err(Unfit::Unreadable("it names a key that no entry has".to_owned()))
+        }
+    })
+}

@@ -1,0 +1,308 @@
+//! The self-check: everybody who opted out is asked about, in the scope of the opt-out, and must be denied for it.
+//!
+//! Promises: it goes the way that a check goes (a fresh read of the record, the switches, the law in force, the same
+//! decision) but for reserving and the log: what it is answered is told to nobody. An opt-out that does not deny is an
+//! alarm even where something else denies: at another hour nothing would. Rounds run one after another, a page of
+//! records at a time; of several instances on one store one runs a round. Guarded by `tests/watch.rs`.
+
+use std::time::Duration;
+
+use prost::Message as _;
+use tokio::sync::watch;
+
+use super::answer::stamp;
+use super::check::{Asked, Turned, decide};
+use super::question::{self, Checked};
+use super::watch::Now;
+use super::{Engine, Failure, Loaded};
+use crate::access::Permit;
+use crate::contact::{Channel, Consent, Contact, Facts, Grade, OptOut, Purpose, Term as _};
+use crate::law::Family;
+use crate::place::Number;
+use crate::proto::store::SelfCheckState;
+use crate::proto::v1::{self, SelfCheckAlarm, SelfCheckReport};
+use crate::store::{Key, MetaSwapped, Purpose as Sealed, Version};
+use crate::time::Instant;
+
+/// Records read at once.
+const PAGE: usize = 64;
+/// Alarms that a report holds; the log has them all.
+const EXAMPLES: usize = 20;
+/// How often it is looked whether a round is due.
+const LOOK: Duration = Duration::from_secs(30);
+/// How often a round under way is noted.
+const NOTED_EVERY: u64 = 200;
+const FORM: u32 = 1;
+/// A seller of no tenant: an opt-out that names no seller closes for it too.
+const SELLER: &str = "ringfence.self-check";
+
+/// How often, and how fast.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// From the beginning of one round to that of the next; [`Duration::ZERO`]: never.
+    pub every: Duration,
+    /// The pause after each page of 64 records.
+    pub pause: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(86_400), pause: Duration::from_millis(500) }
+    }
+}
+
+/// What one question showed.
+enum Found {
+    Denied,
+    Reopened,
+    Alarm { allowed: bool },
+}
+
+impl Engine {
+    /// Runs rounds until it is told to stop.
+    pub async fn self_check(&self, settings: Settings, now: Now, mut stopping: watch::Receiver<bool>) {
+        if settings.every.is_zero() {
+            return;
+        }
+        let rounds = async {
+            loop {
+                match self.self_check_if_due(settings, now).await {
+                    Ok(()) => {}
+                    Err(error) => tracing::warn!(%error, "the self-check could not go on; it is tried again"),
+                }
+                tokio::time::sleep(LOOK.min(settings.every)).await;
+            }
+        };
+        tokio::select! {
+            () = rounds => {}
+            _ = stopping.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    async fn self_check_if_due(&self, settings: Settings, now: Now) -> Result<(), Failure> {
+        let (version, state) = self.self_check_state().await?;
+        let begun = state.current.as_ref().or(state.finished.as_ref()).and_then(|report| report.started_at.as_ref());
+        let every = i64::try_from(settings.every.as_millis()).unwrap_or(i64::MAX);
+        let due = begun.and_then(|at| at.to_millis()).is_none_or(|at| now().millis() >= at.saturating_add(every));
+        if !due {
+            return Ok(());
+        }
+        let current = SelfCheckReport { started_at: Some(stamp(now())), ..SelfCheckReport::default() };
+        let state = SelfCheckState { current: Some(current), ..state };
+        match self.save_self_check(version, &state).await? {
+            Some(version) => self.self_check_round(version, state, settings.pause, now).await.map(drop),
+            // Another instance begins the same round.
+            None => Ok(()),
+        }
+    }
+
+    /// Runs one round now, and returns its report.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn self_check_now(&self, now: Now) -> Result<SelfCheckReport, Failure> {
+        let (version, state) = self.self_check_state().await?;
+        let current = SelfCheckReport { started_at: Some(stamp(now())), ..SelfCheckReport::default() };
+        let state = SelfCheckState { current: Some(current), ..state };
+        self.self_check_round(version, state, Duration::ZERO, now).await
+    }
+
+    async fn self_check_round(
+        &self,
+        mut version: Version,
+        mut state: SelfCheckState,
+        pause: Duration,
+        now: Now,
+    ) -> Result<SelfCheckReport, Failure> {
+        let mut report = state.current.take().unwrap_or_default();
+        let mut after = None;
+        let mut pages = 0_u64;
+        let others = self.keys_of_others();
+        loop {
+            let page = self.store.scan(after, PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(*last);
+            for (key, stored) in &page {
+                if others.contains(key) {
+                    continue;
+                }
+                report.contacts += 1;
+                match self.open(key, stored).await {
+                    Ok(loaded) => self.self_check_contact(key, &loaded.contact, &mut report, now()).await?,
+                    Err(error) => {
+                        report.unreadable += 1;
+                        tracing::error!(?key, %error, "self-check: a record cannot be read");
+                    }
+                }
+            }
+            pages += 1;
+            if pages.is_multiple_of(NOTED_EVERY) {
+                state.current = Some(report.clone());
+                match self.save_self_check(version, &state).await? {
+                    Some(next) => version = next,
+                    // Another round was begun since this one: it goes on.
+                    None => return Ok(report),
+                }
+            }
+            tokio::time::sleep(pause).await;
+        }
+        report.finished_at = Some(stamp(now()));
+        state.current = None;
+        state.finished = Some(report.clone());
+        if self.save_self_check(version, &state).await?.is_none() {
+            tracing::warn!("self-check: another round was begun while this one ran; its report stands");
+        }
+        self.metrics.self_checked(now().millis());
+        let (questions, alarms) = (report.questions, report.alarms);
+        tracing::info!(
+            contacts = report.contacts,
+            questions,
+            alarms,
+            unreadable = report.unreadable,
+            "self-check done"
+        );
+        Ok(report)
+    }
+
+    async fn self_check_contact(
+        &self,
+        key: &Key,
+        contact: &Contact,
+        report: &mut SelfCheckReport,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        if !contact.has_opt_outs() {
+            return Ok(());
+        }
+        // What was erased holds no number to ask about; its tag alone suppresses it.
+        let Some(number) = Number::from_digits(contact.clone().into_stored().number) else { return Ok(()) };
+        let facts = contact.facts(None);
+        for opt_out in &facts.opt_outs {
+            for request in questions(number, opt_out) {
+                let checked = question::read(&request, self.settings.server_region).map_err(Failure::Invalid)?;
+                report.questions += 1;
+                match self.self_check_ask(key, number, opt_out, &facts, &checked, now).await? {
+                    Found::Denied => report.denied += 1,
+                    Found::Reopened => report.reopened += 1,
+                    Found::Alarm { allowed } => {
+                        report.alarms += 1;
+                        self.metrics.self_check_alarm();
+                        let channel = checked.attempt.channel;
+                        tracing::error!(
+                            contact = %number,
+                            channel = channel.word(),
+                            allowed,
+                            "ALARM: an opt-out does not deny: stop contacting and find out why"
+                        );
+                        if report.examples.len() < EXAMPLES {
+                            report.examples.push(SelfCheckAlarm {
+                                contact: number.to_string(),
+                                allowed,
+                                recorded_at: opt_out.recorded_at.map(stamp),
+                                channel: request.channel,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn self_check_ask(
+        &self,
+        key: &Key,
+        number: Number,
+        opt_out: &OptOut,
+        scanned: &Facts,
+        checked: &Checked,
+        now: Instant,
+    ) -> Result<Found, Failure> {
+        let law = self.law();
+        let snapshot = self.registries.snapshot();
+        let (loaded, standing) = self.load_with_switches(key).await?;
+        let lists = Turned { lists: &snapshot, digits: number.reveal_digits() };
+        let asked = Asked { checked, number, key: *key, law: &law, lists, now };
+        let contact = loaded.as_ref().map(|Loaded { contact, .. }| contact);
+        let decision = decide(self, &asked, &standing, contact);
+        let by = |families: &[Family]| decision.reasons.iter().any(|reason| families.contains(&reason.family));
+        // What can never be contacted is denied before anybody looks at opt-outs.
+        if !decision.allows() && by(&[Family::OptOut, Family::Objection, Family::Number, Family::Jurisdiction]) {
+            return Ok(Found::Denied);
+        }
+        let fresh = contact.map(|contact| contact.facts(None).consents).unwrap_or_default();
+        let mut consents = scanned.consents.iter().chain(&fresh);
+        if consents.any(|consent| may_reopen(consent, opt_out)) {
+            return Ok(Found::Reopened);
+        }
+        Ok(Found::Alarm { allowed: decision.allows() })
+    }
+
+    async fn self_check_state(&self) -> Result<(Version, SelfCheckState), Failure> {
+        let name = self.self_check_name();
+        let Some(found) = self.store.meta_get(&name).await? else {
+            return Ok((Version::ABSENT, SelfCheckState { format: FORM, ..SelfCheckState::default() }));
+        };
+        let plain = self.keys.open_bytes(Sealed::Meta, name.as_bytes(), &found.bytes).await?;
+        let state = SelfCheckState::decode(plain.as_slice()).map_err(|error| Failure::Internal(error.to_string()))?;
+        if state.format > FORM {
+            return Err(Failure::Internal(format!("{name} has form {}: run the newer build", state.format)));
+        }
+        Ok((found.version, state))
+    }
+
+    async fn save_self_check(&self, expected: Version, state: &SelfCheckState) -> Result<Option<Version>, Failure> {
+        let name = self.self_check_name();
+        let keys = self.keys.now();
+        let sealed = keys.seal_bytes(Sealed::Meta, name.as_bytes(), &state.encode_to_vec())?;
+        Ok(match self.store.meta_swap(&name, expected, sealed).await? {
+            MetaSwapped::Won(version) => Some(version),
+            MetaSwapped::Lost(_) => None,
+        })
+    }
+
+    fn self_check_name(&self) -> String {
+        format!("self-check/{}", self.tenant.name())
+    }
+
+    /// The last rounds.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn self_check_report(&self, _permit: &Permit) -> Result<v1::GetSelfCheckResponse, Failure> {
+        let (_, state) = self.self_check_state().await?;
+        Ok(v1::GetSelfCheckResponse { finished: state.finished, current: state.current })
+    }
+}
+
+/// Whether a consent recorded after an opt-out may have reopened what it closed.
+fn may_reopen(consent: &Consent, opt_out: &OptOut) -> bool {
+    consent.grade.is_some_and(|grade| grade >= Grade::Express)
+        && consent.recorded_at.zip(opt_out.recorded_at).is_some_and(|(consent, opt_out)| consent > opt_out)
+}
+
+/// Questions within the scope of an opt-out: one for each channel and purpose that it surely closes.
+fn questions(number: Number, opt_out: &OptOut) -> Vec<v1::CheckRequest> {
+    let scope = &opt_out.scope;
+    let channels = [Channel::Call, Channel::Text];
+    let channels = channels.into_iter().filter(|one| scope.channels.is_empty() || scope.channels.contains(*one));
+    let named: Vec<Purpose> = scope.purposes.iter().filter(|purpose| *purpose != Purpose::Emergency).collect();
+    let purposes = match named.as_slice() {
+        // Emergencies alone: no opt-out closes those.
+        [] if !scope.purposes.is_empty() => Vec::new(),
+        [] => vec![Purpose::Marketing],
+        named => named.to_vec(),
+    };
+    let seller = scope.sellers.first().map_or(SELLER, |seller| seller.as_str());
+    let subject = scope.subjects.first().map_or("", |subject| subject.as_str());
+    let ask = |channel: Channel, purpose: Purpose| v1::CheckRequest {
+        number: number.reveal_e164().as_str().to_owned(),
+        channel: channel.number().into(),
+        purpose: purpose.number().into(),
+        seller: seller.to_owned(),
+        subject: subject.to_owned(),
+        dry_run: true,
+        ..v1::CheckRequest::default()
+    };
+    channels.flat_map(|channel| purposes.iter().map(move |purpose| ask(channel, *purpose))).collect()
+}
