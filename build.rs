@@ -29,8 +29,7 @@ const API: [&str; 16] = [
 const STORED: [&str; 1] = ["ringfence/store/v1/record.proto"];
 
 /// Text fields that may hold a phone number. The generated `Debug` masks them, so that no log line can carry one whole.
-const MASKED: [&str; 8] =
-    ["number", "numbers", "caller_id", "sent_to", "text", "wording", "details", "secret"];
+const MASKED: [&str; 8] = ["number", "numbers", "caller_id", "sent_to", "text", "wording", "details", "secret"];
 
 /// Where `google.protobuf` lives: our own types, since their JSON must be the canonical one.
 const WELL_KNOWN: (&str, &str) = (".google.protobuf", "crate::proto::well_known");

@@ -11,9 +11,9 @@ use crate::proto::v1::consent_service_client::ConsentServiceClient;
 use crate::proto::v1::control_service_client::ControlServiceClient;
 use crate::proto::v1::incident_service_client::IncidentServiceClient;
 use crate::proto::v1::policy_service_client::PolicyServiceClient;
-use crate::proto::v1::retention_service_client::RetentionServiceClient;
 use crate::proto::v1::privacy_service_client::PrivacyServiceClient;
 use crate::proto::v1::processor_service_client::ProcessorServiceClient;
+use crate::proto::v1::retention_service_client::RetentionServiceClient;
 
 /// How long a server may take to take the connection, and to answer.
 const CONNECT: Duration = Duration::from_secs(5);

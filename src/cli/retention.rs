@@ -280,7 +280,8 @@ async fn release(args: ReleaseArgs, global: &Global) -> Result<Exit, Error> {
     };
     let request_id = request.request_id.clone();
     let keeper = Keeper::open(&args.by.kept, global).await?;
-    let answer = ask!(keeper, retention, release_retention_hold, request).map_err(|error| again(&error, &request_id))?;
+    let answer =
+        ask!(keeper, retention, release_retention_hold, request).map_err(|error| again(&error, &request_id))?;
     keeper.settle().await?;
     told(global, &answer, &request_id, || {
         let hold = answer.hold.clone().unwrap_or_default();

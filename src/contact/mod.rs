@@ -3,8 +3,8 @@
 //! Promises: evidence is only ever added or superseded (I8); every change is a function from record to record.
 //! Must never read a clock or a store. Guarded by the unit tests here and `tests/contact.rs`.
 
-mod facts;
 mod duties;
+mod facts;
 pub mod holds;
 mod policies;
 mod record;
@@ -13,17 +13,15 @@ mod terms;
 mod vocabulary;
 pub mod wire;
 
+pub use duties::{RecordClass, RecordDuty, RetentionHold};
 pub use facts::{
     Age, AttemptId, Campaign, Consent, Facts, FrequencyCap, InconvenientTime, OptOut, PastAttempt, Period, Policy,
     Reassigned, ReassignedAnswer, RegistryCheck, Relationship, Scope, Seller, Slot, Subject, Transfer,
 };
-pub use duties::{RecordClass, RecordDuty, RetentionHold};
 pub use policies::{
     Overtaking, PublishedPolicy, SellerTransfer, Succession, carry_over, leading_to, overtake, overtaken_at, overtaking,
 };
-pub use record::{
-    Contact, Dated, Known, Left, NoReport, RecordError, Report, Reservation, Scrap, Seen, WriteId, kept,
-};
+pub use record::{Contact, Dated, Known, Left, NoReport, RecordError, Report, Reservation, Scrap, Seen, WriteId, kept};
 pub use rights::{ErasureReason, Refusal, Requester, RightsKind, RightsState, RightsStep};
 pub use terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology, Term};
 pub use vocabulary::{LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};

@@ -307,6 +307,11 @@ pub fn record_duties(
     let term = |until: Instant| (until != Instant::FAR).then_some(until);
     longest
         .into_iter()
-        .map(|(class, floor)| RecordDuty { class, until: term(floor.until), reason: floor.reason, citation: floor.citation })
+        .map(|(class, floor)| RecordDuty {
+            class,
+            until: term(floor.until),
+            reason: floor.reason,
+            citation: floor.citation,
+        })
         .collect()
 }

@@ -126,7 +126,9 @@ impl Calls {
         request: v1::PlaceRetentionHoldRequest,
     ) -> Result<v1::PlaceRetentionHoldResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine().place_retention_hold(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| {
+                self.engine().place_retention_hold(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("PlaceRetentionHold", &incoming, answer)
     }
@@ -141,7 +143,9 @@ impl Calls {
         request: v1::ReleaseRetentionHoldRequest,
     ) -> Result<v1::ReleaseRetentionHoldResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine().release_retention_hold(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| {
+                self.engine().release_retention_hold(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("ReleaseRetentionHold", &incoming, answer)
     }

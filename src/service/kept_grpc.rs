@@ -54,17 +54,26 @@ impl RetentionService for Grpc {
         self.0.sweep_contacts(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn place_retention_hold(&self, request: Request<v1::PlaceRetentionHoldRequest>) -> Answer<v1::PlaceRetentionHoldResponse> {
+    async fn place_retention_hold(
+        &self,
+        request: Request<v1::PlaceRetentionHoldRequest>,
+    ) -> Answer<v1::PlaceRetentionHoldResponse> {
         let incoming = incoming(&request);
         self.0.place_retention_hold(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn release_retention_hold(&self, request: Request<v1::ReleaseRetentionHoldRequest>) -> Answer<v1::ReleaseRetentionHoldResponse> {
+    async fn release_retention_hold(
+        &self,
+        request: Request<v1::ReleaseRetentionHoldRequest>,
+    ) -> Answer<v1::ReleaseRetentionHoldResponse> {
         let incoming = incoming(&request);
         self.0.release_retention_hold(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn list_retention_holds(&self, request: Request<v1::ListRetentionHoldsRequest>) -> Answer<v1::ListRetentionHoldsResponse> {
+    async fn list_retention_holds(
+        &self,
+        request: Request<v1::ListRetentionHoldsRequest>,
+    ) -> Answer<v1::ListRetentionHoldsResponse> {
         let incoming = incoming(&request);
         self.0.list_retention_holds(incoming, request.into_inner()).await.map(Response::new)
     }

@@ -1,7 +1,7 @@
 //! What must be kept, and until when: tables made by hand from the packs.
 
-use ringfence::contact::{AttemptId, Contact, PublishedPolicy, RecordClass, Reservation, Set, RetentionHold};
-use ringfence::law::{Duties, holds};
+use ringfence::contact::{AttemptId, Contact, PublishedPolicy, RecordClass, Reservation, RetentionHold, Set};
+use ringfence::law::{Duties, record_duties};
 use ringfence::place::{Jurisdiction, Number};
 use ringfence::proto::v1;
 use ringfence::time::Instant;
@@ -75,9 +75,9 @@ fn the_longest_duty_wins_whether_of_a_place_or_of_the_tenant() {
     assert_ne!(of(own(Some("2027-01-01T00:00:00Z"), Vec::new(), None)).0, "hold.h-1", "the law's is longer");
     assert_ne!(of(own(None, vec![RecordClass::Attempt], None)).0, "hold.h-1", "another kind");
     assert_ne!(of(own(None, Vec::new(), Some(1))).0, "hold.h-1", "another number");
-    assert_eq!(of(own(None, Vec::new(), Some(contact.digits()))).0, "hold.h-1");
+    assert_eq!(of(own(None, Vec::new(), contact.digits())).0, "hold.h-1");
     // Two plausible places: the longer.
-    let found = holds(&contact, &[place("SK"), place("DE")], &law(), &[], at(NOW));
+    let found = record_duties(&contact, &[place("SK"), place("DE")], &law(), &[], at(NOW));
     assert!(found.iter().any(|hold| hold.reason.starts_with("de.")), "{found:?}");
 }
 
@@ -121,7 +121,7 @@ fn calls_in_the_united_states_are_kept_for_five_years_even_after_the_record_forg
     let kept = until(&contact, "2025-02-01T00:00:00Z").unwrap().unwrap();
     assert!(kept > at("2030-01-15T16:00:00Z") && kept < at("2030-01-17T16:00:00Z"), "{kept}");
     // More than 400 days on, the record holds it no more, but that there was one.
-    assert_eq!(contact.settle(at("2026-11-18T16:00:00Z"), true).0, 1);
+    assert_eq!(contact.settle(at("2026-11-18T16:00:00Z"), true, true).0, 1);
     assert!(contact.facts(None).attempts.is_empty());
     assert_eq!(until(&contact, "2026-11-18T16:00:00Z"), Some(Some(kept)));
     assert_eq!(until(&contact, "2030-02-01T00:00:00Z"), None);

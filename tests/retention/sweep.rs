@@ -90,7 +90,8 @@ async fn a_hold_keeps_what_it_reaches_until_it_is_released() {
     let request =
         v1::PlaceRetentionHoldRequest { request_id: "h-1".to_owned(), number: BERLIN.to_owned(), ..Default::default() };
     let held = hold(&engine, request).await;
-    let request = v1::PlaceRetentionHoldRequest { request_id: "h-2".to_owned(), place: "US".to_owned(), ..Default::default() };
+    let request =
+        v1::PlaceRetentionHoldRequest { request_id: "h-2".to_owned(), place: "US".to_owned(), ..Default::default() };
     let wide = hold(&engine, request).await;
     let (left, _) = swept(&engine, true, false, DAY).await;
     assert_eq!(left, ["RECORD_CLASS_CONSENTS FR fr.prospects 1"]);
@@ -110,7 +111,8 @@ async fn a_hold_keeps_what_it_reaches_until_it_is_released() {
             who: "bob".to_owned(),
             why: "Settled.".to_owned(),
         };
-        let released = engine.release_retention_hold(&permit(Role::Control), request.clone(), clock(DAY)).await.unwrap();
+        let released =
+            engine.release_retention_hold(&permit(Role::Control), request.clone(), clock(DAY)).await.unwrap();
         assert_eq!(released.hold.unwrap().released_by, "bob");
         let again = v1::ReleaseRetentionHoldRequest { request_id: format!("y-{index}"), ..request };
         let again = engine.release_retention_hold(&permit(Role::Control), again, clock(DAY)).await;

@@ -5,8 +5,8 @@ use super::super::consent::{receipt_text, request_id};
 use super::super::control::{fault, page, wire, write_id};
 use super::super::{Clock, Engine, Failure, question};
 use crate::access::Permit;
-use crate::contact::wire::Reader;
 use crate::contact::holds::Hold;
+use crate::contact::wire::Reader;
 use crate::contact::{Contact, RecordClass, RecordDuty};
 use crate::law;
 use crate::place::Number;
@@ -86,7 +86,11 @@ impl Engine {
                 placed_at: Some(stamp(now)),
                 ..v1::RetentionHold::default()
             };
-            record.holds.push(StoredRetentionHold { hold: Some(hold), write: Some(id.stored(receipt, now)), release: None });
+            record.holds.push(StoredRetentionHold {
+                hold: Some(hold),
+                write: Some(id.stored(receipt, now)),
+                release: None,
+            });
             Ok(())
         };
         let (record, receipt) = self.switch(permit, clock, id, asked, &mut { made }).await?;
@@ -113,7 +117,9 @@ impl Engine {
         let asked = audited_write::Request::ReleaseRetentionHold(request.clone());
         let id = write_id(&request.request_id, &asked)?;
         let made = |record: &mut ControlRecord, receipt: [u8; 16], now: Instant| {
-            let named = |kept: &&mut StoredRetentionHold| kept.hold.as_ref().is_some_and(|hold| hold.hold_id == request.hold_id);
+            let named = |kept: &&mut StoredRetentionHold| {
+                kept.hold.as_ref().is_some_and(|hold| hold.hold_id == request.hold_id)
+            };
             let kept = record.holds.iter_mut().find(named);
             let kept = kept.ok_or(Failure::NotFound("no hold of this hold_id is remembered"))?;
             let Some(hold) = kept.hold.as_mut().filter(|hold| hold.released_at.is_none()) else {
@@ -166,7 +172,12 @@ impl Engine {
     ///
     /// # Errors
     /// Store unavailable.
-    pub async fn record_duties(&self, permit: &Permit, number: Number, now: Instant) -> Result<Vec<RecordDuty>, Failure> {
+    pub async fn record_duties(
+        &self,
+        permit: &Permit,
+        number: Number,
+        now: Instant,
+    ) -> Result<Vec<RecordDuty>, Failure> {
         let (loaded, standing) = self.load_with_switches(&self.key(permit, number)).await?;
         let Some(loaded) = loaded else { return Ok(Vec::new()) };
         let places = super::places(&loaded.contact);

@@ -13,11 +13,7 @@ const PAGE: usize = 512;
 
 impl Engine {
     /// Those of these contacts of whom a processor has not confirmed every event: neither told nor given up.
-    pub(super) async fn untold(
-        &self,
-        records: &[(Key, Loaded)],
-        now: Instant,
-    ) -> Result<BTreeSet<Key>, Failure> {
+    pub(super) async fn untold(&self, records: &[(Key, Loaded)], now: Instant) -> Result<BTreeSet<Key>, Failure> {
         let all: BTreeSet<Key> = records.iter().map(|(key, _)| *key).collect();
         let shards: BTreeSet<u16> = all.iter().map(|key| key.shard().index()).collect();
         let mut untold = BTreeSet::new();
