@@ -27,7 +27,7 @@ fn duty(
     own: &[RetentionHold],
     now: &str,
 ) -> Option<(String, Option<Instant>)> {
-    let found = holds(contact, &[self::place(place)], &law(), own, at(now));
+    let found = record_duties(contact, &[self::place(place)], &law(), own, at(now));
     found.into_iter().find(|hold| hold.class == class).map(|hold| (hold.reason.to_string(), hold.until))
 }
 
