@@ -14,10 +14,16 @@
 mod altered;
 #[path = "audit/append.rs"]
 mod append;
+#[path = "audit/packed.rs"]
+mod packed;
 #[path = "audit/power.rs"]
 mod power;
 #[path = "support/power.rs"]
 mod power_cut;
+#[path = "audit/pressure.rs"]
+mod pressure;
+#[path = "audit/selected.rs"]
+mod selected;
 #[path = "audit/step.rs"]
 mod step;
 
@@ -57,6 +63,7 @@ fn entry(id: DecisionId, n: usize) -> Encoded {
         id,
         tenant: "acme".into(),
         tag: n.is_multiple_of(2).then_some([n as u8; 32]),
+        campaign: n.is_multiple_of(3).then_some([(n % 7) as u8; 16]),
         key: if n.is_multiple_of(2) { BodyKey::Contact } else { BodyKey::Day(20_778) },
         body: format!("sealed body number {n}").into_bytes(),
     };

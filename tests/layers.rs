@@ -27,7 +27,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("service", &["engine", "access", "store", "contact", "proto", "time"]),
     ("http", &["service", "engine", "proto"]),
     ("notify", &["engine", "store", "proto", "time"]),
-    ("config", &["engine", "store", "decision", "place", "time"]),
+    ("config", &["engine", "store", "audit", "decision", "place", "time"]),
     (
         "cli",
         &[

@@ -3,15 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
 
+use super::archive::{Archive, unpack};
 use super::frame::{self, HEADER_LEN, Header, NoFrame};
-use super::{Entry, Found, LogError, segment};
+use super::segment::{self, Forms};
+use super::{Entry, Found, LogError};
 
-/// The entries of a folder, oldest first; one segment at a time is in memory. That the chain holds is for
-/// [`super::verify`] to say: here an entry must match its own hash, and follow the one before by its number.
+/// The entries of a folder, oldest first, whichever form its segments are in; one segment at a time is in memory. That the
+/// chain holds is for [`super::verify`] to say: here an entry must match its own hash, and follow the one before by its
+/// number.
 #[derive(Debug)]
 pub struct Entries {
-    segments: IntoIter<PathBuf>,
-    /// Bytes of all segments.
+    folder: PathBuf,
+    archive: Option<Archive>,
+    segments: IntoIter<u64>,
+    /// Bytes of all segments, uncompressed.
     total: u64,
     path: PathBuf,
     bytes: Vec<u8>,
@@ -21,41 +26,55 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// Begins at the first entry.
+    /// Begins at the first entry. Segments that are not here any more are read from this archive.
     ///
     /// # Errors
     /// The folder cannot be read, or a segment is missing.
-    pub fn open(folder: &Path) -> Result<Self, LogError> {
+    pub fn open(folder: &Path, archive: Option<Archive>) -> Result<Self, LogError> {
         let listing = segment::list(folder)?;
         let mut total = 0;
-        for (number, expected) in listing.numbers.iter().zip(1..) {
+        for ((number, forms), expected) in listing.segments.iter().zip(1..) {
             if *number != expected {
-                let path = segment::path(folder, expected);
-                let why = "a segment of the audit log; restore it from a backup".into();
-                return Err(LogError::Missing { path, why });
+                return Err(missing(segment::path(folder, expected)));
             }
-            let path = segment::path(folder, *number);
-            let about = path.metadata().map_err(|error| LogError::from_io(&path, "reading the audit log", &error))?;
-            total += about.len();
+            if forms.away && !forms.packed && !forms.plain && archive.is_none() {
+                return Err(segment::nowhere(folder, *number));
+            }
+            total += length(folder, *number, *forms)?;
         }
-        let segments: Vec<_> = listing.numbers.iter().map(|number| segment::path(folder, *number)).collect();
-        Ok(Self { segments: segments.into_iter(), total, path: folder.into(), bytes: Vec::new(), offset: 0, seq: 0 })
+        if let Some((newest, Forms { plain: false, .. })) = listing.segments.iter().next_back() {
+            // A segment is compressed only once the next one is there.
+            return Err(missing(segment::path(folder, newest + 1)));
+        }
+        let segments: Vec<_> = listing.segments.keys().copied().collect();
+        Ok(Self {
+            folder: folder.into(),
+            archive,
+            segments: segments.into_iter(),
+            total,
+            path: folder.into(),
+            bytes: Vec::new(),
+            offset: 0,
+            seq: 0,
+        })
     }
 
-    /// Bytes of the log.
+    /// Bytes of the log, uncompressed.
     #[must_use]
     pub const fn total_bytes(&self) -> u64 {
         self.total
     }
 
-    /// The next entry and how many bytes it takes; `None` at the end, or where the newest one is just being written.
+    /// The next entry and how many bytes it takes; `None` at the end, or where the newest one is just being written. Waits
+    /// for the archive: for threads that may.
     ///
     /// # Errors
     /// A file cannot be read, or an entry was altered: what stands behind it is not to be relied on.
     pub fn next_entry(&mut self) -> Result<Option<(Found, u64)>, LogError> {
         while self.offset >= self.bytes.len() {
-            let Some(path) = self.segments.next() else { return Ok(None) };
-            self.bytes = segment::read(&path)?;
+            let Some(number) = self.segments.next() else { return Ok(None) };
+            let (path, bytes) = self.read(number)?;
+            self.bytes = bytes;
             // A crash, or a copy made at this moment, may leave the newest segment without its header.
             if self.bytes.len() < HEADER_LEN && self.segments.len() == 0 {
                 return Ok(None);
@@ -80,8 +99,69 @@ impl Entries {
         Ok(Some((Found { seq: frame.seq, entry }, frame.length as u64)))
     }
 
+    /// The bytes of a segment, uncompressed. A running service may be changing its form: then once more.
+    fn read(&self, number: u64) -> Result<(PathBuf, Vec<u8>), LogError> {
+        let read = || {
+            let (plain, packed) = (segment::path(&self.folder, number), segment::packed_path(&self.folder, number));
+            let away = segment::away_path(&self.folder, number);
+            if plain.exists() {
+                return segment::read(&plain).map(|bytes| (plain, bytes));
+            }
+            if packed.exists() {
+                return unpacked(&packed, &segment::read(&packed)?).map(|bytes| (packed, bytes));
+            }
+            if !away.exists() {
+                return Err(missing(plain));
+            }
+            let archive = self.archive.as_ref().ok_or_else(|| segment::nowhere(&self.folder, number))?;
+            let name = segment::packed_name(number);
+            let object = archive.get_waiting(&name)?.ok_or_else(|| LogError::Missing {
+                path: format!("{}/{name}", archive.place()).into(),
+                why: "a segment of the audit log that was moved there; restore it from a backup".into(),
+            })?;
+            unpacked(&away, &object).map(|bytes| (away, bytes))
+        };
+        match read() {
+            Err(LogError::Unavailable { .. } | LogError::Missing { .. }) => read(),
+            done => done,
+        }
+    }
+
     fn altered(&self, what: &str) -> LogError {
         let why = format!("entry {} at byte {} {what}; run `ringfence audit verify`", self.seq + 1, self.offset);
         LogError::Corrupt { path: self.path.clone(), why }
+    }
+}
+
+fn missing(path: PathBuf) -> LogError {
+    LogError::Missing { path, why: "a segment of the audit log; restore it from a backup or the archive".into() }
+}
+
+/// Bytes of a segment, uncompressed.
+fn length(folder: &Path, number: u64, forms: Forms) -> Result<u64, LogError> {
+    if forms.plain {
+        let path = segment::path(folder, number);
+        return match path.metadata() {
+            Ok(about) => Ok(about.len()),
+            // Compressed a moment ago, by a running service.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                length(folder, number, Forms { plain: false, packed: true, away: false })
+            }
+            Err(error) => Err(LogError::from_io(&path, "reading the audit log", &error)),
+        };
+    }
+    let path = if forms.packed { segment::packed_path } else { segment::away_path };
+    let footer = segment::read_footer(&path(folder, number))?;
+    Ok(footer.blocks.last().map_or(HEADER_LEN as u64, |block| block.offset + block.length))
+}
+
+fn unpacked(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, LogError> {
+    let unpacked = unpack(bytes);
+    match unpacked.fault {
+        None => Ok(unpacked.plain),
+        Some((offset, why)) => {
+            let why = format!("at byte {offset}: {why}; run `ringfence audit verify`");
+            Err(LogError::Corrupt { path: path.into(), why })
+        }
     }
 }

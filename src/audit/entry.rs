@@ -107,6 +107,8 @@ pub struct Entry {
     pub tenant: String,
     /// The keyed tag of the contact, where there is one.
     pub tag: Option<[u8; 32]>,
+    /// The keyed tag of the campaign, where there is one: entries of a campaign can be found, its name cannot be read.
+    pub campaign: Option<[u8; 16]>,
     /// The key that opens the body.
     pub key: BodyKey,
     /// The sealed body.
@@ -121,7 +123,10 @@ pub struct Encoded {
     pub(super) id: DecisionId,
 }
 
-const FORMAT: u8 = 1;
+/// Without a campaign, as the first release wrote all entries.
+const PLAIN: u8 = 1;
+/// With the tag of a campaign.
+const WITH_CAMPAIGN: u8 = 2;
 
 /// The kind of an encoded entry.
 pub(super) fn kind_of(content: &[u8]) -> Option<u8> {
@@ -129,18 +134,20 @@ pub(super) fn kind_of(content: &[u8]) -> Option<u8> {
 }
 
 impl Entry {
-    /// The canonical bytes: format 1, kind, instant, id, tag (after a byte that says whether there is one), key (kind
-    /// and number), tenant (after its length), body (after its length). Numbers are little-endian.
+    /// The canonical bytes: format, kind, instant, id, tag (after a byte that says whether there is one), in format 2 the
+    /// tag of the campaign, key (kind and number), tenant (after its length), body (after its length). Format 2 exactly
+    /// where there is a campaign. Numbers are little-endian.
     #[must_use]
     pub fn encode(&self) -> Encoded {
         let tenant = self.tenant.as_bytes();
-        let mut out = Vec::with_capacity(70 + tenant.len() + self.body.len());
-        out.push(FORMAT);
+        let mut out = Vec::with_capacity(86 + tenant.len() + self.body.len());
+        out.push(if self.campaign.is_some() { WITH_CAMPAIGN } else { PLAIN });
         out.push(self.kind);
         out.extend_from_slice(&self.at.millis().to_le_bytes());
         out.extend_from_slice(&self.id.bytes());
         out.push(u8::from(self.tag.is_some()));
         out.extend_from_slice(self.tag.as_ref().map_or(&[][..], |tag| tag));
+        out.extend_from_slice(self.campaign.as_ref().map_or(&[][..], |tag| tag));
         let (key, number) = match self.key {
             BodyKey::Clear => (0, [0; 4]),
             BodyKey::Contact => (1, [0; 4]),
@@ -160,14 +167,7 @@ impl Entry {
     /// Reads the canonical bytes; `None` for anything else.
     #[must_use]
     pub fn decode(content: &[u8]) -> Option<Self> {
-        let (&[FORMAT, kind], rest) = content.split_first_chunk()? else { return None };
-        let (at, rest) = rest.split_first_chunk()?;
-        let (id, rest) = rest.split_first_chunk()?;
-        let (tag, rest) = match rest.split_first()? {
-            (0, rest) => (None, rest),
-            (1, rest) => rest.split_first_chunk::<32>().map(|(tag, rest)| (Some(*tag), rest))?,
-            _ => return None,
-        };
+        let (Outside { kind, at, id, tag, campaign }, rest) = Outside::read(content)?;
         let (key, rest) = rest.split_first()?;
         let (number, rest) = rest.split_first_chunk()?;
         let key = match key {
@@ -185,13 +185,45 @@ impl Entry {
         }
         Some(Self {
             kind,
-            at: Instant::from_millis(i64::from_le_bytes(*at)),
-            id: DecisionId::from_bytes(*id)?,
+            at,
+            id,
             tenant: std::str::from_utf8(tenant).ok()?.to_owned(),
             tag,
+            campaign,
             key,
             body: body.to_vec(),
         })
+    }
+}
+
+/// What stands first in an entry: enough to find it by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Outside {
+    pub(super) kind: u8,
+    at: Instant,
+    pub(super) id: DecisionId,
+    pub(super) tag: Option<[u8; 32]>,
+    pub(super) campaign: Option<[u8; 16]>,
+}
+
+impl Outside {
+    /// Reads it from canonical bytes, with the bytes that follow.
+    pub(super) fn read(content: &[u8]) -> Option<(Self, &[u8])> {
+        let (&[format, kind], rest) = content.split_first_chunk()?;
+        let (at, rest) = rest.split_first_chunk()?;
+        let (id, rest) = rest.split_first_chunk()?;
+        let (tag, rest) = match rest.split_first()? {
+            (0, rest) => (None, rest),
+            (1, rest) => rest.split_first_chunk::<32>().map(|(tag, rest)| (Some(*tag), rest))?,
+            _ => return None,
+        };
+        let (campaign, rest) = match format {
+            PLAIN => (None, rest),
+            WITH_CAMPAIGN => rest.split_first_chunk::<16>().map(|(tag, rest)| (Some(*tag), rest))?,
+            _ => return None,
+        };
+        let at = Instant::from_millis(i64::from_le_bytes(*at));
+        Some((Self { kind, at, id: DecisionId::from_bytes(*id)?, tag, campaign }, rest))
     }
 }
 
@@ -224,12 +256,6 @@ impl Encoded {
 /// The id within canonical bytes, without reading the rest.
 pub(super) fn id_of(content: &[u8]) -> Option<DecisionId> {
     content.get(10..26).and_then(|bytes| bytes.try_into().ok()).and_then(DecisionId::from_bytes)
-}
-
-/// The tag within canonical bytes, without reading the rest; `None`: it is about no single contact.
-pub(super) fn tag_of(content: &[u8]) -> Option<&[u8; 32]> {
-    let (there, rest) = content.get(26..)?.split_first()?;
-    rest.first_chunk().filter(|_| *there == 1)
 }
 
 #[cfg(test)]
@@ -267,10 +293,10 @@ mod tests {
             any::<i32>().prop_map(BodyKey::Day),
             any::<u32>().prop_map(BodyKey::Sealing),
         ];
-        (any::<(u8, i64, String, Option<[u8; 32]>, Vec<u8>)>(), 0_i64..1 << 48, key).prop_map(
-            |((kind, at, tenant, tag, body), made, key)| {
+        (any::<(u8, i64, String, Option<[u8; 32]>, Option<[u8; 16]>, Vec<u8>)>(), 0_i64..1 << 48, key).prop_map(
+            |((kind, at, tenant, tag, campaign, body), made, key)| {
                 let id = ids().next(Instant::from_millis(made));
-                Entry { kind, at: Instant::from_millis(at), id, tenant, tag, key, body }
+                Entry { kind, at: Instant::from_millis(at), id, tenant, tag, campaign, key, body }
             },
         )
     }
@@ -281,7 +307,6 @@ mod tests {
             let encoded = entry.encode();
             prop_assert_eq!(Entry::decode(encoded.content()), Some(entry.clone()));
             prop_assert_eq!(id_of(encoded.content()), Some(entry.id));
-            prop_assert_eq!(tag_of(encoded.content()), entry.tag.as_ref());
             prop_assert_eq!(Entry::decode(&encoded.content()[..cut.index(encoded.content().len())]), None);
             let mut longer = encoded.content;
             longer.push(0);

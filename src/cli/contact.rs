@@ -1,6 +1,7 @@
 //! `ringfence contact`: what is stored about a number, and opting it out.
 
 mod copy;
+mod place;
 mod rights;
 
 use std::fmt::Write as _;
@@ -26,6 +27,8 @@ pub enum Command {
     OptOut(Box<OptOutArgs>),
     /// Copy every record into another store
     Copy(copy::CopyArgs),
+    /// Put every record into the store of the region where it belongs, after regions were changed
+    Place(place::PlaceArgs),
     /// Export everything kept about a number, as JSON or as a page for people
     Export(Box<rights::ExportArgs>),
     /// Erase a contact: its own key is destroyed, and with it all that it sealed
@@ -109,6 +112,7 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
         Command::Show(args) => show(args.whose, global).await,
         Command::OptOut(args) => opt_out(*args, global).await,
         Command::Copy(args) => copy::run(args, global).await,
+        Command::Place(args) => place::run(args, global).await,
         Command::Export(args) => rights::export(*args, global).await,
         Command::Erase(args) => rights::erase(*args, global).await,
         Command::Hold(args) => rights::hold(*args, global).await,

@@ -24,6 +24,7 @@ mod policy;
 mod processor;
 pub mod progress;
 mod question;
+pub mod regions;
 mod remote;
 mod request;
 mod retention;

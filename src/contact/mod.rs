@@ -21,7 +21,9 @@ pub use facts::{
 pub use policies::{
     Overtaking, PublishedPolicy, SellerTransfer, Succession, carry_over, leading_to, overtake, overtaken_at, overtaking,
 };
-pub use record::{Contact, Dated, Known, Left, NoReport, RecordError, Report, Reservation, Scrap, Seen, WriteId, kept};
+pub use record::{
+    Contact, Dated, Known, Left, Move, NoReport, RecordError, Report, Reservation, Scrap, Seen, Stored, WriteId, kept,
+};
 pub use rights::{ErasureReason, Refusal, Requester, RightsKind, RightsState, RightsStep};
 pub use terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology, Term};
 pub use vocabulary::{LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};

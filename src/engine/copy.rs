@@ -18,10 +18,11 @@ use super::Failure;
 use super::audited::Kind;
 use super::control::FORMAT as CONTROL_FORMAT;
 use super::incidents::LOTS;
+use super::layout::Layout;
 use super::policies::ARCHIVE;
 use super::rights::INDEX_SHARES;
 use crate::audit::{self, BodyKey, Encoded, Entry, Log};
-use crate::contact::Contact;
+use crate::contact::Stored;
 use crate::proto::store;
 use crate::store::{
     DataKey, DayKeys, Key, Keys, MetaSwapped, Purpose, Shard, Store, Swapped, Tenant, Version, Versioned, Write,
@@ -126,7 +127,7 @@ impl Sort {
 impl Opened {
     fn read(sort: Sort, plain: &[u8]) -> Result<Self, Failure> {
         match sort {
-            Sort::Contact => return Ok(Self::Contact(Box::new(Contact::from_bytes(plain)?.into_stored()))),
+            Sort::Contact => return Ok(Self::Contact(Box::new(Stored::from_bytes(plain)?.into_stored()))),
             Sort::Index(share) => {
                 let index = store::RequestIndex::decode(plain).map_err(|error| Failure::Internal(error.to_string()))?;
                 return Ok(Self::Index(share, Box::new(index)));
@@ -257,6 +258,10 @@ impl Copier {
                 let _ = to.store.meta_swap(&name, Version::ABSENT, value.bytes).await?;
             }
         }
+        // The target takes the place of the source among the regions.
+        if let Some(layout) = Layout::of(&*from.store).await? {
+            layout.write(&*to.store).await?;
+        }
         Ok(Rest { days, days_parted, waiting })
     }
 }
@@ -332,7 +337,7 @@ impl Ends {
             let key = self.from.keys.key_of(&self.from_tenant, tag);
             let Some(found) = self.from.store.load(&key).await? else { continue };
             let (_, plain) = self.from.keys.open_record(&key, &found.bytes)?;
-            let contact = Opened::Contact(Box::new(Contact::from_bytes(&plain)?.into_stored()));
+            let contact = Opened::Contact(Box::new(Stored::from_bytes(&plain)?.into_stored()));
             entry.contact_tag = self.key(&key, &contact)?.tag().to_vec();
         }
         Ok(())
@@ -375,7 +380,8 @@ impl Ends {
         let body = own.seal(Purpose::AuditBody, &id.bytes(), &plain)?;
         let tenant = self.to_tenant.name().to_owned();
         let tag = Some(*to.tag());
-        Ok(Entry { kind: Kind::Write as u8, at: now, id, tenant, tag, key: BodyKey::Contact, body }.encode())
+        Ok(Entry { kind: Kind::Write as u8, at: now, id, tenant, tag, campaign: None, key: BodyKey::Contact, body }
+            .encode())
     }
 }
 

@@ -7,7 +7,7 @@
 use super::answer::stamp;
 use super::consent::{receipt_text, request_id};
 use super::control::{Beside, fault, page, wire, write_id};
-use super::retention::{Walk, walk_page};
+use super::retention::{Met, Walk, walk_page};
 use super::{Clock, Engine, Failure};
 use crate::access::Permit;
 use crate::contact::wire::Reader;
@@ -104,7 +104,7 @@ impl Engine {
         now: Instant,
     ) -> Result<v1::PolicyVersion, Failure> {
         const NONE: Failure = Failure::NotFound("no policy of this version was published");
-        let Some((_, own, record)) = self.control().await? else { return Err(NONE) };
+        let Some((own, record)) = self.control_beside().await? else { return Err(NONE) };
         let versions = record.policies.into_iter().filter_map(|kept| kept.policy);
         let in_force = |policy: &v1::PolicyVersion| {
             policy.effective_at.as_ref().and_then(|at| at.to_millis()).is_some_and(|at| at <= now.millis())
@@ -138,7 +138,7 @@ impl Engine {
         _permit: &Permit,
         request: &v1::ListPoliciesRequest,
     ) -> Result<v1::ListPoliciesResponse, Failure> {
-        let record = self.control().await?.map(|(.., record)| record).unwrap_or_default();
+        let record = self.switches().await?;
         let all = record.policies.into_iter().rev().filter_map(|kept| kept.policy).collect();
         let (policies, next_page_token) =
             page(all, request.page_size, &request.page_token, |policy: &v1::PolicyVersion| &policy.version)?;
@@ -154,7 +154,7 @@ impl Engine {
         _permit: &Permit,
         request: &v1::ListOvertakenConsentsRequest,
     ) -> Result<v1::ListOvertakenConsentsResponse, Failure> {
-        let standing = self.standing().await?;
+        let standing = self.standing(&self.main).await?;
         let policies = standing.policies();
         if !request.version.is_empty() && !policies.iter().any(|policy| *policy.version == *request.version) {
             return Err(Failure::NotFound("no policy of this version was published"));
@@ -162,7 +162,7 @@ impl Engine {
         let Walk { records, next, seen, .. } =
             walk_page(self, request.page_size, &request.page_token).await?.whole()?;
         let mut consents = Vec::new();
-        for (_, loaded) in &records {
+        for Met { loaded, .. } in &records {
             let Some(number) = loaded.contact.digits().map(|digits| format!("+{digits}")) else { continue };
             for consent in loaded.contact.facts(None).consents {
                 let over = consent.withdrawn_at.is_some() || consent.grade.is_none();
@@ -243,7 +243,7 @@ impl Engine {
         _permit: &Permit,
         request: &v1::ListSellerTransfersRequest,
     ) -> Result<v1::ListSellerTransfersResponse, Failure> {
-        let record = self.control().await?.map(|(.., record)| record).unwrap_or_default();
+        let record = self.switches().await?;
         let all = record.transfers.into_iter().rev().filter_map(|kept| kept.transfer).collect();
         let (transfers, next_page_token) =
             page(all, request.page_size, &request.page_token, |one: &v1::SellerTransfer| &one.transfer_id)?;
@@ -255,7 +255,7 @@ impl Engine {
         if contact.consents.is_empty() {
             return Ok(());
         }
-        let Some((.., record)) = self.control().await? else { return Ok(()) };
+        let record = self.switches().await?;
         let read = |kept: &StoredPolicy| wire::policy_of(kept.policy.as_ref()?);
         let policies: Vec<_> = record.policies.iter().filter_map(read).collect();
         let told: Vec<&v1::SellerTransfer> =

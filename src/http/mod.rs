@@ -56,6 +56,7 @@ pub fn router(calls: Calls) -> Router {
         .route("/v1/incidents:list", post(json::list_incidents))
         .route("/v1/incidents:listNotices", post(json::list_notices))
         .route("/v1/decisions/{decision_id}", get(json::get_decision))
+        .route("/v1/decisions:list", post(json::list_decisions))
         .route("/v1/law/packs", get(json::list_packs))
         .route("/v1/law/rules/{rule_id}", get(json::get_rule))
         .route("/v1/law/calendar", post(json::calendar))

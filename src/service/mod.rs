@@ -8,6 +8,7 @@ mod grpc;
 mod kept_calls;
 mod kept_grpc;
 mod malformed;
+mod rows;
 pub mod status;
 
 use tonic::server::NamedService;

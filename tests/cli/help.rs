@@ -42,6 +42,8 @@ const COMMANDS: &[&[&str]] = &[
     &["processor", "status"],
     &["audit"],
     &["audit", "verify"],
+    &["audit", "list"],
+    &["audit", "export"],
     &["audit", "replay"],
     &["audit", "bundle"],
     &["keys"],

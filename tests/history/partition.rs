@@ -124,7 +124,7 @@ pub async fn deposed(trio: &Trio, net: &Net, engines: &[Arc<Engine>]) {
         let begun = Instant::now();
         let answer = ask(&engines[0], &format!("deposed {attempt}"), false).await;
         assert_eq!(answer, None, "nobody may be told anything that rests on this primary");
-        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     }
     net.heal();
     let begun = Instant::now();

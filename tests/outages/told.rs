@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use futures_util::future::join_all;
 
-use super::house::{Heard, House, impatient};
+use super::house::{Heard, House, STAGE, impatient};
 use super::redis::Server;
 use super::wire::{Act, Wire};
 
@@ -22,6 +22,7 @@ async fn wired() -> (Server, Wire, House) {
 fn played<'h>(on: &'static str, times: usize, act: Act, heard: Heard<'h>) -> Pin<Box<dyn Future<Output = usize> + 'h>> {
     // Many of them at a time would be too much for the stack.
     Box::pin(async move {
+        let _seat = STAGE.acquire().await.unwrap();
         let (_server, wire, house) = wired().await;
         let mut done = 0;
         let harm = async || wire.trick(on, times, act);

@@ -111,6 +111,7 @@ impl Contact {
         let now = self.recording(now);
         let writes = vec![write_of(id, receipt, now)];
         self.record.requests.push(store::StoredRequest { request: Some(request), writes });
+        self.form();
         now
     }
 
@@ -136,6 +137,7 @@ impl Contact {
     pub fn restrict(&mut self, now: Instant) {
         if self.record.restricted_at == 0 {
             self.record.restricted_at = self.recording(now).millis();
+            self.form();
         }
     }
 
@@ -162,6 +164,7 @@ impl Contact {
         hold.placed_at = Some(Timestamp::from_millis(now.millis()));
         let write = Some(write_of(id, receipt, now));
         self.record.holds.push(store::StoredHold { hold: Some(hold), write, lifting: None });
+        self.form();
         now
     }
 

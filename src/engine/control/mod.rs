@@ -1,45 +1,34 @@
 //! The switches that people throw: freezes and states of emergency.
 //!
 //! All of a tenant's are one record, kept like a contact's: swapped with its audit entry in one atomic step, sealed, and
-//! safe before it is answered. Which of them a check sees, and how fast, stands in [`standing`].
+//! safe before it is answered. Which of them a check sees, and how fast, stands in [`standing`]; where there are regions, each
+//! has all of them: see [`everywhere`].
 
+mod beside;
+mod everywhere;
 pub(super) mod record;
 mod standing;
 pub(super) mod wire;
 
 use prost::Message;
 
+pub(super) use beside::Beside;
 pub use standing::Feed;
 pub(super) use standing::{FORMAT, Recorded, Standing};
 
 use super::answer::stamp;
-use super::audited::Kind;
 use super::consent::{receipt_text, request_id};
 use super::{Clock, Engine, Failure};
 use crate::access::Permit;
 use crate::contact::WriteId;
 use crate::contact::wire::Reader;
-use crate::proto::store::{AuditedWrite, ContactEvent, ControlRecord, StoredEmergency, StoredFreeze, audited_write};
+use crate::proto::store::{AuditedWrite, ControlRecord, StoredEmergency, StoredFreeze, audited_write};
 use crate::proto::v1;
-use crate::store::{DataKey, MetaSwapped, Purpose, Swapped, Version, Write};
 use crate::time::Instant;
 
 /// Entries on a page where the caller does not say, and the most there are.
 const PAGE: usize = 100;
 const MOST_ON_PAGE: u32 = 1_000;
-
-/// Changes the record of switches, given the receipt and the instant of the recording.
-pub(in crate::engine) type Make<'a> =
-    dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
-
-/// What goes along with a change of the record of switches.
-#[derive(Default)]
-pub(in crate::engine) struct Beside<'a> {
-    /// Named values, sealed under the record's key, to be there before the record that names them.
-    pub attachments: &'a [(String, Vec<u8>)],
-    /// What those who follow opt-outs are told.
-    pub event: Option<ContactEvent>,
-}
 
 impl Engine {
     /// Freezes contacts. Once this has returned, every check sees it.
@@ -142,7 +131,7 @@ impl Engine {
         request: &v1::ListFreezesRequest,
         now: Instant,
     ) -> Result<v1::ListFreezesResponse, Failure> {
-        let record = self.control().await?.map(|(.., record)| record).unwrap_or_default();
+        let record = self.switches().await?;
         let all = record.freezes.into_iter().rev().filter_map(|kept| kept.freeze);
         let wanted = all.filter(|freeze| request.history || record::freeze_holds(freeze, now));
         let (freezes, next_page_token) =
@@ -254,7 +243,7 @@ impl Engine {
         request: &v1::ListEmergenciesRequest,
         now: Instant,
     ) -> Result<v1::ListEmergenciesResponse, Failure> {
-        let record = self.control().await?.map(|(.., record)| record).unwrap_or_default();
+        let record = self.switches().await?;
         let recorded = record.emergencies.into_iter().rev().filter_map(|kept| kept.emergency);
         let feed = self.feed();
         let all = recorded.chain(feed.emergencies.iter().map(|state| wire::emergency_message(state)));
@@ -272,179 +261,6 @@ impl Engine {
         let rules = state.jurisdiction.parse().map(|place| law.emergency_rules(place)).unwrap_or_default();
         state.rule_ids = rules.into_iter().map(str::to_owned).collect();
         state
-    }
-
-    /// The record of switches as it is; `None`: no switch was ever thrown.
-    pub(in crate::engine) async fn control(&self) -> Result<Option<(Version, DataKey, ControlRecord)>, Failure> {
-        let Some(found) = self.store.load(&self.control_key).await? else { return Ok(None) };
-        let (own, record) = self.opened_control(&found).await?;
-        Ok(Some((found.version, own, record)))
-    }
-
-    /// Makes the next record of switches and writes it with its entry, again and again until it wins or nobody waits any
-    /// more. The record as it is then, and the receipt: of an earlier write, if this one was done before.
-    pub(in crate::engine) async fn switch(
-        &self,
-        permit: &Permit,
-        clock: Clock,
-        id: WriteId,
-        asked: audited_write::Request,
-        make: &mut Make<'_>,
-    ) -> Result<(ControlRecord, [u8; 16]), Failure> {
-        self.switch_with(permit, clock, id, asked, Beside::default(), make).await
-    }
-
-    /// As [`Engine::switch`], with what goes beside the record.
-    pub(in crate::engine) async fn switch_with(
-        &self,
-        permit: &Permit,
-        clock: Clock,
-        id: WriteId,
-        asked: audited_write::Request,
-        Beside { attachments, event: told }: Beside<'_>,
-        make: &mut Make<'_>,
-    ) -> Result<(ControlRecord, [u8; 16]), Failure> {
-        let key = self.control_key;
-        let mut found = self.control().await?;
-        if let Some(log) = &self.log {
-            log.ready()?;
-        }
-        if found.is_none() && !attachments.is_empty() {
-            // What is attached is sealed under the record's key, so that must be settled first, whoever settles it.
-            found = Some(self.first_control(permit, clock, &asked).await?);
-        }
-        let receipt = self.next_id(clock.now);
-        let mut lost = false;
-        let mut attached = false;
-        loop {
-            if clock.passed() {
-                return Err(if lost { Failure::Aborted } else { Failure::TooLate });
-            }
-            let (expected, own, mut record) = match found {
-                Some(found) => found,
-                None => (Version::ABSENT, DataKey::random()?, ControlRecord { format: 1, ..ControlRecord::default() }),
-            };
-            if let Some(receipt) = record::done_before(&record, id)? {
-                // Whoever wrote it may never have been told that it is safe.
-                self.store.confirm(key.shard()).await?;
-                return Ok((record, receipt));
-            }
-            let now = record::recording(&record, clock.now);
-            make(&mut record, receipt, now)?;
-            record::prune(&mut record, now);
-            record.format = record::form(&record);
-            // Beside the record, and before it: it must not name what is not there.
-            if !attached {
-                for (name, plain) in attachments {
-                    self.attach(&own, name, plain).await?;
-                }
-                attached = true;
-            }
-            let next = expected.next();
-            let body = Self::write_body(permit, asked.clone(), next.0, now);
-            let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
-            let keys = self.keys.now();
-            let bytes = keys.seal_record(&key, &own, &record.encode_to_vec())?;
-            let told = told.clone().map(|told| ContactEvent { recorded_at: now.millis(), ..told });
-            let (kind, payload) = self.event_payload(told, &key, &own, receipt, entry.digest(), clock.now).await?;
-            let event = entry.event(kind, clock.now, payload);
-            match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
-                Swapped::Won { event, .. } => {
-                    if kind != 0 {
-                        self.hub.nudge();
-                    }
-                    self.log_swapped(entry, event).await?;
-                    return Ok((record, receipt));
-                }
-                Swapped::Lost(winner) => {
-                    self.metrics.lost_race();
-                    lost = true;
-                    found = match winner {
-                        None => None,
-                        Some(winner) => {
-                            let (own, record) = self.opened_control(&winner).await?;
-                            Some((winner.version, own, record))
-                        }
-                    };
-                }
-            }
-        }
-    }
-}
-
-impl Engine {
-    /// Makes the record of switches, with no switch in it, or finds that another made it.
-    async fn first_control(
-        &self,
-        permit: &Permit,
-        clock: Clock,
-        asked: &audited_write::Request,
-    ) -> Result<(Version, DataKey, ControlRecord), Failure> {
-        let (key, own, receipt) = (self.control_key, DataKey::random()?, self.next_id(clock.now));
-        let record = ControlRecord { format: 1, ..ControlRecord::default() };
-        let body = Self::write_body(permit, asked.clone(), Version::ABSENT.next().0, clock.now);
-        let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
-        let keys = self.keys.now();
-        let bytes = keys.seal_record(&key, &own, &record.encode_to_vec())?;
-        let event = entry.event(0, clock.now, Vec::new());
-        let write = Write { key, expected: Version::ABSENT, bytes, expires: None, event };
-        match self.store.swap(write).await? {
-            Swapped::Won { version, event } => {
-                self.log_swapped(entry, event).await?;
-                Ok((version, own, record))
-            }
-            Swapped::Lost(Some(winner)) => {
-                let (own, record) = self.opened_control(&winner).await?;
-                Ok((winner.version, own, record))
-            }
-            Swapped::Lost(None) => Err(Failure::Aborted),
-        }
-    }
-
-    /// Writes a named value beside the record of switches, sealed under its key, unless it is there.
-    async fn attach(&self, own: &DataKey, name: &str, plain: &[u8]) -> Result<(), Failure> {
-        let mut there = self.store.meta_get(name).await?;
-        loop {
-            let expected = match &there {
-                Some(value) if own.open(Purpose::Payload, name.as_bytes(), &value.bytes).is_ok_and(|p| p == plain) => {
-                    return Ok(());
-                }
-                Some(value) => value.version,
-                None => Version::ABSENT,
-            };
-            let sealed = own.seal(Purpose::Payload, name.as_bytes(), plain)?;
-            match self.store.meta_swap(name, expected, sealed).await? {
-                MetaSwapped::Won(_) => return Ok(()),
-                MetaSwapped::Lost(value) => there = value,
-            }
-        }
-    }
-
-    /// Reads what [`Engine::attach`] wrote; `None`: it was destroyed, or never there.
-    pub(in crate::engine) async fn attached(&self, own: &DataKey, name: &str) -> Result<Option<Vec<u8>>, Failure> {
-        match self.store.meta_get(name).await? {
-            Some(value) if !value.bytes.is_empty() => {
-                Ok(Some(own.open(Purpose::Payload, name.as_bytes(), &value.bytes)?))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Destroys what [`Engine::attach`] wrote.
-    pub(in crate::engine) async fn detach(&self, name: &str) -> Result<(), Failure> {
-        let mut there = self.store.meta_get(name).await?;
-        while let Some(value) = there.filter(|value| !value.bytes.is_empty()) {
-            match self.store.meta_swap(name, value.version, Vec::new()).await? {
-                MetaSwapped::Won(_) => return Ok(()),
-                MetaSwapped::Lost(value) => there = value,
-            }
-        }
-        Ok(())
-    }
-
-    /// What is named here belongs to this tenant.
-    pub(in crate::engine) fn named(&self, kind: &str, rest: &str) -> String {
-        format!("{kind}/{}/{rest}", self.tenant.name())
     }
 }
 

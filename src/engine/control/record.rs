@@ -4,7 +4,10 @@ use prost::Message;
 
 use crate::contact::{Seen, WriteId};
 use crate::engine::Failure;
-use crate::proto::store::{ControlRecord, StoredEmergency, StoredFreeze, StoredWrite};
+use crate::proto::store::{
+    ControlRecord, StoredEmergency, StoredFreeze, StoredIncident, StoredPolicy, StoredRetentionHold, StoredTransfer,
+    StoredWrite,
+};
 use crate::proto::v1;
 use crate::proto::well_known::Timestamp;
 use crate::time::{Instant, Millis};
@@ -15,6 +18,8 @@ const REMEMBERED: Millis = Millis::days(400);
 const BYTES: usize = 8 << 20;
 /// The most processors that are remembered after they were removed.
 const REMOVED: usize = 200;
+/// The most incidents that are remembered.
+pub(in crate::engine) const INCIDENTS: usize = 100;
 /// The most freezes or states of emergency that hold at once.
 pub(super) const MOST: usize = 1_000;
 
@@ -89,11 +94,77 @@ pub(super) fn emergency_of_write(record: &ControlRecord, receipt: [u8; 16]) -> O
     found.and_then(|kept| kept.emergency.as_ref())
 }
 
+/// Adds the switches of another region's record. Of one that both have, the record that knows its end is right.
+pub(super) fn merge(into: &mut ControlRecord, from: &ControlRecord) {
+    for theirs in &from.freezes {
+        let Some(freeze) = &theirs.freeze else { continue };
+        let same = |kept: &&mut StoredFreeze| kept.freeze.as_ref().is_some_and(|f| f.freeze_id == freeze.freeze_id);
+        match into.freezes.iter_mut().find(same) {
+            None => into.freezes.push(theirs.clone()),
+            Some(mine) if mine.freeze.as_ref().is_some_and(|mine| mine.lifted_at.is_none()) => mine.clone_from(theirs),
+            Some(_) => {}
+        }
+    }
+    for theirs in &from.emergencies {
+        let Some(state) = &theirs.emergency else { continue };
+        let same =
+            |kept: &&mut StoredEmergency| kept.emergency.as_ref().is_some_and(|s| s.emergency_id == state.emergency_id);
+        match into.emergencies.iter_mut().find(same) {
+            None => into.emergencies.push(theirs.clone()),
+            Some(mine) if mine.emergency.as_ref().is_some_and(|mine| mine.ended_at.is_none()) => {
+                mine.clone_from(theirs)
+            }
+            Some(_) => {}
+        }
+    }
+    for theirs in &from.policies {
+        let version = |kept: &StoredPolicy| kept.policy.as_ref().map(|policy| policy.version.clone());
+        if into.policies.iter().all(|mine| version(mine) != version(theirs)) {
+            into.policies.push(theirs.clone());
+        }
+    }
+    for theirs in &from.transfers {
+        let id = |kept: &StoredTransfer| kept.transfer.as_ref().map(|transfer| transfer.transfer_id.clone());
+        if into.transfers.iter().all(|mine| id(mine) != id(theirs)) {
+            into.transfers.push(theirs.clone());
+        }
+    }
+    for theirs in &from.holds {
+        let id = |kept: &StoredRetentionHold| kept.hold.as_ref().map(|hold| hold.hold_id.clone());
+        match into.holds.iter_mut().find(|mine| id(mine) == id(theirs)) {
+            None => into.holds.push(theirs.clone()),
+            Some(mine) if mine.release.is_none() => mine.clone_from(theirs),
+            Some(_) => {}
+        }
+    }
+    for theirs in &from.incidents {
+        let id = |kept: &StoredIncident| kept.incident.as_ref().map(|incident| incident.incident_id.clone());
+        match into.incidents.iter_mut().find(|mine| id(mine) == id(theirs)) {
+            None => into.incidents.push(theirs.clone()),
+            Some(mine) if mine.writes.len() < theirs.writes.len() => mine.clone_from(theirs),
+            Some(_) => {}
+        }
+    }
+    if into.off_boarding.is_none() {
+        into.off_boarding.clone_from(&from.off_boarding);
+    }
+    let recorded = |write: &Option<StoredWrite>| write.as_ref().map(|write| write.recorded_at);
+    into.policies.sort_by_key(|kept| recorded(&kept.write));
+    into.transfers.sort_by_key(|kept| recorded(&kept.write));
+    into.holds.sort_by_key(|kept| recorded(&kept.write));
+    into.incidents.sort_by_key(|kept| kept.writes.first().map(|write| write.recorded_at));
+    into.freezes.sort_by_key(|kept| kept.write.as_ref().map(|write| write.recorded_at));
+    into.emergencies.sort_by_key(|kept| kept.write.as_ref().map(|write| write.recorded_at));
+}
+
 /// Forgets what has long been over.
 pub(super) fn prune(record: &mut ControlRecord, now: Instant) {
     let oldest = now.minus(REMEMBERED);
     record.freezes.retain(|kept| !freeze_over(kept, oldest));
     record.emergencies.retain(|kept| !emergency_over(kept, oldest));
+    // Of regions one may have forgotten what another brings again.
+    let over = record.incidents.len().saturating_sub(INCIDENTS);
+    drop_first(&mut record.incidents, over, |kept| kept.incident.as_ref().is_some_and(|one| one.closed_at.is_some()));
     record.processors.retain(|kept| kept.removed_at == 0 || kept.removed_at > oldest.millis());
     let removed = record.processors.iter().filter(|kept| kept.removed_at != 0).count();
     drop_first(&mut record.processors, removed.saturating_sub(REMOVED), |kept| kept.removed_at != 0);

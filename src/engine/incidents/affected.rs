@@ -15,6 +15,8 @@ use crate::proto::store::{IncidentLot, audited_write};
 use crate::proto::v1;
 use crate::time::Instant;
 
+/// Why contacts of an incident are not listed where there are regions.
+const ONE_STORE: &str = "the contacts of an incident are kept in one store: with regions list them outside";
 /// The most numbers of one call.
 const NUMBERS: usize = 10_000;
 /// Records looked at for one page.
@@ -50,6 +52,7 @@ impl Engine {
         request: v1::AddAffectedContactsRequest,
         clock: Clock,
     ) -> Result<v1::AddAffectedContactsResponse, Failure> {
+        self.one_store_only(ONE_STORE)?;
         let mut reader = Reader::new();
         request_id(&mut reader, &request.request_id);
         wire::id(&mut reader, "incident_id", &request.incident_id);
@@ -68,7 +71,7 @@ impl Engine {
             let Walk { records, next, seen, .. } = walk_page(self, RECORDS, &request.page_token).await?.whole()?;
             let campaign = Some(request.campaign.as_str()).filter(|name| !name.is_empty());
             let (from, until) = (from.unwrap_or(Instant::NEVER), until.unwrap_or(Instant::FAR));
-            let all = records.iter().map(|(_, loaded)| &loaded.contact);
+            let all = records.iter().map(|met| &met.loaded.contact);
             let touched = all.filter(|one| request.everybody || one.is_touched(campaign, from, until));
             let mut digits: Vec<u64> = touched.filter_map(crate::contact::Contact::digits).collect();
             digits.sort_unstable();
@@ -102,6 +105,7 @@ impl Engine {
         request: v1::MarkContactsToldRequest,
         clock: Clock,
     ) -> Result<v1::MarkContactsToldResponse, Failure> {
+        self.one_store_only(ONE_STORE)?;
         let mut reader = Reader::new();
         request_id(&mut reader, &request.request_id);
         wire::id(&mut reader, "incident_id", &request.incident_id);
@@ -114,7 +118,7 @@ impl Engine {
             reader.fault("told_at", "lies in the future");
         }
         wire::sound(reader)?;
-        let (_, own, mut record) = self.control().await?.ok_or(NONE)?;
+        let (own, mut record) = self.control_beside().await?.ok_or(NONE)?;
         let kept = of_id(&mut record, &request.incident_id).ok_or(NONE)?;
         let touched = self.touched(&own, &request.incident_id, &kept.lots).await?;
         if let Some(index) = digits.iter().position(|number| !touched.contains_key(number)) {
@@ -140,6 +144,7 @@ impl Engine {
         request: &v1::ListNoticesRequest,
         now: Instant,
     ) -> Result<v1::ListNoticesResponse, Failure> {
+        self.one_store_only(ONE_STORE)?;
         if request.page_size > 1_000 {
             return Err(fault("page_size", "is more than 1,000"));
         }
@@ -152,7 +157,7 @@ impl Engine {
                     .map_err(|_| fault("page_token", "is of no list that is known: begin with the first page"))?,
             ),
         };
-        let (_, own, mut record) = self.control().await?.ok_or(NONE)?;
+        let (own, mut record) = self.control_beside().await?.ok_or(NONE)?;
         let kept = of_id(&mut record, &request.incident_id).ok_or(NONE)?;
         let incident = kept.incident.clone().unwrap_or_default();
         let touched = self.touched(&own, &request.incident_id, &kept.lots).await?;
@@ -165,7 +170,7 @@ impl Engine {
         let mut notices = Vec::with_capacity(page.len());
         for (digits, told) in page {
             let Some(number) = Number::from_digits(digits) else { continue };
-            let loaded = self.load(&self.key(permit, number)).await?;
+            let loaded = self.find(permit, number, None).await?.loaded;
             let minor = loaded.is_some_and(|loaded| notices::may_be_minor(&loaded.contact, now));
             let place = country(number);
             let language = notices::language_of(&place);

@@ -12,6 +12,7 @@ use prost::Message as _;
 
 use super::answer::stamp;
 use super::consent::{receipt_text, request_id};
+use super::control::record::INCIDENTS;
 use super::control::{Beside, fault, page, wire, write_id};
 use super::{Clock, Engine, Failure};
 use crate::access::Permit;
@@ -22,8 +23,6 @@ use crate::proto::v1;
 use crate::store::DataKey;
 use crate::time::Instant;
 
-/// The most incidents that are remembered; closed ones give way to new ones.
-const MOST: usize = 100;
 /// The longest text of an incident.
 const TEXT_BYTES: usize = 4 << 10;
 /// What the names of lots begin with.
@@ -198,7 +197,7 @@ impl Engine {
     /// # Errors
     /// No such incident, store unavailable.
     pub async fn incident(&self, _permit: &Permit, id: &str) -> Result<v1::Incident, Failure> {
-        let (.., mut record) = self.control().await?.ok_or(NONE)?;
+        let mut record = self.switches().await?;
         of_id(&mut record, id).and_then(|kept| kept.incident.clone()).ok_or(NONE)
     }
 
@@ -211,7 +210,7 @@ impl Engine {
         _permit: &Permit,
         request: &v1::ListIncidentsRequest,
     ) -> Result<v1::ListIncidentsResponse, Failure> {
-        let record = self.control().await?.map(|(.., record)| record).unwrap_or_default();
+        let record = self.switches().await?;
         let all = record.incidents.into_iter().rev().filter_map(|kept| kept.incident);
         let wanted = all.filter(|one| request.state == 0 || one.state == request.state).collect();
         let (incidents, next_page_token) =
@@ -264,7 +263,7 @@ impl Engine {
         incident_id: &str,
         lot: IncidentLot,
     ) -> Result<(v1::Incident, [u8; 16]), Failure> {
-        let (_, own, mut record) = self.control().await?.ok_or(NONE)?;
+        let (own, mut record) = self.control_beside().await?.ok_or(NONE)?;
         let kept = of_id(&mut record, incident_id).ok_or(NONE)?;
         let mut touched = self.touched(&own, incident_id, &kept.lots).await?;
         let told = (lot.told_at != 0).then(|| Instant::from_millis(lot.told_at));
@@ -301,7 +300,7 @@ impl Engine {
 
 /// Forgets the oldest closed incident where there are too many, and says which.
 fn make_room(record: &mut ControlRecord) -> Result<Option<StoredIncident>, Failure> {
-    if record.incidents.len() < MOST {
+    if record.incidents.len() < INCIDENTS {
         return Ok(None);
     }
     let closed = |kept: &StoredIncident| kept.incident.as_ref().is_some_and(|one| one.closed_at.is_some());

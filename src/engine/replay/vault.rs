@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::laws::Unfit;
 use crate::audit::{BodyKey, Entry};
-use crate::contact::Contact;
+use crate::contact::{Contact, Stored};
 use crate::engine::Failure;
 use crate::engine::audited::Kind;
 use crate::store::{DayKeyError, DayKeys, Keys, Purpose, SealError, Store, Tenant};
@@ -79,7 +79,11 @@ pub(in crate::engine) async fn contact(
     let key = keys.key_of(tenant, tag);
     let Some(stored) = store.load(&key).await? else { return Ok(Ok(None)) };
     Ok(match keys.open_record(&key, &stored.bytes) {
-        Ok((_, plain)) => Contact::from_bytes(&plain).map(Some).map_err(|error| Unfit::Unreadable(error.to_string())),
+        Ok((_, plain)) => match Stored::from_bytes(&plain) {
+            Ok(Stored::Here(contact)) => Ok(Some(contact)),
+            Ok(Stored::Elsewhere(to) | Stored::Arriving(_, to)) => Err(Unfit::Moved(to.region)),
+            Err(error) => Err(Unfit::Unreadable(error.to_string())),
+        },
         Err(SealError::UnknownKey(id)) => Err(Unfit::UnknownKey(id)),
         Err(error) => Err(Unfit::Sealed(error.to_string())),
     })
@@ -88,6 +92,14 @@ pub(in crate::engine) async fn contact(
 /// When the contact of this record was erased, if it is the record of one.
 fn erased_at(plain: &[u8]) -> Option<Instant> {
     Contact::from_bytes(plain).ok()?.erased_at()
+}
+
+/// The region that a pointer names, or from which a copy is on its way.
+fn moved_to(plain: &[u8]) -> Option<String> {
+    match Stored::from_bytes(plain).ok()? {
+        Stored::Here(_) => None,
+        Stored::Elsewhere(to) | Stored::Arriving(_, to) => Some(to.region),
+    }
 }
 
 /// The body of an entry, opened.
@@ -112,6 +124,9 @@ pub(in crate::engine) async fn opened(
                 Some(stored) => match keys.open_record(&key, &stored.bytes) {
                     Ok((own, plain)) => match own.open(Purpose::AuditBody, &context, &entry.body) {
                         // Sealed under the key that the erasure destroyed.
+                        Err(SealError::Damaged) if moved_to(&plain).is_some() => {
+                            Err(Unfit::Moved(moved_to(&plain).unwrap_or_default()))
+                        }
                         Err(SealError::Damaged) if erased_at(&plain).is_some() => Err(Unfit::Erased),
                         opened => opened.map_err(sealed),
                     },

@@ -66,8 +66,8 @@ impl Sweeper {
     /// # Errors
     /// Store or log unavailable: the next turn tries again.
     pub async fn turn(&self, engine: &Engine, now: Instant) -> Result<Turn, Failure> {
-        let name = format!("{NAME}/{}", engine.tenant.name());
-        let found = engine.store.meta_get(&name).await?;
+        let name = format!("{NAME}/{}", engine.main.tenant.name());
+        let found = engine.main.store.meta_get(&name).await?;
         let (version, lease) = match &found {
             None => (Version::ABSENT, SweepLease::default()),
             // What does not read is begun anew: it holds nothing but a place.
@@ -80,10 +80,10 @@ impl Sweeper {
             return Ok(Turn::Idle);
         }
         let mine = SweepLease { holder: self.holder, until: now.plus(LEASE).millis(), ..lease };
-        let MetaSwapped::Won(version) = engine.store.meta_swap(&name, version, mine.encode_to_vec()).await? else {
+        let MetaSwapped::Won(version) = engine.main.store.meta_swap(&name, version, mine.encode_to_vec()).await? else {
             return Ok(Turn::Idle);
         };
-        let ended = engine.standing().await?.off_boarded_at();
+        let ended = engine.standing(&engine.main).await?.off_boarded_at();
         let permit = Caller::local().permit(Role::Control)?;
         let request = v1::SweepContactsRequest {
             dry_run: false,
@@ -99,7 +99,7 @@ impl Sweeper {
             SweepLease { after: response.next_page_token.clone().into_bytes(), ..mine }
         };
         // Lost to another that thought this one gone: it goes on from where it read.
-        let _ = engine.store.meta_swap(&name, version, next.encode_to_vec()).await?;
+        let _ = engine.main.store.meta_swap(&name, version, next.encode_to_vec()).await?;
         Ok(if last { Turn::Last(Box::new(response)) } else { Turn::Page(Box::new(response)) })
     }
 }

@@ -3,6 +3,7 @@
 use super::super::answer::stamp;
 use super::super::consent::{receipt_text, request_id};
 use super::super::control::{fault, page, wire, write_id};
+use super::super::region::Kept;
 use super::super::{Clock, Engine, Failure, question};
 use crate::access::Permit;
 use crate::contact::holds::Hold;
@@ -146,7 +147,7 @@ impl Engine {
         request: &v1::ListRetentionHoldsRequest,
         now: Instant,
     ) -> Result<v1::ListRetentionHoldsResponse, Failure> {
-        let record = self.control().await?.map(|(.., record)| record).unwrap_or_default();
+        let record = self.switches().await?;
         let all = record.holds.into_iter().rev().filter_map(|kept| kept.hold);
         let wanted = all.filter(|hold| request.history || holds(hold, now)).collect();
         let (holds, next_page_token) =
@@ -160,10 +161,11 @@ impl Engine {
     /// Store unavailable.
     pub(in crate::engine) async fn held_from_erasure(
         &self,
+        kept: &Kept,
         contact: &Contact,
         now: Instant,
     ) -> Result<Vec<Hold>, Failure> {
-        let standing = self.standing().await?;
+        let standing = self.standing(kept).await?;
         Ok(law::held_from_erasure(contact, &super::places(contact), &self.law(), standing.holds(), now))
     }
 
@@ -178,8 +180,8 @@ impl Engine {
         number: Number,
         now: Instant,
     ) -> Result<Vec<RecordDuty>, Failure> {
-        let (loaded, standing) = self.load_with_switches(&self.key(permit, number)).await?;
-        let Some(loaded) = loaded else { return Ok(Vec::new()) };
+        let (found, standing) = self.find_with_switches(permit, number, None).await?;
+        let Some(loaded) = found.loaded else { return Ok(Vec::new()) };
         let places = super::places(&loaded.contact);
         Ok(law::record_duties(&loaded.contact, &places, &self.law(), standing.holds(), now))
     }

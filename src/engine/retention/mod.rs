@@ -9,9 +9,12 @@ mod holds;
 mod off_board;
 mod tally;
 mod untold;
+mod walk;
 
 use super::audited::Kind;
 use super::control::{Standing, fault};
+use super::find::Won;
+use super::region::Kept;
 use super::rights::REQUESTS_KEPT;
 use super::{Clock, Engine, Failure, Loaded};
 use std::collections::BTreeSet;
@@ -22,15 +25,13 @@ use crate::law::{Duties, Floor, Law, Span};
 use crate::place::{self, Jurisdiction, Location, LocationPosture, Number};
 use crate::proto::store::{AuditedRemoval, AuditedSweep, ContactEvent, audited_write};
 use crate::proto::v1;
-use crate::store::{DataKey, Key, Shard, Swapped, Write};
+use crate::store::{DataKey, Key, Swapped, Write};
 use crate::time::{Instant, ZoneId};
 
 pub use background::{Sweeper, SweeperSettings, Turn};
 use tally::Tally;
+pub(super) use walk::{Met, Walk, walk_page};
 
-/// Records on a page where the caller does not say, and the most there are.
-const PAGE: usize = 256;
-const MOST_ON_PAGE: u32 = 1_000;
 /// How often a record that others keep changing is tried.
 const TRIES: usize = 8;
 /// The rule by which attempts go that no window reaches; the log keeps the calls themselves for as long as laws want.
@@ -204,63 +205,6 @@ enum Fate {
     InUse,
 }
 
-/// A page of the tenant's contacts.
-pub(super) struct Walk {
-    pub records: Vec<(Key, Loaded)>,
-    /// Where to go on; empty: nowhere.
-    pub next: String,
-    /// Records looked at.
-    pub seen: u32,
-    /// Records that do not open, and why the first of them does not.
-    unread: (u32, Option<Failure>),
-}
-
-impl Walk {
-    /// The page, if every record of it could be opened: who is to be found must not be overlooked.
-    pub(super) fn whole(self) -> Result<Self, Failure> {
-        match self.unread.1 {
-            Some(failure) => Err(failure),
-            None => Ok(self),
-        }
-    }
-}
-
-/// Opens a page of the tenant's contacts. The records of switches and of the index of requests are none.
-pub(super) async fn walk_page(engine: &Engine, size: u32, token: &str) -> Result<Walk, Failure> {
-    if size > MOST_ON_PAGE {
-        return Err(fault("page_size", "is more than 1,000"));
-    }
-    let size = if size == 0 { PAGE } else { usize::try_from(size).unwrap_or(PAGE) };
-    let after = match token {
-        "" => None,
-        token => Some(key_of(token).ok_or_else(|| fault("page_token", "is of no walk: begin with the first page"))?),
-    };
-    let met = engine.store.scan(after, size).await?;
-    // A store may give fewer than were asked for; only nothing is the end.
-    let next = met.last().map(|(last, _)| super::policies::hex(&last.to_bytes())).unwrap_or_default();
-    let own = engine.tenant.shard(0).tenant();
-    let mut records = Vec::with_capacity(met.len());
-    let (mut unread, mut why) = (0, None);
-    let others = engine.keys_of_others();
-    for (key, stored) in met.iter().filter(|(key, _)| key.shard().tenant() == own && !others.contains(key)) {
-        match engine.open(key, stored).await {
-            Ok(loaded) => records.push((*key, loaded)),
-            Err(failure) => {
-                unread += 1;
-                why = why.or(Some(failure));
-            }
-        }
-    }
-    Ok(Walk { seen: u32::try_from(records.len()).unwrap_or(u32::MAX), records, next, unread: (unread, why) })
-}
-
-fn key_of(token: &str) -> Option<Key> {
-    let bytes: Option<Vec<u8>> =
-        (0..token.len()).step_by(2).map(|at| u8::from_str_radix(token.get(at..at + 2)?, 16).ok()).collect();
-    let bytes: [u8; Shard::LEN + 32] = bytes?.try_into().ok()?;
-    Key::from_bytes(&bytes)
-}
-
 impl Engine {
     /// Removes what has passed its period from a page of contacts, or says what would go.
     ///
@@ -272,7 +216,11 @@ impl Engine {
         request: &v1::SweepContactsRequest,
         clock: Clock,
     ) -> Result<v1::SweepContactsResponse, Failure> {
-        let standing = self.standing().await?;
+        let Walk { kept, records, next, seen, unread } =
+            walk_page(self, request.page_size, &request.page_token).await?;
+        let kept = kept.unwrap_or(&self.main);
+        // Read after the records: a hold that was placed before they were read is among these.
+        let standing = self.standing(kept).await?;
         if request.all_periods_over && !request.dry_run && standing.off_boarded_at().is_none() {
             let why = "is for a tenant whose service has ended: off-board it first, or ask with dry_run";
             return Err(fault("all_periods_over", why));
@@ -285,9 +233,8 @@ impl Engine {
             all_over: request.all_periods_over,
             now: clock.now,
         };
-        let Walk { records, next, seen, unread } = walk_page(self, request.page_size, &request.page_token).await?;
         let untold = match request.all_periods_over {
-            true => self.untold(&records, clock.now).await?,
+            true => self.untold(kept, &records, clock.now).await?,
             false => BTreeSet::new(),
         };
         let mut tally = Tally::passing_over(unread.0);
@@ -295,7 +242,7 @@ impl Engine {
             // One damaged record must not keep all the others for ever.
             tracing::error!(%error, records = unread.0, "sweep: records that do not open are passed over");
         }
-        for (key, loaded) in records {
+        for Met { key, loaded } in records {
             if clock.passed() {
                 return Err(Failure::TooLate);
             }
@@ -303,7 +250,7 @@ impl Engine {
                 let swept = rules.judge(&loaded.contact, untold.contains(&key));
                 tally.add(&loaded.contact, &swept);
             } else {
-                self.sweep_one(permit, &rules, &untold, (key, loaded), clock, &mut tally).await?;
+                self.sweep_one(permit, &rules, &untold, (kept, key, loaded), clock, &mut tally).await?;
             }
         }
         Ok(tally.response(seen, next))
@@ -315,7 +262,7 @@ impl Engine {
         permit: &Permit,
         rules: &Rules<'_>,
         untold: &BTreeSet<Key>,
-        (key, loaded): (Key, Loaded),
+        (kept, key, loaded): (&Kept, Key, Loaded),
         clock: Clock,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
@@ -328,11 +275,9 @@ impl Engine {
                 tally.add(&contact, &swept);
                 return Ok(());
             }
-            if let Some(log) = &self.log {
-                log.ready()?;
-            }
+            kept.log_ready()?;
             let next = version.next();
-            let receipt = self.next_id(clock.now);
+            let receipt = kept.next_id(clock.now);
             let removals = swept.removed.iter().map(|(class, rule, count)| AuditedRemoval {
                 record_class: class.number(),
                 rule_id: rule.clone(),
@@ -348,10 +293,10 @@ impl Engine {
                 number,
                 ..ContactEvent::default()
             });
-            let (kind, payload) = self.event_payload(told, &key, &own, receipt, entry.digest(), clock.now).await?;
+            let (kind, payload) = self.event_payload(kept, told, &key, &own, receipt, entry.digest(), clock.now).await?;
             if swept.key_goes {
                 // Said before: a crash after the swap must not leave the old bytes behind unnoticed.
-                self.drop_later().await?;
+                self.drop_later(kept).await?;
             }
             let keys = self.keys.now();
             let write = Write {
@@ -362,18 +307,22 @@ impl Engine {
                 expires: swept.after.is_empty(clock.now).then(|| self.log_kept_until(rules, clock.now)).flatten(),
                 event: entry.event(kind, clock.now, payload),
             };
-            match self.store.swap(write).await? {
+            match kept.store.swap(write).await? {
                 Swapped::Won { event, .. } => {
                     if kind != 0 {
                         self.hub.nudge();
                     }
-                    self.log_swapped(entry, event).await?;
+                    kept.log_swapped(entry, event).await?;
                     tally.add(&contact, &swept);
                     return Ok(());
                 }
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();
-                    found = self.opened(&key, winner).await?;
+                    found = match self.winner(&key, winner).await? {
+                        Won::Here(loaded) => loaded,
+                        // It moved to another region, and is met there.
+                        Won::Elsewhere => None,
+                    };
                 }
             }
         }
@@ -395,7 +344,7 @@ impl Engine {
     /// # Errors
     /// The store cannot be asked for holds: then nothing may go.
     pub async fn log_entry_goes_at(&self, recorded_at: Instant, now: Instant) -> Result<Option<Instant>, Failure> {
-        let standing = self.standing().await?;
+        let standing = self.standing(&self.main).await?;
         let law = self.law();
         let own = Span { months: self.settings.periods.months, days: 0 }.end_of_last_day(ZoneId::utc(), recorded_at);
         let floor = Duties::of_log(&law, standing.holds(), now).log_entry(recorded_at);
@@ -413,17 +362,19 @@ impl Engine {
         request: v1::ExportContactsRequest,
         clock: Clock,
     ) -> Result<v1::ExportContactsResponse, Failure> {
-        let Walk { records, next, .. } = walk_page(self, request.page_size, &request.page_token).await?.whole()?;
-        let named = records.into_iter().filter_map(|(_, loaded)| {
+        let walk = walk_page(self, request.page_size, &request.page_token).await?.whole()?;
+        let Walk { kept, records, next, .. } = walk;
+        let kept = kept.unwrap_or(&self.main);
+        let named = records.into_iter().filter_map(|Met { loaded, .. }| {
             let number = loaded.contact.digits().and_then(Number::from_digits)?;
             Some(loaded.contact.message(number, loaded.version.0))
         });
         let contacts: Vec<v1::Contact> = named.collect();
         // Whoever reads all leaves a trace of it.
-        if let Some(log) = &self.log {
-            let id = self.next_id(clock.now);
+        if let Some(log) = &kept.log {
+            let id = kept.next_id(clock.now);
             let body = Self::write_body(permit, audited_write::Request::ExportContacts(request), 0, clock.now);
-            let entry = self.day_entry(Kind::Batch, id, clock.now, None, &body).await?;
+            let entry = self.day_entry(kept, Kind::Batch, id, clock.now, None, &body).await?;
             let _ = log.append(entry, None).await?;
         }
         Ok(v1::ExportContactsResponse { contacts, next_page_token: next })

@@ -57,7 +57,7 @@ impl Engine {
         };
         let (record, receipt) = self.switch(permit, clock, id, asked, &mut { made }).await?;
         let ended = record.off_boarding.unwrap_or_default();
-        let head = self.log.as_ref().map(|log| (log.writer().to_string(), log.head()));
+        let head = self.main.log.as_ref().map(|log| (log.writer().to_string(), log.head()));
         let (log_writer, log_sequence, log_digest) = match head {
             Some((writer, head)) => (writer, head.seq, super::super::policies::hex(&head.hash)),
             None => Default::default(),

@@ -186,6 +186,13 @@ impl Keys {
         self.key_of(tenant, tag)
     }
 
+    /// The tag by which the audit log knows a campaign: without the hash key it says nothing about the name.
+    #[must_use]
+    pub fn campaign(&self, tenant: &Tenant, name: &str) -> [u8; 16] {
+        let mac = self.mac(&[b"campaign", tenant.name.as_bytes(), name.as_bytes()]);
+        mac.as_ref().first_chunk().copied().unwrap_or_default()
+    }
+
     /// The key of the record with this tag.
     #[must_use]
     #[allow(clippy::unused_self, reason = "a key is only made by who holds the keys")]
