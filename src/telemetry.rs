@@ -307,7 +307,6 @@ impl Metrics {
     pub fn region_up(&self, region: &str, up: bool) {
         self.region_up.get_or_create(&RegionLabels { region: region.to_owned() }).set(i64::from(up));
     }
-    }
 
     /// The shadow packs judged a check.
     pub fn shadow_judged(&self, outcome: &'static str) {

@@ -15,7 +15,9 @@ use crate::contact::WriteId;
 use crate::engine::audited::Kind;
 use crate::engine::region::Kept;
 use crate::engine::{Clock, DEFAULT_REGION, Engine, Failure};
-use crate::proto::store::{AuditBody, AuditedCarried, AuditedWrite, ContactEvent, ControlRecord, audit_body, audited_write};
+use crate::proto::store::{
+    AuditBody, AuditedCarried, AuditedWrite, ContactEvent, ControlRecord, audit_body, audited_write,
+};
 use crate::store::{DataKey, Swapped, Version, Write};
 use crate::time::Instant;
 

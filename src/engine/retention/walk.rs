@@ -41,11 +41,7 @@ impl Walk<'_> {
 
 /// Opens a page of the tenant's contacts. The records of switches and of the index of requests are none; nor are pointers to
 /// another region, and copies on their way from one: the record in force is met where it is.
-pub(in crate::engine) async fn walk_page<'a>(
-    engine: &'a Engine,
-    size: u32,
-    token: &str,
-) -> Result<Walk<'a>, Failure> {
+pub(in crate::engine) async fn walk_page<'a>(engine: &'a Engine, size: u32, token: &str) -> Result<Walk<'a>, Failure> {
     if size > MOST_ON_PAGE {
         return Err(fault("page_size", "is more than 1,000"));
     }
