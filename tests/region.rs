@@ -11,6 +11,8 @@ mod clients;
 mod faulty;
 #[path = "region/house.rs"]
 mod house;
+#[path = "region/keeping.rs"]
+mod keeping;
 #[path = "region/moving.rs"]
 mod moving;
 #[path = "support/redis.rs"]

@@ -48,6 +48,11 @@ impl Engine {
                 }
             },
         };
+        if number.is_some() && self.has_regions() {
+            // The switches are in every region, and whose records they are would be told to each.
+            let why = "is not told to every region: place a hold in its own record, by PrivacyService.PlaceHold";
+            reader.fault("number", why);
+        }
         reader.name("seller", &request.seller, |text| Some(text.len()));
         let place = match request.place.as_str() {
             "" => None,
