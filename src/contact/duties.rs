@@ -123,11 +123,14 @@ impl RetentionHold {
     }
 
     /// Whether it reaches a record of a contact with this number that may be in these places, and that concerns these
-    /// sellers. A record that names no seller may concern any.
+    /// sellers. A record that names no seller may concern any; one without its number, as after an erasure, may be of any
+    /// number, and where no place is known, of any place.
     #[must_use]
     pub fn reaches(&self, number: Option<u64>, places: &[Jurisdiction], sellers: &[&str]) -> bool {
-        let within = |held: Jurisdiction| places.iter().any(|place| *place == held || place.root() == held);
-        self.number.is_none_or(|held| number == Some(held))
+        let within = |held: Jurisdiction| {
+            places.is_empty() || places.iter().any(|place| *place == held || place.root() == held)
+        };
+        self.number.is_none_or(|held| number.is_none_or(|number| number == held))
             && self.place.is_none_or(within)
             && self.seller.as_ref().is_none_or(|held| {
                 sellers.is_empty() || sellers.iter().any(|seller| seller.eq_ignore_ascii_case(held.as_str()))

@@ -135,6 +135,7 @@ async fn a_restricted_record_stays_as_it_is() {
     let id = open(&engine, Kind::Restriction).await;
     assert_whole(&engine, "ringfence.restriction").await;
     step(&engine, &id, Step::LiftRestriction).await;
+    step(&engine, &id, Step::Complete).await;
     assert_goes(&engine).await;
 }
 

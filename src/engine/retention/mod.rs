@@ -108,9 +108,11 @@ impl Rules<'_> {
         // A service that has ended keeps what a duty wants of a contact, and else only that it said stop.
         let bound = |scrap: &Scrap| scrap.dated.class != RecordClass::OptOut && kept(scrap) || is_open_request(scrap);
         let quiet = self.all_over || self.own_period(contact.updated_at()) <= self.now;
-        let number_goes = quiet && !whole && !scraps.iter().any(kept);
         let held_by_hold = RecordClass::ALL.iter().any(|class| duties.is_held(*class));
-        let ends = self.all_over && contact.digits().is_some() && !whole && !held_by_hold && !untold;
+        // With the number goes what tells that the key has yet to go.
+        let free = !whole && !held_by_hold && !untold;
+        let number_goes = quiet && free && !scraps.iter().any(kept);
+        let ends = self.all_over && contact.digits().is_some() && free;
         let forgotten = ends && !scraps.iter().any(bound);
         let (mut gone, mut removed, mut held): (Vec<Scrap>, Vec<(RecordClass, String, u64)>, Vec<_>) =
             Default::default();
