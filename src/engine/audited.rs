@@ -184,7 +184,7 @@ impl Engine {
 
     /// What an entry about an attempt of this campaign says in the clear.
     pub(super) fn about(&self, kind: Kind, campaign: &str) -> About {
-        let tag = || self.keys.now().campaign(&self.tenant, campaign);
+        let tag = || self.keys.now().campaign(&self.main.tenant, campaign);
         About { kind, campaign: (!campaign.is_empty()).then(tag) }
     }
 

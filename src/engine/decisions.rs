@@ -8,6 +8,8 @@ use prost::Message as _;
 
 use super::answer::stamp;
 use super::audited::{Kind, record};
+use super::find::Record;
+use super::region::Kept;
 use super::replay::Unfit;
 use super::{Clock, Engine, Failure, Loaded, consent};
 use crate::access::Permit;
@@ -28,6 +30,8 @@ const MOST_OPENED: usize = 20_000;
 const AT_ONCE: usize = 256;
 /// A page that has grown to so many bytes is full.
 const PAGE_BYTES: usize = 8 << 20;
+/// Stands in a token for the begin of a log.
+const BEGIN: u64 = u64::MAX;
 /// A page ends so long before the caller's patience does.
 const MARGIN: Duration = Duration::from_millis(500);
 
@@ -36,6 +40,9 @@ struct Owner {
     own: DataKey,
     erased_at: Option<Instant>,
 }
+
+/// By the tag of the contact.
+type Owners = BTreeMap<[u8; 32], Option<Owner>>;
 
 /// The filters that look into a body.
 struct Inside<'r> {
@@ -88,20 +95,21 @@ impl Engine {
         clock: Clock,
     ) -> Result<v1::ListDecisionsResponse, Failure> {
         let (mut select, inside, size) = self.read_listing(request)?;
-        let Some(log) = &self.log else { return Ok(v1::ListDecisionsResponse::default()) };
         let context = context(permit, request);
-        select.after = self.place_of(log, &request.page_token, &context).await?;
+        let logs = self.logs()?;
+        let (mut at, after) = self.place_of(&logs, &request.page_token, &context).await?;
+        select.after = after;
         let (mut page, mut opened, mut bytes) = (v1::ListDecisionsResponse::default(), 0, 0);
-        loop {
+        while let Some((kept, log)) = logs.get(at).copied() {
             let selected = log.select(select.clone()).await?;
             let mut next = selected.resume;
-            let owners = self.owners(&selected.found).await?;
+            let owners = self.owners(kept, &selected.found).await?;
             let mut rest = selected.found.len();
             for found in selected.found {
                 opened += 1;
                 rest -= 1;
                 let seq = found.seq;
-                if let Some(record) = self.listed(permit, log, found, &owners, &inside).await? {
+                if let Some(record) = self.listed(permit, (kept, log), found, &owners, &inside).await? {
                     bytes += record.encoded_len();
                     page.records.push(record);
                 }
@@ -112,15 +120,27 @@ impl Engine {
                 }
             }
             let full = page.records.len() >= size || bytes >= PAGE_BYTES || opened >= MOST_OPENED || late(clock);
-            match next {
-                None => return Ok(page),
-                Some(seq) if full => {
-                    page.next_page_token = self.token(log, seq, &context)?;
+            select.after = next;
+            if next.is_none() {
+                at += 1;
+            }
+            match logs.get(at) {
+                Some((_, log)) if full => {
+                    page.next_page_token = self.token(log, next, &context)?;
                     return Ok(page);
                 }
-                Some(seq) => select.after = Some(seq),
+                Some(_) => {}
+                None => break,
             }
         }
+        Ok(page)
+    }
+
+    /// The logs that there are: with regions each has one, and none of them may be away, since a list that leaves some out
+    /// looks like a whole one.
+    fn logs(&self) -> Result<Vec<(&Kept, &Log)>, Failure> {
+        let kept = self.all_kept().into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(kept.into_iter().filter_map(|kept| Some((kept, &**kept.log.as_ref()?))).collect())
     }
 
     fn read_listing<'r>(&self, request: &'r v1::ListDecisionsRequest) -> Result<(Select, Inside<'r>, usize), Failure> {
@@ -171,10 +191,10 @@ impl Engine {
             dry_runs: request.dry_runs,
         };
         let campaign =
-            (!request.campaign.is_empty()).then(|| self.keys.now().campaign(&self.tenant, &request.campaign));
+            (!request.campaign.is_empty()).then(|| self.keys.now().campaign(&self.main.tenant, &request.campaign));
         let size = if request.page_size == 0 { USUAL } else { request.page_size } as usize;
         let select = Select {
-            tag: number.map(|number| *self.keys.now().tag(&self.tenant, number.reveal_e164().as_str()).tag()),
+            tag: number.map(|number| *self.keys.now().tag(&self.main.tenant, number.reveal_e164().as_str()).tag()),
             campaign,
             millis: millis(from).unwrap_or(0)..=millis(until).map_or(u64::MAX, |until| until.saturating_sub(1)),
             kinds: match request.kind() {
@@ -192,21 +212,28 @@ impl Engine {
         Ok((select, inside, size))
     }
 
-    /// What the records say of the contacts that these entries are about; `None` where there is no record.
-    async fn owners(&self, found: &[Found]) -> Result<BTreeMap<[u8; 32], Option<Owner>>, Failure> {
+    /// What the records say of the contacts that these entries are about; `None` where there is no record. Contacts that
+    /// moved to another region, or are on their way, are left out: their records are there.
+    async fn owners(&self, kept: &Kept, found: &[Found]) -> Result<Owners, Failure> {
         let mut tags: Vec<_> = found.iter().filter_map(|one| one.entry.tag).collect();
         tags.sort_unstable();
         tags.dedup();
         let known = self.keys.now();
-        let keys: Vec<_> = tags.iter().map(|tag| known.key_of(&self.tenant, *tag)).collect();
-        let stored = self.store.load_many(&keys).await?;
+        let keys: Vec<_> = tags.iter().map(|tag| known.key_of(&kept.tenant, *tag)).collect();
+        let stored = kept.ask(|store| store.load_many(&keys)).await?;
         let mut owners = BTreeMap::new();
         for ((tag, key), stored) in tags.into_iter().zip(&keys).zip(stored) {
-            let owner = match self.opened(key, stored).await? {
-                Some(Loaded { contact, own, .. }) => Some(Owner { own, erased_at: contact.erased_at() }),
+            let record = match stored {
+                Some(stored) => Some(self.open(key, &stored).await?),
                 None => None,
             };
-            owners.insert(tag, owner);
+            match record {
+                None => drop(owners.insert(tag, None)),
+                Some(Record::Here(Loaded { contact, own, .. })) => {
+                    owners.insert(tag, Some(Owner { own, erased_at: contact.erased_at() }));
+                }
+                Some(Record::Elsewhere(..) | Record::Arriving(..)) => {}
+            }
         }
         Ok(owners)
     }
@@ -215,9 +242,9 @@ impl Engine {
     async fn listed(
         &self,
         permit: &Permit,
-        log: &Log,
+        (kept, log): (&Kept, &Log),
         found: Found,
-        owners: &BTreeMap<[u8; 32], Option<Owner>>,
+        owners: &Owners,
         inside: &Inside<'_>,
     ) -> Result<Option<v1::DecisionRecord>, Failure> {
         let Found { seq, entry } = found;
@@ -230,7 +257,7 @@ impl Engine {
             digest: entry.encode().digest().to_vec(),
             recorded_at: Some(stamp(entry.at)),
         };
-        let Some(plain) = self.body_of(&entry, owners).await? else {
+        let Some(plain) = self.body_of(kept, &entry, owners).await? else {
             let decision = v1::Decision {
                 decision_id: entry.id.to_string(),
                 evaluated_at: Some(stamp(entry.at)),
@@ -257,22 +284,24 @@ impl Engine {
     /// The body of an entry about one of these contacts; `None`: erased. As `open_body` has it, for many at a time.
     async fn body_of(
         &self,
+        kept: &Kept,
         entry: &Entry,
-        owners: &BTreeMap<[u8; 32], Option<Owner>>,
+        owners: &Owners,
     ) -> Result<Option<Vec<u8>>, Failure> {
         let context = entry.id.bytes();
         let owner = entry.tag.and_then(|tag| owners.get(&tag)).and_then(Option::as_ref);
         let erased_at = owner.and_then(|owner| owner.erased_at);
+        let elsewhere = entry.tag.is_some_and(|tag| !owners.contains_key(&tag));
         let opened = match (entry.key, owner) {
             (BodyKey::Contact, Some(owner)) => owner.own.open(Sealed::AuditBody, &context, &entry.body),
             // Not shown any more, though the key is there for the others of that day.
             (BodyKey::Day(_), _) if erased_at.is_some_and(|erased| entry.at <= erased) => return Ok(None),
-            (BodyKey::Day(day), _) => match self.find_day_key(day).await? {
+            (BodyKey::Day(day), _) if !elsewhere => match self.find_day_key(kept, day).await? {
                 Some(key) => key.open(Sealed::AuditBody, &context, &entry.body),
                 None => return Ok(None),
             },
             _ => {
-                return match self.open_body(entry).await? {
+                return match self.open_body(kept, entry).await? {
                     Ok(body) => Ok(Some(body)),
                     Err(Unfit::Erased) => Ok(None),
                     Err(Unfit::UnknownKey(id)) => Err(SealError::UnknownKey(id).into()),
@@ -287,16 +316,23 @@ impl Engine {
         }
     }
 
-    fn token(&self, log: &Log, seq: u64, context: &[u8]) -> Result<String, Failure> {
-        let plain = [seq.to_le_bytes().as_slice(), &log.writer().0.to_le_bytes()].concat();
+    /// Names the next entry of a log, or its begin.
+    fn token(&self, log: &Log, after: Option<u64>, context: &[u8]) -> Result<String, Failure> {
+        // No entry has the number that stands for the begin: a log would have to be full.
+        let plain = [after.unwrap_or(BEGIN).to_le_bytes().as_slice(), &log.writer().0.to_le_bytes()].concat();
         let sealed = self.keys.now().seal_bytes(Sealed::Meta, context, &plain)?;
         Ok(sealed.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// The place that a token names.
-    async fn place_of(&self, log: &Log, token: &str, context: &[u8]) -> Result<Option<u64>, Failure> {
+    /// The log, and the place in it, that a token names.
+    async fn place_of(
+        &self,
+        logs: &[(&Kept, &Log)],
+        token: &str,
+        context: &[u8],
+    ) -> Result<(usize, Option<u64>), Failure> {
         if token.is_empty() {
-            return Ok(None);
+            return Ok((0, None));
         }
         let fault = |message: &str| {
             Failure::Invalid(vec![Violation { field: "page_token".to_owned(), message: message.to_owned() }])
@@ -309,10 +345,11 @@ impl Engine {
         let Some((seq, writer)) = parts else {
             return Err(fault("is not the next_page_token of a page with these filters: ask for the first page again"));
         };
-        if writer != log.writer().0.to_le_bytes() {
+        let Some(at) = logs.iter().position(|(_, log)| writer == log.writer().0.to_le_bytes()) else {
             return Err(fault("is of the log of another server: every server lists its own; ask that one"));
-        }
-        Ok(Some(u64::from_le_bytes(*seq)))
+        };
+        let seq = u64::from_le_bytes(*seq);
+        Ok((at, (seq != BEGIN).then_some(seq)))
     }
 }
 
