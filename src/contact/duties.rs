@@ -127,9 +127,8 @@ impl RetentionHold {
     /// number, and where no place is known, of any place.
     #[must_use]
     pub fn reaches(&self, number: Option<u64>, places: &[Jurisdiction], sellers: &[&str]) -> bool {
-        let within = |held: Jurisdiction| {
-            places.is_empty() || places.iter().any(|place| *place == held || place.root() == held)
-        };
+        let within =
+            |held: Jurisdiction| places.is_empty() || places.iter().any(|place| *place == held || place.root() == held);
         self.number.is_none_or(|held| number.is_none_or(|number| number == held))
             && self.place.is_none_or(within)
             && self.seller.as_ref().is_none_or(|held| {

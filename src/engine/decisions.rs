@@ -282,12 +282,7 @@ impl Engine {
     }
 
     /// The body of an entry about one of these contacts; `None`: erased. As `open_body` has it, for many at a time.
-    async fn body_of(
-        &self,
-        kept: &Kept,
-        entry: &Entry,
-        owners: &Owners,
-    ) -> Result<Option<Vec<u8>>, Failure> {
+    async fn body_of(&self, kept: &Kept, entry: &Entry, owners: &Owners) -> Result<Option<Vec<u8>>, Failure> {
         let context = entry.id.bytes();
         let owner = entry.tag.and_then(|tag| owners.get(&tag)).and_then(Option::as_ref);
         let erased_at = owner.and_then(|owner| owner.erased_at);
