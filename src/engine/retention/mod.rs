@@ -11,14 +11,14 @@ mod tally;
 mod untold;
 mod walk;
 
+use std::collections::BTreeSet;
+
 use super::audited::Kind;
 use super::control::{Standing, fault};
 use super::find::Won;
 use super::region::Kept;
 use super::rights::REQUESTS_KEPT;
 use super::{Clock, Engine, Failure, Loaded};
-use std::collections::BTreeSet;
-
 use crate::access::Permit;
 use crate::contact::{Contact, RecordClass, Scrap};
 use crate::law::{Duties, Floor, Law, Span};
@@ -269,9 +269,10 @@ impl Engine {
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         let mut found = Some(loaded);
+        let mut untold = untold.contains(&key);
         for _ in 0..TRIES {
             let Some(Loaded { version, contact, own }) = found else { return Ok(()) };
-            let swept = rules.judge(&contact, untold.contains(&key));
+            let swept = rules.judge(&contact, untold);
             let own = if swept.key_goes { DataKey::random()? } else { own };
             if !swept.changes() {
                 tally.add(&contact, &swept);
@@ -321,6 +322,8 @@ impl Engine {
                 }
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();
+                    // What won may be an opt-out, and nobody has been told of it yet.
+                    untold = true;
                     found = match self.winner(&key, winner).await? {
                         Won::Here(loaded) => loaded,
                         // It moved to another region, and is met there.
