@@ -149,6 +149,7 @@ async fn filled(log: &Log, count: usize) -> Vec<DecisionId> {
             tenant: "acme".into(),
             tag: Some([n as u8; 32]),
             campaign: None,
+            open: None,
             key: BodyKey::Contact,
             body,
         };

@@ -215,6 +215,7 @@ fn an_entry_of_an_earlier_release_is_not_judged() {
             tenant: "default".to_owned(),
             tag: None,
             campaign: None,
+            open: None,
             key: ringfence::audit::BodyKey::Clear,
             body: Vec::new(),
         };

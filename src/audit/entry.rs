@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::proof::{Public, rest_of, veil, witness};
 use crate::store::{Digest, Event, WriterId, sha256};
 use crate::time::Instant;
 
@@ -109,10 +110,25 @@ pub struct Entry {
     pub tag: Option<[u8; 32]>,
     /// The keyed tag of the campaign, where there is one: entries of a campaign can be found, its name cannot be read.
     pub campaign: Option<[u8; 16]>,
+    /// What lets it be shown to others piece by piece; `None`: as the first releases wrote it, to be shown whole or not
+    /// at all.
+    pub open: Option<Openings>,
     /// The key that opens the body.
     pub key: BodyKey,
     /// The sealed body.
     pub body: Vec<u8>,
+}
+
+/// What an entry holds so that a part of it can be shown, and checked, without the rest ([`super::proof`]). None of it says
+/// anything to whoever has not been told what opens it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Openings {
+    /// Of the hash key that made the tag. Zeros: there is no tag.
+    pub mark: [u8; 4],
+    /// Binds the number to the tag ([`super::proof::naming`]). Zeros: it says no number.
+    pub name: [u8; 16],
+    /// Binds the body as it was before it was sealed ([`super::proof::shown_body`]).
+    pub plain: Digest,
 }
 
 /// An entry as bytes, with their digest: made once, by the caller, before it is known where in the log it will stand.
@@ -127,6 +143,10 @@ pub struct Encoded {
 const PLAIN: u8 = 1;
 /// With the tag of a campaign.
 const WITH_CAMPAIGN: u8 = 2;
+/// As 1, with openings.
+const OPENABLE: u8 = 3;
+/// As 2, with openings.
+const OPENABLE_WITH_CAMPAIGN: u8 = 4;
 
 /// The kind of an encoded entry.
 pub(super) fn kind_of(content: &[u8]) -> Option<u8> {
@@ -136,18 +156,29 @@ pub(super) fn kind_of(content: &[u8]) -> Option<u8> {
 impl Entry {
     /// The canonical bytes: format, kind, instant, id, tag (after a byte that says whether there is one), in format 2 the
     /// tag of the campaign, key (kind and number), tenant (after its length), body (after its length). Format 2 exactly
-    /// where there is a campaign. Numbers are little-endian.
+    /// where there is a campaign. Formats 3 and 4 are 1 and 2 with the openings (mark, name, plain) before the key.
+    /// Numbers are little-endian.
     #[must_use]
     pub fn encode(&self) -> Encoded {
         let tenant = self.tenant.as_bytes();
-        let mut out = Vec::with_capacity(86 + tenant.len() + self.body.len());
-        out.push(if self.campaign.is_some() { WITH_CAMPAIGN } else { PLAIN });
+        let mut out = Vec::with_capacity(138 + tenant.len() + self.body.len());
+        out.push(match (self.campaign.is_some(), self.open.is_some()) {
+            (false, false) => PLAIN,
+            (true, false) => WITH_CAMPAIGN,
+            (false, true) => OPENABLE,
+            (true, true) => OPENABLE_WITH_CAMPAIGN,
+        });
         out.push(self.kind);
         out.extend_from_slice(&self.at.millis().to_le_bytes());
         out.extend_from_slice(&self.id.bytes());
         out.push(u8::from(self.tag.is_some()));
         out.extend_from_slice(self.tag.as_ref().map_or(&[][..], |tag| tag));
         out.extend_from_slice(self.campaign.as_ref().map_or(&[][..], |tag| tag));
+        if let Some(open) = &self.open {
+            out.extend_from_slice(&open.mark);
+            out.extend_from_slice(&open.name);
+            out.extend_from_slice(&open.plain);
+        }
         let (key, number) = match self.key {
             BodyKey::Clear => (0, [0; 4]),
             BodyKey::Contact => (1, [0; 4]),
@@ -161,13 +192,13 @@ impl Entry {
             out.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
             out.extend_from_slice(part);
         }
-        Encoded { digest: sha256(&out), content: out, id: self.id }
+        Encoded { digest: digest_of(&out), content: out, id: self.id }
     }
 
     /// Reads the canonical bytes; `None` for anything else.
     #[must_use]
     pub fn decode(content: &[u8]) -> Option<Self> {
-        let (Outside { kind, at, id, tag, campaign }, rest) = Outside::read(content)?;
+        let (Outside { kind, at, id, tag, campaign, open }, rest) = Outside::read(content)?;
         let (key, rest) = rest.split_first()?;
         let (number, rest) = rest.split_first_chunk()?;
         let key = match key {
@@ -190,6 +221,7 @@ impl Entry {
             tenant: std::str::from_utf8(tenant).ok()?.to_owned(),
             tag,
             campaign,
+            open,
             key,
             body: body.to_vec(),
         })
@@ -204,6 +236,7 @@ pub(super) struct Outside {
     pub(super) id: DecisionId,
     pub(super) tag: Option<[u8; 32]>,
     pub(super) campaign: Option<[u8; 16]>,
+    pub(super) open: Option<Openings>,
 }
 
 impl Outside {
@@ -218,12 +251,45 @@ impl Outside {
             _ => return None,
         };
         let (campaign, rest) = match format {
-            PLAIN => (None, rest),
-            WITH_CAMPAIGN => rest.split_first_chunk::<16>().map(|(tag, rest)| (Some(*tag), rest))?,
+            PLAIN | OPENABLE => (None, rest),
+            WITH_CAMPAIGN | OPENABLE_WITH_CAMPAIGN => {
+                rest.split_first_chunk::<16>().map(|(tag, rest)| (Some(*tag), rest))?
+            }
             _ => return None,
         };
+        let (open, rest) = match format {
+            OPENABLE | OPENABLE_WITH_CAMPAIGN => {
+                let (mark, rest) = rest.split_first_chunk()?;
+                let (name, rest) = rest.split_first_chunk()?;
+                let (plain, rest) = rest.split_first_chunk()?;
+                (Some(Openings { mark: *mark, name: *name, plain: *plain }), rest)
+            }
+            _ => (None, rest),
+        };
         let at = Instant::from_millis(i64::from_le_bytes(*at));
-        Some((Self { kind, at, id: DecisionId::from_bytes(*id)?, tag, campaign }, rest))
+        Some((Self { kind, at, id: DecisionId::from_bytes(*id)?, tag, campaign, open }, rest))
+    }
+
+    /// What is shown of the entry to everybody; `None`: it is shown whole or not at all.
+    pub(super) fn public(&self) -> Option<Public> {
+        let open = self.open?;
+        let id = self.id.bytes();
+        let veil = self.tag.map_or([0; 16], |tag| veil(&witness(&tag), &id));
+        Some(Public { kind: self.kind, id, veil, mark: open.mark })
+    }
+}
+
+/// What the chain and the store know an entry by: of formats 1 and 2 SHA-256 of its bytes; of 3 and 4 a hash over hashes,
+/// so that its parts can be shown one without the other.
+pub(super) fn digest_of(content: &[u8]) -> Digest {
+    let whole = sha256(content);
+    let outside = match content.first() {
+        Some(&(OPENABLE | OPENABLE_WITH_CAMPAIGN)) => Outside::read(content).map(|(outside, _)| outside),
+        _ => None,
+    };
+    match outside.and_then(|outside| Some((outside.public()?, outside.open?))) {
+        Some((public, open)) => public.digest(&rest_of(&open.name, &open.plain, &whole)),
+        None => whole,
     }
 }
 
@@ -234,7 +300,7 @@ impl Encoded {
         &self.content
     }
 
-    /// SHA-256 of the bytes.
+    /// What the chain and the store know it by: the hash of the bytes, or over hashes of their parts.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
@@ -249,7 +315,7 @@ impl Encoded {
     /// Bytes from an outbox; `None` if they are no entry.
     pub(super) fn from_content(content: Vec<u8>) -> Option<Self> {
         let id = Entry::decode(&content)?.id;
-        Some(Self { digest: sha256(&content), content, id })
+        Some(Self { digest: digest_of(&content), content, id })
     }
 }
 
@@ -293,10 +359,12 @@ mod tests {
             any::<i32>().prop_map(BodyKey::Day),
             any::<u32>().prop_map(BodyKey::Sealing),
         ];
-        (any::<(u8, i64, String, Option<[u8; 32]>, Option<[u8; 16]>, Vec<u8>)>(), 0_i64..1 << 48, key).prop_map(
-            |((kind, at, tenant, tag, campaign, body), made, key)| {
+        let open = any::<Option<([u8; 4], [u8; 16], [u8; 32])>>();
+        let open = open.prop_map(|open| open.map(|(mark, name, plain)| Openings { mark, name, plain }));
+        (any::<(u8, i64, String, Option<[u8; 32]>, Option<[u8; 16]>, Vec<u8>)>(), 0_i64..1 << 48, key, open).prop_map(
+            |((kind, at, tenant, tag, campaign, body), made, key, open)| {
                 let id = ids().next(Instant::from_millis(made));
-                Entry { kind, at: Instant::from_millis(at), id, tenant, tag, campaign, key, body }
+                Entry { kind, at: Instant::from_millis(at), id, tenant, tag, campaign, open, key, body }
             },
         )
     }

@@ -24,6 +24,7 @@ mod library;
 mod log;
 mod lookup;
 mod opening;
+pub mod proof;
 mod reading;
 mod reconcile;
 mod report;
@@ -36,7 +37,7 @@ pub use archive::{Archive, ArchiveAt, ArchiveSettings, Credentials, Keep, Keeper
 pub use counts::{Counted, Counts};
 pub use disk::{SegmentFile, SegmentOpener};
 pub use entries::Entries;
-pub use entry::{BodyKey, DecisionId, Encoded, Entry};
+pub use entry::{BodyKey, DecisionId, Encoded, Entry, Openings};
 pub use index::Found;
 pub use library::Library;
 pub use log::{Log, Receipt, Recovered, Settings};

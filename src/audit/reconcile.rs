@@ -8,8 +8,9 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use super::entry::digest_of;
 use super::{Anchor, Archive, ArchiveSettings, Encoded, Head, Log, LogError, Settings, anchors};
-use crate::store::{EventId, MetaSwapped, Store, StoreError, Unsettled, Version, WriterId, sha256};
+use crate::store::{EventId, MetaSwapped, Store, StoreError, Unsettled, Version, WriterId};
 use crate::time::Instant;
 
 /// Events read or settled at a time.
@@ -85,7 +86,7 @@ async fn knows_its_log(store: &dyn Store, log: &Arc<Log>) -> Result<(), LogError
         let page = store.unsettled(log.writer(), after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
-        waiting.extend(page.iter().map(|unsettled| sha256(&unsettled.entry)));
+        waiting.extend(page.iter().map(|unsettled| digest_of(&unsettled.entry)));
     }
     match log.unanchored().iter().filter(|digest| !waiting.contains(*digest)).count() {
         0 => Ok(()),

@@ -1,7 +1,10 @@
 //! `ringfence audit`: the log of decisions and writes.
 
+mod absence;
 mod bundle;
+mod evidence;
 mod export;
+mod head;
 mod list;
 mod replay;
 mod replayed;
@@ -22,6 +25,8 @@ use crate::store::{EmbeddedStore, EventId, RedisStore, Store, StoreError, Writer
 
 /// Events read at a time.
 const PAGE: usize = 10_000;
+/// Where help lists the options of the archive. Of each option: a heading of all would go on over what follows them.
+const ARCHIVE: &str = "Archive";
 
 /// The log of decisions.
 #[derive(Debug, clap::Subcommand)]
@@ -36,23 +41,30 @@ pub enum Command {
     Replay(Box<replay::Args>),
     /// Take decisions to another machine: their entries under new keys, and the law they were made by
     Bundle(Box<bundle::Args>),
+    /// Print the heads of the logs, to be published where nobody can take them back
+    Head(head::HeadArgs),
+    /// Write a report of all that is known of one number, or about one complaint
+    Evidence(Box<evidence::EvidenceArgs>),
+    /// Prove that no contact to a number was allowed after an instant
+    ProveAbsence(Box<absence::ProveArgs>),
+    /// Check a proof that no contact was allowed, with nothing but published heads
+    CheckProof(absence::CheckArgs),
 }
 
 /// Where closed parts of the log are, besides the data folder.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Archive")]
 pub(super) struct Archived {
     /// Where closed parts of the log are kept: a folder, or s3://bucket/prefix
-    #[arg(long, value_name = "PLACE", env = "RINGFENCE_AUDIT_ARCHIVE", hide_env_values = true)]
+    #[arg(long, value_name = "PLACE", env = "RINGFENCE_AUDIT_ARCHIVE", hide_env_values = true, help_heading = ARCHIVE)]
     archive: Option<String>,
     /// The address of an object store that is not AWS
-    #[arg(long, value_name = "URL", env = "RINGFENCE_AUDIT_ARCHIVE_ENDPOINT", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "RINGFENCE_AUDIT_ARCHIVE_ENDPOINT", hide_env_values = true, help_heading = ARCHIVE)]
     archive_endpoint: Option<String>,
     /// The region of the object store
-    #[arg(long, value_name = "REGION", env = "RINGFENCE_AUDIT_ARCHIVE_REGION", hide_env_values = true)]
+    #[arg(long, value_name = "REGION", env = "RINGFENCE_AUDIT_ARCHIVE_REGION", hide_env_values = true, help_heading = ARCHIVE)]
     archive_region: Option<String>,
     /// A file with the keys of the object store, as ~/.aws/credentials has them
-    #[arg(long, value_name = "FILE", env = "RINGFENCE_AUDIT_ARCHIVE_CREDENTIALS", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_AUDIT_ARCHIVE_CREDENTIALS", hide_env_values = true, help_heading = ARCHIVE)]
     archive_credentials: Option<String>,
 }
 
@@ -119,6 +131,10 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
         Command::Export(args) => export::run(*args, global).await,
         Command::Replay(args) => replay::run(*args, global).await,
         Command::Bundle(args) => bundle::run(*args, global).await,
+        Command::Head(args) => head::run(args, global).await,
+        Command::Evidence(args) => evidence::run(*args, global).await,
+        Command::ProveAbsence(args) => absence::prove(*args, global).await,
+        Command::CheckProof(args) => absence::check(&args, global),
     }
 }
 

@@ -67,8 +67,8 @@ pub struct ShowArgs {
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Record that a person wants no more contacts, or none of a kind",
-    after_help = "Once it has returned, every check sees the opt-out. What --purpose, --channel, --seller and --subject \
-                  say together must all be met; each may be given more than once.\n\n\
+    after_help = "Once it has returned, every check sees the opt-out. What --purpose, --channel, --seller, --subject and \
+                  --campaign say together must all be met; each may be given more than once.\n\n\
                   Example: ringfence contact opt-out +12025550143 --seller acme --everything"
 )]
 pub struct OptOutArgs {
@@ -89,6 +89,9 @@ pub struct OptOutArgs {
     /// Contacts about this subject
     #[arg(long, value_name = "NAME")]
     subject: Vec<String>,
+    /// Contacts of this campaign, and those that name none
+    #[arg(long, value_name = "NAME")]
+    campaign: Vec<String>,
     /// How it came in
     #[arg(long, value_name = "SOURCE", value_parser = word::<OptOutSource>(), ignore_case = true)]
     source: Option<OptOutSource>,
@@ -157,7 +160,7 @@ async fn show(whose: Whose, global: &Global) -> Result<Exit, Error> {
 async fn opt_out(args: OptOutArgs, global: &Global) -> Result<Exit, Error> {
     let request = args.request();
     if request.scope == Some(v1::OptOutScope::default()) {
-        let ways = "--everything, or --purpose, --channel, --seller, --subject";
+        let ways = "--everything, or --purpose, --channel, --seller, --subject, --campaign";
         return Err(Error::said(format!("what the opt-out reaches is not said: name {ways}")));
     }
     let request_id = request.request_id.clone();
@@ -207,6 +210,7 @@ impl OptOutArgs {
             sellers: self.seller.clone(),
             subjects: self.subject.clone(),
             everything: self.everything,
+            campaigns: self.campaign.clone(),
         };
         v1::RecordOptOutRequest {
             number: self.whose.number.clone(),
@@ -290,6 +294,7 @@ fn opted_out(recorded: &v1::RecordedOptOut) -> String {
         ("channel", words::<Channel>(&scope.channels)),
         ("seller", scope.sellers),
         ("subject", scope.subjects),
+        ("campaign", scope.campaigns),
     ] {
         if !names.is_empty() {
             reach.push(format!("{title} {}", names.join(" or ")));

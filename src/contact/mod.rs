@@ -26,4 +26,4 @@ pub use record::{
 };
 pub use rights::{ErasureReason, Refusal, Requester, RightsKind, RightsState, RightsStep};
 pub use terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology, Term};
-pub use vocabulary::{LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};
+pub use vocabulary::{ExemptionGround, LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};

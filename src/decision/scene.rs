@@ -104,17 +104,19 @@ impl<'a> Scene<'a> {
         let seller = scope.sellers.is_empty() || scope.sellers.contains(&attempt.seller);
         let subject = scope.subjects.is_empty()
             || attempt.subject.as_ref().is_none_or(|subject| scope.subjects.contains(subject));
+        let campaign = scope.campaigns.is_empty()
+            || attempt.campaign.as_ref().is_none_or(|campaign| scope.campaigns.contains(campaign));
         let purpose = if scope.everything {
             true
         } else if !scope.purposes.is_empty() {
             scope.purposes.contains(attempt.purpose)
-        } else if scope.sellers.is_empty() && scope.subjects.is_empty() {
+        } else if scope.sellers.is_empty() && scope.subjects.is_empty() && scope.campaigns.is_empty() {
             // Only a channel was named: it stops marketing there.
             attempt.purpose == Purpose::Marketing
         } else {
             true
         };
-        channel && seller && subject && purpose
+        channel && seller && subject && campaign && purpose
     }
 
     /// Whether the person may be in one of the counties of a state of emergency. A county that is not told, not told of

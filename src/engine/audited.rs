@@ -10,13 +10,13 @@ use super::region::Kept;
 use super::replay::{FORM, FORM_SUCCEEDED, Unfit, opened};
 use super::{Engine, Failure};
 use crate::access::Permit;
-use crate::audit::{BodyKey, DecisionId, Encoded, Entry, Found};
+use crate::audit::{BodyKey, DecisionId, Encoded, Entry, Found, Openings, proof};
 use crate::contact::{Contact, Seller, Term, leading_to};
 use crate::decision::Decision;
 use crate::law::Law;
-use crate::place::Jurisdiction;
+use crate::place::{Jurisdiction, Number};
 use crate::proto::{store, v1};
-use crate::store::{DataKey, DayKeyError, DayKeys, EventId, Key, Purpose, SealError, Version};
+use crate::store::{DataKey, DayKeyError, DayKeys, Digest, EventId, Key, Keys, Purpose, SealError, Version};
 use crate::time::{Instant, tzdata_version};
 
 /// What an entry is about, in its envelope.
@@ -49,11 +49,45 @@ pub(super) struct About {
     kind: Kind,
     /// The keyed tag of the campaign.
     campaign: Option<[u8; 16]>,
+    /// The number, which it says to those alone who are told what opens it.
+    number: Option<Number>,
+}
+
+impl About {
+    /// The same, bound to this number.
+    pub(super) const fn of(self, number: Option<Number>) -> Self {
+        Self { number, ..self }
+    }
 }
 
 impl From<Kind> for About {
     fn from(kind: Kind) -> Self {
-        Self { kind, campaign: None }
+        Self { kind, campaign: None, number: None }
+    }
+}
+
+/// A body, sealed, with what binds it as it was before.
+pub(super) struct Sealed {
+    pub(super) body: Vec<u8>,
+    plain: Digest,
+}
+
+impl Sealed {
+    pub(super) fn by(key: &DataKey, id: &[u8; 16], body: &[u8]) -> Result<Self, SealError> {
+        Ok(Self { body: key.seal(Purpose::AuditBody, id, body)?, plain: proof::shown_body(&key.salt(id), body) })
+    }
+
+    /// What lets the entry be shown to others piece by piece.
+    pub(super) fn openings(
+        &self,
+        keys: &Keys,
+        tag: Option<[u8; 32]>,
+        id: &[u8; 16],
+        number: Option<Number>,
+    ) -> Openings {
+        let Some(tag) = tag else { return Openings { mark: [0; 4], name: [0; 16], plain: self.plain } };
+        let name = |number: Number| proof::naming(&keys.name_key(&tag), id, number.reveal_e164().as_str());
+        Openings { mark: keys.hash_mark(), name: number.map_or([0; 16], name), plain: self.plain }
     }
 }
 
@@ -185,7 +219,7 @@ impl Engine {
     /// What an entry about an attempt of this campaign says in the clear.
     pub(super) fn about(&self, kind: Kind, campaign: &str) -> About {
         let tag = || self.keys.now().campaign(&self.main.tenant, campaign);
-        About { kind, campaign: (!campaign.is_empty()).then(tag) }
+        About { kind, campaign: (!campaign.is_empty()).then(tag), number: None }
     }
 
     /// Seals a body under the contact's own key.
@@ -198,8 +232,8 @@ impl Engine {
         own: &DataKey,
         body: &[u8],
     ) -> Result<Encoded, Failure> {
-        let body = own.seal(Purpose::AuditBody, &id, body)?;
-        self.entry(about.into(), id, now, Some(*key.tag()), BodyKey::Contact, body)
+        let sealed = Sealed::by(own, &id, body)?;
+        self.entry(about.into(), id, now, Some(*key.tag()), BodyKey::Contact, sealed)
     }
 
     /// Seals bytes under the key of the day.
@@ -211,12 +245,15 @@ impl Engine {
         context: &[u8],
         plain: &[u8],
     ) -> Result<Vec<u8>, Failure> {
+        Ok(self.key_of_day(kept, now).await?.seal(purpose, context, plain)?)
+    }
+
+    async fn key_of_day(&self, kept: &Kept, now: Instant) -> Result<Arc<DataKey>, Failure> {
         let day = DayKeys::day(now);
-        let key = match kept.days.remembered(day) {
-            Some(key) => key,
-            None => self.day_key(kept, day).await?,
-        };
-        Ok(key.seal(purpose, context, plain)?)
+        match kept.days.remembered(day) {
+            Some(key) => Ok(key),
+            None => self.day_key(kept, day).await,
+        }
     }
 
     /// Seals a body under the key of the day.
@@ -230,8 +267,8 @@ impl Engine {
         body: &[u8],
     ) -> Result<Encoded, Failure> {
         let about = about.into();
-        let body = self.under_day_key(kept, now, Purpose::AuditBody, &id, body).await?;
-        self.entry(about, id, now, tag, BodyKey::Day(DayKeys::day(now)), body)
+        let sealed = Sealed::by(&*self.key_of_day(kept, now).await?, &id, body)?;
+        self.entry(about, id, now, tag, BodyKey::Day(DayKeys::day(now)), sealed)
     }
 
     /// The key of a day, made where there is none.
@@ -265,12 +302,13 @@ impl Engine {
         at: Instant,
         tag: Option<[u8; 32]>,
         key: BodyKey,
-        body: Vec<u8>,
+        sealed: Sealed,
     ) -> Result<Encoded, Failure> {
+        let open = Some(sealed.openings(&self.keys.now(), tag, &id, about.number));
         let id = DecisionId::from_bytes(id).ok_or_else(|| Failure::Internal("an id is no UUIDv7".to_owned()))?;
         let tenant = self.main.tenant.name().to_owned();
-        let About { kind, campaign } = about;
-        Ok(Entry { kind: kind as u8, at, id, tenant, tag, campaign, key, body }.encode())
+        let About { kind, campaign, number: _ } = about;
+        Ok(Entry { kind: kind as u8, at, id, tenant, tag, campaign, open, key, body: sealed.body }.encode())
     }
 
     /// One decision of the log.

@@ -186,7 +186,7 @@ impl Engine {
         if kept.log.is_none() {
             return Ok(answer);
         }
-        let about = self.about(Kind::Answer, &request.campaign);
+        let about = self.about(Kind::Answer, &request.campaign).of(Some(asked.number));
         let judged = (asked.law, standing, kept.at);
         let (own, before) = loaded.map(|loaded| (loaded.own, (loaded.contact, loaded.version))).unzip();
         let body = self.decision_body(request, before, judged, decision, &answer);
@@ -229,7 +229,7 @@ impl Engine {
         let before = before.map(|contact| (contact, expected));
         let judged = (asked.law, standing, kept.at);
         let body = self.decision_body(request.clone(), before, judged, decision, &answer);
-        let about = self.about(Kind::Reservation, &request.campaign);
+        let about = self.about(Kind::Reservation, &request.campaign).of(Some(asked.number));
         let entry = self.contact_entry(about, id, clock.now, &key, &own, &body)?;
         let keys = self.keys.now();
         let write = Write {

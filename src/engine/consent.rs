@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use super::answer::stamp;
-use super::audited::{Kind, Told};
+use super::audited::{About, Kind, Told};
 use super::find::{Found, Won};
 use super::{Clock, DEFAULT_REGION, Engine, Failure, Loaded, question, watch};
 use crate::access::Permit;
@@ -309,7 +309,8 @@ impl Engine {
             };
             let told = Told { inbound, replaced };
             let body = Self::write_body_with(permit, described.request.clone(), next.0, clock.now, told);
-            let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
+            let about = About::from(Kind::Write).of(number);
+            let entry = self.contact_entry(about, receipt, clock.now, &key, &own, &body)?;
             // A consent reopens only what somebody closed.
             let reopens = i32::from(v1::OptOutEventKind::Reopened);
             let event = event.filter(|event| event.kind != reopens || contact.has_opt_outs());
@@ -404,6 +405,9 @@ fn check_consent(reader: &mut Reader, consent: Option<&v1::Consent>, now: Instan
             }
             Some(given) if given > now => reader.fault("given_at", "lies in the future"),
             _ => {}
+        }
+        if consent.notice_given == Some(false) {
+            reader.fault("notice_given", "without notice before there is no consent, and none is recorded");
         }
         if consent.forced == Some(true) {
             reader.fault("forced", "a forced consent is none and is not recorded");

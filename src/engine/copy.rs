@@ -15,7 +15,7 @@ use prost::Message as _;
 use tokio::task::JoinSet;
 
 use super::Failure;
-use super::audited::Kind;
+use super::audited::{Kind, Sealed};
 use super::control::FORMAT as CONTROL_FORMAT;
 use super::incidents::LOTS;
 use super::layout::Layout;
@@ -25,7 +25,7 @@ use crate::audit::{self, BodyKey, Encoded, Entry, Log};
 use crate::contact::Stored;
 use crate::proto::store;
 use crate::store::{
-    DataKey, DayKeys, Key, Keys, MetaSwapped, Purpose, Shard, Store, Swapped, Tenant, Version, Versioned, Write,
+    DataKey, DayKeys, Key, Keys, MetaSwapped, Shard, Store, Swapped, Tenant, Version, Versioned, Write,
 };
 use crate::time::Instant;
 
@@ -377,11 +377,20 @@ impl Ends {
         };
         let plain = store::AuditBody { body: Some(store::audit_body::Body::Write(write)) }.encode_to_vec();
         let id = self.log.next_id(now);
-        let body = own.seal(Purpose::AuditBody, &id.bytes(), &plain)?;
-        let tenant = self.to_tenant.name().to_owned();
+        let sealed = Sealed::by(own, &id.bytes(), &plain)?;
         let tag = Some(*to.tag());
-        Ok(Entry { kind: Kind::Write as u8, at: now, id, tenant, tag, campaign: None, key: BodyKey::Contact, body }
-            .encode())
+        let entry = Entry {
+            kind: Kind::Write as u8,
+            at: now,
+            id,
+            tenant: self.to_tenant.name().to_owned(),
+            tag,
+            campaign: None,
+            open: Some(sealed.openings(&self.to.keys, tag, &id.bytes(), None)),
+            key: BodyKey::Contact,
+            body: sealed.body,
+        };
+        Ok(entry.encode())
     }
 }
 

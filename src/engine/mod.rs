@@ -15,6 +15,7 @@ mod consent;
 mod control;
 pub mod copy;
 mod decisions;
+pub mod evidence;
 mod failure;
 mod find;
 mod inbound;

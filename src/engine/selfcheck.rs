@@ -328,12 +328,14 @@ fn questions(number: Number, opt_out: &OptOut) -> Vec<v1::CheckRequest> {
     };
     let seller = scope.sellers.first().map_or(SELLER, |seller| seller.as_str());
     let subject = scope.subjects.first().map_or("", |subject| subject.as_str());
+    let campaign = scope.campaigns.first().map_or("", |campaign| campaign.as_str());
     let ask = |channel: Channel, purpose: Purpose| v1::CheckRequest {
         number: number.reveal_e164().as_str().to_owned(),
         channel: channel.number().into(),
         purpose: purpose.number().into(),
         seller: seller.to_owned(),
         subject: subject.to_owned(),
+        campaign: campaign.to_owned(),
         dry_run: true,
         ..v1::CheckRequest::default()
     };

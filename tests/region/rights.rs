@@ -95,29 +95,30 @@ async fn requests_of_pinned_people_are_in_their_region_with_the_index_that_finds
 /// A move that was stopped anywhere leaves a copy with the contact's own key; an erasure leaves none.
 #[tokio::test]
 async fn an_erasure_destroys_what_an_interrupted_move_left_behind() {
-    for (number, residence) in [(FLORIDA, "CN"), (CHINA, "US-FL")] {
+    for (first, then) in [("US-FL", "CN"), ("CN", "US-FL")] {
         let mut steps = 0;
         loop {
             let left = Steps::of(steps);
             let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::new()), Arc::new(MemoryStore::new())];
             let house = House::over(stores[0].clone(), stores[1].clone());
-            stop(&house.engine, number, "s").await.unwrap();
+            stop(&house.engine, FLORIDA, "s").await.unwrap();
+            update(&house.engine, FLORIDA, first, "u1").await.unwrap();
             let [main, cn] = stores.clone().map(|inner| -> Arc<dyn Store> {
                 Arc::new(Stopping { inner, steps: left.clone(), after: steps % 2 == 0, unsafe_yet: false })
             });
-            let _ = update(&house.another(main, cn), number, residence, "u").await;
-            let answer = house.engine.erase_contact(&permit(Role::Privacy), erase(number, "e"), clock(NOON)).await;
+            let _ = update(&house.another(main, cn), FLORIDA, then, "u2").await;
+            let answer = house.engine.erase_contact(&permit(Role::Privacy), erase(FLORIDA, "e"), clock(NOON)).await;
             assert!(answer.unwrap().erased_at.is_some());
             for store in &stores {
                 for (key, stored) in store.scan(None, 100).await.unwrap() {
                     let plain = house.keys.open_record(&key, &stored.bytes).unwrap().1;
                     let record = ContactRecord::decode(&*plain).unwrap();
                     let bare = !record.moved_to.is_empty() || record.erased_at != 0;
-                    assert!(bare && record.number == 0, "{number}, {steps} steps: a copy is left");
+                    assert!(bare && record.number == 0, "{first} to {then}, {steps} steps: a copy is left");
                 }
             }
-            let denied = check(&house.engine, notice(number, "")).await;
-            assert_eq!(denied.verdict(), v1::Verdict::Deny, "{number}, {steps} steps: it is suppressed");
+            let denied = check(&house.engine, notice(FLORIDA, "")).await;
+            assert_eq!(denied.verdict(), v1::Verdict::Deny, "{first} to {then}, {steps} steps: it is suppressed");
             if left.sufficed() {
                 break;
             }

@@ -114,8 +114,8 @@ impl<'a> Twin<'a> {
 
     pub fn reaches(&self, opt_out: &OptOut) -> bool {
         let (attempt, scope) = (self.q.attempt, &opt_out.scope);
-        let only_channels =
-            scope.purposes.is_empty() && scope.sellers.is_empty() && scope.subjects.is_empty() && !scope.everything;
+        let names = !scope.sellers.is_empty() || !scope.subjects.is_empty() || !scope.campaigns.is_empty();
+        let only_channels = scope.purposes.is_empty() && !names && !scope.everything;
         let purpose = if only_channels {
             attempt.purpose == Purpose::Marketing
         } else {
@@ -125,6 +125,7 @@ impl<'a> Twin<'a> {
             && any(scope.channels, attempt.channel)
             && (scope.sellers.is_empty() || scope.sellers.contains(&attempt.seller))
             && (scope.subjects.is_empty() || attempt.subject.as_ref().is_none_or(|s| scope.subjects.contains(s)))
+            && (scope.campaigns.is_empty() || attempt.campaign.as_ref().is_none_or(|c| scope.campaigns.contains(c)))
             && !attempt.legally_required
     }
 

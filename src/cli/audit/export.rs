@@ -1,7 +1,7 @@
 //! `ringfence audit export`: decisions as a file that a notebook opens as it is.
 //!
 //! Promises: an output that is there is complete; the memory needed does not grow with it; numbers are masked. Guarded by
-//! `tests/cli.rs`, and by `tests/clients.rs` with a reader that is not ours.
+//! `tests/cli.rs`, and by `tests/archive.rs` with a reader that is not ours.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write as _};

@@ -70,7 +70,7 @@ pub(super) struct Origin {
     #[arg(long, value_name = "URL", env = "RINGFENCE_STORE", hide_env_values = true)]
     store: Option<String>,
     #[command(flatten)]
-    archived: Archived,
+    pub(super) archived: Archived,
 }
 
 /// Which decisions.

@@ -321,9 +321,10 @@ fn strip_opt_out(stored: &mut store::StoredOptOut) {
     let Some(opt_out) = &mut stored.opt_out else { return };
     opt_out.opt_out_id.clear();
     let Some(scope) = &mut opt_out.scope else { return };
-    if !scope.subjects.is_empty() {
+    if !scope.subjects.is_empty() || !scope.campaigns.is_empty() {
         scope.subjects.clear();
-        // One that named nothing but subjects blocked for those what `everything` blocks.
+        scope.campaigns.clear();
+        // One that named nothing but these blocked for them what `everything` blocks.
         if scope.purposes.is_empty() && scope.sellers.is_empty() {
             scope.everything = true;
         }

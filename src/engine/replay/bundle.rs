@@ -89,6 +89,8 @@ pub async fn bundle(
             let entry = Entry {
                 tag: number.map(|number| *keys.tag(&tenant, number.reveal_e164().as_str()).tag()),
                 campaign: (!campaign.is_empty()).then(|| keys.campaign(&tenant, campaign)),
+                // Of the log that it was taken from.
+                open: None,
                 key: BodyKey::Sealing(keys.sealing_id()),
                 body: keys.seal_bytes(Purpose::AuditBody, &entry.id.bytes(), &body)?,
                 ..entry

@@ -56,6 +56,54 @@ impl Vault {
         }
     }
 
+    /// What salts the commitment to the body of an entry ([`crate::audit::proof::shown_body`]); `None`: what seals it is not
+    /// here any more.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub async fn salt(&self, entry: &Entry) -> Result<Option<[u8; 32]>, Failure> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let context = entry.id.bytes();
+        match (entry.key, entry.tag) {
+            (BodyKey::Contact, Some(tag)) => {
+                let key = self.keys.key_of(&self.tenant, tag);
+                let Some(stored) = store.load(&key).await? else { return Ok(None) };
+                Ok(self.keys.open_record(&key, &stored.bytes).ok().map(|(own, _)| own.salt(&context)))
+            }
+            (BodyKey::Day(day), _) => {
+                let found = self.days.find(&**store, &self.keys, day).await;
+                Ok(found.ok().flatten().map(|key| key.salt(&context)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The record under this tag as it is now.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub async fn of_tag(&self, tag: [u8; 32]) -> Result<Result<Option<Contact>, Unfit>, Failure> {
+        match &self.store {
+            Some(store) => contact(&**store, &self.keys, &self.tenant, tag).await,
+            None => Ok(Err(Unfit::Sealed("what is known now is in the store, which is not here".to_owned()))),
+        }
+    }
+
+    /// The number of the contact who made a request under data-protection law; `None`: no such request is known, or the
+    /// contact was erased.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub async fn number_of_request(&self, id: uuid::Uuid) -> Result<Option<crate::place::Number>, Failure> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let key = crate::engine::rights::index_key(&self.keys, &self.tenant, id);
+        let Some(found) = store.load(&key).await? else { return Ok(None) };
+        let (_, plain) = self.keys.open_record(&key, &found.bytes).map_err(Failure::from)?;
+        let Some(tag) = crate::engine::rights::tag_in(&plain, id)? else { return Ok(None) };
+        let held = self.of_tag(tag).await?.map_err(|why| Failure::Internal(why.to_string()))?;
+        Ok(held.and_then(|contact| contact.digits()).and_then(crate::place::Number::from_digits))
+    }
+
     /// The record of a contact as it is now.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::contact::holds::{self, Hold, Reach};
 use crate::contact::wire::Reader;
 use crate::contact::{Contact, ErasureReason, Left, Move, RightsKind, RightsState, Seen, Stored, Term as _, WriteId};
 use crate::engine::answer::stamp;
-use crate::engine::audited::Kind;
+use crate::engine::audited::{About, Kind};
 use crate::engine::consent::{finish, number, receipt_text, request_id};
 use crate::engine::control::{self, fault};
 use crate::engine::find::{Record, Won};
@@ -268,7 +268,8 @@ impl Engine {
         after.add_opt_out(&opt_out, Some(erasing.id), receipt, clock.now);
         let asked = audited_write::Request::EraseContact(request.clone());
         let body = Self::write_body(permit, asked, expected.next().0, clock.now);
-        let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
+        let about = About::from(Kind::Write).of(Some(number));
+        let entry = self.contact_entry(about, receipt, clock.now, &key, &own, &body)?;
         let told = ContactEvent {
             format: 1,
             recorded_at: clock.now.millis(),

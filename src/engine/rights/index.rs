@@ -14,7 +14,7 @@ use crate::engine::region::Kept;
 use crate::engine::{Clock, Engine, Failure};
 use crate::proto::store::{IndexedRequest, RequestIndex, audited_write};
 use crate::proto::v1;
-use crate::store::{DataKey, Key, SealError, StoreError, Swapped, Version, Versioned, Write};
+use crate::store::{DataKey, Key, Keys, SealError, StoreError, Swapped, Tenant, Version, Versioned, Write};
 use crate::time::{Instant, Millis};
 
 /// Over how many records the index spreads, so that those who open requests at once seldom race.
@@ -56,6 +56,18 @@ fn share_of(id: &[u8]) -> u8 {
 /// The tag of the contact that an entry names.
 pub(super) fn tag_of(entry: &IndexedRequest) -> Result<[u8; 32], Failure> {
     entry.contact_tag.as_slice().try_into().map_err(|_| broken("an entry names no contact"))
+}
+
+/// The key of the record in which the entry of this request is.
+pub(in crate::engine) fn key_for(keys: &Keys, tenant: &Tenant, id: uuid::Uuid) -> Key {
+    keys.requests(tenant, share_of(id.as_bytes()))
+}
+
+/// The tag of the contact who made this request, by what such a record holds.
+pub(in crate::engine) fn tag_in(plain: &[u8], id: uuid::Uuid) -> Result<Option<[u8; 32]>, Failure> {
+    let index = RequestIndex::decode(plain).map_err(|error| broken(&error.to_string()))?;
+    let entry = index.requests.into_iter().find(|entry| entry.rights_request_id == id.as_bytes());
+    entry.map(|entry| tag_of(&entry)).transpose()
 }
 
 impl Engine {

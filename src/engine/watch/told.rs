@@ -76,7 +76,7 @@ pub(in crate::engine) fn consent_event(number: Number, consent: &v1::Consent) ->
         purposes: consent.purposes.clone(),
         sellers: consent.sellers.clone(),
         subjects: consent.products.clone(),
-        everything: false,
+        ..v1::OptOutScope::default()
     };
     Some(ContactEvent {
         format: 1,
