@@ -101,7 +101,7 @@ impl Engine {
     }
 
     /// Every switch that any region has of which the store answers.
-    pub(super) async fn switches(&self) -> Result<ControlRecord, Failure> {
+    pub(in crate::engine) async fn switches(&self) -> Result<ControlRecord, Failure> {
         match self.seen().await {
             (seen, Some(failure)) if seen.is_empty() => Err(failure),
             (seen, _) => Ok(merged(&seen)),
