@@ -292,7 +292,14 @@ impl Engine {
             Ok(())
         };
         let beside = Beside { attachments: &attachments, event: None };
-        let (record, receipt) = self.switch_with(permit, clock, id, asked, beside, &mut { made }).await?;
+        let written = self.switch_with(permit, clock, id, asked, beside, &mut { made }).await;
+        if let Err(Failure::Aborted) = written {
+            // Nothing names it.
+            for (name, _) in &attachments {
+                self.detach(name).await?;
+            }
+        }
+        let (record, receipt) = written?;
         let incident = of_write(&record, receipt).ok_or(NONE)?;
         Ok((incident, receipt))
     }

@@ -91,7 +91,15 @@ impl Sweeper {
             page_size: PAGE,
             page_token: String::from_utf8(mine.after.clone()).unwrap_or_default(),
         };
-        let response = engine.sweep_contacts(&permit, &request, Clock::at(now)).await?;
+        let response = match engine.sweep_contacts(&permit, &request, Clock::at(now)).await {
+            // A place of another configuration, or of another build: the round begins anew.
+            Err(Failure::Invalid(_)) if !mine.after.is_empty() => {
+                let anew = SweepLease { after: Vec::new(), finished_at: 0, ..mine };
+                let _ = engine.main.store.meta_swap(&name, version, anew.encode_to_vec()).await?;
+                return Ok(Turn::Idle);
+            }
+            response => response?,
+        };
         let last = response.next_page_token.is_empty();
         let next = if last {
             SweepLease { finished_at: now.millis(), ..SweepLease::default() }
