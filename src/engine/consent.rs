@@ -316,7 +316,7 @@ impl Engine {
             let event = event.filter(|event| event.kind != reopens || contact.has_opt_outs());
             let event = event.map(|event| ContactEvent { recorded_at: recorded_at.millis(), ..event });
             let (kind, payload) =
-                self.event_payload(kept, event, &key, &own, receipt, entry.digest(), clock.now).await?;
+                self.event_payload(kept, event, &key, &own, (receipt, entry.digest()), clock.now).await?;
             let keys = self.keys.now();
             let write = Write {
                 key,

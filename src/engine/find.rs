@@ -217,6 +217,7 @@ impl Engine {
 }
 
 /// What won a race.
+#[allow(clippy::large_enum_variant, reason = "taken apart where it is made")]
 pub(super) enum Won {
     /// This record, or that there is none.
     Here(Option<Loaded>),

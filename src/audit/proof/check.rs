@@ -63,10 +63,8 @@ struct Reading<'a> {
 /// It cannot be read; it is altered, incomplete, of another log or number; it does not reach the published heads. A contact
 /// that was allowed is no error: see [`Checked::proven`].
 pub fn check(lines: impl Iterator<Item = io::Result<String>>, wanted: Wanted<'_>) -> Result<Checked, Faulty> {
-    let mut number = 0;
     let mut reading = None;
-    for line in lines {
-        number += 1;
+    for (line, number) in lines.zip(1..) {
         let fault = |what: String| Faulty { line: number, what };
         let line = line.map_err(|error| fault(format!("it cannot be read: {error}")))?;
         match &mut reading {

@@ -284,7 +284,7 @@ impl Engine {
             ..ContactEvent::default()
         };
         let (kind, payload) =
-            self.event_payload(kept, Some(told), &key, &own, receipt, entry.digest(), clock.now).await?;
+            self.event_payload(kept, Some(told), &key, &own, (receipt, entry.digest()), clock.now).await?;
         let keys = self.keys.now();
         let bytes = keys.seal_record(&key, &own, &after.to_bytes())?;
         let event = entry.event(kind, clock.now, payload);

@@ -146,7 +146,7 @@ impl Engine {
             for (listed_in, entry) in page {
                 let tag = tag_of(entry)?;
                 if let Entry::Vacant(place) = opened.entry(tag) {
-                    let found = self.find_tagged(*listed_in, tag, None).await?;
+                    let found = self.find_tagged(listed_in, tag, None).await?;
                     if let Some(loaded) = found.loaded {
                         place.insert((found.kept, loaded.contact));
                     }

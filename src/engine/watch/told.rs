@@ -93,19 +93,18 @@ fn kind_of(event: &StoredEvent) -> Option<OptOutEventKind> {
 }
 
 impl Engine {
-    /// The kind and the sealed payload of an event.
+    /// The kind and the sealed payload of an event; `entry` is the id and the digest of its audit entry.
     pub(in crate::engine) async fn event_payload(
         &self,
         kept: &Kept,
         event: Option<ContactEvent>,
         key: &Key,
         own: &DataKey,
-        receipt: [u8; 16],
-        digest: [u8; 32],
+        (id, digest): ([u8; 16], [u8; 32]),
         now: Instant,
     ) -> Result<(u8, Vec<u8>), Failure> {
         let Some(event) = event else { return Ok((0, Vec::new())) };
-        let event = ContactEvent { entry_id: receipt.to_vec(), entry_digest: digest.to_vec(), ..event };
+        let event = ContactEvent { entry_id: id.to_vec(), entry_digest: digest.to_vec(), ..event };
         let kind = u8::try_from(event.kind).unwrap_or(0);
         let (context, plain) = (key.to_bytes(), event.encode_to_vec());
         let payload = if event.kind == i32::from(OptOutEventKind::Erased) {
