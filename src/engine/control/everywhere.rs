@@ -216,7 +216,7 @@ impl Engine {
             let keys = self.keys.now();
             let bytes = keys.seal_record(&key, &own, &record.encode_to_vec())?;
             let told = beside.event.clone().map(|told| ContactEvent { recorded_at: now.millis(), ..told });
-            let (kind, payload) = self.event_payload(kept, told, &key, &own, id, entry.digest(), clock.now).await?;
+            let (kind, payload) = self.event_payload(kept, told, &key, &own, (id, entry.digest()), clock.now).await?;
             let event = entry.event(kind, clock.now, payload);
             match kept.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
                 Swapped::Won { event, .. } => {

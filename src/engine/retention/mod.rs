@@ -297,7 +297,7 @@ impl Engine {
                 ..ContactEvent::default()
             });
             let (kind, payload) =
-                self.event_payload(kept, told, &key, &own, receipt, entry.digest(), clock.now).await?;
+                self.event_payload(kept, told, &key, &own, (receipt, entry.digest()), clock.now).await?;
             if swept.key_goes {
                 // Said before: a crash after the swap must not leave the old bytes behind unnoticed.
                 self.drop_later(kept).await?;
