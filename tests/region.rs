@@ -1,6 +1,13 @@
 //! Regions over real stores: where records, events and entries are; moves, raced and interrupted; a region that is away;
 //! switches that hold everywhere.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 #[path = "region/away.rs"]
 mod away;

@@ -123,7 +123,8 @@ pub async fn deposed(trio: &Trio, net: &Net, engines: &[Arc<Engine>]) {
     for attempt in 0..10 {
         let begun = Instant::now();
         let answer = ask(&engines[0], &format!("deposed {attempt}"), false).await;
-        assert_eq!(answer, None, "nobody may be told anything that rests on this primary");
+        // What it could not replicate counts there too: a cap may seem to be reached.
+        assert_ne!(answer, Some(true), "nobody may be granted anything that rests on this primary");
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     }
     net.heal();

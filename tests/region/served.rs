@@ -105,7 +105,7 @@ async fn killed_among_moves_nothing_that_was_answered_is_lost() {
     let house = House::new();
     configure(&house, "embedded");
     let mut acknowledged = Vec::new();
-    for round in 0..4 {
+    for round in 0..3 {
         let running = house.start();
         let client = Client::new(running.address());
         let mut tasks = tokio::task::JoinSet::new();
@@ -168,14 +168,15 @@ fn run(house: &House, arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), text)
 }
 
-#[test]
-fn regions_are_changed_only_with_their_records() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn regions_are_changed_only_with_their_records() {
     let house = House::new();
-    house.start().stop();
+    let running = house.start();
+    let mut client = Client::new(running.address());
     for number in [CHINA, FLORIDA, "+8613812345679"] {
-        let (status, text) = run(&house, &["contact", "opt-out", number, "--everything", "--data", "data"]);
-        assert_eq!(status, Some(0), "{text}");
+        client.opt_out(opt_out(number, "s")).await.unwrap();
     }
+    running.stop();
     configure(&house, "embedded");
     let refused = refusal(house.serve());
     assert!(refused.contains("placed by other regions") && refused.contains("contact place"), "{refused}");
@@ -190,7 +191,6 @@ fn regions_are_changed_only_with_their_records() {
     assert!(status == Some(2) && text.contains("region cn") && text.contains("--server"), "{text}");
     assert_eq!(run(&house, &["contact", "show", CHINA, "--data", "cn-data"]).0, Some(0));
     assert_eq!(run(&house, &["contact", "show", FLORIDA, "--data", "data"]).0, Some(0));
-    assert_eq!(run(&house, &["contact", "show", FLORIDA, "--data", "cn-data"]).0, Some(2));
     let check = ["check", CHINA, "--channel=call", "--purpose=informational", "--seller=acme", "--data", "data"];
     let (status, text) = run(&house, &check);
     assert!(status == Some(2) && text.contains("region cn"), "{text}");

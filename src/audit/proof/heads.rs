@@ -163,6 +163,14 @@ impl Heads {
 /// # Errors
 /// The folder or its newest file cannot be read, or was altered.
 pub fn newest(folder: &Path) -> Result<Option<(WriterId, Head)>, LogError> {
+    newest_beside(folder, &BTreeMap::new())
+}
+
+/// The same where it is known from elsewhere what is on disk of some logs: what the store remembers.
+///
+/// # Errors
+/// As [`newest`]; the log lacks what the store remembers of it, or has something else in its place.
+pub fn newest_beside(folder: &Path, known: &BTreeMap<WriterId, Head>) -> Result<Option<(WriterId, Head)>, LogError> {
     let live = Held::is_taken(folder);
     for number in segment::list(folder)?.segments.keys().rev() {
         let path = segment::path(folder, *number);
@@ -185,6 +193,18 @@ pub fn newest(folder: &Path) -> Result<Option<(WriterId, Head)>, LogError> {
             // Of an entry that a server is just writing, only what was on disk before is known to be there.
             safe = if live { frame.safe } else { frame.seq };
             offset += frame.length;
+        }
+        if let Some(known) = known.get(&header.writer) {
+            let there = heads.iter().find(|head| head.seq == known.seq);
+            if heads.last().is_some_and(|last| last.seq < known.seq) || there.is_some_and(|there| there != known) {
+                let why = format!(
+                    "it does not lead to entry {} as the store remembers it: it was cut or rewritten, or is an older copy; \
+                     run `ringfence audit verify`",
+                    known.seq
+                );
+                return Err(LogError::Corrupt { path, why });
+            }
+            safe = safe.max(known.seq);
         }
         let head = heads.iter().rev().find(|head| head.seq <= safe).copied().unwrap_or(before);
         return Ok(Some((header.writer, head)));

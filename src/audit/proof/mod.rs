@@ -26,7 +26,7 @@ mod told;
 mod write;
 
 pub use check::check;
-pub use heads::{BadHeads, Heads, Point, Published, newest};
+pub use heads::{BadHeads, Heads, Point, Published, newest, newest_beside};
 pub use told::{Checked, CheckedLog, Faulty, Link, Matter, Seen, Wanted};
 pub use write::{Proving, Unproven, write};
 

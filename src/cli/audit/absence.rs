@@ -69,8 +69,8 @@ pub(super) struct Logs {
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Check a proof that no contact was allowed, with nothing but published heads",
-    after_help = "Needs neither keys nor data. Give the number and the instant that you ask about: else the proof may\n\
-                  be of others. deploy/verify/absence.py does the same, in Python without anything of ours.\n\
+    after_help = "Needs neither keys nor data. Give the number and the instant that you ask about: else the proof\n\
+                  may be of others. deploy/verify/absence.py does the same, in Python without anything of ours.\n\
                   Exit status: 0 proven, 1 not, 2 error.\n\n\
                   Example: ringfence audit check-proof absence.proof --heads heads.jsonl --number +12025550143"
 )]

@@ -27,9 +27,9 @@ use crate::store::{Keys, WriterId};
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Write a report of all that is known of one number, or about one complaint",
-    after_help = "Makes a folder with report.html (to be read and printed, no program needed), report.json (the same for\n\
-                  machines; deploy/evidence.md says what is in it) and, with --heads, chain.proof, by which others\n\
-                  check that what is told stands in the log whose heads were published. In it: consents and their\n\
+    after_help = "Makes a folder with report.html (to be read and printed, no program needed), report.json (the\n\
+                  same for machines; deploy/evidence.md says what is in it) and, with --heads, chain.proof, by\n\
+                  which others check that what is told stands in the log that was published: consents and their\n\
                   wording, opt-outs, attempts, every decision with its law, citations and the local times judged,\n\
                   the registries as they were, what was recorded and when, and whether the log is whole.\n\
                   The number is masked unless --whole-number says otherwise. Of nobody else anything is in it.\n\

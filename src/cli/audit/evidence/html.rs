@@ -228,7 +228,18 @@ fn decisions(page: &mut Page, report: &Value) {
             ("Stands in", place(one)),
         ]);
         because(page, decision);
+        asserted(page, question);
         page.raw("</section>\n");
+    }
+}
+
+/// What who asked said of the person: it is told as said, and stored nowhere else.
+fn asserted(page: &mut Page, question: &Value) {
+    let evidence = at(question, "evidence");
+    if evidence.as_object().is_some_and(|evidence| !evidence.is_empty()) {
+        page.note("Said with the question:");
+        let pretty = serde_json::to_string_pretty(evidence).unwrap_or_default();
+        page.within("<blockquote><code>", &pretty, "</code></blockquote>\n");
     }
 }
 
@@ -286,9 +297,11 @@ fn list(copy: &Value) -> String {
         _ => "it could not be looked into",
     };
     let (version, as_of) = (text(copy, "version"), text(copy, "asOf"));
-    let version =
-        if version.is_empty() { "asserted with the question".to_owned() } else { format!("version {version}") };
-    format!("Registry {}: {said} ({version}, as of {as_of}).", text(copy, "registry"))
+    let registry = text(copy, "registry");
+    match version.is_empty() {
+        true => format!("Registry {registry}: no copy was loaded here; what was said with the question counted."),
+        false => format!("Registry {registry}: {said} (version {version}, as of {as_of})."),
+    }
 }
 
 fn recorded(page: &mut Page, report: &Value) {
