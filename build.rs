@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 /// The files of the public contract; served by reflection, with all that they import.
-const API: [&str; 13] = [
+const API: [&str; 16] = [
     "google/rpc/status.proto",
     "ringfence/v1/audit.proto",
     "ringfence/v1/check.proto",
@@ -16,17 +16,20 @@ const API: [&str; 13] = [
     "ringfence/v1/control.proto",
     "ringfence/v1/decision.proto",
     "ringfence/v1/evidence.proto",
+    "ringfence/v1/incident.proto",
     "ringfence/v1/law.proto",
+    "ringfence/v1/policy.proto",
     "ringfence/v1/privacy.proto",
     "ringfence/v1/processor.proto",
     "ringfence/v1/registry.proto",
+    "ringfence/v1/retention.proto",
     "ringfence/v1/vocabulary.proto",
 ];
 /// The file of what is stored; never served.
 const STORED: [&str; 1] = ["ringfence/store/v1/record.proto"];
 
 /// Text fields that may hold a phone number. The generated `Debug` masks them, so that no log line can carry one whole.
-const MASKED: [&str; 7] = ["number", "caller_id", "sent_to", "text", "wording", "details", "secret"];
+const MASKED: [&str; 8] = ["number", "numbers", "caller_id", "sent_to", "text", "wording", "details", "secret"];
 
 /// Where `google.protobuf` lives: our own types, since their JSON must be the canonical one.
 const WELL_KNOWN: (&str, &str) = (".google.protobuf", "crate::proto::well_known");

@@ -88,6 +88,8 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ("audit_keep_days", "how long an archived part stays in the data folder after its newest entry, 0 to 3650", "30"),
     ("audit_segment_mib", "the size at which a part of the audit log is closed, 1 to 1024", "64"),
     ("audit_segment_hours", "the age at which it is closed, 1 to 8760", "24"),
+    ("keep_months", "how long is kept what no law speaks of, once it is of no use, in months, 0 to 1200", "36"),
+    ("sweep_hours", "how often records whose period is over are removed, in hours, 1 to 8760; `0`: never", "24"),
 ];
 
 /// Where records are.
@@ -136,6 +138,8 @@ pub struct Config {
     pub self_check: engine::selfcheck::Settings,
     /// The audit log.
     pub audit: AuditConfig,
+    /// When records whose period is over are removed.
+    pub sweeper: engine::SweeperSettings,
 }
 
 /// `acks = "all"` or `acks = 1`.
@@ -200,6 +204,8 @@ struct FileText {
     audit_keep_days: Option<u32>,
     audit_segment_mib: Option<u32>,
     audit_segment_hours: Option<u32>,
+    keep_months: Option<u32>,
+    sweep_hours: Option<u32>,
 }
 
 impl FileText {
@@ -245,6 +251,8 @@ impl FileText {
             "audit_keep_days" => self.audit_keep_days.map(|value| value.to_string()),
             "audit_segment_mib" => self.audit_segment_mib.map(|value| value.to_string()),
             "audit_segment_hours" => self.audit_segment_hours.map(|value| value.to_string()),
+            "keep_months" => self.keep_months.map(|value| value.to_string()),
+            "sweep_hours" => self.sweep_hours.map(|value| value.to_string()),
             _ => None,
         }
     }
@@ -333,6 +341,16 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     if promised.is_none() && !days.text.is_empty() {
         fault(&days, "is not a number of days, 1 to 90");
     }
+    let months = read("keep_months");
+    let keep_months = months.text.parse::<i32>().ok().filter(|months| (0..=1_200).contains(months));
+    if keep_months.is_none() {
+        fault(&months, "is not a number of months, 0 to 1200");
+    }
+    let hours = read("sweep_hours");
+    let sweep_hours = hours.text.parse::<i64>().ok().filter(|hours| (0..=8_760).contains(hours));
+    if sweep_hours.is_none() {
+        fault(&hours, "is not a number of hours, 0 to 8760");
+    }
     let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
     let data = PathBuf::from(read("data").text);
     let pinned = pinned::read(tables, &path, (&store, &data), &mut fault);
@@ -360,6 +378,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
                 contact: read("privacy_contact").text,
                 days: promised,
             },
+            periods: engine::Periods { months: keep_months.unwrap_or(36) },
         },
         log_json: log == 1,
         pinned,
@@ -371,6 +390,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
             every: Duration::from_secs(3_600 * u64::from(every.unwrap_or(24))),
             ..engine::selfcheck::Settings::default()
         },
+        sweeper: engine::SweeperSettings { every: sweep_hours.filter(|hours| *hours > 0).map(Millis::hours) },
         audit,
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }

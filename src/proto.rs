@@ -34,6 +34,12 @@ impl fmt::Debug for Masked<'_, String> {
     }
 }
 
+impl<T> fmt::Debug for Masked<'_, Vec<T>> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} numbers>", self.0.len())
+    }
+}
+
 impl fmt::Debug for Masked<'_, u64> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Masked(&format!("+{}", self.0)).fmt(f)

@@ -22,6 +22,8 @@ mod forwarded;
 mod gated;
 #[path = "region/house.rs"]
 mod house;
+#[path = "region/keeping.rs"]
+mod keeping;
 #[path = "region/listed.rs"]
 mod listed;
 #[path = "region/mended.rs"]

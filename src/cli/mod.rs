@@ -13,11 +13,14 @@ mod doctor;
 mod error;
 mod explain;
 mod feed;
+mod incident;
+mod keeper;
 mod keys;
 mod law;
 pub mod open;
 pub mod output;
 pub mod packs;
+mod policy;
 mod processor;
 pub mod progress;
 mod question;
@@ -25,9 +28,11 @@ pub mod regions;
 mod regions_beside;
 mod remote;
 mod request;
+mod retention;
 mod scrub;
 pub mod serve;
 mod source;
+mod tenant;
 mod terms;
 mod tidy;
 
@@ -115,6 +120,18 @@ pub enum Command {
     /// Requests of people about the data kept about them, and when they are due
     #[command(subcommand)]
     Request(request::Command),
+    /// Publish versions of the privacy policy, and see which consents they overtake
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Remove what has passed its period, and keep what must be kept
+    #[command(subcommand)]
+    Retention(retention::Command),
+    /// Record a breach of security, whom it touches, and who was told
+    #[command(subcommand)]
+    Incident(incident::Command),
+    /// End a tenant's service
+    #[command(subcommand)]
+    Tenant(tenant::Command),
 }
 
 /// Reads the command line, runs the command, and says how it ended.
@@ -152,6 +169,10 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Audit(command) => audit::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
         Command::Doctor(args) => doctor::run(args, global).await,
+        Command::Policy(command) => policy::run(command, global).await,
+        Command::Retention(command) => retention::run(command, global).await,
+        Command::Incident(command) => incident::run(command, global).await,
+        Command::Tenant(command) => tenant::run(command, global).await,
     }
 }
 

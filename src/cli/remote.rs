@@ -10,8 +10,11 @@ use crate::proto::v1::audit_service_client::AuditServiceClient;
 use crate::proto::v1::check_service_client::CheckServiceClient;
 use crate::proto::v1::consent_service_client::ConsentServiceClient;
 use crate::proto::v1::control_service_client::ControlServiceClient;
+use crate::proto::v1::incident_service_client::IncidentServiceClient;
+use crate::proto::v1::policy_service_client::PolicyServiceClient;
 use crate::proto::v1::privacy_service_client::PrivacyServiceClient;
 use crate::proto::v1::processor_service_client::ProcessorServiceClient;
+use crate::proto::v1::retention_service_client::RetentionServiceClient;
 
 /// How long a server may take to take the connection, and to answer.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -66,6 +69,30 @@ pub(super) async fn processors(url: &str) -> Result<ProcessorServiceClient<Chann
 /// As [`connect`].
 pub(super) async fn privacy(url: &str) -> Result<PrivacyServiceClient<Channel>, Error> {
     Ok(PrivacyServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
+/// Asks about policies.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn policies(url: &str) -> Result<PolicyServiceClient<Channel>, Error> {
+    Ok(PolicyServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
+/// Asks about retention.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn retention(url: &str) -> Result<RetentionServiceClient<Channel>, Error> {
+    Ok(RetentionServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
+/// Asks about incidents.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn incidents(url: &str) -> Result<IncidentServiceClient<Channel>, Error> {
+    Ok(IncidentServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
 /// Connects to a server.

@@ -183,6 +183,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     });
     let (engine, often, stopped) = (Arc::clone(&opened.engine), config.self_check, stopping.clone());
     let checking = tokio::spawn(async move { engine.self_check(often, service::now, stopped).await });
+    let sweeping =
+        tokio::spawn(super::retention::sweep_by_turns(Arc::clone(&opened), config.sweeper, stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
         first_answer(address, bound.http).await?;
     }
@@ -205,6 +207,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     if let Some(tidying) = tidying {
         let _ = tidying.await;
     }
+    let _ = sweeping.await;
     let _ = archiving.await;
     opened.settle(now()).await.map_err(|error| Error::said(error.to_string()))?;
     tracing::info!(drained, "stopped");

@@ -99,6 +99,8 @@ pub struct Consent {
     pub evidence_ref: Option<Box<str>>,
     /// When the service recorded it; `None` for an asserted consent.
     pub recorded_at: Option<Instant>,
+    /// From when on a material change of the tenant's published policy has overtaken it; `None`: none has.
+    pub overtaken_at: Option<Instant>,
 }
 
 /// From `starts_at` until just before `ends_at`.

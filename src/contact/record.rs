@@ -6,6 +6,7 @@
 mod elsewhere;
 mod message;
 mod rights;
+mod sweep;
 
 pub use rights::{Left, kept};
 
@@ -18,7 +19,9 @@ use crate::time::{Instant, Millis};
 
 use super::wire::{self, Reader};
 pub use elsewhere::{Move, Stored};
+pub use sweep::{Dated, Scrap};
 
+use super::holds::Reach;
 use super::{Age, AttemptId, Facts, Outcome, PastAttempt, Seller, Set, Subject, Term};
 
 /// The newest form of stored records that this build reads: that of one which erasure, a restriction, requests or holds
@@ -441,7 +444,7 @@ impl Contact {
     /// The instant at which a write is recorded: now, but never before what the record already holds. Instances whose
     /// clocks differ write one record, and the order of its writes is theirs, not that of their clocks.
     fn recording(&self, now: Instant) -> Instant {
-        now.max(Instant::from_millis(self.updated_at()))
+        now.max(self.updated_at())
     }
 
     /// Adds a consent. Returns when it was recorded.
@@ -559,18 +562,31 @@ impl Contact {
         }
     }
 
-    /// Drops attempts and write ids that no window and no promise reaches any more.
+    /// Drops attempts and write ids that no window, no promise and no hold reaches any more.
     fn prune(&mut self, now: Instant) {
         let oldest = now.minus(KEEP);
+        let mut latest = self.record.pruned_attempt_at;
+        let held = self.holds(now).iter().any(|hold| matches!(hold.reach(), Reach::Attempts | Reach::Everything));
         self.record.attempts.retain(|stored| {
             let made = stored.started_after.map_or_else(|| use_by(stored), |after| granted(stored).plus(Millis(after)));
-            made.max(use_by(stored)) >= oldest
+            let stays = held || made.max(use_by(stored)) >= oldest;
+            if !stays && stored.outcome != i32::from(Outcome::NotAttempted.number()) {
+                latest = latest.max(made.millis());
+            }
+            stays
         });
+        self.record.pruned_attempt_at = latest;
         self.record.writes.retain(|write| write.recorded_at >= oldest.millis());
     }
 
-    /// When the latest thing in it was recorded, in milliseconds.
-    fn updated_at(&self) -> i64 {
+    /// When the latest thing in it was recorded.
+    #[must_use]
+    pub fn updated_at(&self) -> Instant {
+        Instant::from_millis(self.updated_millis())
+    }
+
+    /// The same, in milliseconds.
+    fn updated_millis(&self) -> i64 {
         let record = &self.record;
         let consents = record.consents.iter().filter_map(|stored| stored.write.as_ref());
         let opt_outs = record.opt_outs.iter().filter_map(|stored| stored.write.as_ref());

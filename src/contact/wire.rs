@@ -266,6 +266,7 @@ pub fn consent(reader: &mut Reader, message: &v1::Consent) -> Consent {
         forced: message.forced,
         evidence_ref: reader.text("evidence_ref", &message.evidence_ref),
         recorded_at: None,
+        overtaken_at: None,
     }
 }
 

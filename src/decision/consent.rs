@@ -93,12 +93,12 @@ fn covers_scope(scene: &Scene<'_>, consent: &Consent, technology: Technology) ->
             || attempt.subject.as_ref().is_some_and(|subject| consent.products.contains(subject)))
 }
 
-/// Given, and neither expired nor withdrawn.
+/// Given, and neither expired, withdrawn, nor overtaken by a policy that changed what was agreed to.
 fn lasts<'a>(scene: &Scene<'a>, consent: &'a Consent, at: Instant) -> Stretch {
     let Some(given) = consent.given_at else { return Stretch::always(false) };
     let mut lasts = Stretch::since(given, at);
-    if let Some(expires) = consent.expires_at {
-        lasts = lasts.and(Stretch::before(expires, at));
+    for end in consent.expires_at.into_iter().chain(consent.overtaken_at) {
+        lasts = lasts.and(Stretch::before(end, at));
     }
     for withdrawn in scene.evidence.withdrawals(consent) {
         // In a live check a withdrawal counts whatever its date says.

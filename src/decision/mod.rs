@@ -122,6 +122,14 @@ pub fn decide(question: &Question<'_>) -> Decision {
         let message = "The number lies in a range that does not look given out; it was judged by its prefix.";
         decision.warnings.push(Warning { code: "unassigned_number", message: message.to_owned(), rule_id: None });
     }
+    let denied_for_consent = reasons.iter().any(|reason| reason.family == Family::Consent);
+    if denied_for_consent
+        && evidence.consents(postures.stored_facts_only).any(|c| c.overtaken_at.is_some_and(|t| t <= now))
+    {
+        let message =
+            "A consent was given under an earlier privacy policy, which a material change has replaced: ask again.";
+        decision.warnings.push(Warning { code: "consent_overtaken", message: message.to_owned(), rule_id: None });
+    }
     for list in decision.lists.iter().filter(|list| list.in_force && list.look.as_ref().is_some_and(|look| look.sample))
     {
         let registry = &list.registry;

@@ -7,11 +7,11 @@ use prost::Message;
 
 use super::control::{Standing, wire};
 use super::region::Kept;
-use super::replay::{FORM, Unfit, opened};
+use super::replay::{FORM, FORM_SUCCEEDED, Unfit, opened};
 use super::{Engine, Failure};
 use crate::access::Permit;
 use crate::audit::{BodyKey, DecisionId, Encoded, Entry, Found, Openings, proof};
-use crate::contact::Contact;
+use crate::contact::{Contact, Seller, Term, leading_to};
 use crate::decision::Decision;
 use crate::law::Law;
 use crate::place::{Jurisdiction, Number};
@@ -150,6 +150,8 @@ impl Engine {
             sample: list.look.as_ref().is_some_and(|look| look.sample),
         });
         let settings = &self.settings;
+        let (policies, transfers) = (judged_policies(standing), judged_transfers(standing, &request.seller));
+        let form = if policies.is_empty() && transfers.is_empty() { FORM } else { FORM_SUCCEEDED };
         let basis = law.basis().to_vec();
         let chosen = answer.postures.iter().map(|posture| store::ChosenPosture {
             name: posture.name.clone(),
@@ -174,9 +176,11 @@ impl Engine {
             emergencies: decision.emergencies.iter().map(|state| wire::emergency_message(state)).collect(),
             reserve_for: u32::try_from(settings.reserve_for.0).unwrap_or(u32::MAX),
             decision: answer.encode_to_vec(),
-            form: FORM,
+            form,
             basis,
             program: env!("CARGO_PKG_VERSION").to_owned(),
+            policies,
+            transfers,
         };
         store::AuditBody { body: Some(store::audit_body::Body::Decision(body)) }.encode_to_vec()
     }
@@ -394,6 +398,33 @@ impl Engine {
         }
         closed.map_or(Ok(&self.main), Err)
     }
+}
+
+/// The policies, where some of them could overtake a consent.
+fn judged_policies(standing: &Standing) -> Vec<store::JudgedPolicy> {
+    let policies = standing.policies();
+    if !policies.iter().any(|policy| policy.material) {
+        return Vec::new();
+    }
+    let judged = policies.iter().map(|policy| store::JudgedPolicy {
+        version: policy.version.to_string(),
+        effective_at: policy.effective_at.millis(),
+        material: policy.material,
+        purposes: policy.purposes.iter().map(|purpose| i32::from(purpose.number())).collect(),
+    });
+    judged.collect()
+}
+
+/// The transfers that lead to the seller asked about.
+fn judged_transfers(standing: &Standing, seller: &str) -> Vec<store::JudgedTransfer> {
+    let Some(seller) = Seller::new(seller) else { return Vec::new() };
+    let judged = leading_to(standing.transfers(), &seller).into_iter().map(|transfer| store::JudgedTransfer {
+        from_seller: transfer.from.to_string(),
+        to_seller: transfer.to.to_string(),
+        keeps_terms: transfer.keeps_terms,
+        at: transfer.at.millis(),
+    });
+    judged.collect()
 }
 
 pub(super) fn record(

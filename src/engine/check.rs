@@ -224,6 +224,7 @@ impl Engine {
             None => (Version::ABSENT, None, DataKey::random()?),
         };
         let mut after = before.clone().unwrap_or_else(|| Contact::new(asked.number, asked.now));
+        after.name_again(asked.number);
         after.reserve(&Reservation { id: &attempt_id, request, decision: id, use_by }, asked.now);
         let before = before.map(|contact| (contact, expected));
         let judged = (asked.law, standing, kept.at);
@@ -310,19 +311,18 @@ fn decide_on(
     if let Some(place) = stored_at {
         attempt.to_mut().processing_regions.push(place);
     }
-    let stored = contact.map_or_else(Facts::default, |contact| contact.facts(checked.attempt_id.as_ref()));
+    let mut stored = contact.map_or_else(Facts::default, |contact| contact.facts(checked.attempt_id.as_ref()));
+    let postures = &engine.settings.postures;
+    let about = (&attempt.seller, attempt.purpose);
+    let succession = standing.succession();
+    let asserted = succession.apply(&mut stored, &checked.facts, about, postures.stored_facts_only, asked.now);
     decision::decide(&Question {
         number: asked.number,
         attempt: &attempt,
-        evidence: Evidence {
-            asserted: &checked.facts,
-            stored: &stored,
-            lists: &asked.lists,
-            live: checked.at.is_none(),
-        },
+        evidence: Evidence { asserted: &asserted, stored: &stored, lists: &asked.lists, live: checked.at.is_none() },
         law: asked.law,
         switches: standing.switches(),
-        postures: &engine.settings.postures,
+        postures,
         now: asked.now,
     })
 }

@@ -184,7 +184,9 @@ impl Engine {
         let number = finish(reader, number)?;
         let found = self.find(permit, number, None).await?;
         let loaded = found.loaded.ok_or(Failure::NotFound("nothing is stored about this number"))?;
-        Ok(loaded.contact.message(number, loaded.version.0))
+        let mut contact = loaded.contact.message(number, loaded.version.0);
+        self.mark_consents(&mut contact).await?;
+        Ok(contact)
     }
 
     /// Changes the facts that the mask names.
@@ -274,6 +276,9 @@ impl Engine {
                     (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?)
                 }
             };
+            if let Some(number) = number {
+                contact.name_again(number);
+            }
             let mut replaced = None;
             let (recorded_at, heard) = match make(&mut contact, receipt)? {
                 Change::Changed(at) => (at, None),

@@ -16,7 +16,9 @@ use tokio::task::JoinSet;
 
 use super::audited::{Kind, Sealed};
 use super::control::FORMAT as CONTROL_FORMAT;
+use super::incidents::LOTS;
 use super::layout::Layout;
+use super::policies::ARCHIVE;
 use super::rights::INDEX_SHARES;
 use super::{Failure, known};
 use crate::audit::{self, BodyKey, Encoded, Entry, Log};
@@ -250,6 +252,12 @@ impl Copier {
             waiting += u64::from(!from.store.unsettled(anchor.writer, None, 1).await?.is_empty());
         }
         audit::carry_anchors(&*from.store, &*to.store).await?;
+        // Sealed under the key of the record of switches, which came along with it.
+        for kind in [ARCHIVE, LOTS] {
+            for (name, value) in from.store.meta_list(&format!("{kind}/")).await? {
+                let _ = to.store.meta_swap(&name, Version::ABSENT, value.bytes).await?;
+            }
+        }
         // The target takes the place of the source among the regions.
         if let Some(layout) = Layout::of(&*from.store).await? {
             layout.write(&*to.store).await?;

@@ -19,17 +19,21 @@ pub mod evidence;
 mod failure;
 mod find;
 mod inbound;
+mod incidents;
 mod keeping;
 mod known;
 mod law;
 pub mod layout;
+mod notices;
 mod outcome;
 mod placing;
+mod policies;
 pub mod processors;
 pub mod question;
 mod region;
 mod relocate;
 pub mod replay;
+mod retention;
 pub mod rights;
 pub mod selfcheck;
 mod shadow;
@@ -46,6 +50,7 @@ pub use control::Feed;
 pub use failure::Failure;
 pub use placing::Placed;
 pub use region::{DEFAULT_REGION, Region};
+pub use retention::{Periods, Sweeper, SweeperSettings, Turn};
 pub use shadow::ShadowReport;
 
 use crate::audit::{Library, Log};
@@ -69,6 +74,8 @@ pub struct Settings {
     pub reserve_for: Millis,
     /// What is said to those who exercise their rights.
     pub rights: rights::Settings,
+    /// How long is kept what no law speaks of.
+    pub periods: Periods,
 }
 
 impl Default for Settings {
@@ -78,6 +85,7 @@ impl Default for Settings {
             postures: Postures::default(),
             reserve_for: Millis::seconds(300),
             rights: rights::Settings::default(),
+            periods: Periods::default(),
         }
     }
 }

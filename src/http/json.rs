@@ -159,6 +159,44 @@ calls! {
     place_hold,
     /// `POST /v1/contacts:liftHold`
     lift_hold,
+    /// `POST /v1/policies:publish`
+    publish_policy,
+    /// `POST /v1/policies:get`
+    get_policy,
+    /// `POST /v1/policies:list`
+    list_policies,
+    /// `POST /v1/policies:listOvertakenConsents`
+    list_overtaken_consents,
+    /// `POST /v1/sellers:transfer`
+    transfer_seller,
+    /// `POST /v1/sellers:listTransfers`
+    list_seller_transfers,
+    /// `POST /v1/retention:sweep`
+    sweep_contacts,
+    /// `POST /v1/retention:placeHold`
+    place_retention_hold,
+    /// `POST /v1/retention:releaseHold`
+    release_retention_hold,
+    /// `POST /v1/retention:listHolds`
+    list_retention_holds,
+    /// `POST /v1/retention:offBoard`
+    off_board,
+    /// `POST /v1/retention:export`
+    export_contacts,
+    /// `POST /v1/incidents:open`
+    open_incident,
+    /// `POST /v1/incidents:update`
+    update_incident,
+    /// `POST /v1/incidents:addAffected`
+    add_affected_contacts,
+    /// `POST /v1/incidents:markTold`
+    mark_contacts_told,
+    /// `POST /v1/incidents:get`
+    get_incident,
+    /// `POST /v1/incidents:list`
+    list_incidents,
+    /// `POST /v1/incidents:listNotices`
+    list_notices,
 }
 
 /// `GET /v1/decisions/{decision_id}`

@@ -287,7 +287,10 @@ fn body(
         }
         "abandonment" => (&[], Body::Abandonment),
         "retention" => {
-            let class = need(text.class.as_ref(), "class")?.as_str().into();
+            let class: Box<str> = need(text.class.as_ref(), "class")?.as_str().into();
+            if super::retention::kept(&class).is_none() {
+                return Err(format!("`class` of {}", super::retention::CLASSES));
+            }
             (&["class", "keep"], Body::Retention { class, keep: span(need(text.keep.as_ref(), "keep")?)? })
         }
         "obligation" => {

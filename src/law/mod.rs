@@ -13,6 +13,7 @@ mod emergency;
 mod feed;
 mod lint;
 mod overview;
+mod retention;
 pub mod rights;
 mod rule;
 mod text;
@@ -37,6 +38,7 @@ pub use emergency::{Declared, MOST_COUNTIES, WORDS_BYTES, within};
 pub use feed::read_declared;
 pub use lint::{Remark, lint, nearest};
 pub use overview::{Overview, Row};
+pub use retention::{Duties, Duty, Floor, held_from_erasure, record_duties};
 pub use rule::{
     Applies, Band, Body, Confidence, Counts, DateWindows, Exemption, Family, Freshness, Needs, Rule, Series, Span, Tie,
     Trigger, Window,

@@ -407,6 +407,7 @@ const fn kind(kind: OptOutEventKind) -> &'static str {
         OptOutEventKind::Reopened => "opt_out.reopened",
         OptOutEventKind::Erased => "opt_out.erased",
         OptOutEventKind::Withdrawn => "opt_out.withdrawn",
+        OptOutEventKind::PolicyChanged => "policy.changed",
         OptOutEventKind::Unspecified => "opt_out.unknown",
     }
 }

@@ -50,7 +50,7 @@ impl Incoming {
     }
 
     /// The one now of this request: read here and nowhere below.
-    fn clock(&self) -> Clock {
+    pub(super) fn clock(&self) -> Clock {
         Clock { now: now(), deadline: self.deadline() }
     }
 
@@ -60,7 +60,11 @@ impl Incoming {
 
     /// Does what needs this role; gives up once nobody waits for it any more, whatever hangs. A write given up on may
     /// have happened, as after any answer that was lost.
-    async fn within<T>(&self, role: Role, work: impl AsyncFnOnce(&Permit) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) async fn within<T>(
+        &self,
+        role: Role,
+        work: impl AsyncFnOnce(&Permit) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let permit = self.permit(role)?;
         match self.deadline() {
             None => work(&permit).await,
@@ -92,7 +96,12 @@ impl Calls {
         &self.engine
     }
 
-    fn done<T>(&self, method: &'static str, incoming: &Incoming, answer: Result<T, Failure>) -> Result<T, Status> {
+    pub(super) fn done<T>(
+        &self,
+        method: &'static str,
+        incoming: &Incoming,
+        answer: Result<T, Failure>,
+    ) -> Result<T, Status> {
         let answer = answer.map_err(status::of);
         let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
         let took = (method == "Check").then(|| incoming.arrived.elapsed());

@@ -17,14 +17,14 @@ use crate::proto::v1::privacy_service_server::PrivacyService;
 use crate::proto::v1::processor_service_server::ProcessorService;
 use crate::proto::v1::registry_service_server::RegistryService;
 
-type Answer<T> = Result<Response<T>, Status>;
+pub(super) type Answer<T> = Result<Response<T>, Status>;
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The services.
 #[derive(Clone, Debug)]
 pub struct Grpc(pub Calls);
 
-fn incoming<T>(request: &Request<T>) -> Incoming {
+pub(super) fn incoming<T>(request: &Request<T>) -> Incoming {
     let timeout = request.metadata().get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
     Incoming::local(timeout)
 }

@@ -5,6 +5,8 @@
 
 mod calls;
 mod grpc;
+mod kept_calls;
+mod kept_grpc;
 mod malformed;
 mod rows;
 pub mod status;
@@ -20,10 +22,13 @@ use crate::proto::v1::audit_service_server::AuditServiceServer;
 use crate::proto::v1::check_service_server::CheckServiceServer;
 use crate::proto::v1::consent_service_server::ConsentServiceServer;
 use crate::proto::v1::control_service_server::ControlServiceServer;
+use crate::proto::v1::incident_service_server::IncidentServiceServer;
 use crate::proto::v1::law_service_server::LawServiceServer;
+use crate::proto::v1::policy_service_server::PolicyServiceServer;
 use crate::proto::v1::privacy_service_server::PrivacyServiceServer;
 use crate::proto::v1::processor_service_server::ProcessorServiceServer;
 use crate::proto::v1::registry_service_server::RegistryServiceServer;
+use crate::proto::v1::retention_service_server::RetentionServiceServer;
 
 /// The largest message read: room for a batch with evidence, and for an oversized field to be named. What is written has
 /// no limit: the attempts of a batch are counted by then, and its caller must learn which.
@@ -56,6 +61,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
     }
     add!(CheckServiceServer, ConsentServiceServer, ControlServiceServer, AuditServiceServer);
     add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer, ProcessorServiceServer);
+    add!(PolicyServiceServer, RetentionServiceServer, IncidentServiceServer);
     builder.add_service(health);
     builder.add_service(reflection().build_v1()?);
     // What Python's grpcio-reflection and older tools ask for; they know no v1.
@@ -64,7 +70,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
 }
 
 /// The names under which health is asked for; the empty one is the server as a whole.
-pub const HEALTH_NAMES: [&str; 9] = [
+pub const HEALTH_NAMES: [&str; 12] = [
     "",
     CheckServiceServer::<Grpc>::NAME,
     ConsentServiceServer::<Grpc>::NAME,
@@ -74,4 +80,7 @@ pub const HEALTH_NAMES: [&str; 9] = [
     PrivacyServiceServer::<Grpc>::NAME,
     RegistryServiceServer::<Grpc>::NAME,
     ProcessorServiceServer::<Grpc>::NAME,
+    PolicyServiceServer::<Grpc>::NAME,
+    RetentionServiceServer::<Grpc>::NAME,
+    IncidentServiceServer::<Grpc>::NAME,
 ];

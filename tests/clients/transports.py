@@ -29,6 +29,9 @@ SERVICES = {
     "LawService": "law",
     "PrivacyService": "privacy",
     "RegistryService": "registry",
+    "PolicyService": "policy",
+    "RetentionService": "retention",
+    "IncidentService": "incident",
 }
 
 # The HTTP form of each call: method, path, and the field that goes into the path.
@@ -51,6 +54,25 @@ ROUTES = {
     "LawService.ListPacks": ("GET", "/v1/law/packs", None),
     "LawService.GetRule": ("GET", "/v1/law/rules/", "ruleId"),
     "LawService.Calendar": ("POST", "/v1/law/calendar", None),
+    "PolicyService.PublishPolicy": ("POST", "/v1/policies:publish", None),
+    "PolicyService.GetPolicy": ("POST", "/v1/policies:get", None),
+    "PolicyService.ListPolicies": ("POST", "/v1/policies:list", None),
+    "PolicyService.ListOvertakenConsents": ("POST", "/v1/policies:listOvertakenConsents", None),
+    "PolicyService.TransferSeller": ("POST", "/v1/sellers:transfer", None),
+    "PolicyService.ListSellerTransfers": ("POST", "/v1/sellers:listTransfers", None),
+    "RetentionService.SweepContacts": ("POST", "/v1/retention:sweep", None),
+    "RetentionService.PlaceRetentionHold": ("POST", "/v1/retention:placeHold", None),
+    "RetentionService.ReleaseRetentionHold": ("POST", "/v1/retention:releaseHold", None),
+    "RetentionService.ListRetentionHolds": ("POST", "/v1/retention:listHolds", None),
+    "RetentionService.OffBoard": ("POST", "/v1/retention:offBoard", None),
+    "RetentionService.ExportContacts": ("POST", "/v1/retention:export", None),
+    "IncidentService.OpenIncident": ("POST", "/v1/incidents:open", None),
+    "IncidentService.UpdateIncident": ("POST", "/v1/incidents:update", None),
+    "IncidentService.AddAffectedContacts": ("POST", "/v1/incidents:addAffected", None),
+    "IncidentService.MarkContactsTold": ("POST", "/v1/incidents:markTold", None),
+    "IncidentService.GetIncident": ("POST", "/v1/incidents:get", None),
+    "IncidentService.ListIncidents": ("POST", "/v1/incidents:list", None),
+    "IncidentService.ListNotices": ("POST", "/v1/incidents:listNotices", None),
 }
 
 

@@ -36,12 +36,17 @@ fn the_services_are_those_of_the_design() {
                     ConsentService: RecordConsent RecordOptOut GetContact UpdateContact ProcessInbound ImportContacts \
                     WatchOptOuts>\n\
                     ControlService: Freeze Unfreeze ListFreezes DeclareEmergency EndEmergency ListEmergencies\n\
+                    IncidentService: OpenIncident UpdateIncident AddAffectedContacts MarkContactsTold GetIncident \
+                    ListIncidents ListNotices\n\
                     LawService: ListPacks GetRule Calendar\n\
+                    PolicyService: PublishPolicy GetPolicy ListPolicies ListOvertakenConsents TransferSeller \
+                    ListSellerTransfers\n\
                     PrivacyService: OpenRequest ExportContact EraseContact ListRequests GetRequest ResolveRequest \
                     PlaceHold LiftHold\n\
                     ProcessorService: PutProcessor RemoveProcessor ResumeProcessor ListProcessors GetProcessorStatus \
                     ConfirmOptOuts\n\
-                    RegistryService: ListRegistries LookUp\n";
+                    RegistryService: ListRegistries LookUp\n\
+                    RetentionService: SweepContacts PlaceRetentionHold ReleaseRetentionHold ListRetentionHolds OffBoard ExportContacts\n";
     let mut found: Vec<String> = decode(FILE_DESCRIPTOR_SET)
         .file
         .iter()

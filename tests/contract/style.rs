@@ -10,7 +10,7 @@ use super::api::decode;
 fn files() -> Vec<FileDescriptorProto> {
     let mut files = decode(ALL_DESCRIPTOR_SET).file;
     files.retain(|file| file.package().starts_with("ringfence."));
-    assert_eq!(files.len(), 13);
+    assert_eq!(files.len(), 16);
     files
 }
 
@@ -108,6 +108,15 @@ fn every_write_carries_its_idempotency_key() {
         ("ImportContactsRequest", "import_id"),
         ("CheckRequest", "attempt_id"),
         ("ReportOutcomeRequest", "attempt_id"),
+        ("PublishPolicyRequest", "request_id"),
+        ("TransferSellerRequest", "request_id"),
+        ("PlaceRetentionHoldRequest", "request_id"),
+        ("ReleaseRetentionHoldRequest", "request_id"),
+        ("OffBoardRequest", "request_id"),
+        ("OpenIncidentRequest", "request_id"),
+        ("UpdateIncidentRequest", "request_id"),
+        ("AddAffectedContactsRequest", "request_id"),
+        ("MarkContactsToldRequest", "request_id"),
     ] {
         assert!(message(request).field.iter().any(|f| f.name() == key), "{request} lacks {key}");
     }

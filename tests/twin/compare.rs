@@ -100,7 +100,9 @@ fn remarkable(asked: &Asked) -> BTreeSet<i64> {
     for facts in [&asked.asserted, &asked.stored] {
         for c in &facts.consents {
             let slot = c.preferred_slot.map(|slot| [slot.starts_at, slot.ends_at]);
-            all.extend([c.given_at, c.expires_at, c.withdrawn_at, c.last_used_at].into_iter().flatten());
+            all.extend(
+                [c.given_at, c.expires_at, c.overtaken_at, c.withdrawn_at, c.last_used_at].into_iter().flatten(),
+            );
             all.extend(slot.into_iter().flatten());
         }
         all.extend(facts.opt_outs.iter().filter_map(|o| o.at));

@@ -117,6 +117,7 @@ impl Maker<'_> {
             forced: r.pick(&[None, None, None, None, Some(false), Some(false), Some(false), Some(true)]),
             evidence_ref: r.maybe(60, |_| "ref".into()),
             recorded_at,
+            overtaken_at: self.date(r, 6),
         }
     }
 

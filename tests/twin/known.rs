@@ -70,6 +70,7 @@ impl<'a> Twin<'a> {
         c.grade.is_some()
             && c.given_at.is_some_and(|given| given <= t)
             && c.expires_at.is_none_or(|end| t < end)
+            && c.overtaken_at.is_none_or(|end| t < end)
             && !withdrawn.iter().any(|at| self.q.evidence.live || *at <= t)
             && c.forced != Some(true)
             && c.notice_given != Some(false)

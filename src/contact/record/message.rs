@@ -52,7 +52,7 @@ impl Contact {
             number: number.reveal_e164().as_str().to_owned(),
             version,
             created_at: Some(stamp(record.created_at)),
-            updated_at: Some(stamp(self.updated_at())),
+            updated_at: Some(stamp(self.updated_millis())),
             consents: record.consents.iter().map(recorded_consent).collect(),
             opt_outs: record.opt_outs.iter().map(recorded_opt_out).collect(),
             attempts: record.attempts.iter().map(|stored| self.recorded_attempt(stored)).collect(),
@@ -107,7 +107,13 @@ fn recorded_consent(stored: &store::StoredConsent) -> v1::RecordedConsent {
         consent.consent_id.clone_from(&receipt_id);
     }
     let recorded_at = Some(Timestamp::from_millis(write.recorded_at));
-    v1::RecordedConsent { consent: Some(consent), recorded_at, receipt_id, person: stored.person.clone() }
+    v1::RecordedConsent {
+        consent: Some(consent),
+        recorded_at,
+        receipt_id,
+        person: stored.person.clone(),
+        ..v1::RecordedConsent::default()
+    }
 }
 
 pub(super) fn recorded_opt_out(stored: &store::StoredOptOut) -> v1::RecordedOptOut {

@@ -8,14 +8,16 @@
 use futures_util::future::join_all;
 use prost::Message as _;
 
+use super::beside::Beside;
 use super::record;
-use super::standing::FORMAT;
 use crate::access::Permit;
 use crate::contact::WriteId;
 use crate::engine::audited::Kind;
 use crate::engine::region::Kept;
 use crate::engine::{Clock, DEFAULT_REGION, Engine, Failure};
-use crate::proto::store::{AuditBody, AuditedCarried, AuditedWrite, ControlRecord, audit_body, audited_write};
+use crate::proto::store::{
+    AuditBody, AuditedCarried, AuditedWrite, ContactEvent, ControlRecord, audit_body, audited_write,
+};
 use crate::store::{DataKey, Swapped, Version, Write};
 use crate::time::Instant;
 
@@ -47,9 +49,27 @@ impl Engine {
         asked: audited_write::Request,
         make: &mut Make<'_>,
     ) -> Result<(ControlRecord, [u8; 16]), Failure> {
+        self.switch_with(permit, clock, id, asked, Beside::default(), make).await
+    }
+
+    /// As [`Engine::switch`], with what goes beside the record.
+    pub(in crate::engine) async fn switch_with(
+        &self,
+        permit: &Permit,
+        clock: Clock,
+        id: WriteId,
+        asked: audited_write::Request,
+        beside: Beside<'_>,
+        make: &mut Make<'_>,
+    ) -> Result<(ControlRecord, [u8; 16]), Failure> {
+        if !beside.attachments.is_empty() {
+            self.settle_key(permit, clock, &asked).await?;
+        }
         let body = |version, now| Self::write_body(permit, asked.clone(), version, now);
         let (seen, mut fault) = self.seen().await;
         let (all, first) = (merged(&seen), seen.first().map(|(kept, _)| *kept));
+        // What is attached goes with the default region: without it nothing that needs it is recorded anywhere.
+        let first = first.filter(|kept| beside.attachments.is_empty() || *kept.name == *DEFAULT_REGION);
         let Some(first) = first else { return Err(fault.unwrap_or(Failure::Aborted)) };
         let mut next = |record: &mut ControlRecord, entry: [u8; 16]| {
             if let Some(receipt) = record::done_before(record, id)? {
@@ -65,7 +85,7 @@ impl Engine {
             record::prune(record, now);
             Ok(Thrown::Changed(receipt.unwrap_or(entry)))
         };
-        let (record, receipt) = self.write_switches(first, clock, &body, &mut next).await?;
+        let (record, receipt) = self.write_switches(first, clock, &body, &beside, &mut next).await?;
         for (kept, _) in seen.iter().skip(1) {
             if let Err(failure) = self.carry(kept, &record, clock, &body).await {
                 fault.get_or_insert(failure);
@@ -81,7 +101,7 @@ impl Engine {
     }
 
     /// Every switch that any region has of which the store answers.
-    pub(super) async fn switches(&self) -> Result<ControlRecord, Failure> {
+    pub(in crate::engine) async fn switches(&self) -> Result<ControlRecord, Failure> {
         match self.seen().await {
             (seen, Some(failure)) if seen.is_empty() => Err(failure),
             (seen, _) => Ok(merged(&seen)),
@@ -140,7 +160,7 @@ impl Engine {
             record::prune(record, clock.now);
             Ok(if *record == before { Thrown::Stands(entry) } else { Thrown::Changed(entry) })
         };
-        self.write_switches(kept, clock, body, &mut next).await.map(drop)
+        self.write_switches(kept, clock, body, &Beside::default(), &mut next).await.map(drop)
     }
 
     /// The record of switches of a region as it is; `None`: no switch was ever thrown.
@@ -158,6 +178,7 @@ impl Engine {
         kept: &Kept,
         clock: Clock,
         body: &Body<'_>,
+        beside: &Beside<'_>,
         next: &mut Next<'_>,
     ) -> Result<(ControlRecord, [u8; 16]), Failure> {
         let key = kept.control_key;
@@ -165,15 +186,14 @@ impl Engine {
         kept.log_ready()?;
         let id = kept.next_id(clock.now);
         let mut lost = false;
+        let mut attached = false;
         loop {
             if clock.passed() {
                 return Err(if lost { Failure::Aborted } else { Failure::TooLate });
             }
             let (expected, own, mut record) = match found {
                 Some(found) => found,
-                None => {
-                    (Version::ABSENT, DataKey::random()?, ControlRecord { format: FORMAT, ..ControlRecord::default() })
-                }
+                None => (Version::ABSENT, DataKey::random()?, ControlRecord { format: 1, ..ControlRecord::default() }),
             };
             let receipt = match next(&mut record, id)? {
                 Thrown::Changed(receipt) => receipt,
@@ -183,13 +203,26 @@ impl Engine {
                     return Ok((record, receipt));
                 }
             };
+            record.format = record::form(&record);
+            // Beside the record, and before it: it must not name what is not there.
+            if !attached {
+                for (name, plain) in beside.attachments {
+                    self.attach(&own, name, plain).await?;
+                }
+                attached = true;
+            }
             let now = record::recording(&record, clock.now);
             let entry = self.contact_entry(Kind::Write, id, clock.now, &key, &own, &body(expected.next().0, now))?;
             let keys = self.keys.now();
             let bytes = keys.seal_record(&key, &own, &record.encode_to_vec())?;
-            let event = entry.event(0, clock.now, Vec::new());
+            let told = beside.event.clone().map(|told| ContactEvent { recorded_at: now.millis(), ..told });
+            let (kind, payload) = self.event_payload(kept, told, &key, &own, (id, entry.digest()), clock.now).await?;
+            let event = entry.event(kind, clock.now, payload);
             match kept.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
                 Swapped::Won { event, .. } => {
+                    if kind != 0 {
+                        self.hub.nudge();
+                    }
                     kept.log_swapped(entry, event).await?;
                     return Ok((record, receipt));
                 }
@@ -224,7 +257,7 @@ fn carried(kept: &Kept) -> impl Fn(u64, Instant) -> Vec<u8> + Send + Sync + use<
 }
 
 fn merged(seen: &[(&Kept, ControlRecord)]) -> ControlRecord {
-    let mut all = ControlRecord { format: FORMAT, ..ControlRecord::default() };
+    let mut all = ControlRecord { format: 1, ..ControlRecord::default() };
     seen.iter().for_each(|(_, record)| record::merge(&mut all, record));
     all
 }

@@ -4,13 +4,15 @@
 //! safe before it is answered. Which of them a check sees, and how fast, stands in [`standing`]; where there are regions, each
 //! has all of them: see [`everywhere`].
 
+mod beside;
 mod everywhere;
-mod record;
+pub(super) mod record;
 mod standing;
 pub(super) mod wire;
 
 use prost::Message;
 
+pub(super) use beside::Beside;
 pub use standing::Feed;
 pub(super) use standing::{FORMAT, Recorded, Standing};
 
@@ -99,8 +101,12 @@ impl Engine {
             let named = |kept: &&mut StoredFreeze| {
                 kept.freeze.as_ref().is_some_and(|freeze| freeze.freeze_id == request.freeze_id)
             };
+            let ended = record.off_boarding.as_ref().is_some_and(|kept| kept.freeze_id == request.freeze_id);
             let kept = record.freezes.iter_mut().find(named);
             let kept = kept.ok_or(Failure::NotFound("no freeze of this freeze_id is remembered"))?;
+            if ended {
+                return Err(fault("freeze_id", "stops a tenant whose service has ended: it is never lifted"));
+            }
             let Some(freeze) = kept.freeze.as_mut().filter(|freeze| freeze.lifted_at.is_none()) else {
                 return Err(Failure::AlreadyExists("this freeze was lifted before"));
             };
@@ -259,18 +265,23 @@ impl Engine {
 }
 
 /// What is compared is the request within its kind: one id serves one kind of write.
-pub(super) fn write_id(request_id: &str, asked: &audited_write::Request) -> Result<WriteId, Failure> {
+pub(in crate::engine) fn write_id(request_id: &str, asked: &audited_write::Request) -> Result<WriteId, Failure> {
     let content = AuditedWrite { request: Some(asked.clone()), ..AuditedWrite::default() }.encode_to_vec();
     WriteId::new(request_id, &content).ok_or_else(|| Failure::Internal("an empty request_id".to_owned()))
 }
 
-pub(super) fn fault(field: &str, message: &str) -> Failure {
+pub(in crate::engine) fn fault(field: &str, message: &str) -> Failure {
     let violation = crate::contact::wire::Violation { field: field.to_owned(), message: message.to_owned() };
     Failure::Invalid(vec![violation])
 }
 
 /// One page of a list; the token is the id of the last entry on the page before.
-fn page<T>(all: Vec<T>, size: u32, token: &str, id: impl Fn(&T) -> &String) -> Result<(Vec<T>, String), Failure> {
+pub(in crate::engine) fn page<T>(
+    all: Vec<T>,
+    size: u32,
+    token: &str,
+    id: impl Fn(&T) -> &String,
+) -> Result<(Vec<T>, String), Failure> {
     if size > MOST_ON_PAGE {
         return Err(fault("page_size", "is more than 1,000"));
     }

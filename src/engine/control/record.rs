@@ -4,7 +4,10 @@ use prost::Message;
 
 use crate::contact::{Seen, WriteId};
 use crate::engine::Failure;
-use crate::proto::store::{ControlRecord, StoredEmergency, StoredFreeze, StoredWrite};
+use crate::proto::store::{
+    ControlRecord, StoredEmergency, StoredFreeze, StoredIncident, StoredPolicy, StoredRetentionHold, StoredTransfer,
+    StoredWrite,
+};
 use crate::proto::v1;
 use crate::proto::well_known::Timestamp;
 use crate::time::{Instant, Millis};
@@ -15,6 +18,8 @@ const REMEMBERED: Millis = Millis::days(400);
 const BYTES: usize = 8 << 20;
 /// The most processors that are remembered after they were removed.
 const REMOVED: usize = 200;
+/// The most incidents that are remembered.
+pub(in crate::engine) const INCIDENTS: usize = 100;
 /// The most freezes or states of emergency that hold at once.
 pub(super) const MOST: usize = 1_000;
 
@@ -35,8 +40,24 @@ fn later(until: Option<&Timestamp>, now: Instant) -> bool {
 /// Every write that made the record, with what it made.
 fn writes(record: &ControlRecord) -> impl Iterator<Item = &StoredWrite> {
     let freezes = record.freezes.iter().flat_map(|kept| [&kept.write, &kept.lifting]);
-    let switches = freezes.chain(record.emergencies.iter().flat_map(|kept| [&kept.write, &kept.ending])).flatten();
-    switches.chain(record.processors.iter().flat_map(|kept| &kept.writes))
+    let processors = record.processors.iter().flat_map(|kept| &kept.writes);
+    let switched = freezes.chain(record.emergencies.iter().flat_map(|kept| [&kept.write, &kept.ending])).flatten();
+    let policies = record.policies.iter().filter_map(|kept| kept.write.as_ref());
+    let transfers = record.transfers.iter().filter_map(|kept| kept.write.as_ref());
+    let holds = record.holds.iter().flat_map(|kept| [&kept.write, &kept.release]).flatten();
+    let incidents = record.incidents.iter().flat_map(|kept| &kept.writes);
+    let ending = record.off_boarding.iter().filter_map(|kept| kept.write.as_ref());
+    switched.chain(processors).chain(policies).chain(transfers).chain(holds).chain(incidents).chain(ending)
+}
+
+/// The form of a record with this content: an older build must not overlook what it does not know.
+pub(super) fn form(record: &ControlRecord) -> u32 {
+    let plain = record.policies.is_empty()
+        && record.transfers.is_empty()
+        && record.holds.is_empty()
+        && record.incidents.is_empty()
+        && record.off_boarding.is_none();
+    if plain { 1 } else { 2 }
 }
 
 /// The instant at which a write is recorded: now, but never before what the record already holds.
@@ -96,6 +117,42 @@ pub(super) fn merge(into: &mut ControlRecord, from: &ControlRecord) {
             Some(_) => {}
         }
     }
+    for theirs in &from.policies {
+        let version = |kept: &StoredPolicy| kept.policy.as_ref().map(|policy| policy.version.clone());
+        if into.policies.iter().all(|mine| version(mine) != version(theirs)) {
+            into.policies.push(theirs.clone());
+        }
+    }
+    for theirs in &from.transfers {
+        let id = |kept: &StoredTransfer| kept.transfer.as_ref().map(|transfer| transfer.transfer_id.clone());
+        if into.transfers.iter().all(|mine| id(mine) != id(theirs)) {
+            into.transfers.push(theirs.clone());
+        }
+    }
+    for theirs in &from.holds {
+        let id = |kept: &StoredRetentionHold| kept.hold.as_ref().map(|hold| hold.hold_id.clone());
+        match into.holds.iter_mut().find(|mine| id(mine) == id(theirs)) {
+            None => into.holds.push(theirs.clone()),
+            Some(mine) if mine.release.is_none() => mine.clone_from(theirs),
+            Some(_) => {}
+        }
+    }
+    for theirs in &from.incidents {
+        let id = |kept: &StoredIncident| kept.incident.as_ref().map(|incident| incident.incident_id.clone());
+        match into.incidents.iter_mut().find(|mine| id(mine) == id(theirs)) {
+            None => into.incidents.push(theirs.clone()),
+            Some(mine) if mine.writes.len() < theirs.writes.len() => mine.clone_from(theirs),
+            Some(_) => {}
+        }
+    }
+    if into.off_boarding.is_none() {
+        into.off_boarding.clone_from(&from.off_boarding);
+    }
+    let recorded = |write: &Option<StoredWrite>| write.as_ref().map(|write| write.recorded_at);
+    into.policies.sort_by_key(|kept| recorded(&kept.write));
+    into.transfers.sort_by_key(|kept| recorded(&kept.write));
+    into.holds.sort_by_key(|kept| recorded(&kept.write));
+    into.incidents.sort_by_key(|kept| kept.writes.first().map(|write| write.recorded_at));
     into.freezes.sort_by_key(|kept| kept.write.as_ref().map(|write| write.recorded_at));
     into.emergencies.sort_by_key(|kept| kept.write.as_ref().map(|write| write.recorded_at));
 }
@@ -105,9 +162,16 @@ pub(super) fn prune(record: &mut ControlRecord, now: Instant) {
     let oldest = now.minus(REMEMBERED);
     record.freezes.retain(|kept| !freeze_over(kept, oldest));
     record.emergencies.retain(|kept| !emergency_over(kept, oldest));
+    // Of regions one may have forgotten what another brings again.
+    let over = record.incidents.len().saturating_sub(INCIDENTS);
+    drop_first(&mut record.incidents, over, |kept| kept.incident.as_ref().is_some_and(|one| one.closed_at.is_some()));
     record.processors.retain(|kept| kept.removed_at == 0 || kept.removed_at > oldest.millis());
     let removed = record.processors.iter().filter(|kept| kept.removed_at != 0).count();
     drop_first(&mut record.processors, removed.saturating_sub(REMOVED), |kept| kept.removed_at != 0);
+    record.holds.retain(|kept| {
+        let hold = kept.hold.as_ref();
+        !hold.is_some_and(|hold| over(hold.released_at.as_ref(), hold.until.as_ref(), oldest))
+    });
     while record.encoded_len() > BYTES {
         let (freezes, states) = (record.freezes.len(), record.emergencies.len());
         // The older half of those over at once: measuring the record is not free.

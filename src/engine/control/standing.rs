@@ -9,6 +9,7 @@ use std::sync::Arc;
 use prost::Message;
 
 use super::wire;
+use crate::contact::{PublishedPolicy, RetentionHold, SellerTransfer, Succession};
 use crate::decision::{Freeze, Switches};
 use crate::engine::find::Record;
 use crate::engine::region::Kept;
@@ -16,9 +17,10 @@ use crate::engine::{Engine, Failure};
 use crate::law::Declared;
 use crate::proto::store::ControlRecord;
 use crate::store::{Beside, DataKey, Key, SealError, StoreError, Version, Versioned};
+use crate::time::Instant;
 
 /// The newest form of [`ControlRecord`].
-pub(in crate::engine) const FORMAT: u32 = 1;
+pub(in crate::engine) const FORMAT: u32 = 2;
 
 /// The recorded switches of one version of the record.
 #[derive(Debug, Default)]
@@ -26,6 +28,10 @@ pub(in crate::engine) struct Recorded {
     pub version: u64,
     pub freezes: Vec<Arc<Freeze>>,
     pub emergencies: Vec<Arc<Declared>>,
+    pub policies: Vec<PublishedPolicy>,
+    pub transfers: Vec<SellerTransfer>,
+    pub holds: Vec<RetentionHold>,
+    pub off_boarded_at: Option<Instant>,
 }
 
 /// The states of emergency of a file.
@@ -52,6 +58,31 @@ impl Standing {
             emergencies: &self.recorded.emergencies,
             fed: &self.feed.emergencies,
         }
+    }
+
+    /// The tenant's published policies, in the order of their publication.
+    pub fn policies(&self) -> &[PublishedPolicy] {
+        &self.recorded.policies
+    }
+
+    /// The sellers that passed to others.
+    pub fn transfers(&self) -> &[SellerTransfer] {
+        &self.recorded.transfers
+    }
+
+    /// The tenant's holds that were not released.
+    pub fn holds(&self) -> &[RetentionHold] {
+        &self.recorded.holds
+    }
+
+    /// When the tenant's service ended; `None`: it goes on.
+    pub fn off_boarded_at(&self) -> Option<Instant> {
+        self.recorded.off_boarded_at
+    }
+
+    /// What policies and transfers there are.
+    pub fn succession(&self) -> Succession<'_> {
+        Succession { policies: &self.recorded.policies, transfers: &self.recorded.transfers }
     }
 
     /// Names exactly which ones: `control.3+feed.0123456789abcdef`. Empty: none.
@@ -94,6 +125,16 @@ impl Engine {
         Ok((loaded, Standing { recorded, feed: self.feed.load_full() }))
     }
 
+    /// The switches of a region as they are.
+    pub(in crate::engine) async fn standing(&self, kept: &Kept) -> Result<Standing, Failure> {
+        let known = kept.recorded.load_full();
+        let found = kept.ask(|store| store.load(&kept.control_key)).await?;
+        let version = found.as_ref().map_or(Version::ABSENT, |found| found.version);
+        let recorded =
+            if version.0 == known.version { known } else { self.changed(kept, &known, found.as_ref()).await? };
+        Ok(Standing { recorded, feed: self.feed.load_full() })
+    }
+
     async fn changed(
         &self,
         kept: &Kept,
@@ -126,7 +167,7 @@ impl Engine {
         })?;
         let record = ControlRecord::decode(plain.as_slice()).map_err(|error| broken(&error.to_string()))?;
         match record.format {
-            FORMAT => Ok((own, record)),
+            1..=FORMAT => Ok((own, record)),
             form => Err(broken(&format!("it has form {form}; this build reads up to {FORMAT}: run the newer build"))),
         }
     }
@@ -139,7 +180,22 @@ fn read(version: Version, record: &ControlRecord) -> Option<Recorded> {
         version: version.0,
         freezes: freezes.collect::<Option<_>>()?,
         emergencies: states.collect::<Option<_>>()?,
+        policies: record.policies.iter().map(|kept| wire::policy_of(kept.policy.as_ref()?)).collect::<Option<_>>()?,
+        transfers: record
+            .transfers
+            .iter()
+            .map(|kept| wire::transfer_of(kept.transfer.as_ref()?))
+            .collect::<Option<_>>()?,
+        holds: holds_of(record)?,
+        off_boarded_at: record.off_boarding.as_ref().map(|ended| Instant::from_millis(ended.at)),
     })
+}
+
+/// The holds that were not released.
+fn holds_of(record: &ControlRecord) -> Option<Vec<RetentionHold>> {
+    let holds = record.holds.iter().map(|kept| kept.hold.as_ref());
+    let standing = holds.filter(|hold| hold.is_none_or(|hold| hold.released_at.is_none()));
+    standing.map(|hold| wire::hold_of(hold?)).collect()
 }
 
 /// Without the switches nothing is known to be allowed: as if the store could not be asked.

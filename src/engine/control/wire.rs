@@ -1,12 +1,13 @@
 //! Freezes and states of emergency between the contract and the decision; and what is asked of them, read.
 
 use crate::contact::wire::{Reader, Violation};
-use crate::contact::{Campaign, Seller};
+use crate::contact::{Campaign, PublishedPolicy, RecordClass, RetentionHold, Seller, SellerTransfer, Term};
 use crate::decision::{Freeze, Target};
 use crate::engine::Failure;
 use crate::engine::answer::stamp;
 use crate::law::{Declared, Law, WORDS_BYTES};
 use crate::place::{self, Jurisdiction};
+use crate::proto::store::{JudgedPolicy, JudgedTransfer};
 use crate::proto::v1;
 use crate::proto::well_known::Timestamp;
 use crate::time::Instant;
@@ -84,6 +85,74 @@ pub(in crate::engine) fn emergency_message(state: &Declared) -> v1::Emergency {
         declared_at: bounded(state.declared_at),
         ..v1::Emergency::default()
     }
+}
+
+/// A published policy as kept, for a decision; `None` where a newer build wrote it.
+pub(in crate::engine) fn policy_of(message: &v1::PolicyVersion) -> Option<PublishedPolicy> {
+    let material = match v1::PolicyChangeKind::try_from(message.kind).ok()? {
+        v1::PolicyChangeKind::Material => true,
+        v1::PolicyChangeKind::Cosmetic => false,
+        v1::PolicyChangeKind::Unspecified => return None,
+    };
+    Some(PublishedPolicy {
+        version: message.version.as_str().into(),
+        effective_at: instant(message.effective_at.as_ref())?,
+        material,
+        purposes: message.purposes.iter().map(|number| Term::from_number(*number)).collect::<Option<_>>()?,
+    })
+}
+
+/// A transfer as kept, for a decision; `None` where a newer build wrote it.
+pub(in crate::engine) fn transfer_of(message: &v1::SellerTransfer) -> Option<SellerTransfer> {
+    Some(SellerTransfer {
+        from: Seller::new(&message.from_seller)?,
+        to: Seller::new(&message.to_seller)?,
+        keeps_terms: message.keeps_terms,
+        at: instant(message.at.as_ref())?,
+    })
+}
+
+/// A policy as a decision looked at it; `None` where a newer build wrote it.
+pub(in crate::engine) fn judged_policy(judged: &JudgedPolicy) -> Option<PublishedPolicy> {
+    Some(PublishedPolicy {
+        version: judged.version.as_str().into(),
+        effective_at: Instant::from_millis(judged.effective_at),
+        material: judged.material,
+        purposes: judged.purposes.iter().map(|number| Term::from_number(*number)).collect::<Option<_>>()?,
+    })
+}
+
+/// A transfer as a decision looked at it; `None` where a newer build wrote it.
+pub(in crate::engine) fn judged_transfer(judged: &JudgedTransfer) -> Option<SellerTransfer> {
+    Some(SellerTransfer {
+        from: Seller::new(&judged.from_seller)?,
+        to: Seller::new(&judged.to_seller)?,
+        keeps_terms: judged.keeps_terms,
+        at: Instant::from_millis(judged.at),
+    })
+}
+
+/// A hold as kept; `None` where a newer build wrote it.
+pub(in crate::engine) fn hold_of(message: &v1::RetentionHold) -> Option<RetentionHold> {
+    let number = match message.number.strip_prefix('+') {
+        None if message.number.is_empty() => None,
+        digits => Some(digits?.parse().ok()?),
+    };
+    let place = match message.place.as_str() {
+        "" => None,
+        code => Some(code.parse().ok()?),
+    };
+    Some(RetentionHold {
+        id: message.hold_id.as_str().into(),
+        number,
+        seller: Seller::new(&message.seller),
+        place,
+        classes: message.record_classes.iter().map(|n| RecordClass::from_number(*n)).collect::<Option<_>>()?,
+        until: message.until.as_ref().map(|at| instant(Some(at))).unwrap_or_default(),
+        months_from_purchase: (message.months_from_purchase > 0)
+            .then(|| i32::try_from(message.months_from_purchase).unwrap_or(i32::MAX)),
+        why: message.why.as_str().into(),
+    })
 }
 
 fn bounded(at: Instant) -> Option<Timestamp> {

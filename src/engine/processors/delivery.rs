@@ -42,6 +42,13 @@ impl Delivery {
             .then(|| places.iter().zip(marks).map(|(seq, mark)| Place { seq: *seq, mark: *mark }).collect())
     }
 
+    /// Whether an event beyond the places was confirmed or given up.
+    #[must_use]
+    pub fn is_settled(&self, shard: u16, seq: u64) -> bool {
+        let state = &self.state;
+        state.beyond.iter().chain(&state.given_up).any(|one| one.shard == u32::from(shard) && one.seq == seq)
+    }
+
     /// Whether nothing is sent until somebody asks for it anew.
     #[must_use]
     pub const fn is_disabled(&self, of: &Registered) -> bool {

@@ -29,7 +29,7 @@ use super::check::{Turned, unusable};
 use super::control::{Standing, wire};
 use super::question;
 use crate::audit::{DecisionId, Entry};
-use crate::contact::{AttemptId, Contact, Facts};
+use crate::contact::{AttemptId, Contact, Facts, PublishedPolicy, SellerTransfer, Succession};
 use crate::decision::{self, Evidence, Lists, Look, Postures, Question, Switches};
 use crate::law::Law;
 use crate::place::LocationPosture;
@@ -37,8 +37,11 @@ use crate::proto::{store, v1};
 use crate::registry::Snapshot;
 use crate::time::{Instant, Millis};
 
-/// The newest form of [`store::AuditedDecision`]: the first that holds everything that decides.
+/// The form of an [`store::AuditedDecision`] that no policy and no transfer took part in: the first that holds everything
+/// that decides.
 pub(super) const FORM: u32 = 2;
+/// The newest form: with them. An older build would judge without.
+pub(super) const FORM_SUCCEEDED: u32 = 3;
 
 /// What an entry of the log is about.
 #[derive(Debug)]
@@ -114,8 +117,8 @@ impl Past {
 
     pub(super) fn of(id: DecisionId, kind: u8, mut body: store::AuditedDecision) -> Result<Self, Unfit> {
         match body.form {
-            FORM => {}
-            newer if newer > FORM => return Err(Unfit::Newer(newer)),
+            FORM | FORM_SUCCEEDED => {}
+            newer if newer > FORM_SUCCEEDED => return Err(Unfit::Newer(newer)),
             _ => return Err(Unfit::Older),
         }
         let original = v1::Decision::decode(body.decision.as_slice());
@@ -193,14 +196,17 @@ impl Past {
             // The attempt itself is in the record by now; it must not stand in its own way.
             Known::Now(contact) => (contact.map(|contact| contact.facts(self.attempt_id().as_ref())), false),
         };
-        let stored = stored.unwrap_or_else(Facts::default);
+        let mut stored = stored.unwrap_or_else(Facts::default);
         let beside = under.lists.map(|lists| Turned { lists, digits: number.reveal_digits() });
         let lists = Readings { then: &body.registry_readings, beside, unasked: RefCell::default() };
         let kept = Kept::of(body)?;
+        let about = (&checked.attempt.seller, checked.attempt.purpose);
+        let trusted = postures.stored_facts_only;
+        let asserted = kept.succession().apply(&mut stored, &checked.facts, about, trusted, now);
         let decision = decision::decide(&Question {
             number,
             attempt: &checked.attempt,
-            evidence: Evidence { asserted: &checked.facts, stored: &stored, lists: &lists, live },
+            evidence: Evidence { asserted: &asserted, stored: &stored, lists: &lists, live },
             law: under.law,
             switches: under.switches.map_or_else(|| kept.switches(), Standing::switches),
             postures: &postures,
@@ -302,8 +308,10 @@ impl Lists for Readings<'_> {
     }
 }
 
-/// The switches that an entry holds.
+/// The switches, policies and transfers that an entry holds.
 struct Kept {
+    policies: Vec<PublishedPolicy>,
+    transfers: Vec<SellerTransfer>,
     freezes: Vec<std::sync::Arc<decision::Freeze>>,
     emergencies: Vec<std::sync::Arc<crate::law::Declared>>,
 }
@@ -313,10 +321,18 @@ impl Kept {
         let unread = |what: &str| Unfit::Unreadable(format!("{what} in it does not read"));
         let freezes = body.freezes.iter().map(|freeze| wire::freeze_of(freeze).map(Into::into));
         let states = body.emergencies.iter().map(|state| wire::emergency_of(state).map(Into::into));
+        let policies = body.policies.iter().map(wire::judged_policy);
+        let transfers = body.transfers.iter().map(wire::judged_transfer);
         Ok(Self {
+            policies: policies.collect::<Option<_>>().ok_or_else(|| unread("a policy"))?,
+            transfers: transfers.collect::<Option<_>>().ok_or_else(|| unread("a transfer"))?,
             freezes: freezes.collect::<Option<_>>().ok_or_else(|| unread("a freeze"))?,
             emergencies: states.collect::<Option<_>>().ok_or_else(|| unread("a state of emergency"))?,
         })
+    }
+
+    fn succession(&self) -> Succession<'_> {
+        Succession { policies: &self.policies, transfers: &self.transfers }
     }
 
     fn switches(&self) -> Switches<'_> {

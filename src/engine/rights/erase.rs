@@ -7,11 +7,9 @@
 use super::resolve::{close, shown};
 use super::{index, is_closed, marketing, read};
 use crate::access::Permit;
-use crate::contact::holds::Reach;
+use crate::contact::holds::{self, Hold, Reach};
 use crate::contact::wire::Reader;
-use crate::contact::{
-    self, Contact, ErasureReason, Left, Move, RightsKind, RightsState, Seen, Stored, Term as _, WriteId,
-};
+use crate::contact::{Contact, ErasureReason, Left, Move, RightsKind, RightsState, Seen, Stored, Term as _, WriteId};
 use crate::engine::answer::stamp;
 use crate::engine::audited::{About, Kind};
 use crate::engine::consent::{finish, number, receipt_text, request_id};
@@ -115,16 +113,17 @@ impl Engine {
             None => {}
         }
         let answers = erasing.named.map(|named| erasable(&before, named)).transpose()?;
-        let kept = contact::kept(&before, clock.now);
+        let others = self.held_from_erasure(at, &before, clock.now).await?;
+        let kept = holds::kept(&[before.holds(clock.now), others.clone()].concat(), clock.now);
         let forbidden = kept.contains(&Reach::Everything);
         if request.dry_run {
             let (.., left) = before.erased(marketing(), &kept, None, [0; 16], clock.now);
             let left = if forbidden { before.left() } else { left };
-            return Ok(Round::Done(Box::new(erasing.answer(&before, None, None, left, clock.now)), None));
+            return Ok(Round::Done(Box::new(erasing.answer(&before, &others, (None, None), left, clock.now)), None));
         }
         if forbidden {
             let own = own.map_or_else(DataKey::random, Ok)?;
-            return self.put_off(erasing, before, expected, own, clock).await;
+            return self.put_off(erasing, (before, &others), expected, own, clock).await;
         }
         let (mut after, at, left) = before.erased(marketing(), &kept, Some(erasing.id), erasing.receipt, clock.now);
         let closed = answers.map(|mut request| {
@@ -139,7 +138,7 @@ impl Engine {
             let bare = after.change_request(closed.clone(), None, erasing.receipt, at);
             debug_assert!(bare.is_some(), "the request stands in the record");
         }
-        let answer = erasing.answer(&before, Some(erasing.receipt), Some(at), left, clock.now);
+        let answer = erasing.answer(&before, &others, (Some(erasing.receipt), Some(at)), left, clock.now);
         // A new key: the old one is in no record any more.
         match self.swap_erased(erasing, &after, expected, DataKey::random()?, clock).await? {
             None => Ok(Round::Done(Box::new(answer), closed.map(Box::new))),
@@ -253,13 +252,13 @@ impl Engine {
     async fn put_off(
         &self,
         erasing: &Erasing<'_>,
-        before: Contact,
+        (before, others): (Contact, &[Hold]),
         expected: Version,
         own: DataKey,
         clock: Clock,
     ) -> Result<Round, Failure> {
         let Erasing { permit, request, kept, key, number, receipt, .. } = *erasing;
-        let mut after = before.clone();
+        let mut after = before;
         let opt_out = v1::RecordOptOutRequest {
             scope: Some(marketing()),
             source: v1::OptOutSource::RightsRequest.into(),
@@ -293,7 +292,7 @@ impl Engine {
             Swapped::Won { event, .. } => {
                 self.hub.nudge();
                 kept.log_swapped(entry, event).await?;
-                let answer = erasing.answer(&after, Some(receipt), None, after.left(), clock.now);
+                let answer = erasing.answer(&after, others, (Some(receipt), None), after.left(), clock.now);
                 Ok(Round::Done(Box::new(answer), None))
             }
             Swapped::Lost(winner) => Ok(Round::Lost(self.still_here(&key, winner).await?)),
@@ -305,8 +304,8 @@ impl Erasing<'_> {
     fn answer(
         &self,
         contact: &Contact,
-        receipt: Option<[u8; 16]>,
-        erased_at: Option<Instant>,
+        others: &[Hold],
+        (receipt, erased_at): (Option<[u8; 16]>, Option<Instant>),
         left: Left,
         now: Instant,
     ) -> v1::EraseContactResponse {
@@ -314,7 +313,7 @@ impl Erasing<'_> {
             receipt_id: receipt.map(receipt_text).unwrap_or_default(),
             erased_at: erased_at.map(stamp),
             number: self.number.reveal_e164().as_str().to_owned(),
-            holds: contact.hold_messages(now),
+            holds: contact.hold_messages(now).into_iter().chain(others.iter().map(message)).collect(),
             kept_opt_outs: u32::try_from(left.opt_outs).unwrap_or(u32::MAX),
             kept_attempts: u32::try_from(left.attempts).unwrap_or(u32::MAX),
         }
@@ -329,7 +328,18 @@ impl Erasing<'_> {
         now: Instant,
     ) -> v1::EraseContactResponse {
         let erased = contact.erased_at().filter(|erased| *erased >= recorded_at);
-        self.answer(contact, Some(receipt), erased.map(|_| recorded_at), contact.left(), now)
+        self.answer(contact, &[], (Some(receipt), erased.map(|_| recorded_at)), contact.left(), now)
+    }
+}
+
+/// A hold of the tenant's that is not of this contact alone, in the words of the contract.
+fn message(hold: &Hold) -> v1::Hold {
+    v1::Hold {
+        record_class: hold.class.to_string(),
+        until: hold.until.map(stamp),
+        hold_id: hold.id.to_string(),
+        reason: hold.reason.to_string(),
+        ..v1::Hold::default()
     }
 }
 

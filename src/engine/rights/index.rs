@@ -22,7 +22,7 @@ pub(in crate::engine) const SHARES: u8 = 8;
 /// The form of these records.
 const FORMAT: u32 = 1_001;
 /// How long a closed request stays in the list: as long as claims about it are usual.
-const KEPT: Millis = Millis::days(3 * 366);
+pub(in crate::engine) const KEPT: Millis = Millis::days(3 * 366);
 
 /// The entry of a request.
 pub(super) fn entry(request: &v1::RightsRequest, tag: [u8; 32], now: Instant) -> IndexedRequest {

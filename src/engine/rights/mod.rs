@@ -15,7 +15,7 @@ mod replaced;
 mod reply;
 mod resolve;
 
-pub(super) use index::{SHARES as INDEX_SHARES, key_for as index_key, tag_in};
+pub(super) use index::{KEPT as REQUESTS_KEPT, SHARES as INDEX_SHARES, key_for as index_key, tag_in};
 pub use list::Pressing;
 
 use super::answer::stamp;

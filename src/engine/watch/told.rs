@@ -196,6 +196,8 @@ fn message(kind: OptOutEventKind, opened: ContactEvent) -> (v1::OptOutEvent, Vec
         opt_out,
         recorded_at,
         scope: opened.scope,
+        policy_version: opened.policy_version,
+        effective_at: (opened.effective_at != 0).then(|| stamp(Instant::from_millis(opened.effective_at))),
     };
     (event, opened.sellers.iter().map(|seller| seller.to_lowercase()).collect())
 }

@@ -2,6 +2,9 @@
 //!
 //! Whoever adds a kind of them adds how their names begin to [`SEALED`]: what is not listed is not sealed anew, and is lost
 //! with the key that it is under. `tests/rotate.rs` looks for any that was forgotten.
+//!
+//! Not among them: `policy/` and `incident/` are sealed under the key of the record of switches, which is sealed anew with
+//! that record; `retention/` says who sweeps, in the clear.
 
 use super::{Keys, key_id};
 use crate::store::{DayKeyError, MetaSwapped, Purpose, Store, StoreError};
