@@ -179,8 +179,7 @@ fn add(all: &mut v1::SweepContactsResponse, page: v1::SweepContactsResponse) {
             Some(known) => {
                 known.count += row.count;
                 // Absent is without term: the longest.
-                let later = |a: Option<_>, b: Option<_>| a.zip(b).map(|(a, b)| later_of(a, b));
-                known.until = later(known.until, row.until);
+                known.until = known.until.zip(row.until).map(|(known, row)| later_of(known, row));
             }
             None => all.held.push(row),
         }

@@ -105,13 +105,13 @@ impl Engine {
     ) -> Result<v1::PolicyVersion, Failure> {
         const NONE: Failure = Failure::NotFound("no policy of this version was published");
         let Some((own, record)) = self.control_beside().await? else { return Err(NONE) };
-        let versions = record.policies.into_iter().filter_map(|kept| kept.policy);
+        let mut versions = record.policies.into_iter().filter_map(|kept| kept.policy);
         let in_force = |policy: &v1::PolicyVersion| {
             policy.effective_at.as_ref().and_then(|at| at.to_millis()).is_some_and(|at| at <= now.millis())
         };
         let found = match request.version.as_str() {
-            "" => versions.filter(in_force).last(),
-            version => versions.into_iter().find(|policy| policy.version == version),
+            "" => versions.rfind(in_force),
+            version => versions.find(|policy| policy.version == version),
         };
         let mut policy = found.ok_or(NONE)?;
         if !request.language.is_empty() {
@@ -121,7 +121,7 @@ impl Engine {
             }
         }
         for text in &mut policy.texts {
-            let name = self.named(ARCHIVE, &text.digest);
+            let name = self.name_of(ARCHIVE, &text.digest);
             let plain = self.attached(&own, &name).await?;
             let plain = plain.ok_or_else(|| Failure::Internal(format!("{name}: the archived text is gone")))?;
             text.text = String::from_utf8(plain).map_err(|error| Failure::Internal(error.to_string()))?;
@@ -289,7 +289,7 @@ impl Engine {
     /// The text as the record names it, and where it is archived.
     fn archived(&self, text: &v1::PolicyText) -> (v1::PolicyText, String) {
         let digest = hex(&sha256(text.text.as_bytes()));
-        let name = self.named(ARCHIVE, &digest);
+        let name = self.name_of(ARCHIVE, &digest);
         (v1::PolicyText { language: text.language.clone(), text: String::new(), digest }, name)
     }
 }

@@ -73,6 +73,7 @@ fn opt_out(o: &OptOut) -> v1::RecordOptOutRequest {
         scope: Some(v1::OptOutScope {
             channels: numbers(o.scope.channels),
             purposes: numbers(o.scope.purposes),
+            campaigns: Vec::new(),
             sellers: o.scope.sellers.iter().map(ToString::to_string).collect(),
             subjects: o.scope.subjects.iter().map(ToString::to_string).collect(),
             everything: o.scope.everything,

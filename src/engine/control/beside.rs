@@ -100,7 +100,7 @@ impl Engine {
     }
 
     /// What is named here belongs to this tenant.
-    pub(in crate::engine) fn named(&self, kind: &str, rest: &str) -> String {
+    pub(in crate::engine) fn name_of(&self, kind: &str, rest: &str) -> String {
         format!("{kind}/{}/{rest}", self.main.tenant.name())
     }
 }

@@ -163,8 +163,10 @@ pub(super) fn prune(record: &mut ControlRecord, now: Instant) {
     record.freezes.retain(|kept| !freeze_over(kept, oldest));
     record.emergencies.retain(|kept| !emergency_over(kept, oldest));
     // Of regions one may have forgotten what another brings again.
-    let over = record.incidents.len().saturating_sub(INCIDENTS);
-    drop_first(&mut record.incidents, over, |kept| kept.incident.as_ref().is_some_and(|one| one.closed_at.is_some()));
+    let surplus = record.incidents.len().saturating_sub(INCIDENTS);
+    drop_first(&mut record.incidents, surplus, |kept| {
+        kept.incident.as_ref().is_some_and(|one| one.closed_at.is_some())
+    });
     record.processors.retain(|kept| kept.removed_at == 0 || kept.removed_at > oldest.millis());
     let removed = record.processors.iter().filter(|kept| kept.removed_at != 0).count();
     drop_first(&mut record.processors, removed.saturating_sub(REMOVED), |kept| kept.removed_at != 0);

@@ -250,7 +250,7 @@ impl Engine {
     }
 
     fn lot_name(&self, id: &str, lot: &[u8]) -> String {
-        self.named(LOTS, &format!("{id}/{}", super::policies::hex(lot)))
+        self.name_of(LOTS, &format!("{id}/{}", super::policies::hex(lot)))
     }
 
     /// Adds a lot to an incident, and counts anew.

@@ -114,13 +114,15 @@ impl Rules<'_> {
         let number_goes = quiet && free && !scraps.iter().any(kept);
         let ends = self.all_over && contact.digits().is_some() && free;
         let forgotten = ends && !scraps.iter().any(bound);
-        let (mut gone, mut removed, mut held): (Vec<Scrap>, Vec<(RecordClass, String, u64)>, Vec<_>) =
-            Default::default();
-        let mut count =
-            |class, rule: String, by: u64| match removed.iter_mut().find(|(c, r, _)| (*c, &*r) == (class, &rule)) {
-                Some((.., known)) => *known += by,
-                None => removed.push((class, rule, by)),
-            };
+        let (mut gone, mut held) = (Vec::<Scrap>::new(), Vec::new());
+        let mut removed = Vec::<(RecordClass, String, u64)>::new();
+        let mut count = |class, rule: String, by: u64| match removed
+            .iter_mut()
+            .find(|(known, by_rule, _)| *known == class && *by_rule == rule)
+        {
+            Some((.., known)) => *known += by,
+            None => removed.push((class, rule, by)),
+        };
         for scrap in scraps.into_iter().filter(Scrap::is_removable) {
             match self.fate(&duties, &scrap) {
                 Fate::Goes(rule) => {
