@@ -133,7 +133,7 @@ async fn update(engine: &Engine, field: &str, facts: v1::ContactFacts) {
 
 async fn kept(engine: &Engine) -> v1::Contact {
     let request = v1::GetContactRequest { number: CHINA.to_owned(), ..v1::GetContactRequest::default() };
-    engine.contact(&permit(Role::ReadContacts), &request).await.unwrap()
+    engine.contact(&permit(Role::ReadContacts), &request, crate::support::READ_AT).await.unwrap()
 }
 
 fn rules(decision: &v1::Decision) -> Vec<&str> {

@@ -331,7 +331,12 @@ async fn switches_survive_a_restart_and_the_log_has_what_a_decision_looked_at() 
     let denied = check(engine, new_york(), DAY).await;
     assert_eq!(rules(&denied), ["us.ny.emergency", "ringfence.freeze"]);
     let inputs = async |decision: &v1::Decision| {
-        engine.decision(&permit(Role::Audit), &decision.decision_id).await.unwrap().inputs.unwrap()
+        engine
+            .decision(&permit(Role::Audit), &decision.decision_id, crate::support::READ_AT)
+            .await
+            .unwrap()
+            .inputs
+            .unwrap()
     };
     let seen = inputs(&denied).await;
     assert_eq!(seen.feed_version, "control.2");

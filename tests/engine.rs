@@ -6,12 +6,21 @@ mod support;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use prost::Message as _;
 use ringfence::access::Role;
+use ringfence::audit::Entries;
+use ringfence::engine::replay::Vault;
 use ringfence::engine::{Engine, Failure};
+use ringfence::place::Number;
+use ringfence::proto::store::{AuditBody, audit_body, audited_write::Request as Asked};
 use ringfence::proto::v1::{self, Verdict};
+use ringfence::store::Keys;
 use support::{DAY, at, clock, durable, engine, families, florida, opt_out, permit, stamp};
 
 const NUMBER: &str = "+13055550123";
+
+/// What the log says of a reading, in the clear.
+const READING: u8 = 5;
 
 async fn check(engine: &Engine, request: v1::CheckRequest, now: &str) -> v1::Decision {
     engine.check(&permit(Role::Check), request, clock(now)).await.unwrap()
@@ -215,7 +224,7 @@ async fn a_write_asked_again_is_the_same_write_and_its_id_serves_nothing_else() 
     other.wording = "stop it".to_owned();
     assert!(matches!(engine.record_opt_out(&write, other, clock(DAY)).await, Err(Failure::AlreadyExists(_))));
     let request = v1::GetContactRequest { number: NUMBER.to_owned(), ..Default::default() };
-    let contact = engine.contact(&permit(Role::ReadContacts), &request).await.unwrap();
+    let contact = engine.contact(&permit(Role::ReadContacts), &request, crate::support::READ_AT).await.unwrap();
     assert_eq!(contact.opt_outs.len(), 1);
 }
 
@@ -237,7 +246,7 @@ async fn facts_are_superseded_not_lost_and_only_the_mask_changes() {
     engine.update_contact(&write, update("US-FL", "u1"), clock(DAY)).await.unwrap();
     engine.update_contact(&write, update("US-TX", "u2"), clock("2026-11-18T16:01:00Z")).await.unwrap();
     let request = v1::GetContactRequest { number: "+12125550123".to_owned(), ..Default::default() };
-    let contact = engine.contact(&permit(Role::ReadContacts), &request).await.unwrap();
+    let contact = engine.contact(&permit(Role::ReadContacts), &request, crate::support::READ_AT).await.unwrap();
     assert_eq!(contact.dated_facts.len(), 2, "both residences, no line type");
     assert_eq!(contact.dated_facts.iter().filter(|fact| fact.superseded_at.is_some()).count(), 1);
     let decision = check(&engine, dry(florida("+12125550123")), DAY).await;
@@ -257,10 +266,50 @@ async fn every_decision_is_found_again_in_the_log_as_it_was_answered() {
         check(engine, dry(florida("not a number")), DAY).await,
     ];
     for decision in asked {
-        let record = engine.decision(&permit(Role::Audit), &decision.decision_id).await.unwrap();
+        let record =
+            engine.decision(&permit(Role::Audit), &decision.decision_id, crate::support::READ_AT).await.unwrap();
         assert_eq!(record.decision.unwrap(), decision);
         assert!(record.request.is_some() && record.position.unwrap().sequence > 0);
     }
-    let unknown = engine.decision(&permit(Role::Audit), "0190a5c6-0000-7000-8000-000000000000").await;
+    let unknown =
+        engine.decision(&permit(Role::Audit), "0190a5c6-0000-7000-8000-000000000000", crate::support::READ_AT).await;
     assert!(matches!(unknown, Err(Failure::NotFound(_))));
+}
+
+/// Who read what, and when, is in the log; the number is not, not even sealed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_reading_leaves_an_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let durable = durable(folder.path()).await;
+    let engine = &durable.engine;
+    let decision = check(engine, florida(NUMBER), DAY).await;
+    let (reads, audits) = (permit(Role::ReadContacts), permit(Role::Audit));
+    for number in [NUMBER, "+13055550199"] {
+        let asked = v1::GetContactRequest { number: number.to_owned(), ..Default::default() };
+        let found = engine.contact(&reads, &asked, support::READ_AT).await;
+        assert_eq!(found.is_ok(), number == NUMBER);
+    }
+    engine.decision(&audits, &decision.decision_id, support::READ_AT).await.unwrap();
+    let list = v1::ListDecisionsRequest { number: NUMBER.to_owned(), ..Default::default() };
+    assert_eq!(engine.decisions(&audits, &list, clock(DAY)).await.unwrap().records.len(), 1);
+    // What was asked for comes behind all that was written before.
+    engine.decision(&audits, &decision.decision_id, support::READ_AT).await.unwrap();
+    let vault = Vault::new(Some(Arc::clone(&durable.store)), Keys::open(&folder.path().join("keys")).unwrap());
+    let mut entries = Entries::open(&folder.path().join("data/audit"), None).unwrap();
+    let (mut readings, tag) = (Vec::new(), vault.tag(Number::parse(NUMBER, None).unwrap()));
+    while let Some((found, _)) = entries.next_entry().unwrap() {
+        if found.entry.kind != READING {
+            continue;
+        }
+        let body = AuditBody::decode(&*vault.open(&found.entry).await.unwrap().unwrap()).unwrap();
+        let Some(audit_body::Body::Write(write)) = body.body else { panic!("a reading tells who read") };
+        readings.push((write.request.unwrap(), found.entry.tag == Some(tag)));
+    }
+    let expected = [
+        (Asked::GetContact(v1::GetContactRequest::default()), true),
+        (Asked::GetContact(v1::GetContactRequest::default()), false),
+        (Asked::GetDecision(v1::GetDecisionRequest { decision_id: decision.decision_id.clone() }), true),
+        (Asked::ListDecisions(v1::ListDecisionsRequest::default()), true),
+    ];
+    assert_eq!(readings[..4], expected);
 }

@@ -73,7 +73,7 @@ async fn update(
 
 async fn contact(engine: &Engine, number: &str) -> v1::Contact {
     let request = v1::GetContactRequest { number: number.to_owned(), ..Default::default() };
-    engine.contact(&permit(Role::ReadContacts), &request).await.unwrap()
+    engine.contact(&permit(Role::ReadContacts), &request, crate::support::READ_AT).await.unwrap()
 }
 
 /// All that a store has but its switches.
@@ -106,7 +106,8 @@ async fn a_pinned_contact_is_in_its_region_and_nowhere_else() {
     }
     // A decision is found in the log of its region, and what was never recorded is sealed under a key of its day there.
     for decision in [&there, &here] {
-        let record = engine.decision(&permit(Role::Audit), &decision.decision_id).await.unwrap();
+        let record =
+            engine.decision(&permit(Role::Audit), &decision.decision_id, crate::support::READ_AT).await.unwrap();
         assert_eq!(record.decision.as_ref(), Some(decision));
     }
     check(engine, v1::CheckRequest { dry_run: true, ..notice("+8613812345679", "") }).await;
@@ -139,7 +140,13 @@ async fn where_a_record_is_stored_is_where_its_data_are_processed() {
     let folder = tempfile::tempdir().unwrap();
     let house = House::durable(folder.path()).await;
     let inputs = async |decision: &v1::Decision| {
-        house.engine.decision(&permit(Role::Audit), &decision.decision_id).await.unwrap().inputs.unwrap()
+        house
+            .engine
+            .decision(&permit(Role::Audit), &decision.decision_id, crate::support::READ_AT)
+            .await
+            .unwrap()
+            .inputs
+            .unwrap()
     };
     let there = check(&house.engine, notice(CHINA, "")).await;
     assert_eq!(inputs(&there).await.store_region, "CN");

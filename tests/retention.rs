@@ -117,5 +117,5 @@ async fn check(engine: &Engine, request: v1::CheckRequest, at: &str) -> v1::Deci
 
 async fn contact(engine: &Engine, number: &str) -> v1::Contact {
     let request = v1::GetContactRequest { number: number.to_owned(), ..v1::GetContactRequest::default() };
-    engine.contact(&permit(Role::ReadContacts), &request).await.unwrap()
+    engine.contact(&permit(Role::ReadContacts), &request, crate::support::READ_AT).await.unwrap()
 }

@@ -78,7 +78,7 @@ async fn listed(engine: &Engine, asked: v1::ListRequestsRequest) -> v1::ListRequ
 
 async fn kept(engine: &Engine, number: &str) -> Result<v1::Contact, Failure> {
     let asked = v1::GetContactRequest { number: number.to_owned(), ..v1::GetContactRequest::default() };
-    engine.contact(&permit(Role::ReadContacts), &asked).await
+    engine.contact(&permit(Role::ReadContacts), &asked, crate::support::READ_AT).await
 }
 
 async fn shown(engine: &Engine, id: &str) -> v1::RightsRequest {

@@ -141,11 +141,14 @@ async fn show(whose: Whose, global: &Global) -> Result<Exit, Error> {
         }
         None => {
             let opened = source::opened(Some(whose.kept.existing_folder()?), &whose.kept, &NO_LISTS, global).await?;
-            match opened.engine.contact(&permit(Role::ReadContacts)?, &request).await {
+            let found = match opened.engine.contact(&permit(Role::ReadContacts)?, &request, now()).await {
                 Ok(contact) => Some(contact),
                 Err(Failure::NotFound(_)) => None,
                 Err(other) => return Err(other.into()),
-            }
+            };
+            // That it was read is in the log before it is shown.
+            opened.settle(now()).await?;
+            found
         }
     };
     match (&found, global.json) {

@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Write = 3,
     /// Many rows as one.
     Batch = 4,
-    /// A reading of all that is kept about somebody of whom there is no record.
+    /// A reading of what is kept.
     Reading = 5,
 }
 
@@ -271,6 +271,24 @@ impl Engine {
         self.entry(about, id, now, tag, BodyKey::Day(DayKeys::day(now)), sealed)
     }
 
+    /// Notes that this was read, before it is answered: safe within a second, as a dry run is. The request says nothing
+    /// personal; `tag`: about whom.
+    pub(super) async fn note_reading(
+        &self,
+        permit: &Permit,
+        kept: &Kept,
+        tag: Option<[u8; 32]>,
+        asked: store::audited_write::Request,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        if kept.log.is_none() {
+            return Ok(());
+        }
+        let body = Self::write_body(permit, asked, 0, now);
+        let entry = self.day_entry(kept, Kind::Reading, kept.next_id(now), now, tag, &body).await?;
+        kept.log_soon(entry).await
+    }
+
     /// The key of a day, made where there is none.
     pub(super) async fn day_key(&self, kept: &Kept, day: i32) -> Result<Arc<DataKey>, Failure> {
         // Held until the key is stored: it is sealed with these.
@@ -315,8 +333,9 @@ impl Engine {
     ///
     /// # Errors
     /// No such decision for this tenant; the log or its keys cannot be read.
-    pub async fn decision(&self, permit: &Permit, id: &str) -> Result<v1::DecisionRecord, Failure> {
+    pub async fn decision(&self, permit: &Permit, id: &str, now: Instant) -> Result<v1::DecisionRecord, Failure> {
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
+        let asked = v1::GetDecisionRequest { decision_id: id.to_owned() };
         let id = DecisionId::parse(id).ok_or(NONE)?;
         let kept = self.kept_of(id)?;
         let log = kept.log.as_ref().ok_or(NONE)?;
@@ -324,7 +343,10 @@ impl Engine {
         if found.entry.tenant != permit.tenant() {
             return Err(NONE);
         }
-        self.decision_of(kept, found).await?.ok_or(NONE)
+        let tag = found.entry.tag;
+        let record = self.decision_of(kept, found).await?.ok_or(NONE)?;
+        self.note_reading(permit, kept, tag, store::audited_write::Request::GetDecision(asked), now).await?;
+        Ok(record)
     }
 
     /// The decision of an entry; `None`: it is the entry of something else.

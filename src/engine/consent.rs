@@ -178,11 +178,19 @@ impl Engine {
     ///
     /// # Errors
     /// A faulty request, nothing stored, store unavailable.
-    pub async fn contact(&self, permit: &Permit, request: &v1::GetContactRequest) -> Result<v1::Contact, Failure> {
+    pub async fn contact(
+        &self,
+        permit: &Permit,
+        request: &v1::GetContactRequest,
+        now: Instant,
+    ) -> Result<v1::Contact, Failure> {
         let mut reader = Reader::new();
         let number = number(&mut reader, &request.number, &request.default_region);
         let number = finish(reader, number)?;
         let found = self.find(permit, number, None).await?;
+        let asked = audited_write::Request::GetContact(v1::GetContactRequest::default());
+        // That nothing is there is an answer too.
+        self.note_reading(permit, found.kept, Some(*found.key.tag()), asked, now).await?;
         let loaded = found.loaded.ok_or(Failure::NotFound("nothing is stored about this number"))?;
         let mut contact = loaded.contact.message(number, loaded.version.0);
         self.mark_consents(&mut contact).await?;

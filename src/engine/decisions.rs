@@ -94,7 +94,23 @@ impl Engine {
         request: &v1::ListDecisionsRequest,
         clock: Clock,
     ) -> Result<v1::ListDecisionsResponse, Failure> {
-        let (mut select, inside, size) = self.read_listing(request)?;
+        let (select, inside, size) = self.read_listing(request)?;
+        // In one log for all that are read: the others would name one question many times.
+        let tag = select.tag.filter(|_| !self.has_regions());
+        let page = self.page_of(permit, request, (select, inside, size), clock).await?;
+        let asked = v1::ListDecisionsRequest { number: String::new(), page_token: String::new(), ..request.clone() };
+        let asked = store::audited_write::Request::ListDecisions(asked);
+        self.note_reading(permit, &self.main, tag, asked, clock.now).await?;
+        Ok(page)
+    }
+
+    async fn page_of(
+        &self,
+        permit: &Permit,
+        request: &v1::ListDecisionsRequest,
+        (mut select, inside, size): (Select, Inside<'_>, usize),
+        clock: Clock,
+    ) -> Result<v1::ListDecisionsResponse, Failure> {
         let context = context(permit, request);
         let logs = self.logs()?;
         let (mut at, after) = self.place_of(&logs, &request.page_token, &context).await?;

@@ -189,7 +189,8 @@ impl Engine {
             ..AuditedWrite::default()
         };
         let body = AuditBody { body: Some(audit_body::Body::Write(write)) }.encode_to_vec();
-        let entry = self.contact_entry(Kind::Write, kept.next_id(now), now, &key, own, &body)?;
+        // Not under the key of what is written: that of a pointer goes when the contact comes back, and the entry stays.
+        let entry = self.day_entry(kept, Kind::Write, kept.next_id(now), now, Some(*key.tag()), &body).await?;
         let keys = self.keys.now();
         let bytes = keys.seal_record(&key, own, &stored.to_bytes())?;
         let event = entry.event(0, now, Vec::new());

@@ -206,8 +206,11 @@ impl Calls {
         incoming: Incoming,
         request: v1::GetContactRequest,
     ) -> Result<v1::GetContactResponse, Status> {
-        let answer =
-            incoming.within(Role::ReadContacts, async |permit| self.engine.contact(permit, &request).await).await;
+        let answer = incoming
+            .within(Role::ReadContacts, async |permit| {
+                self.engine.contact(permit, &request, incoming.clock().now).await
+            })
+            .await;
         let answer = answer.map(|contact| v1::GetContactResponse { contact: Some(contact) });
         self.done("GetContact", &incoming, answer)
     }
@@ -255,8 +258,10 @@ impl Calls {
         incoming: Incoming,
         request: v1::GetDecisionRequest,
     ) -> Result<v1::GetDecisionResponse, Status> {
-        let answer =
-            incoming.within(Role::Audit, async |permit| self.engine.decision(permit, &request.decision_id).await).await;
+        let now = incoming.clock().now;
+        let answer = incoming
+            .within(Role::Audit, async |permit| self.engine.decision(permit, &request.decision_id, now).await)
+            .await;
         let answer = answer.map(|record| v1::GetDecisionResponse { record: Some(record) });
         self.done("GetDecision", &incoming, answer)
     }

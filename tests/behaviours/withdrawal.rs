@@ -36,11 +36,11 @@ async fn a_withdrawal_ends_what_comes_after_and_nothing_before() {
     // As of the instant before, and in the log, all is as it was.
     let then = v1::CheckRequest { at: stamp("2026-11-18T06:59:59.999Z"), ..sale() };
     assert_eq!(engine.check(&permit(Role::Check), then, later).await.unwrap().verdict(), Verdict::Allow);
-    let logged = engine.decision(&permit(Role::Audit), &before.decision_id).await.unwrap();
+    let logged = engine.decision(&permit(Role::Audit), &before.decision_id, crate::support::READ_AT).await.unwrap();
     assert_eq!(logged.decision, Some(before));
     // Nothing recorded is taken back either.
     let request = v1::GetContactRequest { number: CHINA.to_owned(), ..v1::GetContactRequest::default() };
-    let contact = engine.contact(&permit(Role::ReadContacts), &request).await.unwrap();
+    let contact = engine.contact(&permit(Role::ReadContacts), &request, crate::support::READ_AT).await.unwrap();
     assert_eq!((contact.consents.len(), contact.opt_outs.len(), contact.attempts.len()), (1, 1, 1));
 }
 
@@ -106,7 +106,8 @@ async fn a_claimed_exemption_has_reason_and_proof_and_opens_no_marketing() {
     for ground in grounds {
         let decision = ask(claiming(claim(ground), notice())).await.unwrap();
         assert_eq!(decision.verdict(), Verdict::Allow);
-        let logged = engine.decision(&permit(Role::Audit), &decision.decision_id).await.unwrap();
+        let logged =
+            engine.decision(&permit(Role::Audit), &decision.decision_id, crate::support::READ_AT).await.unwrap();
         assert_eq!(logged.request.unwrap().exemption, Some(claim(ground)), "kept with the decision");
         assert_eq!(fields(ask(claiming(claim(ground), sale())).await), ["exemption"]);
         // It loosens nothing: who refused everything is not told.

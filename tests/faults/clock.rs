@@ -32,7 +32,7 @@ fn named(id: &str) -> v1::CheckRequest {
 
 async fn contact(engine: &Engine) -> v1::Contact {
     let request = v1::GetContactRequest { number: NUMBER.to_owned(), ..Default::default() };
-    engine.contact(&permit(Role::ReadContacts), &request).await.unwrap()
+    engine.contact(&permit(Role::ReadContacts), &request, crate::support::READ_AT).await.unwrap()
 }
 
 fn consent(given: Instant, request_id: &str) -> v1::RecordConsentRequest {
@@ -156,7 +156,11 @@ async fn log_and_store_go_on_under_an_earlier_time() {
             answered.push(check(&durable.engine, request, now).await);
         }
         for decision in &answered {
-            let record = durable.engine.decision(&permit(Role::Audit), &decision.decision_id).await.unwrap();
+            let record = durable
+                .engine
+                .decision(&permit(Role::Audit), &decision.decision_id, crate::support::READ_AT)
+                .await
+                .unwrap();
             assert_eq!(record.decision.unwrap(), *decision);
         }
         durable.reconciler.tick(now).await.unwrap();

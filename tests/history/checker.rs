@@ -69,7 +69,7 @@ async fn kept(engine: &Engine, index: usize, opted_out: bool, granted: &BTreeSet
     let request = v1::GetContactRequest { number: number(index), ..Default::default() };
     let begun = std::time::Instant::now();
     let contact = loop {
-        match engine.contact(&permit(Role::ReadContacts), &request).await {
+        match engine.contact(&permit(Role::ReadContacts), &request, crate::support::READ_AT).await {
             Ok(contact) => break contact,
             Err(error) => assert!(begun.elapsed().as_secs() < 60, "{index}: {error}"),
         }

@@ -88,7 +88,7 @@ async fn a_stop_takes_its_purpose_and_seller_from_the_last_text() {
     assert!(!opted_out(&engine, FLORIDA, v1::Purpose::Informational, "acme").await);
     assert!(!opted_out(&engine, FLORIDA, v1::Purpose::Informational, "other").await);
     let contact = v1::GetContactRequest { number: FLORIDA.to_owned(), ..Default::default() };
-    let contact = engine.contact(&permit(Role::ReadContacts), &contact).await.unwrap();
+    let contact = engine.contact(&permit(Role::ReadContacts), &contact, crate::support::READ_AT).await.unwrap();
     assert_eq!(contact.opt_outs[0].wording, "Stop");
 }
 
@@ -149,7 +149,7 @@ async fn the_same_request_again_is_one_write_with_one_answer() {
         assert_eq!(&process(&engine, request.clone(), "2026-11-18T19:00:00Z").await, first, "{}", request.request_id);
     }
     let contact = v1::GetContactRequest { number: FLORIDA.to_owned(), ..Default::default() };
-    let contact = engine.contact(&permit(Role::ReadContacts), &contact).await.unwrap();
+    let contact = engine.contact(&permit(Role::ReadContacts), &contact, crate::support::READ_AT).await.unwrap();
     assert_eq!(contact.opt_outs.len(), 3);
     let other = engine.process_inbound(&permit(Role::WriteConsent), inbound(FLORIDA, "c", "STOP"), clock(LATER)).await;
     assert!(matches!(other, Err(Failure::AlreadyExists(_))), "{other:?}");
@@ -319,6 +319,6 @@ async fn racing_texts_are_each_recorded() {
     }
     assert_eq!(confirmed, 1, "one confirmation, however many texts");
     let contact = v1::GetContactRequest { number: FLORIDA.to_owned(), ..Default::default() };
-    let contact = engine.contact(&permit(Role::ReadContacts), &contact).await.unwrap();
+    let contact = engine.contact(&permit(Role::ReadContacts), &contact, crate::support::READ_AT).await.unwrap();
     assert_eq!(contact.opt_outs.len(), 16);
 }

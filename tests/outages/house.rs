@@ -95,7 +95,7 @@ impl House {
 
     async fn contact(&self, index: usize) -> v1::Contact {
         let request = v1::GetContactRequest { number: number(index), ..Default::default() };
-        self.engine.contact(&permit(Role::ReadContacts), &request).await.unwrap()
+        self.engine.contact(&permit(Role::ReadContacts), &request, crate::support::READ_AT).await.unwrap()
     }
 
     /// The law: whatever is done, callers are answered in bounded time; nobody is allowed what an opt-out forbids; what

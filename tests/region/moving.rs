@@ -116,7 +116,8 @@ async fn what_the_old_log_says_of_a_contact_opens_only_with_its_new_region() {
     };
     assert!(!opens(&own(&*house.main.store).await.0), "the pointer has a key of its own");
     assert!(opens(&own(&*house.cn.store).await.0));
-    let record = house.engine.decision(&permit(Role::Audit), &decision.decision_id).await.unwrap();
+    let record =
+        house.engine.decision(&permit(Role::Audit), &decision.decision_id, crate::support::READ_AT).await.unwrap();
     assert_eq!(record.decision.unwrap(), decision);
     // What the store hands out holds nothing of the record any more: neither its bytes nor its wrapped key.
     let part = &old.bytes[5..60];

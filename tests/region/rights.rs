@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use prost::Message as _;
 use ringfence::access::Role;
+use ringfence::audit::Entries;
 use ringfence::engine::Failure;
+use ringfence::engine::replay::Vault;
 use ringfence::proto::store::ContactRecord;
 use ringfence::proto::v1::{self, RightsRequestKind as Kind, RightsRequestStep as Step};
 use ringfence::store::{Key, Keys, MemoryStore, Store};
@@ -15,6 +17,9 @@ use super::house::{CHINA, FLORIDA, House, NOON, notice};
 use super::stopping::{Steps, Stopping};
 use super::support::{at, clock, permit};
 use super::{check, stop, update};
+
+/// What the log says of a write, in the clear.
+const WRITE: u8 = 3;
 
 fn noon() -> Instant {
     at(NOON)
@@ -181,11 +186,22 @@ async fn a_pinned_decision_comes_out_the_same_again() {
     for (id, replayed) in house.engine.replay(&permit(Role::Audit), &asked).await.unwrap() {
         assert!(replayed.unwrap().identical, "{id}");
     }
+    // The pointer that a move left behind, and its key, are gone when the contact is back: entries of moves open all the same.
+    update(&house.engine, FLORIDA, "US-NY", "v").await.unwrap();
+    let vault = Vault::new(Some(house.main.store.clone()), Keys::open(&folder.path().join("keys")).unwrap());
+    let mut entries = Entries::open(&folder.path().join("default/audit"), None).unwrap();
+    let mut moves = 0;
+    while let Some((found, _)) = entries.next_entry().unwrap() {
+        let opened = vault.open(&found.entry).await.unwrap();
+        moves += usize::from(found.entry.kind == WRITE);
+        assert!(opened.is_ok(), "{:?} {}: {:?}", found.entry.kind, found.entry.id, opened.err());
+    }
+    assert!(moves > 3, "{moves} writes: of a move there and back there are more");
     // Of a region that is not open nobody can say that there is no such decision.
     let keys = Keys::open(&folder.path().join("keys")).unwrap();
     let other = super::house::engine(house.main.store.clone(), house.main.log.clone(), keys);
     let asked = v1::ReplayRequest { decision_ids: ids.clone(), ..v1::ReplayRequest::default() };
-    let there = other.decision(&permit(Role::Audit), &ids[0]).await;
+    let there = other.decision(&permit(Role::Audit), &ids[0], crate::support::READ_AT).await;
     assert!(matches!(there, Err(Failure::Store(_))), "{there:?}");
     let replayed = other.replay(&permit(Role::Audit), &asked).await.unwrap();
     let unknown = replayed.iter().filter(|(_, one)| matches!(one, Err(Failure::Store(_)))).count();

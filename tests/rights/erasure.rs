@@ -155,7 +155,7 @@ async fn nothing_readable_is_left_in_any_file_and_the_old_key_is_gone() {
         // Old entries no longer open; others do.
         let audit = permit(Role::Audit);
         for id in &decisions {
-            let record = durable.engine.decision(&audit, id).await.unwrap();
+            let record = durable.engine.decision(&audit, id, crate::support::READ_AT).await.unwrap();
             assert!(record.erased && record.decision.is_none() && record.request.is_none() && record.stored.is_none());
             assert!(record.position.is_some());
         }
@@ -185,7 +185,7 @@ async fn nothing_readable_is_left_in_any_file_and_the_old_key_is_gone() {
     }
     // After a restart it is all the same, and the log verifies.
     let durable = durable(folder.path()).await;
-    let record = durable.engine.decision(&permit(Role::Audit), &decisions[0]).await.unwrap();
+    let record = durable.engine.decision(&permit(Role::Audit), &decisions[0], crate::support::READ_AT).await.unwrap();
     assert!(record.erased);
     let report = verify(&folder.path().join("data/audit"), &Expect::default()).unwrap();
     assert!(report.bad.is_none(), "{report:?}");
@@ -265,7 +265,8 @@ async fn somebody_unknown_can_be_erased_and_stays_suppressed() {
     assert_eq!((answer.kept_opt_outs, answer.kept_attempts), (1, 0));
     assert_eq!(check(&durable.engine, dry(NUMBER)).await.verdict(), Verdict::Deny);
     // What a key of the day sealed about the number before is not shown any more.
-    let record = durable.engine.decision(&permit(Role::Audit), &denied.decision_id).await.unwrap();
+    let record =
+        durable.engine.decision(&permit(Role::Audit), &denied.decision_id, crate::support::READ_AT).await.unwrap();
     assert!(record.erased && record.request.is_none());
 }
 

@@ -44,7 +44,7 @@ async fn nothing_readable_is_left_in_what_redis_writes() {
     assert!(engine.drop_erased(true).await.unwrap());
     assert_eq!(check(&engine, dry(NUMBER)).await.verdict(), v1::Verdict::Deny);
     assert!(kept(&engine, NUMBER).await.unwrap().consents.is_empty());
-    let record = engine.decision(&permit(Role::Audit), &decisions[0]).await.unwrap();
+    let record = engine.decision(&permit(Role::Audit), &decisions[0], crate::support::READ_AT).await.unwrap();
     assert!(record.erased && record.request.is_none());
     assert_eq!(server.ask(&["SAVE"]), "OK");
     for place in [server.folder(), folder.path()] {

@@ -171,6 +171,45 @@ async fn an_export_of_somebody_unknown_makes_no_record() {
     assert!(matches!(refused, Err(Failure::NotFound(_))));
 }
 
+/// To an authority, what its paper covers: no more, and never without one.
+#[tokio::test]
+async fn an_authority_gets_what_its_paper_covers() {
+    let folder = tempfile::tempdir().unwrap();
+    let durable = durable(folder.path()).await;
+    let engine = &durable.engine;
+    check(engine, florida(NUMBER)).await;
+    check(engine, florida(NUMBER)).await;
+    let privacy = permit(Role::Privacy);
+    let asked = |id: &str, disclosure: v1::Disclosure| v1::ExportContactRequest {
+        number: NUMBER.to_owned(),
+        request_id: id.to_owned(),
+        disclosure: Some(disclosure),
+        ..Default::default()
+    };
+    let export = async |id: &str, disclosure| engine.export_contact(&privacy, asked(id, disclosure), clock(DAY)).await;
+    let paper = v1::Disclosure {
+        authority: "Regional Court".to_owned(),
+        paper: "order 12 O 345/26 of 2026-11-02".to_owned(),
+        covers: "calls of November".to_owned(),
+        ..Default::default()
+    };
+    let wanting = ["disclosure.authority", "disclosure.paper", "disclosure.covers"];
+    assert_eq!(fields(export("e-0", v1::Disclosure::default()).await), wanting);
+    assert_eq!(fields(export("e-0", v1::Disclosure { paper: "  ".to_owned(), ..paper.clone() }).await), wanting[1..2]);
+    let both =
+        v1::ExportContactRequest { rights_request_id: uuid::Uuid::nil().to_string(), ..asked("e-0", paper.clone()) };
+    assert_eq!(fields(engine.export_contact(&privacy, both, clock(DAY)).await), ["disclosure"]);
+    let whole = export("e-1", paper.clone()).await.unwrap();
+    assert!(whole.contact.is_some() && whole.decisions.len() == 2 && !whole.receipt_id.is_empty());
+    let narrow = v1::Disclosure { decisions_only: true, ..paper.clone() };
+    let narrow = export("e-2", narrow).await.unwrap();
+    assert!(narrow.contact.is_none() && narrow.decisions.len() == 2);
+    let before = v1::Disclosure { until: stamp(DAY), ..paper.clone() };
+    assert!(export("e-3", before).await.unwrap().decisions.is_empty(), "of an earlier time there are none");
+    let since = v1::Disclosure { from: stamp(DAY), ..paper };
+    assert_eq!(export("e-4", since).await.unwrap().decisions.len(), 2);
+}
+
 #[tokio::test]
 async fn more_time_is_taken_once_and_in_time_and_refusals_say_why_and_where_to_complain() {
     let engine = engine();

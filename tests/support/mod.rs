@@ -17,6 +17,8 @@ use ringfence::time::Instant;
 
 /// A Wednesday, 11:00 in New York: every first pack is open, or nearly.
 pub const DAY: &str = "2026-11-18T16:00:00Z";
+/// When somebody reads what is kept: the same instant.
+pub const READ_AT: Instant = Instant::from_millis(1_795_017_600_000);
 
 pub fn at(text: &str) -> Instant {
     Instant::from_rfc3339(text).unwrap()

@@ -29,6 +29,18 @@ pub struct ExportArgs {
     /// The request that it answers, as `ringfence request list` names it
     #[arg(long, alias = "rights-request-id", value_name = "ID")]
     request: Option<String>,
+    /// The authority that gets it, by a legal paper
+    #[arg(long, value_name = "NAME", requires = "paper", requires = "covers", conflicts_with = "request")]
+    authority: Option<String>,
+    /// The paper: what it is, its number, its date
+    #[arg(long, value_name = "TEXT", requires = "authority")]
+    paper: Option<String>,
+    /// What the paper covers, in its own words
+    #[arg(long, value_name = "TEXT", requires = "authority")]
+    covers: Option<String>,
+    /// It covers decisions alone
+    #[arg(long, requires = "authority")]
+    decisions_only: bool,
     /// Show numbers whole; left out: masked
     #[arg(long)]
     whole_number: bool,
@@ -133,6 +145,13 @@ pub(super) async fn export(args: ExportArgs, global: &Global) -> Result<Exit, Er
         rights_request_id: args.request.unwrap_or_default(),
         page_size: PAGE,
         page_token: String::new(),
+        disclosure: args.authority.map(|authority| v1::Disclosure {
+            authority,
+            paper: args.paper.unwrap_or_default(),
+            covers: args.covers.unwrap_or_default(),
+            decisions_only: args.decisions_only,
+            ..v1::Disclosure::default()
+        }),
     };
     let mut client = match &args.whose.kept.server {
         Some(server) => Some(remote::privacy(server).await?),

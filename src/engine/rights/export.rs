@@ -25,6 +25,34 @@ const MOST_ON_PAGE: u32 = 1_000;
 /// The kinds of request that an export answers.
 const ANSWERED: [RightsKind; 3] = [RightsKind::Access, RightsKind::Portability, RightsKind::Explanation];
 
+/// The decisions that an export is of.
+#[derive(Default)]
+struct Covered {
+    from: Option<Instant>,
+    until: Option<Instant>,
+    decisions_only: bool,
+}
+
+impl Covered {
+    fn read(reader: &mut Reader, disclosure: &v1::Disclosure) -> Self {
+        let v1::Disclosure { authority, paper, covers, from, until, decisions_only } = disclosure;
+        for (field, text) in [("authority", authority), ("paper", paper), ("covers", covers)] {
+            if reader.text(field, text).is_none_or(|text| text.trim().is_empty()) {
+                reader.fault(field, "is missing: data go to an authority against a legal paper alone");
+            }
+        }
+        let (from, until) = (reader.instant("from", from.as_ref()), reader.instant("until", until.as_ref()));
+        if from.zip(until).is_some_and(|(from, until)| until <= from) {
+            reader.fault("until", "lies before from");
+        }
+        Self { from, until, decisions_only: *decisions_only }
+    }
+
+    fn has(&self, at: Instant) -> bool {
+        self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
+    }
+}
+
 impl Engine {
     /// Returns what is kept about a number. With its last page the request that it answers is closed.
     ///
@@ -49,6 +77,15 @@ impl Engine {
         if request.page_size > MOST_ON_PAGE {
             reader.fault("page_size", "is more than 1,000");
         }
+        let covered = match &request.disclosure {
+            None => Covered::default(),
+            Some(disclosure) => {
+                if named.is_some() {
+                    reader.fault("disclosure", "is for an authority: an export that answers the person names no paper");
+                }
+                reader.within("disclosure", |reader| Covered::read(reader, disclosure))
+            }
+        };
         let place = self.export_place(&request.page_token);
         if place.is_none() {
             reader.fault("page_token", "is of no export that is known: begin with the first page");
@@ -59,7 +96,7 @@ impl Engine {
         let (kept, tag) = (found.kept, *found.key.tag());
         let receipt_id = self.log_export(permit, number, found, named, &request, clock).await?;
         let size = if request.page_size == 0 { PAGE } else { request.page_size };
-        let (decisions, next) = self.decisions_of(tag, place.unwrap_or((0, u64::MAX)), size).await?;
+        let (decisions, next) = self.decisions_of(tag, place.unwrap_or((0, u64::MAX)), size, &covered).await?;
         if let Some(named) = named.filter(|_| next.is_none()) {
             self.close_answered(permit, (kept, tag), named, &request.request_id, clock).await?;
         }
@@ -69,7 +106,10 @@ impl Engine {
             receipt_id,
             ..v1::ExportContactResponse::default()
         };
-        if first && let Some(loaded) = self.find(permit, number, None).await?.loaded {
+        if first
+            && !covered.decisions_only
+            && let Some(loaded) = self.find(permit, number, None).await?.loaded
+        {
             response.contact = Some(loaded.contact.message(number, loaded.version.0));
             let digits = Some(number.reveal_digits());
             response.requests = loaded.contact.requests().map(|request| self.whole(request.clone(), digits)).collect();
@@ -151,6 +191,7 @@ impl Engine {
         tag: [u8; 32],
         (at, before): (usize, u64),
         size: u32,
+        covered: &Covered,
     ) -> Result<(Vec<v1::DecisionRecord>, Option<String>), Failure> {
         let mut left = usize::try_from(size).unwrap_or(usize::MAX);
         let (mut before, mut decisions) = (before, Vec::new());
@@ -166,7 +207,7 @@ impl Engine {
             found.truncate(left);
             left -= found.len();
             let next = found.last().map_or(before, |last| last.seq);
-            for one in found {
+            for one in found.into_iter().filter(|one| covered.has(one.entry.at)) {
                 decisions.extend(self.decision_of(kept, one).await?);
             }
             if more {
