@@ -124,7 +124,7 @@ pub struct ToldArgs {
     /// Of which incident
     incident_id: String,
     /// A file of the numbers that were told, E.164, one a line
-    #[arg(long, value_name = "FILE", required_unless_present = "regulator")]
+    #[arg(long, value_name = "FILE", required_unless_present = "regulator", conflicts_with = "regulator")]
     numbers: Option<PathBuf>,
     /// The place whose regulator was told
     #[arg(long, value_name = "CODE")]
@@ -319,6 +319,9 @@ async fn tell(args: ToldArgs, global: &Global) -> Result<Exit, Error> {
     }
     let keeper = Keeper::open(&args.by.kept, global).await?;
     let named = args.numbers.as_deref().map(numbers).transpose()?.unwrap_or_default();
+    if named.is_empty() {
+        return Err(Error::said("the file holds no number: nobody was told".to_owned()));
+    }
     let mut incident = None;
     for lot in named.chunks(NUMBERS) {
         let request = v1::MarkContactsToldRequest {

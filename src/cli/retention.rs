@@ -46,10 +46,11 @@ pub struct SweepArgs {
     /// Say what would go; remove nothing
     #[arg(long)]
     dry_run: bool,
-    /// Without a server: months for which is kept what no law speaks of, once it is of no use
-    #[arg(long, value_name = "MONTHS", env = "RINGFENCE_KEEP_MONTHS", hide_env_values = true, default_value = "36",
+    /// Without a server, and required there to remove something: months for which is kept what no law speaks of, once it is
+    /// of no use
+    #[arg(long, value_name = "MONTHS", env = "RINGFENCE_KEEP_MONTHS", hide_env_values = true,
         value_parser = clap::value_parser!(i32).range(0..=1_200))]
-    keep_months: i32,
+    keep_months: Option<i32>,
     #[command(flatten)]
     kept: Kept,
 }
@@ -117,7 +118,15 @@ pub struct ListArgs {
 pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
     match command {
         Command::Sweep(args) => {
-            let keeper = Keeper::open_with(&args.kept, global, Periods { months: args.keep_months }).await?;
+            if args.keep_months.is_none() && args.kept.server.is_none() && !args.dry_run {
+                let how =
+                    "say --keep-months, as keep_months of the configuration has it, or ask the server with --server";
+                return Err(Error::said(format!(
+                    "how long records are kept is not said, and what goes is gone: {how}"
+                )));
+            }
+            let periods = args.keep_months.map_or_else(Periods::default, |months| Periods { months });
+            let keeper = Keeper::open_with(&args.kept, global, periods).await?;
             let all = sweep(&keeper, args.dry_run, false).await?;
             keeper.settle().await?;
             if global.json {
@@ -158,6 +167,7 @@ fn add(all: &mut v1::SweepContactsResponse, page: v1::SweepContactsResponse) {
     all.records_anonymised += page.records_anonymised;
     all.records_passed_over += page.records_passed_over;
     all.keys_destroyed += page.keys_destroyed;
+    all.log_days += page.log_days;
     for row in page.swept {
         let same = |known: &&mut v1::SweptRows| {
             (known.record_class, &known.place, &known.rule_id) == (row.record_class, &row.place, &row.rule_id)
@@ -239,6 +249,13 @@ pub(super) fn report(all: &v1::SweepContactsResponse, dry_run: bool) -> String {
     if all.keys_destroyed > 0 {
         let _ =
             write!(out, "\n{} contacts' keys {verb}, and with them what the log holds sealed.\n", all.keys_destroyed);
+    }
+    if all.log_days > 0 {
+        let _ = write!(
+            out,
+            "\n{} days of the log {verb}: what was decided about numbers without a record.\n",
+            all.log_days
+        );
     }
     if all.records_passed_over > 0 {
         let _ = write!(out, "\n{} records kept changing and wait for the next sweep.\n", all.records_passed_over);

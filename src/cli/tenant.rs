@@ -92,13 +92,17 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
     })
 }
 
-/// Writes all contacts to a new file, readable by its owner alone.
+/// Writes all contacts to a new file, readable by its owner alone. Until it is whole it has another name, so that it can be
+/// begun anew.
 async fn export(keeper: &Keeper, path: &std::path::Path) -> Result<u64, Error> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     let failed = |error: &std::io::Error| Error::io("writing", &path.display().to_string(), error);
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path).map_err(|error| failed(&error))?;
-    let mut file = std::io::BufWriter::new(file);
+    if path.exists() {
+        return Err(Error::said(format!("{}: is there already; name another file", path.display())));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    // Readable by its owner alone, and gone if this fails.
+    let part = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+    let mut file = std::io::BufWriter::new(part);
     let (mut count, mut token) = (0, String::new());
     loop {
         let request = v1::ExportContactsRequest { page_size: 256, page_token: token };
@@ -113,8 +117,8 @@ async fn export(keeper: &Keeper, path: &std::path::Path) -> Result<u64, Error> {
             break;
         }
     }
-    file.into_inner()
-        .map_err(|error| failed(error.error()))
-        .and_then(|file| file.sync_all().map_err(|e| failed(&e)))?;
+    let part = file.into_inner().map_err(|error| failed(error.error()))?;
+    part.as_file().sync_all().map_err(|error| failed(&error))?;
+    part.persist_noclobber(path).map_err(|error| failed(&error.error))?;
     Ok(count)
 }

@@ -119,7 +119,9 @@ impl RetentionHold {
     /// Whether it keeps this kind.
     #[must_use]
     pub fn keeps(&self, class: RecordClass) -> bool {
-        self.classes.is_empty() || self.classes.contains(&class)
+        // What was said is part of an opt-out.
+        let said = class == RecordClass::Notes && self.classes.contains(&RecordClass::OptOut);
+        self.classes.is_empty() || self.classes.contains(&class) || said
     }
 
     /// Whether it reaches a record of a contact with this number that may be in these places, and that concerns these

@@ -55,14 +55,13 @@ pub struct Succession<'a> {
 
 impl Succession<'_> {
     /// Does to the facts about an attempt for this seller and purpose what policies and transfers do to them: to those
-    /// stored, and to those asserted, which are copied only where something changes. A policy that the caller asserts
-    /// stands in for the published ones, as for any stored one, unless stored facts alone count.
+    /// stored, and to those asserted, which are copied only where something changes. No policy that a caller asserts lifts a
+    /// published one: it tightens beside it.
     pub fn apply<'a>(
         &self,
         stored: &mut Facts,
         asserted: &'a Facts,
         (seller, purpose): (&Seller, Purpose),
-        stored_facts_only: bool,
         now: Instant,
     ) -> Cow<'a, Facts> {
         let mut asserted = Cow::Borrowed(asserted);
@@ -71,8 +70,7 @@ impl Succession<'_> {
             carry_over(stored, &leading, seller, now);
             carry_over(asserted.to_mut(), &leading, seller, now);
         }
-        let judged = asserted.policy.is_none() || stored_facts_only;
-        if judged && self.policies.iter().any(|policy| policy.material) {
+        if self.policies.iter().any(|policy| policy.material) {
             overtake(stored, self.policies, purpose);
             if !asserted.consents.is_empty() {
                 overtake(asserted.to_mut(), self.policies, purpose);
@@ -84,17 +82,20 @@ impl Succession<'_> {
 
 /// The versions that overtake a consent, in their order.
 ///
-/// A consent under a version that was published stands under it, whenever it was given; one under a version that is not
-/// known, or under none, stands under those in force when it was given.
+/// A consent under a version that was published stands under it, whenever it was given; one that names none stands under
+/// those in force when it was given; one that names a version nobody published stands under none: it may be any old text
+/// that some page still shows.
 pub fn overtaking<'a>(
     policies: &'a [PublishedPolicy],
     consent: &Consent,
 ) -> impl Iterator<Item = Overtaking<'a>> + use<'a> {
-    let named = consent.policy_version.as_deref();
+    let named = consent.policy_version.as_deref().filter(|named| !named.is_empty());
     let under = named.and_then(|named| policies.iter().position(|policy| *policy.version == *named));
+    let names_one = named.is_some();
     let (given, covered) = (consent.given_at, all_if_empty(consent.purposes));
     let later = policies.iter().enumerate().filter(move |(index, policy)| match under {
         Some(under) => *index > under,
+        None if names_one => true,
         None => given.is_none_or(|given| given < policy.effective_at),
     });
     later.filter(|(_, policy)| policy.material).filter_map(move |(_, policy)| {

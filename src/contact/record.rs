@@ -562,8 +562,14 @@ impl Contact {
         }
     }
 
-    /// Drops attempts and write ids that no window, no promise and no hold reaches any more.
+    /// Drops the ids of writes that no promise reaches any more. Attempts stay until a sweep, which knows every hold.
     fn prune(&mut self, now: Instant) {
+        let oldest = now.minus(KEEP);
+        self.record.writes.retain(|write| write.recorded_at >= oldest.millis());
+    }
+
+    /// Drops attempts that no window, no promise and no hold in the record reaches any more.
+    fn prune_attempts(&mut self, now: Instant) {
         let oldest = now.minus(KEEP);
         let mut latest = self.record.pruned_attempt_at;
         let held = self.holds(now).iter().any(|hold| matches!(hold.reach(), Reach::Attempts | Reach::Everything));
@@ -576,7 +582,6 @@ impl Contact {
             stays
         });
         self.record.pruned_attempt_at = latest;
-        self.record.writes.retain(|write| write.recorded_at >= oldest.millis());
     }
 
     /// When the latest thing in it was recorded.

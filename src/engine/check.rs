@@ -220,7 +220,7 @@ impl Engine {
         let use_by = decision.valid_until.unwrap_or(Instant::FAR).min(asked.now.plus(self.settings.reserve_for));
         let answer = self.message(decision, Some(asked.number), asked.law, id, attempt_id.as_str(), Some(use_by));
         let (expected, before, own) = match loaded {
-            Some(Loaded { version, contact, own }) => (version, Some(contact), own),
+            Some(Loaded { version, contact, own, .. }) => (version, Some(contact), own),
             None => (Version::ABSENT, None, DataKey::random()?),
         };
         let mut after = before.clone().unwrap_or_else(|| Contact::new(asked.number, asked.now));
@@ -315,7 +315,7 @@ fn decide_on(
     let postures = &engine.settings.postures;
     let about = (&attempt.seller, attempt.purpose);
     let succession = standing.succession();
-    let asserted = succession.apply(&mut stored, &checked.facts, about, postures.stored_facts_only, asked.now);
+    let asserted = succession.apply(&mut stored, &checked.facts, about, asked.now);
     decision::decide(&Question {
         number: asked.number,
         attempt: &attempt,

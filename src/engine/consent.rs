@@ -246,7 +246,14 @@ impl Engine {
         described: Described,
         make: &mut Make<'_>,
     ) -> Result<Written, Failure> {
-        let found = self.find(permit, number, Some(clock.now)).await?;
+        let (found, standing) = self.find_with_switches(permit, number, Some(clock.now)).await?;
+        let collects = matches!(
+            described.request,
+            audited_write::Request::RecordConsent(_) | audited_write::Request::UpdateContact(_)
+        );
+        if collects && standing.off_boarded_at().is_some() {
+            return Err(Failure::Precondition("the tenant's service has ended: nothing is collected any more"));
+        }
         let target = Target { tag: *found.key.tag(), number: Some(number), found };
         self.change_as(permit, target, None, clock, described, make).await
     }
@@ -278,7 +285,7 @@ impl Engine {
             };
             let begun = loaded.is_some();
             let (expected, mut contact, own) = match loaded {
-                Some(Loaded { version, contact, own }) => (version, contact, own),
+                Some(Loaded { version, contact, own, .. }) => (version, contact, own),
                 None => {
                     let number = number.ok_or(Failure::NotFound("the record is not there any more"))?;
                     (Version::ABSENT, Contact::new(number, clock.now), DataKey::random()?)

@@ -174,12 +174,20 @@ impl Engine {
     /// Opens what stands under a key.
     pub(super) async fn open(&self, key: &Key, stored: &Versioned) -> Result<Record, Failure> {
         let (own, plain) = self.keys.open_record(key, &stored.bytes).await?;
-        let version = stored.version;
+        let (version, expires) = (stored.version, stored.expires);
         Ok(match Stored::from_bytes(&plain)? {
-            Stored::Here(contact) => Record::Here(Loaded { version, contact, own }),
+            Stored::Here(contact) => Record::Here(Loaded { version, contact, own, expires }),
             Stored::Elsewhere(to) => Record::Elsewhere(version, to),
-            Stored::Arriving(contact, from) => Record::Arriving(Loaded { version, contact, own }, from),
+            Stored::Arriving(contact, from) => Record::Arriving(Loaded { version, contact, own, expires }, from),
         })
+    }
+
+    /// Whether a copy on its way is the record in force: the region it comes from has the pointer of its move, though no
+    /// write has said here since that it arrived.
+    pub(super) async fn arrived(&self, key: &Key, from: &Move) -> Result<bool, Failure> {
+        let source = self.kept(&from.region)?;
+        let there = self.keys.now().key_of(&source.tenant, *key.tag());
+        Ok(matches!(self.load(source, &there).await?, Some(Record::Elsewhere(_, to)) if to.id == from.id))
     }
 
     /// What won a race.

@@ -159,6 +159,8 @@ struct Loaded {
     version: Version,
     contact: Contact,
     own: DataKey,
+    /// When the store may forget it.
+    expires: Option<Instant>,
 }
 
 impl Engine {

@@ -191,7 +191,7 @@ impl Engine {
                 source.confirm(&source_key).await?;
                 let decided = matches!(there, Some(Record::Elsewhere(_, to)) if to.id == from.id);
                 if decided {
-                    let Loaded { version, contact, own } = copy;
+                    let Loaded { version, contact, own, .. } = copy;
                     let moved = AuditedMove { from: from.region, to: kept.name.to_string(), move_id: from.id };
                     return self.write_move((kept, key, version), (&Stored::Here(contact), &own), moved, now).await;
                 }

@@ -151,8 +151,9 @@ impl Engine {
     /// A faulty request, no such version, store unavailable.
     pub async fn overtaken_consents(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         request: &v1::ListOvertakenConsentsRequest,
+        now: Instant,
     ) -> Result<v1::ListOvertakenConsentsResponse, Failure> {
         let standing = self.standing(&self.main).await?;
         let policies = standing.policies();
@@ -179,6 +180,8 @@ impl Engine {
                 });
             }
         }
+        let asked = audited_write::Request::ListOvertakenConsents(request.clone());
+        self.note_reading(permit, &self.main, None, asked, now).await?;
         Ok(v1::ListOvertakenConsentsResponse { consents, records_seen: seen, next_page_token: next })
     }
 

@@ -82,7 +82,7 @@ impl Engine {
             // than whatever another move copied before.
             let there = self.load(to, &to_key).await?;
             let (expected, contact, own) = match self.load(from, &from_key).await? {
-                Some(Record::Here(Loaded { version, contact, own })) => (version, contact, own),
+                Some(Record::Here(Loaded { version, contact, own, .. })) => (version, contact, own),
                 None if why == Why::WillBegin => (Version::ABSENT, Contact::new(number, now), DataKey::random()?),
                 Some(_) | None => return Ok(()),
             };

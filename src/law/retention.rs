@@ -16,11 +16,12 @@ pub(super) fn kept(class: &str) -> Option<&'static [RecordClass]> {
     use RecordClass::{Attempt, Consent, Decision, Notes, OptOut, Relationship, Suppression};
     Some(match class {
         "consent_proof" => &[Consent],
-        // 16 CFR 310.5: calls, consents, do-not-call requests, recordings.
-        "telemarketing_records" => &[Consent, OptOut, Attempt, Decision, Notes],
+        // 16 CFR 310.5: calls, consents, do-not-call requests, recordings, and what shows a business relationship.
+        "telemarketing_records" => &[Consent, OptOut, Attempt, Decision, Notes, Relationship],
         "sms_log" => &[Consent, OptOut, Attempt, Decision],
         "call_recording" => &[Consent, Attempt, Decision, Notes],
-        "opt_out" => &[OptOut, Suppression],
+        // What was said is the proof of what was asked.
+        "opt_out" => &[OptOut, Suppression, Notes],
         "prospect" => &[Consent, Relationship, Notes],
         "log" => &[Attempt, Decision],
         // Documents of the tenant's own, none of a contact.
@@ -89,6 +90,8 @@ pub struct Duties<'a> {
     own: Vec<Hold>,
     whole: Option<Floor>,
     number: Option<u64>,
+    /// The last purchase from anybody.
+    bought: Option<Instant>,
     places: Vec<Jurisdiction>,
     now: Instant,
 }
@@ -116,7 +119,8 @@ impl<'a> Duties<'a> {
             Err(rule) => Floor { until: Instant::FAR, reason: rule.into(), citation: "".into() },
         });
         let rules = packs.into_iter().flat_map(duties_of).collect();
-        Self { rules, holds, own: contact.holds(now), whole, number: contact.digits(), places, now }
+        let bought = contact.last_purchase();
+        Self { rules, holds, own: contact.holds(now), whole, number: contact.digits(), bought, places, now }
     }
 
     /// Of whatever may stand in a log: every pack's.
@@ -125,23 +129,25 @@ impl<'a> Duties<'a> {
         let rules = law.packs().iter().flat_map(duties_of).collect();
         let in_force = |hold: &&RetentionHold| hold.until.is_none_or(|until| until > now);
         let holds = holds.iter().filter(in_force).collect();
-        Self { rules, holds, own: Vec::new(), whole: None, number: None, places: Vec::new(), now }
+        Self { rules, holds, own: Vec::new(), whole: None, number: None, bought: None, places: Vec::new(), now }
     }
 
     /// Whether nothing at all of the record may go: see [`Contact::stays_whole`]; or a hold of the tenant's keeps all of it.
     #[must_use]
     pub fn keeps_all(&self) -> bool {
-        let all = |hold: &&RetentionHold| hold.classes.is_empty() && hold.months_from_purchase.is_none();
-        let mut all = self.holds.iter().copied().filter(all);
-        self.whole.is_some() || all.any(|hold| hold.reaches(self.number, &self.places, &[]))
+        let mut all = self.holds.iter().filter(|hold| hold.classes.is_empty());
+        self.whole.is_some() || all.any(|hold| self.runs(hold, RecordClass::Decision))
+    }
+
+    /// Whether a hold keeps something of this kind now, whatever it is of.
+    fn runs(&self, hold: &RetentionHold, class: RecordClass) -> bool {
+        self.by_hold(hold, class, &[], None).is_some_and(|floor| floor.until > self.now)
     }
 
     /// Whether a hold keeps some record of this kind, whatever it is of: law aside.
     #[must_use]
     pub fn is_held(&self, class: RecordClass) -> bool {
-        let mut holds = self.holds.iter().filter(|hold| hold.months_from_purchase.is_none() && hold.keeps(class));
-        holds.any(|hold| hold.reaches(self.number, &self.places, &[]))
-            || self.own.iter().any(|hold| reaches(hold.reach(), class))
+        self.holds.iter().any(|hold| self.runs(hold, class)) || self.own.iter().any(|hold| reaches(hold.reach(), class))
     }
 
     /// How long one hold of the tenant's keeps something of this kind; `None`: it does not reach it.
@@ -158,7 +164,11 @@ impl<'a> Duties<'a> {
         let last = hold.until.unwrap_or(Instant::FAR);
         let until = match hold.months_from_purchase {
             None => last,
-            Some(months) => Span { months, days: 0 }.end_of_last_day(ZoneId::utc(), bought?).min(last),
+            // What is of no purchase by itself belongs to the last one.
+            Some(months) => {
+                let bought = bought.or(self.bought)?;
+                Span { months, days: 0 }.end_of_last_day(ZoneId::utc(), bought).min(last)
+            }
         };
         Some(Floor { until, reason: format!("hold.{}", hold.id).into(), citation: hold.why.clone() })
     }
@@ -199,9 +209,14 @@ impl<'a> Duties<'a> {
             reason: duty.rule.id.clone(),
             citation: duty.rule.citation.clone(),
         });
-        // What concerns one number or seller cannot be told from the rest.
-        let holds = self.holds.iter().filter(|hold| hold.keeps(RecordClass::Decision)).map(|hold| Floor {
-            until: hold.until.unwrap_or(Instant::FAR),
+        // What concerns one number, seller or kind cannot be told from the rest.
+        let until = |hold: &RetentionHold| {
+            let last = hold.until.unwrap_or(Instant::FAR);
+            let months = |months| Span { months, days: 0 }.end_of_last_day(ZoneId::utc(), recorded_at);
+            hold.months_from_purchase.map_or(last, |span| months(span).min(last))
+        };
+        let holds = self.holds.iter().map(|hold| Floor {
+            until: until(hold),
             reason: format!("hold.{}", hold.id).into(),
             citation: hold.why.clone(),
         });

@@ -62,7 +62,9 @@ impl Calls {
         request: v1::ListOvertakenConsentsRequest,
     ) -> Result<v1::ListOvertakenConsentsResponse, Status> {
         let answer = incoming
-            .within(Role::ReadContacts, async |permit| self.engine().overtaken_consents(permit, &request).await)
+            .within(Role::ReadContacts, async |permit| {
+                self.engine().overtaken_consents(permit, &request, incoming.clock().now).await
+            })
             .await;
         self.done("ListOvertakenConsents", &incoming, answer)
     }

@@ -80,6 +80,38 @@ impl DayKeys {
         }
     }
 
+    /// The first instant after this day.
+    #[must_use]
+    pub fn end(day: i32) -> Instant {
+        Instant::from_millis((i64::from(day) + 1).saturating_mul(MILLIS_PER_DAY))
+    }
+
+    /// The days that have a key in this store, in no order.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn kept(store: &dyn Store) -> Result<Vec<i32>, StoreError> {
+        let named = store.meta_list(PREFIX).await?.into_iter().filter(|(_, value)| !value.bytes.is_empty());
+        Ok(named.filter_map(|(name, _)| name.strip_prefix(PREFIX)?.parse().ok()).collect())
+    }
+
+    /// Destroys the key of this day, and with it what it sealed. None is made for it again.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn destroy(&self, store: &dyn Store, day: i32) -> Result<(), StoreError> {
+        let name = name(day);
+        let mut found = store.meta_get(&name).await?;
+        while let Some(value) = found.take().filter(|value| !value.bytes.is_empty()) {
+            // Lost to a rotation that sealed it anew.
+            if let MetaSwapped::Lost(there) = store.meta_swap(&name, value.version, Vec::new()).await? {
+                found = there;
+            }
+        }
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).remove(&day);
+        Ok(())
+    }
+
     /// Copies the keys of all days from one store into another, sealed anew under its keys: how many were written, and
     /// how many days have another key there, or none any more on one side. Those are left as they are.
     ///

@@ -44,11 +44,16 @@ fn a_sweep_is_tried_and_a_hold_is_placed_and_released() {
     home.run(&["retention", "release", id, "--why=Settled.", "--who=bob"]).quietly(0).says(&["Released"]);
     home.run(&["retention", "holds"]).quietly(0).says(&["Nothing is held."]);
     home.run(&["retention", "hold", "--class=letters", "--why=x", "--who=ann"]).refused(&["letters"]);
-    // What the person wrote goes with time; the opt-out stays.
+    home.run(&["retention", "sweep"]).refused(&["--keep-months", "--server"]);
+    home.run(&["retention", "sweep", "--dry-run"]).quietly(0);
     let swept =
         home.run_with(&["retention", "sweep", "--json"], b"", &[("RINGFENCE_KEEP_MONTHS", "0")]).quietly(0).json();
     assert_eq!(swept["recordsSeen"], 1);
-    home.run(&["contact", "show", "+12025550143"]).quietly(0);
+    // The law of five years of records keeps what was said, and the opt-out stays whatever becomes of that.
+    let held = swept["held"].as_array().unwrap();
+    assert!(held.iter().any(|row| row["ruleId"] == "us.tsr.records"), "{swept}");
+    let contact = home.run(&["contact", "show", "+12025550143", "--json"]).quietly(0).json();
+    assert_eq!(contact["optOuts"].as_array().unwrap().len(), 1, "{contact}");
 }
 
 #[test]

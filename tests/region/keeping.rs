@@ -107,7 +107,11 @@ async fn a_policy_holds_in_every_region_and_its_texts_are_in_one() {
     let (mut listed, mut page_token) = (Vec::new(), String::new());
     loop {
         let request = v1::ListOvertakenConsentsRequest { page_token, ..Default::default() };
-        let page = house.engine.overtaken_consents(&permit(Role::ReadContacts), &request).await.unwrap();
+        let page = house
+            .engine
+            .overtaken_consents(&permit(Role::ReadContacts), &request, crate::support::READ_AT)
+            .await
+            .unwrap();
         listed.extend(page.consents.into_iter().map(|one| one.number));
         page_token = page.next_page_token;
         if page_token.is_empty() {

@@ -59,18 +59,18 @@ async fn a_material_version_ends_older_consents_to_the_millisecond_on_every_inst
         let asked = v1::CheckRequest { at: stamp("2026-11-18T16:29:59.999Z"), ..sale("acme") };
         assert_eq!(check(engine, asked, "2026-11-18T17:00:00Z").await.verdict(), Verdict::Allow);
     }
-    // Whoever asserts a consent is held to it too; who asserts the policy is believed, as for any stored fact.
+    // Whoever asserts a consent is held to it too, and an asserted policy lifts nothing.
     let told = v1::Evidence { consents: vec![consent("2026-01-10T10:00:00Z", "1")], ..v1::Evidence::default() };
     let asked = v1::CheckRequest { number: "+4930231251".to_owned(), evidence: Some(told.clone()), ..sale("acme") };
     assert_eq!(check(&other, asked.clone(), EFFECTIVE).await.verdict(), Verdict::Deny);
     let policy = Some(v1::Policy { current_version: "1".to_owned(), ..v1::Policy::default() });
     let asked = v1::CheckRequest { evidence: Some(v1::Evidence { policy, ..told }), ..asked };
-    assert_eq!(check(&other, asked, EFFECTIVE).await.verdict(), Verdict::Allow);
+    assert_eq!(check(&other, asked, EFFECTIVE).await.verdict(), Verdict::Deny);
     // What was marked, and who is to be asked again.
     let marked = contact(&other, BERLIN).await.consents.remove(0);
     assert_eq!((marked.overtaken_by.as_str(), marked.overtaken_at), ("2", stamp(EFFECTIVE)));
     let request = v1::ListOvertakenConsentsRequest { version: "2".to_owned(), ..Default::default() };
-    let listed = one.overtaken_consents(&permit(Role::ReadContacts), &request).await.unwrap();
+    let listed = one.overtaken_consents(&permit(Role::ReadContacts), &request, crate::support::READ_AT).await.unwrap();
     assert_eq!(listed.consents.iter().map(|one| one.number.as_str()).collect::<Vec<_>>(), [BERLIN]);
     // Asked again, the person may be called again; under the old text they may not.
     record(&other, BERLIN, consent("2026-11-18T16:10:00Z", "1"), "r-2", "2026-11-18T16:10:00Z").await;

@@ -275,6 +275,9 @@ impl Contact {
         record.writes.sort_by_key(|write| write.recorded_at);
         let mut erased = Self { record };
         erased.prune(now);
+        if !keeps(Reach::Attempts) {
+            erased.prune_attempts(now);
+        }
         let left = Left { opt_outs: erased.record.opt_outs.len(), attempts: erased.record.attempts.len() };
         (erased, now, left)
     }

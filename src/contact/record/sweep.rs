@@ -135,6 +135,23 @@ impl Contact {
         self.facts(None).residences
     }
 
+    /// Whether something was recorded since its own key was last changed: the log has what this key opens.
+    #[must_use]
+    pub fn key_opens_something(&self) -> bool {
+        self.record.key_changed_at == 0 || self.record.key_changed_at < self.updated_millis()
+    }
+
+    /// Notes that its own key is changed.
+    pub fn note_key_change(&mut self, now: Instant) {
+        self.record.key_changed_at = now.millis();
+    }
+
+    /// When something was bought last, of anybody.
+    #[must_use]
+    pub fn last_purchase(&self) -> Option<Instant> {
+        self.record.relationships.iter().filter_map(|tie| at(tie.last_purchase_at.as_ref())).max()
+    }
+
     /// When the latest attempt was made, those pruned included.
     fn last_attempt(&self) -> Option<Instant> {
         let made = self.record.attempts.iter().map(|stored| {
@@ -187,8 +204,10 @@ impl Contact {
         }
         if let Some(last) = self.last_attempt() {
             scraps.push(piece(RecordClass::Attempt, last, last, None, None, What::Nothing));
-            scraps.push(piece(RecordClass::Decision, last, last, None, None, What::Nothing));
         }
+        // Whatever was done last has its entry in the log.
+        let last = self.last_attempt().into_iter().chain([self.updated_at()]).max().unwrap_or(now);
+        scraps.push(piece(RecordClass::Decision, last, last, None, None, What::Nothing));
         for (index, tie) in record.relationships.iter().enumerate() {
             if rest_of_tie(tie).as_ref() == Some(tie) {
                 continue;
@@ -354,8 +373,9 @@ impl Contact {
     pub fn settle(&mut self, now: Instant, number_goes: bool, attempts_go: bool) -> (u64, bool) {
         let before = self.record.attempts.len();
         if attempts_go {
-            self.prune(now);
+            self.prune_attempts(now);
         }
+        self.prune(now);
         let gone = before.saturating_sub(self.record.attempts.len());
         let oldest = now.minus(KEEP);
         let record = &mut self.record;
@@ -396,6 +416,7 @@ impl Contact {
             moved_to: record.moved_to,
             copied: record.copied,
             pruned_attempt_at: record.pruned_attempt_at,
+            key_changed_at: record.key_changed_at,
             requests: record.requests,
             restricted_at: record.restricted_at,
             holds: record.holds,

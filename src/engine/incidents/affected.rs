@@ -149,24 +149,30 @@ impl Engine {
             return Err(fault("page_size", "is more than 1,000"));
         }
         let size = if request.page_size == 0 { PAGE } else { usize::try_from(request.page_size).unwrap_or(PAGE) };
-        let after = match request.page_token.as_str() {
-            "" => Unbounded,
-            token => Excluded(
-                token
-                    .parse::<u64>()
-                    .map_err(|_| fault("page_token", "is of no list that is known: begin with the first page"))?,
-            ),
-        };
         let (own, mut record) = self.control_beside().await?.ok_or(NONE)?;
         let kept = of_id(&mut record, &request.incident_id).ok_or(NONE)?;
         let incident = kept.incident.clone().unwrap_or_default();
         let touched = self.touched(&own, &request.incident_id, &kept.lots).await?;
+        // A token says where without saying who.
+        let token = |digits: u64| {
+            let number = Number::from_digits(digits)?;
+            let tag = self.keys.now().tag(&self.main.tenant, number.reveal_e164().as_str());
+            tag.tag().get(..16).map(super::super::policies::hex)
+        };
+        let after = match request.page_token.as_str() {
+            "" => Unbounded,
+            known => {
+                let last = touched.keys().find(|digits| token(**digits).is_some_and(|token| token == known));
+                let unknown = || fault("page_token", "is of no list that is known: begin with the first page");
+                Excluded(*last.ok_or_else(unknown)?)
+            }
+        };
         let wanted = touched.range((after, Unbounded)).filter(|(_, told)| request.history || told.is_none());
         let mut page: Vec<(u64, Option<Instant>)> =
             wanted.take(size + 1).map(|(number, told)| (*number, *told)).collect();
         let more = page.len() > size;
         page.truncate(size);
-        let next_page_token = page.last().filter(|_| more).map(|(number, _)| number.to_string()).unwrap_or_default();
+        let next_page_token = page.last().filter(|_| more).and_then(|(number, _)| token(*number)).unwrap_or_default();
         let mut notices = Vec::with_capacity(page.len());
         for (digits, told) in page {
             let Some(number) = Number::from_digits(digits) else { continue };
@@ -183,6 +189,8 @@ impl Engine {
                 place,
             });
         }
+        let asked = audited_write::Request::ListNotices(request.clone());
+        self.note_reading(permit, &self.main, None, asked, now).await?;
         Ok(v1::ListNoticesResponse { notices, next_page_token })
     }
 }
@@ -194,6 +202,7 @@ fn country(number: Number) -> String {
     };
     let mut countries: Vec<String> =
         found.plausible.iter().map(|place| country_group(place.jurisdiction).to_string()).collect();
+    countries.sort_unstable();
     countries.dedup();
     match countries.as_slice() {
         [one] => one.clone(),

@@ -25,6 +25,8 @@ use crate::time::Instant;
 
 /// The longest text of an incident.
 const TEXT_BYTES: usize = 4 << 10;
+/// The size of the record of switches beyond which nothing is added to an incident; the store takes four times as much.
+const MOST_BYTES: usize = 4 << 20;
 /// What the names of lots begin with.
 pub(super) const LOTS: &str = "incident";
 
@@ -186,7 +188,7 @@ impl Engine {
                 incident.closed_at = Some(stamp(now));
             }
             kept.writes.push(id.stored(receipt, now));
-            Ok(())
+            has_room(record)
         };
         let (record, receipt) = self.switch(permit, clock, id, asked, &mut { made }).await?;
         Ok(v1::UpdateIncidentResponse { incident: of_write(&record, receipt), receipt_id: receipt_text(receipt) })
@@ -289,7 +291,7 @@ impl Engine {
             let incident = kept.incident.get_or_insert_default();
             incident.affected = count(touched.len());
             incident.told = count(touched.values().filter(|told| told.is_some()).count());
-            Ok(())
+            has_room(record)
         };
         let beside = Beside { attachments: &attachments, event: None };
         let written = self.switch_with(permit, clock, id, asked, beside, &mut { made }).await;
@@ -302,6 +304,16 @@ impl Engine {
         let (record, receipt) = written?;
         let incident = of_write(&record, receipt).ok_or(NONE)?;
         Ok((incident, receipt))
+    }
+}
+
+/// Incidents leave room for what must always be thrown: a freeze.
+fn has_room(record: &ControlRecord) -> Result<(), Failure> {
+    match record.encoded_len() <= MOST_BYTES {
+        true => Ok(()),
+        false => Err(Failure::Precondition(
+            "incidents take up all the room they have: name more numbers at a time, close some",
+        )),
     }
 }
 

@@ -201,8 +201,7 @@ impl Past {
         let lists = Readings { then: &body.registry_readings, beside, unasked: RefCell::default() };
         let kept = Kept::of(body)?;
         let about = (&checked.attempt.seller, checked.attempt.purpose);
-        let trusted = postures.stored_facts_only;
-        let asserted = kept.succession().apply(&mut stored, &checked.facts, about, trusted, now);
+        let asserted = kept.succession().apply(&mut stored, &checked.facts, about, now);
         let decision = decision::decide(&Question {
             number,
             attempt: &checked.attempt,

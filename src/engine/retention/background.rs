@@ -4,6 +4,9 @@
 //! which goes on where it stopped. That two sweep at once does no harm, since each removal is a compare-and-set; the lease
 //! only spares the work.
 
+use std::sync::OnceLock;
+use std::time::Instant as Monotonic;
+
 use prost::Message as _;
 
 use super::super::{Clock, Engine, Failure};
@@ -17,6 +20,8 @@ use crate::time::{Instant, Millis};
 const LEASE: Millis = Millis::seconds(120);
 /// For how long after the end of a tenant's service its own copy may still be made, before its contacts go by themselves.
 const GRACE: Millis = Millis::days(30);
+/// How far a clock may be set ahead, as after a night asleep, before it is not believed.
+const JUMP: Millis = Millis::days(7);
 /// Records of one turn.
 const PAGE: u32 = 64;
 /// What the names of the leases begin with.
@@ -40,6 +45,8 @@ impl Default for SweeperSettings {
 pub struct Sweeper {
     holder: u64,
     every: Millis,
+    /// The clock at the first turn, and what does not jump beside it.
+    began: OnceLock<(Instant, Monotonic)>,
 }
 
 /// What a turn came to.
@@ -58,7 +65,16 @@ impl Sweeper {
     #[must_use]
     pub fn new(settings: SweeperSettings) -> Option<Self> {
         let (_, holder) = uuid::Uuid::new_v4().as_u64_pair();
-        settings.every.map(|every| Self { holder: holder.max(1), every })
+        settings.every.map(|every| Self { holder: holder.max(1), every, began: OnceLock::new() })
+    }
+
+    /// How far the clock went ahead of the time that passed since the first turn, where that is too far: what a sweep
+    /// removes by a wrong clock does not come back.
+    fn ahead(&self, now: Instant) -> Option<Millis> {
+        let (began, passed) = self.began.get_or_init(|| (now, Monotonic::now()));
+        let passed = Millis(i64::try_from(passed.elapsed().as_millis()).unwrap_or(i64::MAX));
+        let ahead = Millis(now.millis().saturating_sub(began.plus(passed).millis()));
+        (ahead > JUMP).then_some(ahead)
     }
 
     /// Sweeps a page, if it is this instance's turn.
@@ -74,8 +90,17 @@ impl Sweeper {
             Some(value) => (value.version, SweepLease::decode(value.bytes.as_slice()).unwrap_or_default()),
         };
         let anothers = lease.holder != 0 && lease.holder != self.holder && lease.until > now.millis();
-        let next_round = Instant::from_millis(lease.finished_at).plus(self.every);
-        let resting = lease.after.is_empty() && lease.finished_at != 0 && next_round > now;
+        if let Some(ahead) = self.ahead(now) {
+            let why = format!(
+                "the clock of this host went {} hours ahead while the server ran; what is past its period by it may not be: set \
+                 the clock, then start the server anew",
+                ahead.0 / Millis::hours(1).0
+            );
+            return Err(Failure::Internal(why));
+        }
+        // A round that ended in the future was of a clock that went ahead.
+        let ended = Instant::from_millis(lease.finished_at);
+        let resting = lease.after.is_empty() && lease.finished_at != 0 && ended <= now && ended.plus(self.every) > now;
         if anothers || resting {
             return Ok(Turn::Idle);
         }

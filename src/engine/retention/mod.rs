@@ -5,6 +5,7 @@
 //! `tests/retention.rs`.
 
 mod background;
+mod days;
 mod holds;
 mod off_board;
 mod tally;
@@ -29,6 +30,7 @@ use crate::store::{DataKey, Key, Swapped, Write};
 use crate::time::{Instant, ZoneId};
 
 pub use background::{Sweeper, SweeperSettings, Turn};
+use days::Days;
 use tally::Tally;
 pub(super) use walk::{Met, Walk, walk_page};
 
@@ -72,6 +74,7 @@ impl Swept {
 }
 
 /// By what a sweep judges.
+#[derive(Clone, Copy)]
 struct Rules<'a> {
     law: &'a Law,
     standing: &'a Standing,
@@ -113,7 +116,8 @@ impl Rules<'_> {
         let free = !whole && !held_by_hold && !untold;
         let number_goes = quiet && free && !scraps.iter().any(kept);
         let ends = self.all_over && contact.digits().is_some() && free;
-        let forgotten = ends && !scraps.iter().any(bound);
+        let scraps_bound = scraps.iter().any(bound);
+        let forgotten = ends && !scraps_bound;
         let (mut gone, mut held) = (Vec::<Scrap>::new(), Vec::new());
         let mut removed = Vec::<(RecordClass, String, u64)>::new();
         let mut count = |class, rule: String, by: u64| match removed
@@ -150,9 +154,35 @@ impl Rules<'_> {
             count(RecordClass::Attempt, WINDOW.to_owned(), attempts);
         }
         let emptied = after.is_empty(self.now) && !contact.is_empty(self.now);
-        // Forgotten once is forgotten: a key that nothing was sealed under since need not go again.
-        let key_goes = forgotten && after != *contact;
+        // Of a contact without its number the log goes as the days do of those that have no record: with the key. One that
+        // nothing was sealed under since the last time need not go again.
+        let nameless = after.digits().is_none() && free && !scraps_bound;
+        let log_over = || self.all_over || self.log_until(contact.updated_at()) <= self.now;
+        let key_goes = contact.key_opens_something() && (forgotten || nameless && log_over());
+        if key_goes {
+            after.note_key_change(self.now);
+        }
         Swept { after, removed, held, anonymised, emptied, key_goes }
+    }
+
+    /// Until when an entry of the log is kept that was written then; [`Instant::FAR`]: without term.
+    fn log_until(&self, recorded_at: Instant) -> Instant {
+        let own = match self.all_over {
+            true => recorded_at,
+            false => self.own_period(recorded_at),
+        };
+        let floor = Duties::of_log(self.law, self.standing.holds(), self.now).log_entry(recorded_at);
+        floor.map_or(own, |floor| floor.until.max(own))
+    }
+
+    /// When the store may forget a record of which nothing is left; `None`: not by itself. Its key opens what the log holds
+    /// about it: that is kept for as long as any law wants.
+    fn forgotten_at(&self, empty: &Contact) -> Option<Instant> {
+        let until = match empty.key_opens_something() {
+            true => self.log_until(self.now),
+            false => self.now,
+        };
+        (until != Instant::FAR).then_some(until)
     }
 
     /// When the tenant's own period is over that began then.
@@ -257,6 +287,10 @@ impl Engine {
                 self.sweep_one(permit, &rules, &untold, (kept, key, loaded), clock, &mut tally).await?;
             }
         }
+        if next.is_empty() {
+            let which = Days { dry_run: request.dry_run, all_over: request.all_periods_over, now: clock.now };
+            tally.log_days = self.sweep_days(permit, which).await?;
+        }
         Ok(tally.response(seen, next))
     }
 
@@ -273,10 +307,22 @@ impl Engine {
         let mut found = Some(loaded);
         let mut untold = untold.contains(&key);
         for _ in 0..TRIES {
-            let Some(Loaded { version, contact, own }) = found else { return Ok(()) };
-            let swept = rules.judge(&contact, untold);
+            let Some(Loaded { version, contact, own, expires }) = found else { return Ok(()) };
+            let mut swept = rules.judge(&contact, untold);
+            let standing;
+            if swept.changes() {
+                // Whatever hold was placed before this moment keeps what it reaches.
+                standing = self.standing(kept).await?;
+                swept = Rules { standing: &standing, ..*rules }.judge(&contact, untold);
+            }
             let own = if swept.key_goes { DataKey::random()? } else { own };
-            if !swept.changes() {
+            // A hold that came since, or a law, keeps the log for longer: and with it what opens it.
+            let forgotten_at = match swept.after.is_empty(clock.now) && !self.has_regions() {
+                true => rules.forgotten_at(&swept.after),
+                false => None,
+            };
+            let renewed = expires.is_some_and(|before| forgotten_at.is_none_or(|now| before < now));
+            if !swept.changes() && !renewed {
                 tally.add(&contact, &swept);
                 return Ok(());
             }
@@ -309,8 +355,7 @@ impl Engine {
                 key,
                 expected: version,
                 bytes: keys.seal_record(&key, &own, &swept.after.to_bytes())?,
-                // Its key opens what the log holds about it: that is kept for as long as any law wants.
-                expires: swept.after.is_empty(clock.now).then(|| self.log_kept_until(rules, clock.now)).flatten(),
+                expires: forgotten_at,
                 event: entry.event(kind, clock.now, payload),
             };
             match kept.store.swap(write).await? {
@@ -336,28 +381,6 @@ impl Engine {
         }
         tally.passed_over += 1;
         Ok(())
-    }
-
-    /// Until when an entry of the log that is written now is kept; `None`: without term.
-    fn log_kept_until(&self, rules: &Rules<'_>, now: Instant) -> Option<Instant> {
-        let own = Span { months: self.settings.periods.months, days: 0 }.end_of_last_day(ZoneId::utc(), now);
-        let floor = Duties::of_log(rules.law, rules.standing.holds(), now).log_entry(now);
-        let until = floor.map_or(own, |floor| floor.until.max(own));
-        (until != Instant::FAR).then_some(until)
-    }
-
-    /// Until when an entry of the log must stay that was written at this instant, by law and the tenant's holds, and from
-    /// when on it is to go: for removing whole segments. `None`: it stays without term.
-    ///
-    /// # Errors
-    /// The store cannot be asked for holds: then nothing may go.
-    pub async fn log_entry_goes_at(&self, recorded_at: Instant, now: Instant) -> Result<Option<Instant>, Failure> {
-        let standing = self.standing(&self.main).await?;
-        let law = self.law();
-        let own = Span { months: self.settings.periods.months, days: 0 }.end_of_last_day(ZoneId::utc(), recorded_at);
-        let floor = Duties::of_log(&law, standing.holds(), now).log_entry(recorded_at);
-        let until = floor.map_or(own, |floor| floor.until.max(own));
-        Ok((until != Instant::FAR).then_some(until))
     }
 
     /// All contacts, page by page.

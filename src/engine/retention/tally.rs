@@ -20,6 +20,7 @@ pub(super) struct Tally {
     anonymised: u32,
     keys_destroyed: u32,
     pub(super) passed_over: u32,
+    pub(super) log_days: u32,
 }
 
 impl Tally {
@@ -84,6 +85,7 @@ impl Tally {
             records_anonymised: self.anonymised,
             records_passed_over: self.passed_over,
             keys_destroyed: self.keys_destroyed,
+            log_days: self.log_days,
             next_page_token,
         }
     }

@@ -40,7 +40,8 @@ impl Walk<'_> {
 }
 
 /// Opens a page of the tenant's contacts. The records of switches and of the index of requests are none; nor are pointers to
-/// another region, and copies on their way from one: the record in force is met where it is.
+/// another region, and copies on their way from one as long as no pointer leads to them: the record in force is met where
+/// it is.
 pub(in crate::engine) async fn walk_page<'a>(engine: &'a Engine, size: u32, token: &str) -> Result<Walk<'a>, Failure> {
     if size > MOST_ON_PAGE {
         return Err(fault("page_size", "is more than 1,000"));
@@ -86,7 +87,15 @@ pub(in crate::engine) async fn walk_page<'a>(engine: &'a Engine, size: u32, toke
         for (key, stored) in met.iter().filter(|(key, _)| key.shard().tenant() == own && !others.contains(key)) {
             match engine.open(key, stored).await {
                 Ok(Record::Here(loaded)) => records.push(Met { key: *key, loaded }),
-                Ok(Record::Elsewhere(..) | Record::Arriving(..)) => {}
+                Ok(Record::Elsewhere(..)) => {}
+                Ok(Record::Arriving(loaded, from)) => match engine.arrived(key, &from).await {
+                    Ok(true) => records.push(Met { key: *key, loaded }),
+                    Ok(false) => {}
+                    Err(failure) => {
+                        unread += 1;
+                        why = why.or(Some(failure));
+                    }
+                },
                 Err(failure) => {
                     unread += 1;
                     why = why.or(Some(failure));

@@ -100,7 +100,7 @@ impl Engine {
     async fn erase_once(&self, erasing: &Erasing<'_>, loaded: Option<Loaded>, clock: Clock) -> Result<Round, Failure> {
         let Erasing { request, kept: at, key, number, .. } = *erasing;
         let (expected, before, own) = match loaded {
-            Some(Loaded { version, contact, own }) => (version, contact, Some(own)),
+            Some(Loaded { version, contact, own, .. }) => (version, contact, Some(own)),
             None => (Version::ABSENT, Contact::new(number, clock.now), None),
         };
         match before.seen(Some(erasing.id)) {
