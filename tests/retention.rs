@@ -16,6 +16,10 @@ mod civil;
 #[allow(dead_code, reason = "the questions of the twins, of which this uses a part")]
 #[path = "twin/evidence.rs"]
 mod evidence;
+#[path = "support/forwarded.rs"]
+mod forwarded;
+#[path = "retention/held.rs"]
+mod held;
 #[path = "retention/incident.rs"]
 mod incident;
 #[path = "retention/kept.rs"]

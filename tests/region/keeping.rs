@@ -41,6 +41,20 @@ async fn sweep(engine: &Engine, dry_run: bool) -> (u32, u32, u32) {
     }
 }
 
+/// The numbers of all contacts, page by page.
+pub async fn walked(engine: &Engine) -> Vec<String> {
+    let (mut numbers, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = v1::ExportContactsRequest { page_size: 1, page_token };
+        let page = engine.export_contacts(&permit(Role::ReadContacts), request, clock(NOON)).await.unwrap();
+        numbers.extend(page.contacts.into_iter().map(|contact| contact.number));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return numbers;
+        }
+    }
+}
+
 fn hold(number: &str) -> v1::PlaceRetentionHoldRequest {
     v1::PlaceRetentionHoldRequest {
         request_id: "h".to_owned(),

@@ -10,6 +10,7 @@ use ringfence::proto::store::ContactRecord;
 use ringfence::store::{EmbeddedStore, Keys, MemoryStore, RedisStore, Store, embedded, redis};
 
 use super::house::{CAP, CHINA, FLORIDA, House, NOON, allows, engine_in, notice, region};
+use super::keeping::walked;
 use super::stopping::{Steps, Stopping};
 use super::support::{at, permit};
 use super::{check, contact, records, stop, update};
@@ -263,6 +264,8 @@ async fn nobody_writes_behind_a_pointer_that_is_not_known_to_be_safe() {
     assert!(update(&house.another(dying(main), dying(cn)), FLORIDA, "CN", "u").await.is_err());
     let (pointer, copy) = both(&house).await;
     assert!(is_pointer(pointer, "cn") && copy.is_some_and(|copy| copy.arriving_from == "default"));
+    // Whoever goes through all contacts meets it where it now is, and once.
+    assert_eq!(walked(&house.engine).await, [FLORIDA]);
     let [main, cn] = stores;
     let lagging = Stopping { inner: main, steps: Steps::of(1_000), after: false, unsafe_yet: true };
     let engine = house.another(Arc::new(lagging), cn);

@@ -3,6 +3,13 @@
 /// Of a store with a field `inner`: events, the outbox, scans and named values, and whether it is ready.
 macro_rules! forwarded {
     () => {
+        forwarded!(all but scan);
+
+        fn scan(&self, after: Option<Key>, limit: usize) -> Answer<'_, Vec<(Key, Versioned)>> {
+            self.inner.scan(after, limit)
+        }
+    };
+    (all but scan) => {
         fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
             self.inner.events(shard, after, limit)
         }
@@ -21,10 +28,6 @@ macro_rules! forwarded {
 
         fn settle(&self, writer: WriterId, events: Vec<EventId>) -> Answer<'_, ()> {
             self.inner.settle(writer, events)
-        }
-
-        fn scan(&self, after: Option<Key>, limit: usize) -> Answer<'_, Vec<(Key, Versioned)>> {
-            self.inner.scan(after, limit)
         }
 
         fn meta_get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Versioned>> {
