@@ -21,6 +21,7 @@ pub mod packs;
 mod processor;
 pub mod progress;
 mod question;
+mod ready;
 pub mod regions;
 mod regions_beside;
 mod remote;
@@ -115,6 +116,8 @@ pub enum Command {
     /// Requests of people about the data kept about them, and when they are due
     #[command(subcommand)]
     Request(request::Command),
+    /// Whether the server on this machine answers
+    Ready(ready::Args),
 }
 
 /// Reads the command line, runs the command, and says how it ended.
@@ -152,6 +155,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Audit(command) => audit::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
         Command::Doctor(args) => doctor::run(args, global).await,
+        Command::Ready(args) => ready::run(args, global).await,
     }
 }
 

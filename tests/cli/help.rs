@@ -60,6 +60,7 @@ const COMMANDS: &[&[&str]] = &[
     &["request", "list"],
     &["request", "show"],
     &["request", "resolve"],
+    &["ready"],
     &["help"],
 ];
 
