@@ -19,10 +19,12 @@ mod compose;
 mod image;
 #[path = "deploy/links.rs"]
 mod links;
-#[path = "deploy/reference.rs"]
-mod reference;
+#[path = "deploy/ready.rs"]
+mod ready;
 #[path = "support/redis.rs"]
 mod redis;
+#[path = "deploy/reference.rs"]
+mod reference;
 #[path = "deploy/release.rs"]
 mod release;
 #[path = "deploy/sandbox.rs"]

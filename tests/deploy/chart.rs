@@ -139,7 +139,6 @@ fn templates_speak_of_values_that_there_are() {
     let helpers = read(&format!("{CHART}/templates/_helpers.tpl"));
     for name in TEMPLATES.iter().chain(&["_helpers.tpl", "NOTES.txt"]) {
         let text = read(&format!("{CHART}/templates/{name}"));
-        assert_eq!(text.matches("{{").count(), text.matches("}}").count(), "{name}");
         let mut open = 0;
         for action in actions(&text) {
             match action.split(' ').next().unwrap() {

@@ -92,7 +92,10 @@ fn what_services_name_is_there() {
     for (name, secret) in object(&compose["secrets"]) {
         let file = secret["file"].as_str().unwrap();
         let there = root().join("deploy").join(file).exists();
-        assert!(there || (BY_HAND.contains(&file) && read("deploy/compose.yaml").contains(&file[2..])), "{name}: {file}");
+        assert!(
+            there || (BY_HAND.contains(&file) && read("deploy/compose.yaml").contains(&file[2..])),
+            "{name}: {file}"
+        );
     }
     match tool("docker-compose") {
         Some(compose) => {
@@ -134,7 +137,8 @@ fn the_commands_at_the_top_are_understood() {
         let words: Vec<_> = line.split_whitespace().take_while(|word| !word.starts_with('>')).collect();
         let at = words.iter().position(|word| *word == "ringfence").unwrap() + 1;
         let words: Vec<_> = words[at..].iter().copied().filter(|word| *word != "/usr/bin/ringfence").collect();
-        if words.first() == Some(&"access") && !read("tests/cli/help.txt").contains("$ ringfence access") {
+        if words.first() == Some(&"access") && !program().args(["access", "--help"]).output().unwrap().status.success()
+        {
             not_run(&words.join(" "), "this program has no access control yet");
             continue;
         }

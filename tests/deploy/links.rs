@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{read, root};
+use super::{program, read, root};
 
 /// The front page and everything in `deploy/`.
 fn documents() -> Vec<PathBuf> {
@@ -55,7 +55,7 @@ fn links(prose: &str) -> Vec<String> {
 
 #[test]
 fn every_link_leads_somewhere() {
-    let (mut dead, mut seen) = (Vec::new(), 0);
+    let (mut dead, mut seen, has_access) = (Vec::new(), 0, has_access());
     for document in documents() {
         let (prose, _) = split(&read(&document.display().to_string()));
         for link in links(&prose) {
@@ -67,7 +67,7 @@ fn every_link_leads_somewhere() {
             let there = root().join(&target).exists();
             let found = there && (anchor.is_empty() || anchors(&target).contains(anchor));
             // Written with access control, which the program may not have yet.
-            let coming = path.ends_with("access.md") && !read("tests/cli/help.txt").contains("$ ringfence access");
+            let coming = path.ends_with("access.md") && !has_access;
             if !found && !coming {
                 dead.push(format!("{}: {link}", document.display()));
             }
@@ -77,17 +77,28 @@ fn every_link_leads_somewhere() {
     assert!(dead.is_empty() && seen > 60, "{seen} links; these lead nowhere:\n{}", dead.join("\n"));
 }
 
-/// The help text of each command, by its words.
-fn helps() -> BTreeMap<String, String> {
-    let text = read("tests/cli/help.txt");
-    let parts = text.split("$ ringfence ").skip(1).map(|part| part.split_once("--help\n").unwrap());
-    parts.map(|(words, help)| (words.trim().to_owned(), help.to_owned())).collect()
+/// The help of the longest command that begins a line, as the program tells it.
+fn help(words: &[&str], seen: &mut BTreeMap<String, Option<String>>) -> Option<String> {
+    let is_word = |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-');
+    let most = words.iter().take_while(is_word).count().min(3);
+    (1..=most).rev().find_map(|n| {
+        let ask = || {
+            let output = program().args(&words[..n]).arg("--help").output().unwrap();
+            output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+        };
+        seen.entry(words[..n].join(" ")).or_insert_with(ask).clone()
+    })
+}
+
+/// Whether the program has access control; documents speak of it.
+fn has_access() -> bool {
+    program().args(["access", "--help"]).output().unwrap().status.success()
 }
 
 #[test]
 fn every_command_line_is_one_that_the_program_takes() {
-    let (helps, mut faults, mut seen) = (helps(), Vec::new(), 0);
-    let has_access = helps.contains_key("access");
+    let (mut helps, mut faults, mut seen) = (BTreeMap::new(), Vec::new(), 0);
+    let has_access = has_access();
     for document in documents() {
         let (prose, code) = split(&read(&document.display().to_string()));
         // In fences each line, in prose what stands in backquotes.
@@ -98,16 +109,14 @@ fn every_command_line_is_one_that_the_program_takes() {
                 continue;
             };
             let words: Vec<_> = line.split(" #").next().unwrap().split_whitespace().collect();
-            let depth = (1..=3).rev().find(|n| words.len() >= *n && helps.contains_key(&words[..*n].join(" ")));
             let is_word = words.first().is_some_and(|word| word.chars().all(|c| c.is_ascii_lowercase()));
-            let Some(depth) = depth else {
-                // `ringfence 0.1.0 is serving`, `ringfence law lint|test`
+            let Some(help) = help(&words, &mut helps) else {
+                // `ringfence 0.1.0 is serving` is no command line.
                 if is_word && !(words[0] == "access" && !has_access) {
                     faults.push(format!("{}: no such command: ringfence {line}", document.display()));
                 }
                 continue;
             };
-            let help = &helps[&words[..depth].join(" ")];
             for flag in words.iter().filter(|word| word.starts_with("--") && word.len() > 2) {
                 let flag: String = flag.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
                 let known = help.split_whitespace().any(|word| word.trim_end_matches([',', '=']) == flag);

@@ -46,7 +46,11 @@ const EXAMPLES: &[&[(&str, &str)]] = &[
         ("reserve_seconds", "120"),
     ],
     &[("webhook_ca", "/etc/ringfence/processors.pem"), ("webhook_private", "true"), ("selfcheck_hours", "12")],
-    &[("privacy_officer", "Data protection, Acme"), ("privacy_contact", "privacy@acme.example"), ("request_days", "14")],
+    &[
+        ("privacy_officer", "Data protection, Acme"),
+        ("privacy_contact", "privacy@acme.example"),
+        ("request_days", "14"),
+    ],
     &[
         ("audit_archive", "s3://acme-audit/ringfence"),
         ("audit_archive_endpoint", "https://objects.example"),
@@ -76,14 +80,8 @@ const EXAMPLES: &[&[(&str, &str)]] = &[
 ];
 
 /// Settings that name a file with a secret in it.
-const SECRET: [&str; 6] = [
-    "keys",
-    "store_password_file",
-    "store_key",
-    "sentinel_password_file",
-    "audit_archive_credentials",
-    "tls_key",
-];
+const SECRET: [&str; 6] =
+    ["keys", "store_password_file", "store_key", "sentinel_password_file", "audit_archive_credentials", "tls_key"];
 
 /// Settings whose files are read again while the server runs.
 const READ_AGAIN: [&str; 11] = [

@@ -14,7 +14,9 @@ const EXPOSURE: &str = "15";
 /// The settings of the unit; one that stands several times has several values.
 fn settings() -> BTreeMap<String, Vec<String>> {
     let mut found = BTreeMap::<_, Vec<_>>::new();
-    for (name, value) in read(UNIT).lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('=')) {
+    for (name, value) in
+        read(UNIT).lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='))
+    {
         found.entry(name.to_owned()).or_default().push(value.to_owned());
     }
     found
@@ -36,7 +38,8 @@ fn the_unit_starts_what_there_is() {
     // Everything that is written lies in a folder that systemd makes for it, and keys and data in different ones.
     let folders: Vec<_> = settings["StateDirectory"][0].split(' ').map(|name| format!("/var/lib/{name}")).collect();
     let after = |flag: &str| line[line.iter().position(|word| *word == flag).unwrap() + 1];
-    let of = |path: &str| folders.iter().rev().find(|folder| path.starts_with(&format!("{folder}/")) || path == **folder);
+    let of =
+        |path: &str| folders.iter().rev().find(|folder| path.starts_with(&format!("{folder}/")) || path == **folder);
     assert!(of(after("--data")).is_some() && of(after("--keys")).is_some());
     assert_ne!(of(after("--data")), of(after("--keys")));
     let seconds: u64 = settings["TimeoutStopSec"][0].parse().unwrap();
