@@ -11,6 +11,8 @@
     reason = "tests"
 )]
 
+#[path = "deploy/calls.rs"]
+mod calls;
 #[path = "deploy/chart.rs"]
 mod chart;
 #[path = "deploy/compose.rs"]

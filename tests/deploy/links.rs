@@ -105,9 +105,8 @@ fn every_command_line_is_one_that_the_program_takes() {
         let quoted = prose.split('`').skip(1).step_by(2).collect::<Vec<_>>().join("\n");
         for line in code.replace("\\\n", " ").lines().chain(quoted.lines()) {
             let line = line.trim_start().trim_start_matches("$ ");
-            let Some(line) = line.strip_prefix("ringfence ").or_else(|| line.strip_prefix("cargo run -- ")) else {
-                continue;
-            };
+            let begins = ["ringfence ", "cargo run -- ", "cargo run -q -- "];
+            let Some(line) = begins.iter().find_map(|begins| line.strip_prefix(begins)) else { continue };
             let words: Vec<_> = line.split(" #").next().unwrap().split_whitespace().collect();
             let is_word = words.first().is_some_and(|word| word.chars().all(|c| c.is_ascii_lowercase()));
             let Some(help) = help(&words, &mut helps) else {
