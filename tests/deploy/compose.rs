@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use super::redis::{free_port, program as redis_server, until};
-use super::{good, image, is_taken, is_understood, not_run, program, read, root, texts, tool, yaml_file};
+use super::{Stopped, good, image, is_taken, is_understood, not_run, program, read, root, texts, tool, yaml_file};
 
 /// Made by hand before the first start, as the first lines of the file say.
 const BY_HAND: [&str; 1] = ["./compose/scrape-key"];
@@ -185,14 +185,4 @@ fn the_redis_of_compose_satisfies_the_doctor() {
     let mut doctor = program();
     doctor.current_dir(folder.path()).env("RINGFENCE_STORE_PASSWORD_FILE", at("password"));
     println!("{}", good(doctor.args(["doctor", "--store", &store, "--keys", &keys])));
-}
-
-/// A server that ends with the test.
-struct Stopped(std::process::Child);
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

@@ -13,7 +13,7 @@ use ringfence::telemetry::Metrics;
 use serde_json::Value;
 
 use super::redis::until;
-use super::{clean, good, program, read, root, tool_or_note, yaml, yaml_file};
+use super::{Stopped, clean, good, program, read, root, tool_or_note, yaml, yaml_file};
 
 /// What Prometheus itself adds.
 const OWN: [&str; 3] = ["job", "instance", "alertname"];
@@ -242,8 +242,8 @@ fn a_server_tells_the_metrics_that_are_known() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = program();
     server.current_dir(folder.path()).args(["serve", "--sample", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
-    let mut server = server.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut said = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut server = Stopped(server.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut said = BufReader::new(server.0.stdout.take().unwrap()).lines().map_while(Result::ok);
     let address = said.find_map(|line| line.trim().strip_prefix("HTTP  http://").map(str::to_owned)).unwrap();
     // The first question is answered by then.
     said.find(|line| line.starts_with("Ask it yourself")).unwrap();
@@ -258,8 +258,7 @@ fn a_server_tells_the_metrics_that_are_known() {
     let text = scrape();
     let ready = program().args(["ready", "--http", &address]).output().unwrap();
     let json = program().args(["ready", "--json", "--http", &address]).output().unwrap();
-    let _ = server.kill();
-    let _ = server.wait();
+    drop(server);
     assert_eq!((ready.status.code(), ready.stdout.as_slice()), (Some(0), &b"ready\n"[..]));
     assert_eq!(serde_json::from_slice::<Value>(&json.stdout).unwrap()["ready"], true);
     let gone = program().args(["ready", "--http", &address]).output().unwrap();
