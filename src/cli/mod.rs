@@ -24,6 +24,7 @@ mod policy;
 mod processor;
 pub mod progress;
 mod question;
+mod ready;
 pub mod regions;
 mod regions_beside;
 mod remote;
@@ -132,6 +133,8 @@ pub enum Command {
     /// End a tenant's service
     #[command(subcommand)]
     Tenant(tenant::Command),
+    /// Whether the server on this machine answers
+    Ready(ready::Args),
 }
 
 /// Reads the command line, runs the command, and says how it ended.
@@ -173,6 +176,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Retention(command) => retention::run(command, global).await,
         Command::Incident(command) => incident::run(command, global).await,
         Command::Tenant(command) => tenant::run(command, global).await,
+        Command::Ready(args) => ready::run(args, global).await,
     }
 }
 

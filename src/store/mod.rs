@@ -394,7 +394,7 @@ pub trait Store: Send + Sync {
 
     /// Gets rid of bytes that were replaced before, as far as the store itself keeps them: after an erasure, what the old
     /// key was kept in must go too. Whether it is done, also where there is nothing that the store itself could do; unless
-    /// `patient`, it may decline what would keep writers waiting. What is beyond its reach stands in the README.
+    /// `patient`, it may decline what would keep writers waiting. What is beyond its reach stands in `deploy/guide.md`.
     fn drop_replaced(&self, patient: bool) -> Answer<'_, bool> {
         let _ = patient;
         Answer::ready(Ok(true))

@@ -80,6 +80,7 @@ const COMMANDS: &[&[&str]] = &[
     &["incident", "close"],
     &["tenant"],
     &["tenant", "off-board"],
+    &["ready"],
     &["help"],
 ];
 

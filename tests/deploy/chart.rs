@@ -1,0 +1,220 @@
+//! The chart: its values against their schema, its templates against values and settings; rendered where helm is here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use ringfence::config::KEYS;
+use serde_json::{Value, json};
+
+use super::{clean, good, is_taken, not_run, python, read, root, texts, tool, yaml, yaml_file};
+
+const CHART: &str = "deploy/helm/ringfence";
+const TEMPLATES: [&str; 5] =
+    ["statefulset.yaml", "services.yaml", "availability.yaml", "networkpolicy.yaml", "monitoring.yaml"];
+
+/// Settings that the chart makes of other values, and those that mean nothing where every instance shares a Redis.
+const ITS_OWN: [&str; 20] = [
+    "store",
+    "store_user",
+    "store_password_file",
+    "store_ca",
+    "store_cert",
+    "store_key",
+    "data",
+    "keys",
+    "registries",
+    "packs",
+    "grpc",
+    "http",
+    "log",
+    "access",
+    "tls_cert",
+    "tls_key",
+    "tls_client_ca",
+    "insecure_no_tls",
+    // Files, which nothing mounts.
+    "emergencies",
+    "shadow_packs",
+];
+
+/// The values with others laid over them, as helm does.
+fn laid_over(under: &mut Value, over: &Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                laid_over(under.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over.clone(),
+    }
+}
+
+fn values(over: &Value) -> Value {
+    let mut values = yaml_file(&format!("{CHART}/values.yaml"));
+    laid_over(&mut values, over);
+    values
+}
+
+/// What the schema has against each of these values.
+fn faults(all: &[Value]) -> Vec<Vec<String>> {
+    let script = "import json, sys, jsonschema\n\
+        schema = json.load(open(sys.argv[1]))\n\
+        jsonschema.Draft7Validator.check_schema(schema)\n\
+        validator = jsonschema.Draft7Validator(schema)\n\
+        told = lambda e: '/'.join(map(str, e.absolute_path)) + ': ' + e.message\n\
+        json.dump([[told(e) for e in validator.iter_errors(v)] for v in json.load(sys.stdin)], sys.stdout)";
+    let schema = root().join(CHART).join("values.schema.json");
+    serde_json::from_str(&python(script, &[Path::new(&schema)], &json!(all).to_string())).unwrap()
+}
+
+#[test]
+fn values_are_checked_by_their_schema() {
+    let least = yaml_file("tests/deploy/least.yaml");
+    let good = [values(&least), values(&yaml_file("tests/deploy/most.yaml"))];
+    assert_eq!(faults(&good), [[""; 0]; 2]);
+    let bad = [
+        // What the chart cannot choose for anybody.
+        json!({ "store": { "url": "" } }),
+        json!({ "keys": { "secret": "" } }),
+        json!({ "access": { "secret": "" } }),
+        json!({ "tls": { "secret": "" } }),
+        // What would go wrong later, and quietly.
+        json!({ "store": { "url": "redis://fence:secret@db" } }),
+        json!({ "store": { "url": "embedded" } }),
+        json!({ "image": { "tag": "latest" } }),
+        json!({ "image": { "digest": "sha256:12" } }),
+        json!({ "settings": { "reserve_second": 5 } }),
+        json!({ "settings": { "grpc": "0.0.0.0:1" } }),
+        json!({ "replica": 3 }),
+        json!({ "replicas": 0 }),
+        json!({ "disruptionBudget": { "maxUnavailable": 0 } }),
+        json!({ "volume": { "size": "large" } }),
+        json!({ "networkPolicy": { "storePorts": [] } }),
+    ];
+    let laid: Vec<_> = bad
+        .iter()
+        .map(|bad| {
+            let mut values = good[0].clone();
+            laid_over(&mut values, bad);
+            values
+        })
+        .collect();
+    for (bad, faults) in bad.iter().zip(faults(&laid)) {
+        assert!(!faults.is_empty(), "the schema takes {bad}");
+    }
+    let untouched = faults(&[values(&json!({}))]);
+    assert!(!untouched[0].is_empty(), "what is required has no default");
+}
+
+/// The keys that `settings` takes are those that the server has. `RINGFENCE_BLESS=1` writes them anew.
+#[test]
+fn the_schema_knows_every_setting() {
+    let path = format!("{CHART}/values.schema.json");
+    let text = read(&path);
+    let keys = KEYS.iter().map(|(key, ..)| *key).filter(|key| !ITS_OWN.contains(key));
+    let line = format!("      \"propertyNames\": {{\"enum\": {}}},", json!(keys.collect::<Vec<_>>()));
+    let old = text.lines().find(|line| line.trim_start().starts_with("\"propertyNames\"")).unwrap();
+    if std::env::var_os("RINGFENCE_BLESS").is_some() {
+        std::fs::write(root().join(&path), text.replace(old, &line)).unwrap();
+        return;
+    }
+    assert!(old == line, "{path}: the settings changed: run again with RINGFENCE_BLESS=1");
+}
+
+/// What stands between `{{` and `}}`.
+fn actions(template: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for rest in template.split("{{").skip(1) {
+        let (action, _) = rest.split_once("}}").unwrap_or_else(|| panic!("`{{{{{rest}` is not closed"));
+        assert!(!action.contains('\n') || action.starts_with("/*"), "an action on several lines: {action}");
+        found.push(action.trim_matches('-').trim().to_owned());
+    }
+    found
+}
+
+/// As far as it goes without helm: what is opened is closed, every value is one of values.yaml, and every include there.
+#[test]
+fn templates_speak_of_values_that_there_are() {
+    let values = values(&json!({}));
+    let helpers = read(&format!("{CHART}/templates/_helpers.tpl"));
+    for name in TEMPLATES.iter().chain(&["_helpers.tpl", "NOTES.txt"]) {
+        let text = read(&format!("{CHART}/templates/{name}"));
+        let mut open = 0;
+        for action in actions(&text) {
+            match action.split(' ').next().unwrap() {
+                "if" | "with" | "range" | "define" => open += 1,
+                "end" => open -= 1,
+                _ => {}
+            }
+            assert!(open >= 0, "{name}: an end too many at `{action}`");
+            for path in action.split(".Values.").skip(1) {
+                let path: String = path.chars().take_while(|c| c.is_alphanumeric() || *c == '.').collect();
+                let pointer = format!("/{}", path.replace('.', "/"));
+                assert!(values.pointer(&pointer).is_some(), "{name}: values.yaml has no `{path}`");
+            }
+            if let Some(included) = action.split("include \"").nth(1).and_then(|rest| rest.split('"').next()) {
+                assert!(helpers.contains(&format!("define \"{included}\"")), "{name}: {included}");
+            }
+        }
+        assert_eq!(open, 0, "{name}: something is not ended");
+    }
+}
+
+/// Variables that the chart sets, with a value for each.
+#[test]
+fn the_server_takes_what_the_chart_tells_it() {
+    let text = read(&format!("{CHART}/templates/statefulset.yaml"));
+    let mut variables = BTreeMap::new();
+    for line in text.lines().filter(|line| line.contains("{name: RINGFENCE_")) {
+        let name: String = line.split("{name: ").nth(1).unwrap().chars().take_while(|c| *c != ',').collect();
+        let value = line.split("value: ").nth(1).unwrap().trim_end_matches('}').trim().trim_matches('"').to_owned();
+        variables.insert(name, value);
+    }
+    assert!(variables.len() > 12, "{variables:?}");
+    for (name, value) in [("RINGFENCE_STORE", "redis+sentinel://s1,s2,s3/main"), ("RINGFENCE_STORE_USER", "fence")] {
+        variables.insert(name.to_owned(), value.to_owned());
+    }
+    let settings = yaml_file("tests/deploy/most.yaml")["settings"].as_object().unwrap().clone();
+    for (key, value) in settings {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        variables.insert(format!("RINGFENCE_{}", key.to_uppercase()), text);
+    }
+    let named: BTreeSet<_> = variables.keys().map(|name| name["RINGFENCE_".len()..].to_lowercase()).collect();
+    let known: Vec<_> = KEYS.iter().map(|(key, ..)| *key).collect();
+    for own in ITS_OWN.iter().filter(|own| known.contains(own) && !["emergencies", "shadow_packs"].contains(own)) {
+        assert!(named.contains(*own), "the chart keeps `{own}` from `settings` and does not set it");
+    }
+    // With TLS there is nothing insecure to admit; the endpoints of the archive take no credentials from here.
+    variables.remove("RINGFENCE_INSECURE_NO_TLS");
+    is_taken("the chart", &variables);
+}
+
+#[test]
+fn helm_renders_the_chart() {
+    let Some(helm) = tool("helm") else {
+        not_run("helm lint, helm template", "there is no helm here; values, schema and templates were checked apart");
+        return;
+    };
+    let chart = root().join(CHART);
+    for name in ["least", "most"] {
+        let over = root().join(format!("tests/deploy/{name}.yaml"));
+        good(clean(&helm).args(["lint", "--strict"]).arg(&chart).arg("--values").arg(&over));
+        let rendered = good(clean(&helm).args(["template", "x"]).arg(&chart).arg("--values").arg(&over));
+        let all = yaml(&rendered);
+        let of = |kind: &str| all.iter().filter(|one| one["kind"] == kind).collect::<Vec<_>>();
+        let pods = &of("StatefulSet")[0]["spec"]["template"]["spec"];
+        assert_eq!(pods["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(pods["automountServiceAccountToken"], false);
+        let container = &pods["containers"][0];
+        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+        assert_eq!(texts(&container["securityContext"]["capabilities"]["drop"]), ["ALL"]);
+        let mounted = container["volumeMounts"].as_array().unwrap().iter().map(|mount| mount["name"].clone());
+        let mut there: BTreeSet<_> =
+            pods["volumes"].as_array().unwrap().iter().map(|volume| volume["name"].to_string()).collect();
+        there.insert("\"data\"".to_owned());
+        assert_eq!(mounted.map(|name| name.to_string()).collect::<BTreeSet<_>>(), there);
+        assert_eq!((of("Service").len(), of("PodDisruptionBudget").len(), of("NetworkPolicy").len()), (2, 1, 1));
+        assert_eq!(of("HorizontalPodAutoscaler").len(), usize::from(name == "most"));
+        assert_eq!(of("PrometheusRule").len(), usize::from(name == "most"));
+    }
+}
