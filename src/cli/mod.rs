@@ -5,6 +5,7 @@
 //! and is no error; no line on standard error carries a whole number. Guarded by `tests/cli.rs`, which freezes the help
 //! texts too.
 
+mod access;
 mod audit;
 mod check;
 mod contact;
@@ -81,6 +82,17 @@ pub struct Global {
         default_value = "ringfence-keys"
     )]
     pub keys: PathBuf,
+    /// Whose data, where no server is asked: a server knows it by the API key
+    #[arg(
+        long,
+        global = true,
+        display_order = 902,
+        value_name = "NAME",
+        env = "RINGFENCE_TENANT",
+        hide_env_values = true,
+        default_value = crate::access::DEFAULT_TENANT
+    )]
+    pub tenant: String,
 }
 
 /// The commands.
@@ -115,6 +127,9 @@ pub enum Command {
     /// Requests of people about the data kept about them, and when they are due
     #[command(subcommand)]
     Request(request::Command),
+    /// Who may ask a server, and what
+    #[command(subcommand)]
+    Access(access::Command),
 }
 
 /// Reads the command line, runs the command, and says how it ended.
@@ -152,6 +167,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Audit(command) => audit::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
         Command::Doctor(args) => doctor::run(args, global).await,
+        Command::Access(command) => access::run(command, global),
     }
 }
 

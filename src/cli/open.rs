@@ -12,6 +12,7 @@ use tokio::runtime::RuntimeFlavor;
 use super::feed;
 use super::packs::{self, PacksError};
 use super::regions::{self, PinnedSettings, RegionKeeper};
+use crate::access;
 use crate::audit::{self, ArchiveSettings, Library, Log, Reconciled, Reconciler};
 use crate::engine::{self, Engine, Failure, Parts};
 use crate::registry::{self, Registries, sample};
@@ -105,9 +106,12 @@ pub enum OpenError {
     /// One pinned region has another store than it had.
     #[error("{0}")]
     OtherStore(&'static str),
-    /// The library of past law, or the shadow.
+    /// The library of past law, the shadow, or a tenant beside regions.
     #[error(transparent)]
     Engine(#[from] Failure),
+    /// A tenant of no name.
+    #[error("--tenant is not 1 to 64 of a-z, 0-9, `-`, `_` and `.`, beginning with a letter or a digit")]
+    Tenant,
 }
 
 /// All that is open.
@@ -151,6 +155,21 @@ impl Drop for Leaves {
 }
 
 impl Opened {
+    /// Has the engine answer for this tenant.
+    ///
+    /// # Errors
+    /// It is no name of one; there are regions.
+    pub fn for_tenant(&mut self, name: &str) -> Result<(), OpenError> {
+        if name == self.engine.tenant() {
+            return Ok(());
+        }
+        if !access::is_name(name) {
+            return Err(OpenError::Tenant);
+        }
+        self.engine = Arc::new(self.engine.for_tenant(name)?);
+        Ok(())
+    }
+
     /// Makes everything written safe, anchors the head of the log, and tells a shared store that this process seals nothing
     /// more. The files close when the value is dropped.
     ///

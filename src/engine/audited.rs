@@ -312,6 +312,7 @@ impl Engine {
     /// # Errors
     /// No such decision for this tenant; the log or its keys cannot be read.
     pub async fn decision(&self, permit: &Permit, id: &str) -> Result<v1::DecisionRecord, Failure> {
+        self.is_of(permit)?;
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
         let id = DecisionId::parse(id).ok_or(NONE)?;
         let kept = self.kept_of(id)?;

@@ -94,6 +94,7 @@ impl Engine {
         request: &v1::ListDecisionsRequest,
         clock: Clock,
     ) -> Result<v1::ListDecisionsResponse, Failure> {
+        self.is_of(permit)?;
         let (mut select, inside, size) = self.read_listing(request)?;
         let context = context(permit, request);
         let logs = self.logs()?;

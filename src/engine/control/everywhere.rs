@@ -47,6 +47,7 @@ impl Engine {
         asked: audited_write::Request,
         make: &mut Make<'_>,
     ) -> Result<(ControlRecord, [u8; 16]), Failure> {
+        self.is_of(permit)?;
         let body = |version, now| Self::write_body(permit, asked.clone(), version, now);
         let (seen, mut fault) = self.seen().await;
         let (all, first) = (merged(&seen), seen.first().map(|(kept, _)| *kept));

@@ -1,0 +1,188 @@
+//! Who may ask while serving: the file and the certificates are read again when they change, tenants are opened before
+//! anybody of them is let in, and what goes on beside the requests goes on for each.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::super::{Error, access, now};
+use super::{LOOK, REMIND, press, told};
+use crate::access::{Access, Callers, State};
+use crate::config::{Config, Exposed};
+use crate::engine::{Engine, Tenants, rights, selfcheck};
+use crate::listen::{Protocol, Tls};
+use crate::notify;
+use crate::service::{self, Calls};
+
+/// What differs when a file does.
+type Seen = Option<(u64, SystemTime)>;
+
+fn seen(path: &Path) -> Seen {
+    let about = std::fs::metadata(path).ok()?;
+    Some((about.len(), about.modified().ok()?))
+}
+
+/// Who may ask.
+pub(super) struct Guard {
+    exposed: Exposed,
+    tenants: Arc<Tenants>,
+    /// With the file as it was read last; `None`: whoever reaches the server may ask.
+    access: Option<(PathBuf, Arc<Access>, Seen)>,
+    /// Whether a new client is made for the processors of each tenant.
+    client: ClientSettings,
+    self_check: selfcheck::Settings,
+    /// Tenants opened before the server began to serve.
+    first: Vec<Arc<Engine>>,
+}
+
+/// How processors are reached.
+#[derive(Clone)]
+struct ClientSettings {
+    ca: Option<PathBuf>,
+    private: bool,
+}
+
+impl Guard {
+    /// Reads the file of those who may ask, if there is one.
+    ///
+    /// # Errors
+    /// It cannot be read or is at fault; it names tenants that cannot be opened.
+    pub fn open(config: &Config, engine: &Arc<Engine>) -> Result<Self, Error> {
+        let tenants = Arc::new(Tenants::new(Arc::clone(engine)));
+        let exposed = config.exposed.clone();
+        let (mut access, mut first) = (None, Vec::new());
+        if let Some(path) = &exposed.access {
+            let seen = seen(path);
+            let callers = access::read(path, exposed.tenant)?;
+            first = opened(&tenants, &callers)?;
+            tell(&callers);
+            access = Some((path.clone(), Arc::new(Access::new(callers, exposed.tenant)), seen));
+        }
+        let client = ClientSettings { ca: config.webhook_ca.clone(), private: config.webhook_private };
+        Ok(Self { exposed, tenants, access, client, self_check: config.self_check, first })
+    }
+
+    /// The calls, for those who may ask.
+    pub fn calls(&self) -> Calls {
+        match &self.access {
+            None => Calls::new(Arc::clone(self.tenants.main())),
+            Some((_, access, _)) => Calls::guarded(Arc::clone(&self.tenants), Arc::clone(access)),
+        }
+    }
+
+    /// TLS of a listener, if there is any.
+    ///
+    /// # Errors
+    /// Its files cannot be used.
+    pub fn tls(&self, protocol: Protocol) -> Result<Option<Arc<Tls>>, Error> {
+        let Some(files) = self.exposed.tls.clone() else { return Ok(None) };
+        Ok(Some(Arc::new(Tls::load(files, protocol).map_err(|fault| Error::said(fault.to_string()))?)))
+    }
+
+    /// Looks after it all until it is told to stop; then ends what goes on for other tenants than the first.
+    pub async fn keep(mut self, tls: Vec<Arc<Tls>>, stopping: watch::Receiver<bool>) {
+        let mut tasks = JoinSet::new();
+        for engine in std::mem::take(&mut self.first) {
+            self.tend(&mut tasks, engine, &stopping);
+        }
+        let mut look = tokio::time::interval(LOOK);
+        let files = self.exposed.tls.clone();
+        let mut shown = files.as_ref().map(|files| files.seen());
+        let mut stop = Box::pin(told(stopping.clone()));
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                _ = look.tick() => {}
+            }
+            for engine in self.look() {
+                self.tend(&mut tasks, engine, &stopping);
+            }
+            let found = files.as_ref().map(|files| files.seen());
+            if found != shown {
+                shown = found;
+                for one in &tls {
+                    match one.reload() {
+                        Ok(()) => tracing::info!("the certificate was read again"),
+                        Err(error) => tracing::error!(%error, "the changed certificate is refused; the old one stays"),
+                    }
+                }
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+        for engine in self.tenants.all() {
+            engine.stop_following();
+        }
+    }
+
+    /// Reads the file of those who may ask if it changed; the tenants that are new with it.
+    fn look(&mut self) -> Vec<Arc<Engine>> {
+        let Some((path, access, seen_before)) = &mut self.access else { return Vec::new() };
+        let found = seen(path);
+        if found == *seen_before {
+            return Vec::new();
+        }
+        *seen_before = found;
+        let read = access::read(path, self.exposed.tenant);
+        match read.and_then(|callers| Ok((opened(&self.tenants, &callers)?, callers))) {
+            Ok((new, callers)) => {
+                tell(&callers);
+                access.change(callers);
+                new
+            }
+            Err(error) => {
+                tracing::error!(%error, "the changed file of those who may ask is refused; the old one stays in force");
+                Vec::new()
+            }
+        }
+    }
+
+    /// What goes on beside the requests of one tenant.
+    fn tend(&self, tasks: &mut JoinSet<()>, engine: Arc<Engine>, stopping: &watch::Receiver<bool>) {
+        let tenant = engine.tenant().to_owned();
+        tracing::info!(tenant, "tenant open");
+        match notify::Client::new(self.client.ca.as_deref(), self.client.private) {
+            Ok(client) => {
+                let (engine, stop) = (Arc::clone(&engine), stopping.clone());
+                tasks.spawn(async move {
+                    notify::run(engine, client, notify::Settings::default(), service::now, stop).await;
+                });
+            }
+            Err(error) => tracing::error!(tenant, %error, "webhook_ca: opt-outs of this tenant are not passed on"),
+        }
+        let (checked, often, stop) = (Arc::clone(&engine), self.self_check, stopping.clone());
+        tasks.spawn(async move { checked.self_check(often, service::now, stop).await });
+        let mut stop = Box::pin(told(stopping.clone()));
+        tasks.spawn(async move {
+            let (mut remind, mut pressed) = (tokio::time::interval(REMIND), rights::Pressing::default());
+            loop {
+                tokio::select! {
+                    () = &mut stop => return,
+                    _ = remind.tick() => pressed = press(&engine, pressed).await,
+                }
+            }
+        });
+    }
+}
+
+/// Opens every tenant that is named; those that are new.
+fn opened(tenants: &Tenants, callers: &Callers) -> Result<Vec<Arc<Engine>>, Error> {
+    let mut new = Vec::new();
+    for tenant in callers.tenants() {
+        new.extend(tenants.open(&tenant)?);
+    }
+    Ok(new)
+}
+
+fn tell(callers: &Callers) {
+    let now = now();
+    let valid: Vec<_> = callers.entries().iter().filter(|entry| entry.state(now) == State::Valid).collect();
+    let tenants: HashSet<_> = valid.iter().map(|entry| &entry.tenant).collect();
+    tracing::info!(callers = valid.len(), tenants = tenants.len(), "those who may ask are known");
+    if valid.is_empty() {
+        tracing::warn!("nobody may ask: `ringfence access new` lets somebody");
+    }
+}
