@@ -8,6 +8,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant as Monotonic};
 
@@ -16,6 +17,8 @@ const GROUPS: usize = 1_024;
 const IN_GROUP: usize = 4;
 /// What the first wrong key waits; each further one twice as long.
 const FIRST: Duration = Duration::from_millis(50);
+/// Answers that wait at once; the others are given without: it is the waiting that costs memory, not the guess.
+const WAITING: u32 = 1_024;
 /// The longest wait.
 const MOST: Duration = Duration::from_secs(5);
 /// An address from which nothing wrong came for so long is forgotten.
@@ -25,6 +28,17 @@ const FORGET: Duration = Duration::from_secs(600);
 pub struct Guesses {
     groups: Mutex<Vec<[Option<Guesser>; IN_GROUP]>>,
     hasher: RandomState,
+    waiting: AtomicU32,
+}
+
+/// An answer that waits.
+#[derive(Debug)]
+pub struct Waiting<'a>(&'a AtomicU32);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -43,11 +57,23 @@ impl std::fmt::Debug for Guesses {
 impl Default for Guesses {
     fn default() -> Self {
         // Which addresses share a group is not for a guesser to know.
-        Self { groups: Mutex::new(vec![[None; IN_GROUP]; GROUPS]), hasher: RandomState::new() }
+        Self {
+            groups: Mutex::new(vec![[None; IN_GROUP]; GROUPS]),
+            hasher: RandomState::new(),
+            waiting: AtomicU32::new(0),
+        }
     }
 }
 
 impl Guesses {
+    /// Room for an answer that waits; `None`: so many do already.
+    #[must_use]
+    pub fn waits(&self) -> Option<Waiting<'_>> {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(&self.waiting);
+        (before < WAITING).then_some(waiting)
+    }
+
     /// A wrong key came from this address: how long its answer is to wait.
     #[must_use]
     pub fn wrong(&self, from: IpAddr, now: Monotonic) -> Duration {
@@ -99,6 +125,15 @@ mod tests {
         let wrong = |text: &str| guesses.wrong(text.parse().unwrap(), now);
         assert_eq!((wrong("2001:db8::1"), wrong("2001:db8::2")), (FIRST, 2 * FIRST));
         assert_eq!((wrong("::ffff:192.0.2.9"), wrong("192.0.2.9")), (FIRST, 2 * FIRST));
+    }
+
+    #[test]
+    fn so_many_wait_at_once_and_no_more() {
+        let guesses = Guesses::default();
+        let waiting: Vec<_> = (0..WAITING).map(|_| guesses.waits().unwrap()).collect();
+        assert!(guesses.waits().is_none());
+        drop(waiting);
+        assert!(guesses.waits().is_some());
     }
 
     #[test]

@@ -109,6 +109,9 @@ pub enum OpenError {
     /// The library of past law, the shadow, or a tenant beside regions.
     #[error(transparent)]
     Engine(#[from] Failure),
+    /// A tenant of which nothing is stored.
+    #[error("--tenant: nothing is stored of this tenant; a server that admits it makes it")]
+    NoData,
     /// A tenant of no name.
     #[error("--tenant is not 1 to 64 of a-z, 0-9, `-`, `_` and `.`, beginning with a letter or a digit")]
     Tenant,
@@ -155,18 +158,23 @@ impl Drop for Leaves {
 }
 
 impl Opened {
-    /// Has the engine answer for this tenant.
+    /// Has the engine answer for this tenant, of which something must be stored: of one that was mistyped no opt-out would be
+    /// found.
     ///
     /// # Errors
-    /// It is no name of one; there are regions.
-    pub fn for_tenant(&mut self, name: &str) -> Result<(), OpenError> {
+    /// It is no name of one; nothing is stored of it; there are regions.
+    pub async fn for_tenant(&mut self, name: &str) -> Result<(), OpenError> {
         if name == self.engine.tenant() {
             return Ok(());
         }
         if !access::is_name(name) {
             return Err(OpenError::Tenant);
         }
-        self.engine = Arc::new(self.engine.for_tenant(name)?);
+        let engine = self.engine.for_tenant(name)?;
+        if !engine.has_data().await? {
+            return Err(OpenError::NoData);
+        }
+        self.engine = Arc::new(engine);
         Ok(())
     }
 

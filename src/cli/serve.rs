@@ -146,6 +146,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         tracing::error!(%error, "what erasures replaced is not gone yet");
     }
     let guard = guard::Guard::open(&config, &opened.engine)?;
+    guard.look_at_what_is_left().await;
     let calls = guard.calls();
     let (grpc, reporter) = routes(calls.clone()).map_err(|error| Error::said(error.to_string()))?;
     let (stop, stopping) = watch::channel(false);
@@ -411,8 +412,11 @@ async fn look_at(engine: &Arc<engine::Engine>, file: &Path, seen: Seen) -> Seen 
     now
 }
 
+/// Name, length and time of a file.
+type Found = (PathBuf, u64, Option<std::time::SystemTime>);
+
 /// Names, lengths and times of the files of a folder: what differs when one of them does.
-fn fingerprint(folder: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
+fn fingerprint(folder: &Path) -> Vec<Found> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()

@@ -144,7 +144,7 @@ pub(super) async fn opened_with(
         ..OpenSettings::nothing(now())
     };
     let mut opened = open::open(&settings).await?;
-    opened.for_tenant(&global.tenant)?;
+    opened.for_tenant(&global.tenant).await?;
     for fault in opened.registries.faults().iter() {
         output::note(&format!("warning: list not loaded: {fault}"));
     }

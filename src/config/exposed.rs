@@ -13,6 +13,8 @@ use crate::listen::{self, TlsFiles};
 pub struct Exposed {
     /// The file of those who may ask; `None`: whoever is on this machine.
     pub access: Option<PathBuf>,
+    /// The folder with a folder of packs for each tenant that has some.
+    pub tenant_packs: Option<PathBuf>,
     /// What the listeners show, and ask for; `None`: no TLS.
     pub tls: Option<TlsFiles>,
     /// Whether other addresses than loopback may do without TLS.
@@ -40,6 +42,10 @@ pub(super) fn exposed(read: &Read<'_>, fault: &mut Fault<'_>) -> Exposed {
         fault(&read("tls_client_ca"), "asks for client certificates, which needs TLS: set tls_cert and tls_key");
     }
     let access = path("access");
+    let tenant_packs = path("tenant_packs");
+    if tenant_packs.is_some() && access.is_none() {
+        fault(&read("tenant_packs"), "holds packs of tenants, and nothing says who they are: set access");
+    }
     if authority.is_some() && access.is_none() {
         fault(
             &read("tls_client_ca"),
@@ -68,7 +74,7 @@ pub(super) fn exposed(read: &Read<'_>, fault: &mut Fault<'_>) -> Exposed {
         ..listen::Settings::default()
     };
     let no_tls = choice(&read("insecure_no_tls"), &["false", "true"], fault) == 1;
-    Exposed { access, tls, no_tls, tenant, listen }
+    Exposed { access, tenant_packs, tls, no_tls, tenant, listen }
 }
 
 pub(super) fn listener(written: &Written, exposed: &Exposed, fault: &mut Fault<'_>) -> Option<SocketAddr> {

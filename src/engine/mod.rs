@@ -113,7 +113,7 @@ pub struct Engine {
     regions: Vec<region::Slot>,
     keys: Arc<KeyRing>,
     registries: Arc<Registries>,
-    law: Arc<ArcSwap<Law>>,
+    law: ArcSwap<Law>,
     /// The switches of a file.
     feed: Arc<ArcSwap<Feed>>,
     settings: Settings,
@@ -165,7 +165,7 @@ impl Engine {
             feed: Arc::default(),
             keys: Arc::new(KeyRing::new(parts.keys, parts.store)),
             registries: parts.registries,
-            law: Arc::new(ArcSwap::new(parts.law)),
+            law: ArcSwap::new(parts.law),
             settings: parts.settings,
             metrics: parts.metrics,
             laws: Arc::default(),

@@ -7,8 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use arc_swap::ArcSwap;
+
 use super::{Engine, Failure, region, watch};
 use crate::access::Permit;
+use crate::law::Law;
 
 /// Why there is one tenant only.
 const ONE_TENANT: &str = "regions are configured ([[pinned]]), and with them there is one tenant, `default`: give callers \
@@ -21,7 +24,8 @@ impl Engine {
         self.main.tenant.name()
     }
 
-    /// An engine for another tenant over all that this one has: store, log, keys, law, lists, shadow and metrics.
+    /// An engine for another tenant over all that this one has: store, log, keys, lists and metrics. It answers by the law of
+    /// this one as it is now, until it is given another.
     ///
     /// # Errors
     /// There are regions: with them there is one tenant.
@@ -34,7 +38,7 @@ impl Engine {
             regions: Vec::<region::Slot>::new(),
             keys: Arc::clone(&self.keys),
             registries: Arc::clone(&self.registries),
-            law: Arc::clone(&self.law),
+            law: ArcSwap::new(self.law()),
             feed: Arc::clone(&self.feed),
             settings: self.settings.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -42,6 +46,15 @@ impl Engine {
             shadow: Arc::clone(&self.shadow),
             hub: watch::Hub::default(),
         })
+    }
+
+    /// Whether anything was ever recorded for this tenant: each write leaves an event, of which the newest stays.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn has_data(&self) -> Result<bool, Failure> {
+        let own = self.main.tenant.shard(0).tenant();
+        Ok(self.main.store.shards().await?.iter().any(|shard| shard.tenant() == own))
     }
 
     /// Refuses a permit of another tenant: only a fault of this program can bring one here.
@@ -88,15 +101,24 @@ impl Tenants {
         self.others.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// Opens a tenant; `None`: it is open already.
+    /// Whether a tenant is open.
+    #[must_use]
+    pub fn is_open(&self, name: &str) -> bool {
+        self.named(name).is_some()
+    }
+
+    /// Opens a tenant, which answers by the law of the first, or by this one; `None`: it is open already.
     ///
     /// # Errors
-    /// There are regions: with them there is one tenant.
-    pub fn open(&self, name: &str) -> Result<Option<Arc<Engine>>, Failure> {
+    /// There are regions: with them there is one tenant. The law cannot be kept beside the log.
+    pub fn open(&self, name: &str, law: Option<Arc<Law>>) -> Result<Option<Arc<Engine>>, Failure> {
         if self.named(name).is_some() {
             return Ok(None);
         }
         let engine = Arc::new(self.main.for_tenant(name)?);
+        if let Some(law) = law {
+            engine.change_law(law)?;
+        }
         let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
         let opened = Arc::clone(others.entry(name.into()).or_insert_with(|| Arc::clone(&engine)));
         Ok(Arc::ptr_eq(&opened, &engine).then_some(engine))

@@ -71,7 +71,7 @@ impl Connection {
             };
             let idle = match pace.verdict(Monotonic::now()) {
                 Verdict::Cut(why) => return Err(why),
-                Verdict::Idle if ending.is_some_and(|since| since.elapsed() > GRACE) => return Ok(()),
+                _ if pace.is_resting() && ending.is_some_and(|since| since.elapsed() > GRACE) => return Ok(()),
                 verdict => verdict == Verdict::Idle,
             };
             if (told || idle) && ending.is_none() {

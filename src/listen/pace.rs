@@ -168,6 +168,11 @@ impl Pace {
         if over(since, self.settings.idle) { Verdict::Idle } else { Verdict::Fine }
     }
 
+    /// Whether no call is under way.
+    pub fn is_resting(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) == 0
+    }
+
     /// Whether it was ended because of what came beside its calls.
     pub fn is_flooded(&self) -> bool {
         self.over.load(Ordering::Relaxed)

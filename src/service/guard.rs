@@ -75,7 +75,12 @@ pub async fn admit(
             tracing::warn!(%from, path, reason, caller, "refused: {why}");
             calls.server().metrics().refused(reason);
             if why.is_guess() {
-                tokio::time::sleep(access.guesses.wrong(from, Monotonic::now())).await;
+                // What was sent with it is let go of first.
+                drop(request);
+                let wait = access.guesses.wrong(from, Monotonic::now());
+                if let Some(_waiting) = access.guesses.waits() {
+                    tokio::time::sleep(wait).await;
+                }
             }
             return Err(status::unrecognised(&why));
         }

@@ -79,7 +79,7 @@ impl House {
     pub fn put(&mut self, text: String) {
         let callers = Callers::read(&text, Limits::NONE).unwrap();
         for tenant in callers.tenants() {
-            self.tenants.open(&tenant).unwrap();
+            self.tenants.open(&tenant, None).unwrap();
         }
         self.access.change(callers);
         self.text = text;

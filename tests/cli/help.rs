@@ -60,6 +60,10 @@ const COMMANDS: &[&[&str]] = &[
     &["request", "list"],
     &["request", "show"],
     &["request", "resolve"],
+    &["access"],
+    &["access", "new"],
+    &["access", "list"],
+    &["access", "revoke"],
     &["help"],
 ];
 
