@@ -284,3 +284,64 @@ fn data_of_a_tenant_are_found_under_its_name_alone() {
     let output = folder.program().args(show).output().unwrap();
     assert!(!String::from_utf8_lossy(&output.stdout).contains("optOuts"), "of the tenant `default` nothing is kept");
 }
+
+const HOUSE_RULES: &str = r#"
+[pack]
+jurisdiction = "ZZ"
+title = "House rules of acme"
+reviewed = 2026-11-21
+zone = "UTC"
+policy = true
+
+[[rule]]
+id = "house.cap"
+kind = "cap"
+applies = { channel = ["call", "text"], purpose = "informational" }
+limit = 3
+window = "24h"
+counts = { per = ["seller"] }
+citation = "House rule 1"
+confidence = "policy"
+summary = "At most three notices of one seller in any 24 hours."
+"#;
+
+#[test]
+fn packs_of_a_tenant_hold_for_it_alone_and_are_read_again() {
+    let folder = Folder::new();
+    let (acme, beta) = (folder.admit("a", "acme", "check"), folder.admit("b", "beta", "check"));
+    let own = folder.path("packs-of/acme");
+    fs::create_dir_all(&own).unwrap();
+    fs::write(own.join("house.toml"), HOUSE_RULES).unwrap();
+    let server = folder.serve(&[("tenant_packs", "packs-of")]);
+    let law = |key: &str| ask(server.http, "GET", "/v1/law/packs", Some(key), "").1;
+    let has = |key: &str| law(key).to_string().contains("House rules of acme");
+    assert!(has(&acme) && !has(&beta));
+    assert_ne!(law(&acme)["rulesVersion"], law(&beta)["rulesVersion"]);
+    fs::write(own.join("house.toml"), "[pack]\n").unwrap();
+    until("the fault is told", || folder.said().contains("packs of this tenant are refused"));
+    assert!(has(&acme), "the old ones stay");
+    fs::remove_dir_all(&own).unwrap();
+    until("they are gone", || !has(&acme));
+    assert_eq!(law(&acme)["rulesVersion"], law(&beta)["rulesVersion"]);
+    assert_eq!(check(server.http, Some(&acme)).0, 200);
+}
+
+#[test]
+fn data_that_nobody_may_ask_for_and_names_that_have_none_are_told() {
+    let folder = Folder::new();
+    let key = folder.admit("gateway", "default", "write-consent");
+    let server = folder.serve(&[]);
+    let said =
+        r#"{"number":"+13055550123","requestId":"o","scope":{"everything":true},"source":"OPT_OUT_SOURCE_PHONE"}"#;
+    assert_eq!(ask(server.http, "POST", "/v1/opt-outs:record", Some(&key), said).0, 200);
+    drop(server);
+    fs::remove_file(folder.path("ringfence-access.toml")).unwrap();
+    let other = folder.admit("dialer", "acme", "check");
+    let server = folder.serve(&[]);
+    assert!(folder.said().contains("no caller has it"), "{}", folder.said());
+    until("an empty tenant is told", || folder.said().contains("nothing is stored of this tenant yet"));
+    assert_eq!(check(server.http, Some(&other)).0, 200);
+    drop(server);
+    let refused = folder.refused(&["contact", "show", "+13055550123", "--tenant", "acmee"]);
+    assert!(refused.contains("nothing is stored of this tenant"), "{refused}");
+}

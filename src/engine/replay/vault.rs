@@ -1,6 +1,7 @@
 //! What opens the bodies of entries: the store that holds the keys of contacts and days, and the keys of the store. Those
 //! of a bundle open with its keys alone.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::laws::Unfit;
@@ -36,6 +37,21 @@ impl Vault {
         Self { store, keys, tenant, days: DayKeys::default() }
     }
 
+    /// The same, to be asked about numbers and requests of this tenant. Entries say themselves whose they are.
+    #[must_use]
+    pub fn for_tenant(mut self, name: &str) -> Self {
+        self.tenant = self.tenant_of(name).into_owned();
+        self
+    }
+
+    fn tenant_of(&self, name: &str) -> Cow<'_, Tenant> {
+        if name == self.tenant.name() {
+            return Cow::Borrowed(&self.tenant);
+        }
+        let shards = self.store.as_ref().map_or(1, |store| store.shard_count());
+        Cow::Owned(self.keys.tenant(name, shards))
+    }
+
     /// The tag by which the log names a number.
     #[must_use]
     pub fn tag(&self, number: crate::place::Number) -> [u8; 32] {
@@ -52,7 +68,10 @@ impl Vault {
                 let opened = self.keys.open_bytes(Purpose::AuditBody, &entry.id.bytes(), &entry.body);
                 Ok(opened.map_err(|error| Unfit::Sealed(error.to_string())))
             }
-            (_, Some(store)) => opened(&**store, &self.keys, &self.tenant, &self.days, entry).await,
+            (_, Some(store)) => {
+                let tenant = self.tenant_of(&entry.tenant);
+                opened(&**store, &self.keys, &tenant, &self.days, entry).await
+            }
             (_, None) => Ok(Err(Unfit::Sealed("its key is in the store, which is not here".to_owned()))),
         }
     }
@@ -67,7 +86,7 @@ impl Vault {
         let context = entry.id.bytes();
         match (entry.key, entry.tag) {
             (BodyKey::Contact, Some(tag)) => {
-                let key = self.keys.key_of(&self.tenant, tag);
+                let key = self.keys.key_of(&self.tenant_of(&entry.tenant), tag);
                 let Some(stored) = store.load(&key).await? else { return Ok(None) };
                 Ok(self.keys.open_record(&key, &stored.bytes).ok().map(|(own, _)| own.salt(&context)))
             }
@@ -125,7 +144,7 @@ impl Vault {
             return Ok(Err(Unfit::Sealed("what is known now is in the store, which is not here".to_owned())));
         };
         let Some(tag) = entry.tag else { return Ok(Ok(None)) };
-        contact(&**store, &self.keys, &self.tenant, tag).await
+        contact(&**store, &self.keys, &self.tenant_of(&entry.tenant), tag).await
     }
 }
 
