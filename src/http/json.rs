@@ -231,8 +231,11 @@ pub(super) async fn no_such_method() -> Answer {
 /// Lets those through who may ask, and those who ask what anybody may know.
 pub(super) async fn admit(State(calls): State<Calls>, request: Request, next: Next) -> Answer {
     let Some(access) = calls.access() else { return next.run(request).await };
-    let path = request.uri().path();
-    let open = super::OPEN.contains(&path);
+    // Nothing that is shown makes a difference there, so nothing is looked at.
+    if request.uri().path() == super::ALIVE {
+        return next.run(request).await;
+    }
+    let open = request.uri().path() == super::READY;
     match guard::admit(access, &calls, request, open).await {
         Ok((request, pass)) => guard::held(next.run(request).await, pass),
         Err(status) => refusal(&status),

@@ -14,7 +14,8 @@ use crate::service::{Calls, MESSAGE_BYTES};
 
 /// What anybody may ask: whether the process runs, and whether it can answer. Without the role `operate` the latter names what
 /// is not ready, and not why.
-const OPEN: [&str; 2] = ["/livez", "/readyz"];
+const ALIVE: &str = "/livez";
+const READY: &str = "/readyz";
 
 /// Every route.
 pub fn router(calls: Calls) -> Router {

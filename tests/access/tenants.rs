@@ -93,6 +93,9 @@ async fn contacts(asked: &mut Asked<'_>) {
             json!({"number": NUMBER, "requestId": "o", "scope": scope, "source": "OPT_OUT_SOURCE_PHONE"}),
         )
         .await;
+    let scope = json!({ "everything": true });
+    let alone = json!({"number": "+13055550126", "requestId": "o", "scope": scope, "source": "OPT_OUT_SOURCE_PHONE"});
+    asked.own("/v1/opt-outs:record", alone).await;
     asked.both("CheckService.Check", "/v1/check", question(NUMBER), |body| families(&body["decision"])).await;
     let batch = json!({ "checks": [question(NUMBER)] });
     asked
