@@ -97,7 +97,7 @@ pub(super) fn read_sha256(text: &str) -> Option<[u8; 32]> {
     let hex = text.strip_prefix("sha256:")?;
     // As `openssl x509 -fingerprint` prints it, with colons between.
     let hex: String = hex.chars().filter(|c| *c != ':').collect();
-    if hex.len() != 64 || !hex.is_ascii() {
+    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     let mut out = [0; 32];

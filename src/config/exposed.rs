@@ -143,7 +143,7 @@ mod tests {
     fn limits_have_bounds() {
         for (key, bad) in [("connections", "0"), ("header_bytes", "10"), ("tenant_rate", "-1"), ("streams", "many")] {
             let faults = with(&[(key, bad)]).unwrap_err();
-            assert!(faults.len() == 1 && faults[0].contains(key), "{faults:?}");
+            assert!(faults.len() == 1 && faults[0].contains(&key.replace('_', "-")), "{faults:?}");
         }
     }
 }
