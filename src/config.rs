@@ -4,6 +4,7 @@
 //! without authentication listens on loopback only. Must never read a clock or open anything but the file it is told to.
 
 mod audit;
+mod exposed;
 mod pinned;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::audit::{AuditConfig, resolve_archive};
+pub use self::exposed::Exposed;
 use crate::decision::Postures;
 use crate::engine;
 use crate::place::{Jurisdiction, LocationPosture};
@@ -90,6 +92,29 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ("audit_segment_hours", "the age at which it is closed, 1 to 8760", "24"),
     ("keep_months", "how long is kept what no law speaks of, once it is of no use, in months, 0 to 1200", "36"),
     ("sweep_hours", "how often records whose period is over are removed, in hours, 1 to 8760; `0`: never", "24"),
+    ("access", "the file of those who may ask, made by `ringfence access`; none: whoever is on this machine", ""),
+    (
+        "tenant_packs",
+        "a folder with a folder of packs for each tenant that has some, by its name: they hold for it beside those of all",
+        "",
+    ),
+    ("tls_cert", "the certificate chain of both listeners, PEM; read again when it changes; none: no TLS", ""),
+    ("tls_key", "the key of that certificate, PEM", ""),
+    ("tls_client_ca", "the authorities of client certificates, PEM; none: no client certificate is asked for", ""),
+    (
+        "insecure_no_tls",
+        "`true`: other addresses than loopback without TLS, where something before this server ends it: keys and numbers \
+         travel readable",
+        "false",
+    ),
+    ("tenant_rate", "calls a second that a tenant may make, a batch counting as its rows; 0: no limit", "0"),
+    ("tenant_at_once", "calls of a tenant under way at once, streams among them; 0: no limit", "1000"),
+    ("connections", "connections open at once on each listener, 1 to 100000", "4096"),
+    ("connections_per_address", "the same from one address (of IPv6: from one /64); 0: no limit", "256"),
+    ("streams", "calls under way at once on one connection, 1 to 10000", "256"),
+    ("header_bytes", "the most bytes of the headers of one request, 1024 to 1048576", "16384"),
+    ("idle_seconds", "how long a connection may stay open with nothing under way, 1 to 86400", "300"),
+    ("receive_seconds", "how long headers, and the rest of a request, may take to arrive, 1 to 600", "20"),
 ];
 
 /// Where records are.
@@ -140,6 +165,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// When records whose period is over are removed.
     pub sweeper: engine::SweeperSettings,
+    /// Who may ask, how they reach the listeners, and how much of them they may use.
+    pub exposed: Exposed,
 }
 
 /// `acks = "all"` or `acks = 1`.
@@ -206,6 +233,20 @@ struct FileText {
     audit_segment_hours: Option<u32>,
     keep_months: Option<u32>,
     sweep_hours: Option<u32>,
+    access: Option<String>,
+    tenant_packs: Option<String>,
+    tls_cert: Option<String>,
+    tls_key: Option<String>,
+    tls_client_ca: Option<String>,
+    insecure_no_tls: Option<bool>,
+    tenant_rate: Option<u32>,
+    tenant_at_once: Option<u32>,
+    connections: Option<u32>,
+    connections_per_address: Option<u32>,
+    streams: Option<u32>,
+    header_bytes: Option<u32>,
+    idle_seconds: Option<u32>,
+    receive_seconds: Option<u32>,
 }
 
 impl FileText {
@@ -253,6 +294,20 @@ impl FileText {
             "audit_segment_hours" => self.audit_segment_hours.map(|value| value.to_string()),
             "keep_months" => self.keep_months.map(|value| value.to_string()),
             "sweep_hours" => self.sweep_hours.map(|value| value.to_string()),
+            "access" => self.access.clone(),
+            "tenant_packs" => self.tenant_packs.clone(),
+            "tls_cert" => self.tls_cert.clone(),
+            "tls_key" => self.tls_key.clone(),
+            "tls_client_ca" => self.tls_client_ca.clone(),
+            "insecure_no_tls" => self.insecure_no_tls.map(|value| value.to_string()),
+            "tenant_rate" => self.tenant_rate.map(|value| value.to_string()),
+            "tenant_at_once" => self.tenant_at_once.map(|value| value.to_string()),
+            "connections" => self.connections.map(|value| value.to_string()),
+            "connections_per_address" => self.connections_per_address.map(|value| value.to_string()),
+            "streams" => self.streams.map(|value| value.to_string()),
+            "header_bytes" => self.header_bytes.map(|value| value.to_string()),
+            "idle_seconds" => self.idle_seconds.map(|value| value.to_string()),
+            "receive_seconds" => self.receive_seconds.map(|value| value.to_string()),
             _ => None,
         }
     }
@@ -303,8 +358,9 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     };
     let store = store_at(&read, &mut fault);
     let audit = audit::audit(&read, &mut fault);
-    let grpc = listener(&read("grpc"), &mut fault);
-    let http = listener(&read("http"), &mut fault);
+    let exposed = exposed::exposed(&read, &mut fault);
+    let grpc = exposed::listener(&read("grpc"), &exposed, &mut fault);
+    let http = exposed::listener(&read("http"), &exposed, &mut fault);
     let location = choice(&read("location"), &["strictest", "residence"], &mut fault);
     let trust = choice(&read("trust"), &["asserted", "stored"], &mut fault);
     let verified = choice(&read("verified_only"), &["false", "true"], &mut fault);
@@ -392,6 +448,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
         },
         sweeper: engine::SweeperSettings { every: sweep_hours.filter(|hours| *hours > 0).map(Millis::hours) },
         audit,
+        exposed,
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
@@ -491,28 +548,11 @@ const KNOWN_BESIDE: &[&str] = &[
     "RINGFENCE_PYTHON",
     "RINGFENCE_TWIN_SEED",
     "RINGFENCE_REPLAY_DECISIONS",
+    "RINGFENCE_TENANT",
+    "RINGFENCE_API_KEY",
+    "RINGFENCE_API_KEY_FILE",
+    "RINGFENCE_SERVER_CA",
 ];
-
-fn listener(written: &Written, fault: &mut dyn FnMut(&Written, &str)) -> Option<SocketAddr> {
-    if written.text == "off" {
-        return None;
-    }
-    match written.text.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Some(address),
-        Ok(_) => {
-            fault(
-                written,
-                "is not a loopback address, and no authentication is configured: whoever reached it could do anything; \
-                 use 127.0.0.1 or [::1]",
-            );
-            None
-        }
-        Err(_) => {
-            fault(written, "is not an address and port such as 127.0.0.1:50051, or off");
-            None
-        }
-    }
-}
 
 fn choice(written: &Written, values: &[&str], fault: &mut dyn FnMut(&Written, &str)) -> usize {
     values.iter().position(|value| *value == written.text).unwrap_or_else(|| {

@@ -4,7 +4,7 @@
 //!
 //! - [`cli`], [`config`]: the command line and the settings of the server.
 //! - [`http`], [`service`]: transport. Translate, authorise, nothing else. [`notify`]: transport outwards, opt-outs passed
-//!   on to processors.
+//!   on to processors. [`listen`]: connections, TLS, and the limits of both.
 //! - [`engine`]: the use cases; the only place that knows the order of things.
 //! - [`access`]: who may do what.
 //! - [`store`], [`audit`], [`registry`], [`telemetry`]: adapters. Sealed bytes with a version; the chained log; mapped
@@ -47,6 +47,7 @@ pub mod decision;
 pub mod engine;
 pub mod http;
 pub mod law;
+pub mod listen;
 pub mod notify;
 pub mod place;
 pub mod proto;

@@ -2,8 +2,10 @@
 //!
 //! Promises: no label, log line or error carries a whole number. Guarded by `tests/contract.rs`.
 
+use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -70,6 +72,17 @@ struct DeliveryLabels {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct RefusalLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct TenantLabels {
+    tenant: String,
+    code: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct UrgencyLabels {
     urgency: &'static str,
 }
@@ -103,6 +116,10 @@ pub struct Metrics {
     self_check_alarms: Counter,
     self_check_finished: Gauge<f64, AtomicU64>,
     rights_requests: Family<UrgencyLabels, Gauge<u64, AtomicU64>>,
+    rights_requests_of: Mutex<HashMap<String, [u32; 3]>>,
+    refusals: Family<RefusalLabels, Counter>,
+    tenant_requests: Family<TenantLabels, Counter>,
+    cut_connections: Family<RefusalLabels, Counter>,
 }
 
 /// What an audit log has counted since it was opened, and what it holds now.
@@ -155,6 +172,10 @@ impl Default for Metrics {
             self_check_alarms: Counter::default(),
             self_check_finished: Gauge::default(),
             rights_requests: Family::default(),
+            rights_requests_of: Mutex::default(),
+            refusals: Family::default(),
+            tenant_requests: Family::default(),
+            cut_connections: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -243,6 +264,22 @@ impl Default for Metrics {
             "Requests under data-protection law that are not closed, by urgency: overdue, due within seven days, later",
             metrics.rights_requests.clone(),
         );
+        registry.register(
+            "refusals",
+            "Requests refused before they were read, by reason: credentials missing, unknown, expired, …, or a tenant that \
+             asks more than it may",
+            metrics.refusals.clone(),
+        );
+        registry.register(
+            "tenant_requests",
+            "Requests by tenant and gRPC status code",
+            metrics.tenant_requests.clone(),
+        );
+        registry.register(
+            "cut_connections",
+            "Connections that the server ended or did not take, by reason: floods, silence, too many",
+            metrics.cut_connections.clone(),
+        );
         metrics
     }
 }
@@ -280,6 +317,21 @@ impl Metrics {
         if let Some(took) = took {
             self.seconds.observe(took.as_secs_f64());
         }
+    }
+
+    /// A request was refused before it was read.
+    pub fn refused(&self, reason: &'static str) {
+        self.refusals.get_or_create(&RefusalLabels { reason }).inc();
+    }
+
+    /// A request of a tenant was answered. For tenants that were recognised only: each is remembered.
+    pub fn answered_tenant(&self, tenant: &str, code: &'static str) {
+        self.tenant_requests.get_or_create(&TenantLabels { tenant: tenant.to_owned(), code }).inc();
+    }
+
+    /// The server ended a connection, or did not take it.
+    pub fn cut(&self, reason: &'static str) {
+        self.cut_connections.get_or_create(&RefusalLabels { reason }).inc();
     }
 
     /// How old a loaded list is.
@@ -362,10 +414,13 @@ impl Metrics {
         self.self_check_finished.set(millis as f64 / 1_000.0);
     }
 
-    /// How many requests under data-protection law are open, by urgency.
-    pub fn requests_open(&self, counts: [(&'static str, u32); 3]) {
-        for (urgency, count) in counts {
-            self.rights_requests.get_or_create(&UrgencyLabels { urgency }).set(u64::from(count));
+    /// How many requests under data-protection law a tenant has open, by urgency; shown is the sum over all.
+    pub fn requests_open(&self, tenant: &str, counts: [(&'static str, u32); 3]) {
+        let mut of = self.rights_requests_of.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = of.insert(tenant.to_owned(), counts.map(|(_, count)| count)).unwrap_or_default();
+        for ((urgency, count), before) in counts.into_iter().zip(before) {
+            let gauge = self.rights_requests.get_or_create(&UrgencyLabels { urgency });
+            gauge.set(gauge.get().saturating_sub(u64::from(before)).saturating_add(u64::from(count)));
         }
     }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module, with what stands below it: what it may use. Adapters use each other only where it is written here.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("time", &[]),
     ("proto", &[]),
     ("place", &["time"]),
@@ -19,21 +19,23 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("audit", &["store", "time"]),
     ("registry", &["time"]),
     ("telemetry", &["contact", "proto"]),
-    ("access", &[]),
+    ("access", &["time"]),
+    ("listen", &["access", "telemetry"]),
     (
         "engine",
         &["access", "store", "registry", "audit", "telemetry", "decision", "law", "contact", "place", "proto", "time"],
     ),
     ("service", &["engine", "access", "store", "contact", "proto", "time"]),
-    ("http", &["service", "engine", "proto"]),
+    ("http", &["service", "engine", "access", "proto"]),
     ("notify", &["engine", "store", "proto", "time"]),
-    ("config", &["engine", "store", "audit", "decision", "place", "time"]),
+    ("config", &["engine", "store", "audit", "access", "listen", "decision", "place", "time"]),
     (
         "cli",
         &[
             "config",
             "http",
             "service",
+            "listen",
             "notify",
             "engine",
             "access",

@@ -93,7 +93,7 @@ async fn answer(args: &Args, request: v1::CheckRequest, global: &Global) -> Resu
     let folder = if args.reserve { Some(args.kept.existing_folder()?) } else { args.kept.folder()? };
     let from_nothing = folder.is_none();
     let opened = source::opened(folder, &args.kept, &args.lists, global).await?;
-    let permit = Caller::local().permit(Role::Check).map_err(Failure::from)?;
+    let permit = Caller::local_of(&global.tenant).permit(Role::Check).map_err(Failure::from)?;
     let decision = opened.engine.check(&permit, request, Clock::at(now())).await?;
     opened.settle(now()).await?;
     Ok((decision, from_nothing))

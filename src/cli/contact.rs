@@ -123,8 +123,8 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
     }
 }
 
-fn permit(role: Role) -> Result<Permit, Error> {
-    Ok(Caller::local().permit(role).map_err(Failure::from)?)
+fn permit(role: Role, global: &Global) -> Result<Permit, Error> {
+    Ok(Caller::local_of(&global.tenant).permit(role).map_err(Failure::from)?)
 }
 
 async fn show(whose: Whose, global: &Global) -> Result<Exit, Error> {
@@ -141,7 +141,7 @@ async fn show(whose: Whose, global: &Global) -> Result<Exit, Error> {
         }
         None => {
             let opened = source::opened(Some(whose.kept.existing_folder()?), &whose.kept, &NO_LISTS, global).await?;
-            let found = match opened.engine.contact(&permit(Role::ReadContacts)?, &request, now()).await {
+            let found = match opened.engine.contact(&permit(Role::ReadContacts, global)?, &request, now()).await {
                 Ok(contact) => Some(contact),
                 Err(Failure::NotFound(_)) => None,
                 Err(other) => return Err(other.into()),
@@ -177,7 +177,7 @@ async fn opt_out(args: OptOutArgs, global: &Global) -> Result<Exit, Error> {
             let opened =
                 source::opened(Some(args.whose.kept.existing_folder()?), &args.whose.kept, &NO_LISTS, global).await?;
             let clock = Clock::at(now());
-            let recorded = opened.engine.record_opt_out(&permit(Role::WriteConsent)?, request, clock).await;
+            let recorded = opened.engine.record_opt_out(&permit(Role::WriteConsent, global)?, request, clock).await;
             let recorded = recorded.map_err(Error::from)?;
             opened.settle(now()).await?;
             recorded

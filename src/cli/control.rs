@@ -132,8 +132,8 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
     }
 }
 
-fn permit() -> Result<Permit, Error> {
-    Ok(Caller::local().permit(Role::Control).map_err(Failure::from)?)
+fn permit(global: &Global) -> Result<Permit, Error> {
+    Ok(Caller::local_of(&global.tenant).permit(Role::Control).map_err(Failure::from)?)
 }
 
 async fn opened(kept: &Kept, global: &Global) -> Result<open::Opened, Error> {
@@ -156,7 +156,7 @@ async fn freeze(args: FreezeArgs, global: &Global) -> Result<Exit, Error> {
         }
         None => {
             let opened = opened(&args.by.kept, global).await?;
-            let answer = opened.engine.freeze(&permit()?, request, Clock::at(now())).await?;
+            let answer = opened.engine.freeze(&permit(global)?, request, Clock::at(now())).await?;
             opened.settle(now()).await?;
             answer
         }
@@ -182,7 +182,7 @@ async fn unfreeze(args: UnfreezeArgs, global: &Global) -> Result<Exit, Error> {
         }
         None => {
             let opened = opened(&args.by.kept, global).await?;
-            let answer = opened.engine.unfreeze(&permit()?, request, Clock::at(now())).await?;
+            let answer = opened.engine.unfreeze(&permit(global)?, request, Clock::at(now())).await?;
             opened.settle(now()).await?;
             answer
         }
@@ -206,7 +206,7 @@ async fn list(args: &ListArgs, global: &Global) -> Result<Exit, Error> {
             (Some(client), _) => {
                 client.list_freezes(request).await.map_err(|status| remote::refused(&status))?.into_inner()
             }
-            (None, Some(opened)) => opened.engine.list_freezes(&permit()?, &request, now()).await?,
+            (None, Some(opened)) => opened.engine.list_freezes(&permit(global)?, &request, now()).await?,
             (None, None) => break,
         };
         freezes.extend(page.freezes);

@@ -10,6 +10,7 @@ use super::output::{say, say_json};
 use super::source::Kept;
 use super::terms::instant;
 use super::{Error, Exit, Global, error, now};
+use crate::access::DEFAULT_TENANT;
 use crate::engine;
 use crate::proto::well_known::Timestamp;
 use crate::service::{Calls, Incoming};
@@ -67,7 +68,9 @@ impl Keeper {
             engine: engine::Settings { periods, ..engine::Settings::default() },
             ..OpenSettings::nothing(now())
         };
-        Ok(Self { server: None, opened: Some(open::open(&settings).await?) })
+        let mut opened = open::open(&settings).await?;
+        opened.for_tenant(&global.tenant).await?;
+        Ok(Self { server: None, opened: Some(opened) })
     }
 
     /// The calls, without a server.
@@ -77,8 +80,9 @@ impl Keeper {
     }
 
     /// A call of this command.
-    pub(super) fn incoming() -> Incoming {
-        Incoming::local(Some(PATIENCE))
+    pub(super) fn incoming(&self) -> Incoming {
+        let tenant = self.opened.as_ref().map_or(DEFAULT_TENANT, |opened| opened.engine.tenant());
+        Incoming::local_of(tenant, Some(PATIENCE))
     }
 
     /// Makes what was written safe, where no server does.
@@ -100,7 +104,7 @@ macro_rules! ask {
                 answer.map(tonic::Response::into_inner).map_err(|status| $crate::cli::remote::refused(&status))
             }
             None => {
-                let incoming = $crate::cli::keeper::Keeper::incoming();
+                let incoming = $keeper.incoming();
                 let answer = $keeper.calls()?.$method(incoming, request).await;
                 answer.map_err(|status| $crate::cli::keeper::refused(&status))
             }

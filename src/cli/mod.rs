@@ -5,6 +5,7 @@
 //! and is no error; no line on standard error carries a whole number. Guarded by `tests/cli.rs`, which freezes the help
 //! texts too.
 
+mod access;
 mod audit;
 mod check;
 mod contact;
@@ -87,6 +88,17 @@ pub struct Global {
         default_value = "ringfence-keys"
     )]
     pub keys: PathBuf,
+    /// Whose data, where no server is asked: a server knows it by the API key
+    #[arg(
+        long,
+        global = true,
+        display_order = 902,
+        value_name = "NAME",
+        env = "RINGFENCE_TENANT",
+        hide_env_values = true,
+        default_value = crate::access::DEFAULT_TENANT
+    )]
+    pub tenant: String,
 }
 
 /// The commands.
@@ -135,6 +147,9 @@ pub enum Command {
     Tenant(tenant::Command),
     /// Whether the server on this machine answers
     Ready(ready::Args),
+    /// Who may ask a server, and what
+    #[command(subcommand)]
+    Access(access::Command),
 }
 
 /// Reads the command line, runs the command, and says how it ended.
@@ -177,6 +192,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Incident(command) => incident::run(command, global).await,
         Command::Tenant(command) => tenant::run(command, global).await,
         Command::Ready(args) => ready::run(args, global).await,
+        Command::Access(command) => access::run(command, global),
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::runtime::RuntimeFlavor;
 use super::feed;
 use super::packs::{self, PacksError};
 use super::regions::{self, PinnedSettings, RegionKeeper};
+use crate::access;
 use crate::audit::{self, ArchiveSettings, Library, Log, Reconciled, Reconciler};
 use crate::engine::{self, Engine, Failure, Parts};
 use crate::registry::{self, Registries, sample};
@@ -105,9 +106,15 @@ pub enum OpenError {
     /// One pinned region has another store than it had.
     #[error("{0}")]
     OtherStore(&'static str),
-    /// The library of past law, or the shadow.
+    /// The library of past law, the shadow, or a tenant beside regions.
     #[error(transparent)]
     Engine(#[from] Failure),
+    /// A tenant of which nothing is stored.
+    #[error("--tenant: nothing is stored of this tenant; a server that admits it makes it")]
+    NoData,
+    /// A tenant of no name.
+    #[error("--tenant is not 1 to 64 of a-z, 0-9, `-`, `_` and `.`, beginning with a letter or a digit")]
+    Tenant,
 }
 
 /// All that is open.
@@ -151,6 +158,26 @@ impl Drop for Leaves {
 }
 
 impl Opened {
+    /// Has the engine answer for this tenant, of which something must be stored: of one that was mistyped no opt-out would be
+    /// found.
+    ///
+    /// # Errors
+    /// It is no name of one; nothing is stored of it; there are regions.
+    pub async fn for_tenant(&mut self, name: &str) -> Result<(), OpenError> {
+        if name == self.engine.tenant() {
+            return Ok(());
+        }
+        if !access::is_name(name) {
+            return Err(OpenError::Tenant);
+        }
+        let engine = self.engine.for_tenant(name)?;
+        if !engine.has_data().await? {
+            return Err(OpenError::NoData);
+        }
+        self.engine = Arc::new(engine);
+        Ok(())
+    }
+
     /// Makes everything written safe, anchors the head of the log, and tells a shared store that this process seals nothing
     /// more. The files close when the value is dropped.
     ///

@@ -37,6 +37,16 @@ pub fn read(folder: Option<&Path>) -> Result<Law, PacksError> {
     law(&texts(folder)?)
 }
 
+/// The same with those of a second folder beside them: the rules of one tenant.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(folder: Option<&Path>, own: &Path) -> Result<Law, PacksError> {
+    let mut all = folder.map(texts).transpose()?.unwrap_or_default();
+    all.extend(texts(own)?);
+    law(&all)
+}
+
 fn law(own: &[(String, String)]) -> Result<Law, PacksError> {
     let mut faults = Vec::new();
     let mut replaced = Vec::new();

@@ -160,8 +160,8 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
     }
 }
 
-fn permit(role: Role) -> Result<Permit, Error> {
-    Ok(Caller::local().permit(role).map_err(Failure::from)?)
+fn permit(role: Role, global: &Global) -> Result<Permit, Error> {
+    Ok(Caller::local_of(&global.tenant).permit(role).map_err(Failure::from)?)
 }
 
 async fn opened(kept: &Kept, global: &Global) -> Result<open::Opened, Error> {
@@ -220,7 +220,7 @@ async fn add(args: AddArgs, global: &Global) -> Result<Exit, Error> {
     let request_id = request.request_id.clone();
     let asked = request.clone();
     let answer = ask!(&args.by.kept, global, asked, put_processor, |engine| {
-        engine.put_processor(&permit(Role::Control)?, request, Clock::at(now())).await
+        engine.put_processor(&permit(Role::Control, global)?, request, Clock::at(now())).await
     });
     let answer = answer.map_err(|error| again(&error, &request_id))?;
     told(global, &answer, &request_id, || {
@@ -235,7 +235,7 @@ async fn add(args: AddArgs, global: &Global) -> Result<Exit, Error> {
 async fn list(args: &ListArgs, global: &Global) -> Result<Exit, Error> {
     let request = v1::ListProcessorsRequest { history: args.history };
     let answer = ask!(&args.kept, global, request, list_processors, |engine| {
-        engine.list_processors(&permit(Role::Audit)?, &request).await
+        engine.list_processors(&permit(Role::Audit, global)?, &request).await
     })?;
     if global.json {
         say_json(&answer)?;
@@ -257,7 +257,7 @@ async fn remove(args: RemoveArgs, global: &Global) -> Result<Exit, Error> {
     let request_id = request.request_id.clone();
     let asked = request.clone();
     let answer = ask!(&args.by.kept, global, asked, remove_processor, |engine| {
-        engine.remove_processor(&permit(Role::Control)?, request, Clock::at(now())).await
+        engine.remove_processor(&permit(Role::Control, global)?, request, Clock::at(now())).await
     });
     let answer = answer.map_err(|error| again(&error, &request_id))?;
     told(global, &answer, &request_id, || {
@@ -271,7 +271,7 @@ async fn resume(args: ResumeArgs, global: &Global) -> Result<Exit, Error> {
     let request_id = request.request_id.clone();
     let asked = request.clone();
     let answer = ask!(&args.by.kept, global, asked, resume_processor, |engine| {
-        engine.resume_processor(&permit(Role::Control)?, request, Clock::at(now())).await
+        engine.resume_processor(&permit(Role::Control, global)?, request, Clock::at(now())).await
     });
     let answer = answer.map_err(|error| again(&error, &request_id))?;
     told(global, &answer, &request_id, || {
@@ -287,7 +287,7 @@ async fn status(args: StatusArgs, global: &Global) -> Result<Exit, Error> {
     };
     let asked = request.clone();
     let answer = ask!(&args.kept, global, asked, get_processor_status, |engine| {
-        engine.processor_status(&permit(Role::Audit)?, &request, now()).await
+        engine.processor_status(&permit(Role::Audit, global)?, &request, now()).await
     })?;
     let open = |one: &v1::ProcessorStatus| {
         let of_number = one.events.iter().any(|event| !event.confirmed && !event.not_concerned);

@@ -1,9 +1,22 @@
 //! Asking a server instead of the data folder.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt as _;
+use zeroize::Zeroizing;
 
 use super::{Error, error};
 use crate::proto::v1::audit_service_client::AuditServiceClient;
@@ -20,6 +33,12 @@ use crate::proto::v1::retention_service_client::RetentionServiceClient;
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(60);
 
+/// The variable that holds the API key, that which names a file of it, and that which names the authorities of a server's
+/// certificate.
+const KEY: &str = "RINGFENCE_API_KEY";
+const KEY_FILE: &str = "RINGFENCE_API_KEY_FILE";
+const CA: &str = "RINGFENCE_SERVER_CA";
+
 /// The largest answer read: that to a batch of questions about numbers that could be anywhere.
 const ANSWER_BYTES: usize = 64 << 20;
 
@@ -27,7 +46,7 @@ const ANSWER_BYTES: usize = 64 << 20;
 ///
 /// # Errors
 /// As [`connect`].
-pub(super) async fn checks(url: &str) -> Result<CheckServiceClient<Channel>, Error> {
+pub(super) async fn checks(url: &str) -> Result<CheckServiceClient<Wire>, Error> {
     Ok(CheckServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
@@ -35,7 +54,7 @@ pub(super) async fn checks(url: &str) -> Result<CheckServiceClient<Channel>, Err
 ///
 /// # Errors
 /// As [`connect`].
-pub(super) async fn contacts(url: &str) -> Result<ConsentServiceClient<Channel>, Error> {
+pub(super) async fn contacts(url: &str) -> Result<ConsentServiceClient<Wire>, Error> {
     Ok(ConsentServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
@@ -43,7 +62,7 @@ pub(super) async fn contacts(url: &str) -> Result<ConsentServiceClient<Channel>,
 ///
 /// # Errors
 /// As [`connect`].
-pub(super) async fn audit(url: &str) -> Result<AuditServiceClient<Channel>, Error> {
+pub(super) async fn audit(url: &str) -> Result<AuditServiceClient<Wire>, Error> {
     Ok(AuditServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
@@ -51,7 +70,7 @@ pub(super) async fn audit(url: &str) -> Result<AuditServiceClient<Channel>, Erro
 ///
 /// # Errors
 /// As [`connect`].
-pub(super) async fn control(url: &str) -> Result<ControlServiceClient<Channel>, Error> {
+pub(super) async fn control(url: &str) -> Result<ControlServiceClient<Wire>, Error> {
     Ok(ControlServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
@@ -59,7 +78,7 @@ pub(super) async fn control(url: &str) -> Result<ControlServiceClient<Channel>, 
 ///
 /// # Errors
 /// As [`connect`].
-pub(super) async fn processors(url: &str) -> Result<ProcessorServiceClient<Channel>, Error> {
+pub(super) async fn processors(url: &str) -> Result<ProcessorServiceClient<Wire>, Error> {
     Ok(ProcessorServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
@@ -67,15 +86,54 @@ pub(super) async fn processors(url: &str) -> Result<ProcessorServiceClient<Chann
 ///
 /// # Errors
 /// As [`connect`].
-pub(super) async fn privacy(url: &str) -> Result<PrivacyServiceClient<Channel>, Error> {
+pub(super) async fn privacy(url: &str) -> Result<PrivacyServiceClient<Wire>, Error> {
     Ok(PrivacyServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
+/// A connection on which every request shows who asks.
+pub(super) type Wire = InterceptedService<Channel, Bearer>;
+
+/// The key that a server is shown.
+#[derive(Clone)]
+pub(super) struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: tonic::Request<()>) -> Result<tonic::Request<()>, tonic::Status> {
+        if let Some(key) = &self.0 {
+            request.metadata_mut().insert("authorization", key.clone());
+        }
+        Ok(request)
+    }
+}
+
+impl Bearer {
+    /// The key in the environment, or in the file that it names.
+    ///
+    /// # Errors
+    /// The file cannot be read; what it holds is no key.
+    fn of_environment() -> Result<Self, Error> {
+        let file = std::env::var_os(KEY_FILE).map(PathBuf::from);
+        let key = match file {
+            Some(path) => {
+                let text = std::fs::read_to_string(&path).map_err(|error| Error::at(&path, "reading", &error))?;
+                Some(Zeroizing::new(text))
+            }
+            None => std::env::var(KEY).ok().map(Zeroizing::new),
+        };
+        let Some(key) = key.filter(|key| !key.trim().is_empty()) else { return Ok(Self(None)) };
+        let mut value: MetadataValue<Ascii> = format!("Bearer {}", key.trim())
+            .parse()
+            .map_err(|_| Error::said(format!("{KEY} or {KEY_FILE}: holds no API key")))?;
+        value.set_sensitive(true);
+        Ok(Self(Some(value)))
+    }
 }
 
 /// Asks about policies.
 ///
 /// # Errors
 /// As [`connect`].
-pub(super) async fn policies(url: &str) -> Result<PolicyServiceClient<Channel>, Error> {
+pub(super) async fn policies(url: &str) -> Result<PolicyServiceClient<Wire>, Error> {
     Ok(PolicyServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
@@ -83,7 +141,7 @@ pub(super) async fn policies(url: &str) -> Result<PolicyServiceClient<Channel>, 
 ///
 /// # Errors
 /// As [`connect`].
-pub(super) async fn retention(url: &str) -> Result<RetentionServiceClient<Channel>, Error> {
+pub(super) async fn retention(url: &str) -> Result<RetentionServiceClient<Wire>, Error> {
     Ok(RetentionServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
@@ -91,7 +149,7 @@ pub(super) async fn retention(url: &str) -> Result<RetentionServiceClient<Channe
 ///
 /// # Errors
 /// As [`connect`].
-pub(super) async fn incidents(url: &str) -> Result<IncidentServiceClient<Channel>, Error> {
+pub(super) async fn incidents(url: &str) -> Result<IncidentServiceClient<Wire>, Error> {
     Ok(IncidentServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
@@ -99,20 +157,67 @@ pub(super) async fn incidents(url: &str) -> Result<IncidentServiceClient<Channel
 ///
 /// # Errors
 /// The address is none, or nobody answers there.
-async fn connect(url: &str) -> Result<Channel, Error> {
+async fn connect(url: &str) -> Result<Wire, Error> {
     let bad = || Error::said(format!("--server {url}: not an address such as http://127.0.0.1:50051"));
-    if !url.starts_with("http://") {
-        return Err(bad());
-    }
+    let tls = match url.split_once("://") {
+        Some(("http", _)) => None,
+        Some(("https", _)) => Some(tls()?),
+        _ => return Err(bad()),
+    };
+    let bearer = Bearer::of_environment()?;
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| bad())?;
+    let local = endpoint.uri().host().is_some_and(is_local);
+    if bearer.0.is_some() && tls.is_none() && !local {
+        let why = "the API key would travel readable: give an address that begins with https://";
+        return Err(Error::said(format!("--server {url}: {why}")));
+    }
     let endpoint = endpoint.connect_timeout(CONNECT).timeout(ANSWER).user_agent("ringfence-cli").map_err(|_| bad())?;
-    endpoint.connect().await.map_err(|error| {
+    let connected = match tls {
+        None => endpoint.connect().await,
+        Some(tls) => endpoint.connect_with_connector(tower::service_fn(move |uri| dial(uri, tls.clone()))).await,
+    };
+    let channel = connected.map_err(|error| {
         let mut why: &dyn std::error::Error = &error;
         while let Some(inner) = why.source() {
             why = inner;
         }
         Error::said(format!("{url}: no answer ({why}): is `ringfence serve` running there, and is this its gRPC port?"))
-    })
+    })?;
+    Ok(InterceptedService::new(channel, bearer))
+}
+
+fn is_local(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// TLS that trusts the authorities in the file that the environment names, or those of the system.
+fn tls() -> Result<TlsConnector, Error> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = std::env::var_os(CA).map(PathBuf::from) {
+        let bad = |why: String| Error::said(format!("{CA}: {}: holds no certificate in PEM ({why})", path.display()));
+        for authority in CertificateDer::pem_file_iter(&path).map_err(|error| bad(error.to_string()))? {
+            let authority = authority.map_err(|error| bad(error.to_string()))?;
+            roots.add(authority).map_err(|error| bad(error.to_string()))?;
+        }
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| Error::said(format!("TLS cannot be set up: {error}")))?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+async fn dial(uri: http::Uri, tls: TlsConnector) -> std::io::Result<TokioIo<TlsStream<TcpStream>>> {
+    let bad = |what: &'static str| std::io::Error::new(std::io::ErrorKind::InvalidInput, what);
+    let host = uri.host().ok_or_else(|| bad("no host"))?.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let name = ServerName::try_from(host.clone()).map_err(|_| bad("no name of a host"))?;
+    let stream = TcpStream::connect((host.as_str(), uri.port_u16().unwrap_or(443))).await?;
+    stream.set_nodelay(true)?;
+    Ok(TokioIo::new(tls.connect(name, stream).await?))
 }
 
 /// What a server refused, in the words of the command line.

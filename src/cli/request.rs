@@ -165,8 +165,8 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
 }
 
 /// Leave to do it, where no server asks.
-pub(super) fn permit() -> Result<Permit, Error> {
-    Ok(Caller::local().permit(Role::Privacy).map_err(Failure::from)?)
+pub(super) fn permit(global: &Global) -> Result<Permit, Error> {
+    Ok(Caller::local_of(&global.tenant).permit(Role::Privacy).map_err(Failure::from)?)
 }
 
 async fn opened(at: &At, global: &Global) -> Result<open::Opened, Error> {
@@ -184,7 +184,7 @@ async fn open_one(args: OpenArgs, global: &Global) -> Result<Exit, Error> {
         }
         None => {
             let opened = opened(&args.at, global).await?;
-            let answer = opened.engine.open_request(&permit()?, request, Clock::at(now())).await?;
+            let answer = opened.engine.open_request(&permit(global)?, request, Clock::at(now())).await?;
             opened.settle(now()).await?;
             answer
         }
@@ -235,7 +235,7 @@ async fn resolve(args: ResolveArgs, global: &Global) -> Result<Exit, Error> {
         }
         None => {
             let opened = opened(&args.at, global).await?;
-            let answer = opened.engine.resolve_request(&permit()?, request, Clock::at(now())).await?;
+            let answer = opened.engine.resolve_request(&permit(global)?, request, Clock::at(now())).await?;
             opened.settle(now()).await?;
             answer
         }
@@ -251,7 +251,7 @@ async fn show(args: ShowArgs, global: &Global) -> Result<Exit, Error> {
             let answer = remote::privacy(server).await?.get_request(request).await;
             answer.map_err(|status| remote::refused(&status))?.into_inner().request.unwrap_or_default()
         }
-        None => opened(&args.at, global).await?.engine.get_request(&permit()?, &request).await?,
+        None => opened(&args.at, global).await?.engine.get_request(&permit(global)?, &request).await?,
     };
     let found = masked(found, args.whole_number);
     match global.json {
@@ -279,7 +279,7 @@ async fn list(args: &ListArgs, global: &Global) -> Result<Exit, Error> {
             (Some(client), _) => {
                 client.list_requests(request).await.map_err(|status| remote::refused(&status))?.into_inner()
             }
-            (None, Some(opened)) => opened.engine.list_requests(&permit()?, &request, Clock::at(now())).await?,
+            (None, Some(opened)) => opened.engine.list_requests(&permit(global)?, &request, Clock::at(now())).await?,
             (None, None) => break,
         };
         all.requests.extend(page.requests);

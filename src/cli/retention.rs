@@ -7,13 +7,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::keeper::{By, Keeper, again, ask, at, told, when};
-use super::open::Opened;
 use super::output::{say, say_json, table};
 use super::source::Kept;
 use super::terms::stamp;
 use super::{Error, Exit, Global, now};
 use crate::contact::RecordClass;
-use crate::engine::{Periods, Sweeper, SweeperSettings, Turn};
+use crate::engine::{Engine, Periods, Sweeper, SweeperSettings, Turn};
 use crate::proto::v1;
 use crate::time::Instant;
 
@@ -354,7 +353,7 @@ async fn list(args: &ListArgs, global: &Global) -> Result<Exit, Error> {
 }
 
 /// Sweeps while a server runs: a page at a time, resting between pages, when it is this instance's turn.
-pub(super) async fn sweep_by_turns(opened: Arc<Opened>, settings: SweeperSettings, stopping: watch::Receiver<bool>) {
+pub(super) async fn sweep_by_turns(engine: Arc<Engine>, settings: SweeperSettings, stopping: watch::Receiver<bool>) {
     let Some(sweeper) = Sweeper::new(settings) else { return };
     let mut rest = LOOK;
     loop {
@@ -363,7 +362,7 @@ pub(super) async fn sweep_by_turns(opened: Arc<Opened>, settings: SweeperSetting
             _ = stop.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(rest) => {}
         }
-        rest = match sweeper.turn(&opened.engine, now()).await {
+        rest = match sweeper.turn(&engine, now()).await {
             Ok(Turn::Page(_)) => BREATH,
             Ok(Turn::Last(page)) => {
                 tracing::info!(

@@ -157,7 +157,7 @@ async fn judge(args: &Args, global: &Global, clock: Clock) -> Result<(Judge, Opt
         return Ok((Judge::Remote(client), None));
     }
     let opened = source::opened(args.kept.folder()?, &args.kept, &args.lists, global).await?;
-    let permit = Caller::local().permit(Role::Check).map_err(Failure::from)?;
+    let permit = Caller::local_of(&global.tenant).permit(Role::Check).map_err(Failure::from)?;
     let judge = Judge::Local { engine: Arc::clone(&opened.engine), permit, clock };
     Ok((judge, Some(opened)))
 }
@@ -190,7 +190,7 @@ async fn log(
     clock: Clock,
 ) -> Result<Option<uuid::Uuid>, Error> {
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
-    let permit = Caller::local().permit(Role::Check).map_err(Failure::from)?;
+    let permit = Caller::local_of(opened.engine.tenant()).permit(Role::Check).map_err(Failure::from)?;
     let batch = AuditedBatch {
         operation: "scrub".to_owned(),
         name,

@@ -1,5 +1,6 @@
 //! `serve`: settings, everything open, bound, announced, served; then drained within a limit, and whether it was.
 
+mod guard;
 pub(super) mod tend;
 
 use std::net::SocketAddr;
@@ -17,9 +18,10 @@ use super::feed::{self, Seen};
 use super::open::{OpenError, OpenSettings, Opened, open};
 use super::{Error, Exit, Global, explain, keys, now, output, packs, regions, source, tidy};
 use crate::config::{self, Config, Sources, StoreAt};
+use crate::listen::{self, Listener, Protocol};
 use crate::proto::v1;
 use crate::registry::Registries;
-use crate::service::{Calls, HEALTH_NAMES, HealthReporter, routes};
+use crate::service::{CLIENT_STREAMS, HEALTH_NAMES, HealthReporter, routes};
 use crate::{audit, engine, http, notify, service, store, telemetry};
 
 /// How often lists and packs are looked at for changes.
@@ -69,6 +71,18 @@ pub struct Args {
     /// Where this server runs, as an ISO 3166 code
     #[arg(long, value_name = "CODE")]
     pub region: Option<String>,
+    /// The file of those who may ask, made by `ringfence access`; without one, only this machine is listened to
+    #[arg(long, value_name = "FILE")]
+    pub access: Option<String>,
+    /// The certificate chain of both listeners, PEM; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// The key of that certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
+    /// The authorities of client certificates, PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_ca: Option<String>,
     /// Load made-up lists as of now, ask one question, and print its answer: to try things out
     #[arg(long)]
     pub sample: bool,
@@ -86,6 +100,10 @@ impl Args {
             "grpc" => self.grpc.clone(),
             "http" => self.http.clone(),
             "region" => self.region.clone(),
+            "access" => self.access.clone(),
+            "tls_cert" => self.tls_cert.clone(),
+            "tls_key" => self.tls_key.clone(),
+            "tls_client_ca" => self.tls_client_ca.clone(),
             _ => None,
         }
     }
@@ -127,24 +145,33 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     if let Err(error) = opened.engine.drop_erased(true).await {
         tracing::error!(%error, "what erasures replaced is not gone yet");
     }
-    let calls = Calls::new(Arc::clone(&opened.engine));
+    let guard = guard::Guard::open(&config, &opened.engine)?;
+    guard.look_at_what_is_left().await;
+    let calls = guard.calls();
     let (grpc, reporter) = routes(calls.clone()).map_err(|error| Error::said(error.to_string()))?;
     let (stop, stopping) = watch::channel(false);
     let mut servers = tokio::task::JoinSet::new();
-    let mut bound = Bound::default();
-    if let Some(address) = config.grpc {
-        let listener = bind("--grpc", address).await?;
-        bound.grpc = listener.local_addr().ok();
-        let mut server = tonic::transport::Server::builder().http2_keepalive_interval(Some(KEEP_ALIVE));
-        let incoming = tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
-        let serving = server.add_routes(grpc).serve_with_incoming_shutdown(incoming, told(stopping.clone()));
-        servers.spawn(async move { serving.await.map_err(|error| error.to_string()) });
-    }
-    if let Some(address) = config.http {
-        let listener = bind("--http", address).await?;
-        bound.http = listener.local_addr().ok();
-        let serving = axum::serve(listener, http::router(calls)).with_graceful_shutdown(told(stopping.clone()));
-        servers.spawn(async move { serving.await.map_err(|error| error.to_string()) });
+    let mut bound = Bound { tls: config.exposed.tls.is_some(), ..Bound::default() };
+    let mut tls = Vec::new();
+    let limits = listen::Settings { slow: &CLIENT_STREAMS, ..config.exposed.listen };
+    let router = |protocol| match protocol {
+        Protocol::Grpc => grpc.clone().prepare().into_axum_router(),
+        Protocol::Http => http::router(calls.clone()),
+    };
+    for (flag, address, protocol) in [("--grpc", config.grpc, Protocol::Grpc), ("--http", config.http, Protocol::Http)]
+    {
+        let Some(address) = address else { continue };
+        let shown = guard.tls(protocol)?;
+        tls.extend(shown.clone());
+        let tcp = bind(flag, address).await?;
+        let at = tcp.local_addr().ok();
+        match protocol {
+            Protocol::Grpc => bound.grpc = at,
+            Protocol::Http => bound.http = at,
+        }
+        let metrics = Arc::clone(opened.engine.metrics());
+        let listener = Listener { tcp, protocol, tls: shown, settings: limits, metrics };
+        servers.spawn(listener.serve(router(protocol), stopping.clone()));
     }
     set_health(&reporter, true).await;
     // Heard from before anybody is told that we serve: until then a signal would end the process undrained.
@@ -156,6 +183,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         emergencies: config.emergencies.clone(),
         shadow_packs: config.shadow_packs.clone(),
     };
+    let guarding = tokio::spawn(guard.keep(tls, stopping.clone()));
     let tidying = config
         .keep_events
         .map(|keep| tokio::spawn(tidy::trim_events(Arc::clone(&opened.engine), keep, told(stopping.clone()))));
@@ -184,7 +212,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let (engine, often, stopped) = (Arc::clone(&opened.engine), config.self_check, stopping.clone());
     let checking = tokio::spawn(async move { engine.self_check(often, service::now, stopped).await });
     let sweeping =
-        tokio::spawn(super::retention::sweep_by_turns(Arc::clone(&opened), config.sweeper, stopping.clone()));
+        tokio::spawn(super::retention::sweep_by_turns(Arc::clone(&opened.engine), config.sweeper, stopping.clone()));
     if let (true, Some(address)) = (args.sample, bound.grpc) {
         first_answer(address, bound.http).await?;
     }
@@ -197,6 +225,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         let _ = notifying.await;
     }
     let _ = checking.await;
+    let _ = guarding.await;
     opened.engine.stop_following();
     let drained = tokio::time::timeout(DRAIN, drain(&mut servers)).await.is_ok();
     let _ = keeping.await;
@@ -214,13 +243,11 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     Ok(Exit::when(drained))
 }
 
-/// Pings on idle connections, so that a peer that went away is noticed.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-
 #[derive(Default)]
 struct Bound {
     grpc: Option<SocketAddr>,
     http: Option<SocketAddr>,
+    tls: bool,
 }
 
 fn settings(args: &Args, global: &Global) -> Result<Config, Error> {
@@ -251,7 +278,7 @@ async fn set_health(reporter: &HealthReporter, serving: bool) {
 }
 
 /// Returns when a signal says stop, or when a listener ends by itself.
-async fn stop_signal(signals: [impl Future<Output = ()>; 2], servers: &mut tokio::task::JoinSet<Result<(), String>>) {
+async fn stop_signal(signals: [impl Future<Output = ()>; 2], servers: &mut tokio::task::JoinSet<()>) {
     let [interrupt, terminate] = signals;
     tokio::select! {
         () = interrupt => {}
@@ -276,9 +303,9 @@ fn heard(kind: SignalKind) -> impl Future<Output = ()> {
     }
 }
 
-async fn drain(servers: &mut tokio::task::JoinSet<Result<(), String>>) {
+async fn drain(servers: &mut tokio::task::JoinSet<()>) {
     while let Some(ended) = servers.join_next().await {
-        if let Ok(Err(error)) = ended {
+        if let Err(error) = ended {
             tracing::error!(%error, "a listener failed");
         }
     }
@@ -388,8 +415,11 @@ async fn look_at(engine: &Arc<engine::Engine>, file: &Path, seen: Seen) -> Seen 
     now
 }
 
+/// Name, length and time of a file.
+type Found = (PathBuf, u64, Option<std::time::SystemTime>);
+
 /// Names, lengths and times of the files of a folder: what differs when one of them does.
-fn fingerprint(folder: &Path) -> Vec<(PathBuf, u64, Option<std::time::SystemTime>)> {
+fn fingerprint(folder: &Path) -> Vec<Found> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -466,10 +496,10 @@ fn announce_state(config: &Config, opened: &Opened) {
 fn announce(bound: &Bound, sample: bool) -> Result<(), Error> {
     let mut lines = vec![format!("ringfence {} is serving.", env!("CARGO_PKG_VERSION"))];
     if let Some(address) = bound.grpc {
-        lines.push(format!("  gRPC  {address}"));
+        lines.push(format!("  gRPC  {address}{}", if bound.tls { " (TLS)" } else { "" }));
     }
     if let Some(address) = bound.http {
-        lines.push(format!("  HTTP  http://{address}"));
+        lines.push(format!("  HTTP  http{}://{address}", if bound.tls { "s" } else { "" }));
     }
     if sample {
         lines.push("  The do-not-call lists are made up: load real ones before you rely on an answer.".to_owned());

@@ -143,7 +143,8 @@ pub(super) async fn opened_with(
         archive,
         ..OpenSettings::nothing(now())
     };
-    let opened = open::open(&settings).await?;
+    let mut opened = open::open(&settings).await?;
+    opened.for_tenant(&global.tenant).await?;
     for fault in opened.registries.faults().iter() {
         output::note(&format!("warning: list not loaded: {fault}"));
     }

@@ -334,6 +334,7 @@ impl Engine {
     /// # Errors
     /// No such decision for this tenant; the log or its keys cannot be read.
     pub async fn decision(&self, permit: &Permit, id: &str, now: Instant) -> Result<v1::DecisionRecord, Failure> {
+        self.is_of(permit)?;
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
         let asked = v1::GetDecisionRequest { decision_id: id.to_owned() };
         let id = DecisionId::parse(id).ok_or(NONE)?;

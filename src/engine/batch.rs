@@ -45,6 +45,7 @@ impl Engine {
         batch: AuditedBatch,
         clock: Clock,
     ) -> Result<Option<uuid::Uuid>, Failure> {
+        self.is_of(permit)?;
         let Some(log) = &self.main.log else { return Ok(None) };
         let id = self.main.next_id(clock.now);
         let body = Self::write_body(permit, audited_write::Request::Batch(batch), 0, clock.now);

@@ -269,6 +269,7 @@ impl Engine {
         described: Described,
         make: &mut Make<'_>,
     ) -> Result<Written, Failure> {
+        self.is_of(permit)?;
         let made_in = found.kept;
         let mut found = found;
         let mut lost = false;

@@ -94,6 +94,7 @@ impl Engine {
         request: &v1::ListDecisionsRequest,
         clock: Clock,
     ) -> Result<v1::ListDecisionsResponse, Failure> {
+        self.is_of(permit)?;
         let (select, inside, size) = self.read_listing(request)?;
         // In one log for all that are read: the others would name one question many times.
         let tag = select.tag.filter(|_| !self.has_regions());

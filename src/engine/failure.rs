@@ -1,6 +1,6 @@
 //! Why a use case gave no answer. A refusal to contact is no failure: it travels as a decision.
 
-use crate::access::Refused;
+use crate::access::{Exhausted, Refused};
 use crate::contact::RecordError;
 use crate::contact::wire::Violation;
 use crate::store::{DayKeyError, SealError, StoreError};
@@ -20,6 +20,9 @@ pub enum Failure {
     /// The caller lacks a role.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The tenant uses as much as it may.
+    #[error("the tenant asks more than it may")]
+    Exhausted(Exhausted),
     /// Races for the record outlasted the deadline.
     #[error("others kept changing the record until the deadline")]
     Aborted,
@@ -44,6 +47,12 @@ pub enum Failure {
     /// Something that should not be.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<Exhausted> for Failure {
+    fn from(exhausted: Exhausted) -> Self {
+        Self::Exhausted(exhausted)
+    }
 }
 
 impl From<SealError> for Failure {

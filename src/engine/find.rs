@@ -42,8 +42,7 @@ impl Engine {
         number: Number,
         now: Option<Instant>,
     ) -> Result<(Found<'_>, Standing), Failure> {
-        // One tenant until authentication tells them apart; the permit already names it.
-        debug_assert_eq!(permit.tenant(), self.main.tenant.name());
+        self.is_of(permit)?;
         self.look_up(number, now).await
     }
 
@@ -82,8 +81,9 @@ impl Engine {
         number: Number,
         now: Option<Instant>,
     ) -> Result<Found<'_>, Failure> {
+        self.is_of(permit)?;
         let kept = self.home(number)?;
-        let key = self.key(permit, kept, number);
+        let key = kept.key(&self.keys, number);
         match self.load(kept, &key).await? {
             None => Ok(Found { kept, key, loaded: None, arriving: false }),
             Some(Record::Here(loaded)) if self.lies_right(kept, &loaded.contact, number) => {
@@ -243,12 +243,6 @@ impl Engine {
             return Ok(Found { kept, key, loaded: Some(loaded), arriving });
         }
         Err(Failure::Aborted)
-    }
-
-    pub(super) fn key(&self, permit: &Permit, kept: &Kept, number: Number) -> Key {
-        // One tenant until authentication tells them apart; the permit already names it.
-        debug_assert_eq!(permit.tenant(), kept.tenant.name());
-        kept.key(&self.keys, number)
     }
 }
 

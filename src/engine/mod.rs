@@ -37,6 +37,7 @@ mod retention;
 pub mod rights;
 pub mod selfcheck;
 mod shadow;
+mod tenants;
 pub mod watch;
 
 use std::sync::{Arc, OnceLock};
@@ -52,6 +53,7 @@ pub use placing::Placed;
 pub use region::{DEFAULT_REGION, Region};
 pub use retention::{Periods, Sweeper, SweeperSettings, Turn};
 pub use shadow::ShadowReport;
+pub use tenants::Tenants;
 
 use crate::audit::{Library, Log};
 use crate::contact::Contact;
@@ -117,16 +119,16 @@ pub struct Engine {
     main: region::Kept,
     /// Every region, the engine's own among them; empty where there is one store only.
     regions: Vec<region::Slot>,
-    keys: KeyRing,
+    keys: Arc<KeyRing>,
     registries: Arc<Registries>,
     law: ArcSwap<Law>,
     /// The switches of a file.
-    feed: ArcSwap<Feed>,
+    feed: Arc<ArcSwap<Feed>>,
     settings: Settings,
     metrics: Arc<Metrics>,
     /// The law of past decisions.
-    laws: OnceLock<Arc<replay::Laws>>,
-    shadow: OnceLock<shadow::Shadow>,
+    laws: Arc<OnceLock<Arc<replay::Laws>>>,
+    shadow: Arc<OnceLock<shadow::Shadow>>,
     hub: watch::Hub,
 }
 
@@ -170,14 +172,14 @@ impl Engine {
         Self {
             main: region::Kept::new(DEFAULT_REGION, Arc::clone(&parts.store), parts.log, &parts.keys),
             regions: Vec::new(),
-            feed: ArcSwap::default(),
-            keys: KeyRing::new(parts.keys, parts.store),
+            feed: Arc::default(),
+            keys: Arc::new(KeyRing::new(parts.keys, parts.store)),
             registries: parts.registries,
             law: ArcSwap::new(parts.law),
             settings: parts.settings,
             metrics: parts.metrics,
-            laws: OnceLock::new(),
-            shadow: OnceLock::new(),
+            laws: Arc::default(),
+            shadow: Arc::default(),
             hub: watch::Hub::default(),
         }
     }
@@ -202,7 +204,7 @@ impl Engine {
 
     /// The keys of the store, to be looked at while serving.
     #[must_use]
-    pub const fn keys(&self) -> &KeyRing {
+    pub fn keys(&self) -> &KeyRing {
         &self.keys
     }
 

@@ -52,18 +52,18 @@ pub(super) struct Kept {
     /// `None` where nothing is kept: a question asked without a data folder.
     pub log: Option<Arc<Log>>,
     /// Where the law of every decision in that log is kept.
-    pub library: OnceLock<Library>,
-    pub days: DayKeys,
+    pub library: Arc<OnceLock<Library>>,
+    pub days: Arc<DayKeys>,
     pub tenant: Tenant,
     /// Where the switches are, and those as they were last read.
     pub control_key: Key,
     pub recorded: ArcSwap<Recorded>,
     /// Its records were placed by other regions than the engine's; said of the engine's own store, it holds for all.
-    pub displaced: AtomicBool,
+    pub displaced: Arc<AtomicBool>,
     /// When that was last looked at.
-    pub seen: Seen,
+    pub seen: Arc<Seen>,
     /// The law that could not be kept beside its log, and why.
-    pub lacks: Lacks,
+    pub lacks: Arc<Lacks>,
     /// Spares those who ask a pinned region that does not answer the wait. `None`: it is the engine's own store, of which a
     /// part alone may be away, and which nearly every request needs.
     breaker: Option<Breaker>,
@@ -78,15 +78,40 @@ impl Kept {
             control_key: keys.control(&tenant),
             store,
             log,
-            library: OnceLock::new(),
-            days: DayKeys::default(),
+            library: Arc::default(),
+            days: Arc::default(),
             tenant,
             recorded: ArcSwap::default(),
-            displaced: AtomicBool::new(false),
-            seen: Seen::new(),
-            lacks: Lacks::default(),
+            displaced: Arc::default(),
+            seen: Arc::new(Seen::new()),
+            lacks: Arc::default(),
             breaker: None,
         }
+    }
+
+    /// The same store, log and library, for another tenant: what it has lies apart.
+    pub fn of_tenant(&self, name: &str, keys: &Keys) -> Self {
+        let tenant = keys.tenant(name, self.store.shard_count());
+        Self {
+            name: self.name.clone(),
+            at: self.at,
+            store: Arc::clone(&self.store),
+            log: self.log.clone(),
+            library: Arc::clone(&self.library),
+            days: Arc::new(super::tenants::day_keys(name)),
+            control_key: keys.control(&tenant),
+            tenant,
+            recorded: ArcSwap::default(),
+            displaced: Arc::clone(&self.displaced),
+            seen: Arc::clone(&self.seen),
+            lacks: Arc::clone(&self.lacks),
+            breaker: None,
+        }
+    }
+
+    /// Whether this is the key of something of this tenant.
+    pub fn has(&self, key: &Key) -> bool {
+        key.shard().tenant() == self.tenant.shard(0).tenant()
     }
 
     /// The key of the record about a number in this store.

@@ -146,7 +146,7 @@ impl Engine {
             };
             after = Some(*last);
             for (key, stored) in &page {
-                if others.contains(key) {
+                if others.contains(key) || !kept.has(key) {
                     continue;
                 }
                 match self.open(key, stored).await {
@@ -302,7 +302,8 @@ impl Engine {
     ///
     /// # Errors
     /// The store cannot be asked.
-    pub async fn self_check_report(&self, _permit: &Permit) -> Result<v1::GetSelfCheckResponse, Failure> {
+    pub async fn self_check_report(&self, permit: &Permit) -> Result<v1::GetSelfCheckResponse, Failure> {
+        self.is_of(permit)?;
         let (_, state) = self.self_check_state().await?;
         Ok(v1::GetSelfCheckResponse { finished: state.finished, current: state.current })
     }

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::middleware::Next;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use crate::proto::{json, v1};
-use crate::service::{Calls, Incoming, MESSAGE_BYTES, status};
+use crate::service::{Calls, Incoming, MESSAGE_BYTES, guard, status};
 
 type Answer = http::Response<Body>;
 type Sent = Result<Bytes, BytesRejection>;
@@ -24,9 +26,16 @@ const NOT_TEXT: &str = "the path is not UTF-8";
 /// The header in which a caller says for how many milliseconds an answer is of use.
 const TIMEOUT: &str = "x-ringfence-timeout-ms";
 
-fn incoming(headers: &HeaderMap) -> Incoming {
-    let told = headers.get(TIMEOUT).and_then(|value| value.to_str().ok()?.parse().ok());
-    Incoming::local(told.map(Duration::from_millis))
+/// A request with who asks.
+pub(super) struct From(pub Incoming);
+
+impl FromRequestParts<Calls> for From {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, calls: &Calls) -> Result<Self, Self::Rejection> {
+        let told = parts.headers.get(TIMEOUT).and_then(|value| value.to_str().ok()?.parse().ok());
+        Ok(Self(calls.incoming(&parts.extensions, told.map(Duration::from_millis))))
+    }
 }
 
 #[allow(clippy::result_large_err, reason = "the refusal is the answer itself, handed on once")]
@@ -65,7 +74,7 @@ fn body<T: Serialize>(code: StatusCode, message: &T) -> Answer {
 }
 
 /// A status with the HTTP code that belongs to it (google.rpc.Code).
-fn refusal(status: &Status) -> Answer {
+pub(super) fn refusal(status: &Status) -> Answer {
     let code = match status.code() {
         Code::Ok => StatusCode::OK,
         Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => StatusCode::BAD_REQUEST,
@@ -81,7 +90,13 @@ fn refusal(status: &Status) -> Answer {
     };
     let mut answer = body(code, &status::message(status));
     if matches!(status.code(), Code::Unavailable | Code::Aborted | Code::ResourceExhausted) {
-        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        // In whole seconds, and never too early.
+        let wait = status.get_details_retry_info().and_then(|retry| retry.retry_delay).unwrap_or_default();
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status.code() == Code::Unauthenticated {
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     answer
 }
@@ -89,9 +104,9 @@ fn refusal(status: &Status) -> Answer {
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident,)*) => {$(
         $(#[$doc])*
-        pub(super) async fn $name(State(calls): State<Calls>, headers: HeaderMap, sent: Sent) -> Answer {
+        pub(super) async fn $name(State(calls): State<Calls>, From(incoming): From, sent: Sent) -> Answer {
             match read(sent) {
-                Ok(request) => answer(calls.$name(incoming(&headers), request).await),
+                Ok(request) => answer(calls.$name(incoming, request).await),
                 Err(refused) => refused,
             }
         }
@@ -200,36 +215,36 @@ calls! {
 }
 
 /// `GET /v1/decisions/{decision_id}`
-pub(super) async fn get_decision(State(calls): State<Calls>, path: Segment, headers: HeaderMap) -> Answer {
+pub(super) async fn get_decision(State(calls): State<Calls>, path: Segment, From(incoming): From) -> Answer {
     let Ok(Path(decision_id)) = path else { return refusal(&status::unreadable(Some("decision_id"), NOT_TEXT)) };
-    answer(calls.get_decision(incoming(&headers), v1::GetDecisionRequest { decision_id }).await)
+    answer(calls.get_decision(incoming, v1::GetDecisionRequest { decision_id }).await)
 }
 
 /// `GET /v1/shadow`
-pub(super) async fn shadow(State(calls): State<Calls>, headers: HeaderMap) -> Answer {
-    answer(calls.shadow(&incoming(&headers)))
+pub(super) async fn shadow(State(calls): State<Calls>, From(incoming): From) -> Answer {
+    answer(calls.shadow(&incoming))
 }
 
 /// `GET /v1/selfcheck`
-pub(super) async fn get_self_check(State(calls): State<Calls>, headers: HeaderMap) -> Answer {
-    answer(calls.get_self_check(incoming(&headers)).await)
+pub(super) async fn get_self_check(State(calls): State<Calls>, From(incoming): From) -> Answer {
+    answer(calls.get_self_check(incoming).await)
 }
 
 /// `GET /v1/law/packs`
-pub(super) async fn list_packs(State(calls): State<Calls>, headers: HeaderMap) -> Answer {
-    answer(calls.list_packs(&incoming(&headers)))
+pub(super) async fn list_packs(State(calls): State<Calls>, From(incoming): From) -> Answer {
+    answer(calls.list_packs(&incoming))
 }
 
 /// `GET /v1/law/rules/{rule_id}`
-pub(super) async fn get_rule(State(calls): State<Calls>, path: Segment, headers: HeaderMap) -> Answer {
+pub(super) async fn get_rule(State(calls): State<Calls>, path: Segment, From(incoming): From) -> Answer {
     let Ok(Path(rule_id)) = path else { return refusal(&status::unreadable(Some("rule_id"), NOT_TEXT)) };
-    answer(calls.get_rule(&incoming(&headers), &v1::GetRuleRequest { rule_id }))
+    answer(calls.get_rule(&incoming, &v1::GetRuleRequest { rule_id }))
 }
 
 /// `POST /v1/law/calendar`
-pub(super) async fn calendar(State(calls): State<Calls>, headers: HeaderMap, sent: Sent) -> Answer {
+pub(super) async fn calendar(State(calls): State<Calls>, From(incoming): From, sent: Sent) -> Answer {
     match read(sent) {
-        Ok(request) => answer(calls.calendar(&incoming(&headers), &request)),
+        Ok(request) => answer(calls.calendar(&incoming, &request)),
         Err(refused) => refused,
     }
 }
@@ -249,6 +264,20 @@ pub(super) async fn no_such_method() -> Answer {
     let mut answer = refusal(&status::refused(Code::Unimplemented, "NO_SUCH_METHOD", message));
     *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     answer
+}
+
+/// Lets those through who may ask, and those who ask what anybody may know.
+pub(super) async fn admit(State(calls): State<Calls>, request: Request, next: Next) -> Answer {
+    let Some(access) = calls.access() else { return next.run(request).await };
+    // Nothing that is shown makes a difference there, so nothing is looked at.
+    if request.uri().path() == super::ALIVE {
+        return next.run(request).await;
+    }
+    let open = request.uri().path() == super::READY;
+    match guard::admit(access, &calls, request, open).await {
+        Ok((request, pass)) => guard::held(next.run(request).await, pass),
+        Err(status) => refusal(&status),
+    }
 }
 
 /// A page in somebody's browser must not reach a server that trusts whoever reaches it: the API is for programs, which

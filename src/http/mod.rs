@@ -12,6 +12,11 @@ use axum::routing::{get, post};
 
 use crate::service::{Calls, MESSAGE_BYTES};
 
+/// What anybody may ask: whether the process runs, and whether it can answer. Without the role `operate` the latter names what
+/// is not ready, and not why.
+const ALIVE: &str = "/livez";
+const READY: &str = "/readyz";
+
 /// Every route.
 pub fn router(calls: Calls) -> Router {
     Router::new()
@@ -75,6 +80,7 @@ pub fn router(calls: Calls) -> Router {
         .route("/metrics", get(ops::metrics))
         .fallback(json::no_such_path)
         .method_not_allowed_fallback(json::no_such_method)
+        .layer(axum::middleware::from_fn_with_state(calls.clone(), json::admit))
         .layer(axum::middleware::from_fn(json::refuse_browsers))
         .layer(DefaultBodyLimit::max(MESSAGE_BYTES))
         .with_state(calls)

@@ -4,6 +4,8 @@ use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderValue, StatusCode, header};
 
+use super::json::{From, refusal};
+use crate::access::Role;
 use crate::service::{Calls, now};
 
 type Answer = http::Response<Body>;
@@ -21,10 +23,16 @@ pub(super) async fn alive() -> Answer {
 }
 
 /// `GET /readyz`: whether answers can be given; names what is not ready.
-pub(super) async fn ready(State(calls): State<Calls>) -> Answer {
-    let engine = calls.engine();
+pub(super) async fn ready(State(calls): State<Calls>, From(incoming): From) -> Answer {
+    let engine = calls.server();
     let faults = engine.not_ready().await;
     let ready = faults.is_empty();
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if incoming.caller.permit(Role::Operate).is_err() {
+        let parts: Vec<_> = faults.iter().map(|(part, _)| *part).collect();
+        let body = serde_json::json!({ "ready": ready, "notReady": parts });
+        return answer(code, "application/json", format!("{body}\n"));
+    }
     let faults: serde_json::Map<_, _> = faults.into_iter().map(|(part, why)| (part.to_owned(), why.into())).collect();
     let lists = engine.registries().faults();
     let alarms = engine.metrics().self_check_alarms();
@@ -39,13 +47,15 @@ pub(super) async fn ready(State(calls): State<Calls>) -> Answer {
         // Opted-out contacts that the self-check found not denied for it since the start. See /v1/selfcheck.
         "selfCheckAlarms": alarms,
     });
-    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     answer(code, "application/json", format!("{body}\n"))
 }
 
 /// `GET /metrics`: OpenMetrics text.
-pub(super) async fn metrics(State(calls): State<Calls>) -> Answer {
-    let engine = calls.engine();
+pub(super) async fn metrics(State(calls): State<Calls>, From(incoming): From) -> Answer {
+    if let Err(status) = calls.may_operate("Metrics", &incoming) {
+        return refusal(&status);
+    }
+    let engine = calls.server();
     engine.measure(now());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     answer(StatusCode::OK, kind, engine.metrics().text())

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant as Monotonic};
 use futures_util::{Stream, StreamExt as _};
 use tonic::{Code, Status};
 
+use super::guard::Admitted;
 use super::{rows, status};
-use crate::access::{Caller, Permit, Role};
+use crate::access::{Access, Caller, Permit, Quota, Refused, Role};
 use crate::engine::watch::HEARTBEAT;
-use crate::engine::{Clock, Engine, Failure, ShadowReport, batch_too_long};
+use crate::engine::{Clock, Engine, Failure, ShadowReport, Tenants, batch_too_long};
 use crate::proto::v1;
 use crate::time::Instant;
 
@@ -24,7 +25,8 @@ const BATCH: usize = crate::engine::BATCH;
 /// The calls, for whichever transport.
 #[derive(Clone, Debug)]
 pub struct Calls {
-    engine: Arc<Engine>,
+    tenants: Arc<Tenants>,
+    access: Option<Arc<Access>>,
 }
 
 /// What a transport knows of a request.
@@ -36,13 +38,21 @@ pub struct Incoming {
     pub timeout: Option<Duration>,
     /// When it arrived.
     pub arrived: Monotonic,
+    /// What its tenant uses; `None`: it is not limited.
+    quota: Option<Arc<Quota>>,
 }
 
 impl Incoming {
     /// A request of whoever reaches a server without authentication.
     #[must_use]
     pub fn local(timeout: Option<Duration>) -> Self {
-        Self { caller: Caller::local(), timeout, arrived: Monotonic::now() }
+        Self::local_of(DEFAULT_TENANT, timeout)
+    }
+
+    /// The same for this tenant.
+    #[must_use]
+    pub fn local_of(tenant: &str, timeout: Option<Duration>) -> Self {
+        Self { caller: Caller::local_of(tenant), timeout, arrived: Monotonic::now(), quota: None }
     }
 
     fn deadline(&self) -> Option<Monotonic> {
@@ -52,6 +62,21 @@ impl Incoming {
     /// The one now of this request: read here and nowhere below.
     pub(super) fn clock(&self) -> Clock {
         Clock { now: now(), deadline: self.deadline() }
+    }
+
+    /// The same of somebody else.
+    #[must_use]
+    pub fn by(self, caller: Caller) -> Self {
+        Self { caller, ..self }
+    }
+
+    /// Takes so many further calls from what the tenant may ask in a second: for the rows of a batch and the messages of a
+    /// stream.
+    pub(super) fn charge(&self, calls: u32) -> Result<(), Failure> {
+        match &self.quota {
+            Some(quota) if calls > 0 => Ok(quota.charge(calls, Monotonic::now())?),
+            _ => Ok(()),
+        }
     }
 
     fn permit(&self, role: Role) -> Result<Permit, Failure> {
@@ -84,28 +109,69 @@ pub fn now() -> Instant {
 }
 
 impl Calls {
-    /// The calls of an engine.
+    /// The calls of an engine, for everybody who reaches them.
     #[must_use]
-    pub const fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { tenants: Arc::new(Tenants::new(engine)), access: None }
     }
 
-    /// The engine behind them.
+    /// The calls of several tenants, for those who are recognised.
     #[must_use]
-    pub fn engine(&self) -> &Arc<Engine> {
-        &self.engine
+    pub const fn guarded(tenants: Arc<Tenants>, access: Arc<Access>) -> Self {
+        Self { tenants, access: Some(access) }
     }
 
-    pub(super) fn done<T>(
-        &self,
-        method: &'static str,
-        incoming: &Incoming,
-        answer: Result<T, Failure>,
-    ) -> Result<T, Status> {
+    /// The engine that knows of the server as a whole. What belongs to a tenant is never asked of it: see [`Calls::of`].
+    #[must_use]
+    pub fn server(&self) -> &Arc<Engine> {
+        self.tenants.main()
+    }
+
+    /// Who may ask; `None`: everybody who reaches them.
+    #[must_use]
+    pub const fn access(&self) -> Option<&Arc<Access>> {
+        self.access.as_ref()
+    }
+
+    /// A request, by what was found out about who asks. Where that is asked and was not, it is nobody's.
+    #[must_use]
+    pub fn incoming(&self, extensions: &http::Extensions, timeout: Option<Duration>) -> Incoming {
+        let incoming = Incoming::local(timeout);
+        match (extensions.get::<Admitted>(), &self.access) {
+            (Some(admitted), _) => {
+                Incoming { caller: admitted.caller.clone(), quota: Some(Arc::clone(&admitted.quota)), ..incoming }
+            }
+            (None, Some(_)) => Incoming { caller: Caller::nobody(), ..incoming },
+            (None, None) => incoming,
+        }
+    }
+
+    /// The engine of a permit's tenant.
+    pub(super) fn of(&self, permit: &Permit) -> Result<Arc<Engine>, Failure> {
+        self.tenants.of(permit)
+    }
+
+    /// Whether somebody may see how the server as a whole does.
+    ///
+    /// # Errors
+    /// They may not.
+    pub fn may_operate(&self, method: &'static str, incoming: &Incoming) -> Result<(), Status> {
+        self.done(method, incoming, incoming.permit(Role::Operate).map(drop))
+    }
+
+    pub(super) fn done<T>(&self, method: &'static str, incoming: &Incoming, answer: Result<T, Failure>) -> Result<T, Status> {
+        if let Err(Failure::Refused(Refused { role })) = &answer {
+            let (caller, tenant) = (incoming.caller.name(), incoming.caller.tenant());
+            tracing::warn!(caller, tenant, method, %role, "refused: the caller lacks the role");
+        }
         let answer = answer.map_err(status::of);
         let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
         let took = (method == "Check").then(|| incoming.arrived.elapsed());
-        self.engine.metrics().answered(method, status::name(code), took);
+        let metrics = self.tenants.main().metrics();
+        metrics.answered(method, status::name(code), took);
+        if incoming.quota.is_some() {
+            metrics.answered_tenant(incoming.caller.tenant(), status::name(code));
+        }
         answer
     }
 
@@ -115,7 +181,7 @@ impl Calls {
     /// The status of the failure; so for every call below.
     pub async fn check(&self, incoming: Incoming, request: v1::CheckRequest) -> Result<v1::CheckResponse, Status> {
         let answer = incoming
-            .within(Role::Check, async |permit| self.engine.check(permit, request, incoming.clock()).await)
+            .within(Role::Check, async |permit| self.of(permit)?.check(permit, request, incoming.clock()).await)
             .await;
         let answer = answer.map(|decision| v1::CheckResponse { decision: Some(decision) });
         self.done("Check", &incoming, answer)
@@ -135,11 +201,14 @@ impl Calls {
             if length > BATCH {
                 return Err(batch_too_long(length));
             }
+            // One row is charged where it came in.
+            incoming.charge(u32::try_from(length.saturating_sub(1)).unwrap_or(u32::MAX))?;
             let clock = incoming.clock();
-            let results = if self.engine.has_regions() {
-                rows::by_region(&self.engine, permit, request.checks, clock).await
+            let engine = self.of(permit)?;
+            let results = if engine.has_regions() {
+                rows::by_region(&engine, permit, request.checks, clock).await
             } else {
-                let checks = request.checks.into_iter().map(|check| self.engine.check(permit, check, clock));
+                let checks = request.checks.into_iter().map(|check| engine.check(permit, check, clock));
                 futures_util::stream::iter(checks).buffered(AT_ONCE).map(result).collect().await
             };
             Ok(v1::CheckBatchResponse { results })
@@ -158,7 +227,9 @@ impl Calls {
         request: v1::ReportOutcomeRequest,
     ) -> Result<v1::ReportOutcomeResponse, Status> {
         let answer = incoming
-            .within(Role::Check, async |permit| self.engine.report_outcome(permit, request, incoming.clock()).await)
+            .within(Role::Check, async |permit| {
+                self.of(permit)?.report_outcome(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("ReportOutcome", &incoming, answer)
     }
@@ -174,7 +245,7 @@ impl Calls {
     ) -> Result<v1::RecordConsentResponse, Status> {
         let answer = incoming
             .within(Role::WriteConsent, async |permit| {
-                self.engine.record_consent(permit, request, incoming.clock()).await
+                self.of(permit)?.record_consent(permit, request, incoming.clock()).await
             })
             .await;
         self.done("RecordConsent", &incoming, answer)
@@ -191,7 +262,7 @@ impl Calls {
     ) -> Result<v1::RecordOptOutResponse, Status> {
         let answer = incoming
             .within(Role::WriteConsent, async |permit| {
-                self.engine.record_opt_out(permit, request, incoming.clock()).await
+                self.of(permit)?.record_opt_out(permit, request, incoming.clock()).await
             })
             .await;
         self.done("RecordOptOut", &incoming, answer)
@@ -208,7 +279,7 @@ impl Calls {
     ) -> Result<v1::GetContactResponse, Status> {
         let answer = incoming
             .within(Role::ReadContacts, async |permit| {
-                self.engine.contact(permit, &request, incoming.clock().now).await
+                self.of(permit)?.contact(permit, &request, incoming.clock().now).await
             })
             .await;
         let answer = answer.map(|contact| v1::GetContactResponse { contact: Some(contact) });
@@ -226,7 +297,7 @@ impl Calls {
     ) -> Result<v1::UpdateContactResponse, Status> {
         let answer = incoming
             .within(Role::WriteConsent, async |permit| {
-                self.engine.update_contact(permit, request, incoming.clock()).await
+                self.of(permit)?.update_contact(permit, request, incoming.clock()).await
             })
             .await;
         self.done("UpdateContact", &incoming, answer)
@@ -243,7 +314,7 @@ impl Calls {
     ) -> Result<v1::ProcessInboundResponse, Status> {
         let answer = incoming
             .within(Role::WriteConsent, async |permit| {
-                self.engine.process_inbound(permit, request, incoming.clock()).await
+                self.of(permit)?.process_inbound(permit, request, incoming.clock()).await
             })
             .await;
         self.done("ProcessInbound", &incoming, answer)
@@ -260,7 +331,7 @@ impl Calls {
     ) -> Result<v1::GetDecisionResponse, Status> {
         let now = incoming.clock().now;
         let answer = incoming
-            .within(Role::Audit, async |permit| self.engine.decision(permit, &request.decision_id, now).await)
+            .within(Role::Audit, async |permit| self.of(permit)?.decision(permit, &request.decision_id, now).await)
             .await;
         let answer = answer.map(|record| v1::GetDecisionResponse { record: Some(record) });
         self.done("GetDecision", &incoming, answer)
@@ -276,7 +347,7 @@ impl Calls {
         request: v1::ListDecisionsRequest,
     ) -> Result<v1::ListDecisionsResponse, Status> {
         let answer = incoming
-            .within(Role::Audit, async |permit| self.engine.decisions(permit, &request, incoming.clock()).await)
+            .within(Role::Audit, async |permit| self.of(permit)?.decisions(permit, &request, incoming.clock()).await)
             .await;
         self.done("ListDecisions", &incoming, answer)
     }
@@ -286,7 +357,7 @@ impl Calls {
     /// # Errors
     /// See [`Calls::check`]. A decision that cannot be judged again is a result of its own.
     pub async fn replay(&self, incoming: Incoming, request: v1::ReplayRequest) -> Result<v1::ReplayResponse, Status> {
-        let answer = incoming.within(Role::Audit, async |permit| self.engine.replay(permit, &request).await).await;
+        let answer = incoming.within(Role::Audit, async |permit| self.of(permit)?.replay(permit, &request).await).await;
         let result = |(decision_id, judged): (String, Result<v1::Replayed, Failure>)| {
             let result = match judged {
                 Ok(replayed) => v1::replay_result::Result::Replayed(replayed),
@@ -303,7 +374,7 @@ impl Calls {
     /// # Errors
     /// See [`Calls::check`].
     pub fn shadow(&self, incoming: &Incoming) -> Result<ShadowReport, Status> {
-        let answer = incoming.permit(Role::Audit).and_then(|permit| self.engine.shadow_report(&permit));
+        let answer = incoming.permit(Role::Operate).and_then(|permit| self.server().shadow_report(&permit));
         self.done("Shadow", incoming, answer)
     }
 
@@ -313,7 +384,7 @@ impl Calls {
     /// See [`Calls::check`].
     pub async fn freeze(&self, incoming: Incoming, request: v1::FreezeRequest) -> Result<v1::FreezeResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine.freeze(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| self.of(permit)?.freeze(permit, request, incoming.clock()).await)
             .await;
         self.done("Freeze", &incoming, answer)
     }
@@ -328,7 +399,7 @@ impl Calls {
         request: v1::UnfreezeRequest,
     ) -> Result<v1::UnfreezeResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine.unfreeze(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| self.of(permit)?.unfreeze(permit, request, incoming.clock()).await)
             .await;
         self.done("Unfreeze", &incoming, answer)
     }
@@ -344,7 +415,7 @@ impl Calls {
     ) -> Result<v1::DeclareEmergencyResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| {
-                self.engine.declare_emergency(permit, request, incoming.clock()).await
+                self.of(permit)?.declare_emergency(permit, request, incoming.clock()).await
             })
             .await;
         self.done("DeclareEmergency", &incoming, answer)
@@ -360,7 +431,9 @@ impl Calls {
         request: v1::EndEmergencyRequest,
     ) -> Result<v1::EndEmergencyResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine.end_emergency(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| {
+                self.of(permit)?.end_emergency(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("EndEmergency", &incoming, answer)
     }
@@ -376,7 +449,7 @@ impl Calls {
     ) -> Result<v1::ListFreezesResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| {
-                self.engine.list_freezes(permit, &request, incoming.clock().now).await
+                self.of(permit)?.list_freezes(permit, &request, incoming.clock().now).await
             })
             .await;
         self.done("ListFreezes", &incoming, answer)
@@ -393,7 +466,7 @@ impl Calls {
     ) -> Result<v1::ListEmergenciesResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| {
-                self.engine.list_emergencies(permit, &request, incoming.clock().now).await
+                self.of(permit)?.list_emergencies(permit, &request, incoming.clock().now).await
             })
             .await;
         self.done("ListEmergencies", &incoming, answer)
@@ -410,7 +483,7 @@ impl Calls {
     ) -> Result<impl Stream<Item = Result<v1::WatchOptOutsResponse, Status>> + Send + use<>, Status> {
         let answer = incoming
             .within(Role::ReadContacts, async |permit| {
-                self.engine.watch_opt_outs(permit, request, now, HEARTBEAT).await
+                self.of(permit)?.watch_opt_outs(permit, request, now, HEARTBEAT).await
             })
             .await;
         let events = self.done("WatchOptOuts", &incoming, answer)?;
@@ -427,7 +500,9 @@ impl Calls {
         request: v1::PutProcessorRequest,
     ) -> Result<v1::PutProcessorResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine.put_processor(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| {
+                self.of(permit)?.put_processor(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("PutProcessor", &incoming, answer)
     }
@@ -442,7 +517,9 @@ impl Calls {
         request: v1::RemoveProcessorRequest,
     ) -> Result<v1::RemoveProcessorResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine.remove_processor(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| {
+                self.of(permit)?.remove_processor(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("RemoveProcessor", &incoming, answer)
     }
@@ -457,7 +534,9 @@ impl Calls {
         request: v1::ResumeProcessorRequest,
     ) -> Result<v1::ResumeProcessorResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine.resume_processor(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| {
+                self.of(permit)?.resume_processor(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("ResumeProcessor", &incoming, answer)
     }
@@ -472,7 +551,7 @@ impl Calls {
         request: v1::ListProcessorsRequest,
     ) -> Result<v1::ListProcessorsResponse, Status> {
         let answer =
-            incoming.within(Role::Audit, async |permit| self.engine.list_processors(permit, &request).await).await;
+            incoming.within(Role::Audit, async |permit| self.of(permit)?.list_processors(permit, &request).await).await;
         self.done("ListProcessors", &incoming, answer)
     }
 
@@ -487,7 +566,7 @@ impl Calls {
     ) -> Result<v1::GetProcessorStatusResponse, Status> {
         let answer = incoming
             .within(Role::Audit, async |permit| {
-                self.engine.processor_status(permit, &request, incoming.clock().now).await
+                self.of(permit)?.processor_status(permit, &request, incoming.clock().now).await
             })
             .await;
         self.done("GetProcessorStatus", &incoming, answer)
@@ -504,7 +583,7 @@ impl Calls {
     ) -> Result<v1::ConfirmOptOutsResponse, Status> {
         let answer = incoming
             .within(Role::ReadContacts, async |permit| {
-                self.engine.confirm_opt_outs(permit, &request, incoming.clock().now).await
+                self.of(permit)?.confirm_opt_outs(permit, &request, incoming.clock().now).await
             })
             .await;
         self.done("ConfirmOptOuts", &incoming, answer)
@@ -515,7 +594,8 @@ impl Calls {
     /// # Errors
     /// See [`Calls::check`].
     pub async fn get_self_check(&self, incoming: Incoming) -> Result<v1::GetSelfCheckResponse, Status> {
-        let answer = incoming.within(Role::Audit, async |permit| self.engine.self_check_report(permit).await).await;
+        let answer =
+            incoming.within(Role::Audit, async |permit| self.of(permit)?.self_check_report(permit).await).await;
         self.done("GetSelfCheck", &incoming, answer)
     }
 
@@ -529,7 +609,9 @@ impl Calls {
         request: v1::OpenRequestRequest,
     ) -> Result<v1::OpenRequestResponse, Status> {
         let answer = incoming
-            .within(Role::Privacy, async |permit| self.engine.open_request(permit, request, incoming.clock()).await)
+            .within(Role::Privacy, async |permit| {
+                self.of(permit)?.open_request(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("OpenRequest", &incoming, answer)
     }
@@ -544,7 +626,9 @@ impl Calls {
         request: v1::ExportContactRequest,
     ) -> Result<v1::ExportContactResponse, Status> {
         let answer = incoming
-            .within(Role::Privacy, async |permit| self.engine.export_contact(permit, request, incoming.clock()).await)
+            .within(Role::Privacy, async |permit| {
+                self.of(permit)?.export_contact(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("ExportContact", &incoming, answer)
     }
@@ -559,7 +643,9 @@ impl Calls {
         request: v1::EraseContactRequest,
     ) -> Result<v1::EraseContactResponse, Status> {
         let answer = incoming
-            .within(Role::Privacy, async |permit| self.engine.erase_contact(permit, request, incoming.clock()).await)
+            .within(Role::Privacy, async |permit| {
+                self.of(permit)?.erase_contact(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("EraseContact", &incoming, answer)
     }
@@ -574,7 +660,9 @@ impl Calls {
         request: v1::ListRequestsRequest,
     ) -> Result<v1::ListRequestsResponse, Status> {
         let answer = incoming
-            .within(Role::Privacy, async |permit| self.engine.list_requests(permit, &request, incoming.clock()).await)
+            .within(Role::Privacy, async |permit| {
+                self.of(permit)?.list_requests(permit, &request, incoming.clock()).await
+            })
             .await;
         self.done("ListRequests", &incoming, answer)
     }
@@ -589,7 +677,9 @@ impl Calls {
         request: v1::ResolveRequestRequest,
     ) -> Result<v1::ResolveRequestResponse, Status> {
         let answer = incoming
-            .within(Role::Privacy, async |permit| self.engine.resolve_request(permit, request, incoming.clock()).await)
+            .within(Role::Privacy, async |permit| {
+                self.of(permit)?.resolve_request(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("ResolveRequest", &incoming, answer)
     }
@@ -604,7 +694,7 @@ impl Calls {
         request: v1::PlaceHoldRequest,
     ) -> Result<v1::PlaceHoldResponse, Status> {
         let answer = incoming
-            .within(Role::Privacy, async |permit| self.engine.place_hold(permit, request, incoming.clock()).await)
+            .within(Role::Privacy, async |permit| self.of(permit)?.place_hold(permit, request, incoming.clock()).await)
             .await;
         self.done("PlaceHold", &incoming, answer)
     }
@@ -619,7 +709,7 @@ impl Calls {
         request: v1::LiftHoldRequest,
     ) -> Result<v1::LiftHoldResponse, Status> {
         let answer = incoming
-            .within(Role::Privacy, async |permit| self.engine.lift_hold(permit, request, incoming.clock()).await)
+            .within(Role::Privacy, async |permit| self.of(permit)?.lift_hold(permit, request, incoming.clock()).await)
             .await;
         self.done("LiftHold", &incoming, answer)
     }
@@ -634,7 +724,7 @@ impl Calls {
         request: v1::GetRequestRequest,
     ) -> Result<v1::GetRequestResponse, Status> {
         let answer =
-            incoming.within(Role::Privacy, async |permit| self.engine.get_request(permit, &request).await).await;
+            incoming.within(Role::Privacy, async |permit| self.of(permit)?.get_request(permit, &request).await).await;
         let answer = answer.map(|request| v1::GetRequestResponse { request: Some(request) });
         self.done("GetRequest", &incoming, answer)
     }
@@ -644,7 +734,7 @@ impl Calls {
     /// # Errors
     /// See [`Calls::check`].
     pub fn list_packs(&self, incoming: &Incoming) -> Result<v1::ListPacksResponse, Status> {
-        let answer = incoming.permit(Role::ReadLaw).map(|permit| self.engine.packs(&permit));
+        let answer = incoming.permit(Role::ReadLaw).and_then(|permit| Ok(self.of(&permit)?.packs(&permit)));
         self.done("ListPacks", incoming, answer)
     }
 
@@ -655,7 +745,7 @@ impl Calls {
     pub fn get_rule(&self, incoming: &Incoming, request: &v1::GetRuleRequest) -> Result<v1::GetRuleResponse, Status> {
         let answer = incoming
             .permit(Role::ReadLaw)
-            .and_then(|permit| self.engine.rule(&permit, &request.rule_id))
+            .and_then(|permit| self.of(&permit)?.rule(&permit, &request.rule_id))
             .map(|rule| v1::GetRuleResponse { rule: Some(rule) });
         self.done("GetRule", incoming, answer)
     }
@@ -667,7 +757,7 @@ impl Calls {
     pub fn calendar(&self, incoming: &Incoming, request: &v1::CalendarRequest) -> Result<v1::CalendarResponse, Status> {
         let answer = incoming
             .permit(Role::ReadLaw)
-            .and_then(|permit| self.engine.calendar(&permit, request, incoming.clock().now));
+            .and_then(|permit| self.of(&permit)?.calendar(&permit, request, incoming.clock().now));
         self.done("Calendar", incoming, answer)
     }
 }

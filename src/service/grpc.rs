@@ -24,9 +24,11 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 #[derive(Clone, Debug)]
 pub struct Grpc(pub Calls);
 
-pub(super) fn incoming<T>(request: &Request<T>) -> Incoming {
-    let timeout = request.metadata().get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
-    Incoming::local(timeout)
+impl Grpc {
+    pub(super) fn incoming<T>(&self, request: &Request<T>) -> Incoming {
+        let timeout = request.metadata().get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
+        self.0.incoming(request.extensions(), timeout)
+    }
 }
 
 /// Reads a `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP/2, "Requests").
@@ -51,12 +53,12 @@ fn later(method: &str) -> Status {
 #[tonic::async_trait]
 impl CheckService for Grpc {
     async fn check(&self, request: Request<v1::CheckRequest>) -> Answer<v1::CheckResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.check(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn check_batch(&self, request: Request<v1::CheckBatchRequest>) -> Answer<v1::CheckBatchResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.check_batch(incoming, request.into_inner()).await.map(Response::new)
     }
 
@@ -70,7 +72,7 @@ impl CheckService for Grpc {
     }
 
     async fn report_outcome(&self, request: Request<v1::ReportOutcomeRequest>) -> Answer<v1::ReportOutcomeResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.report_outcome(incoming, request.into_inner()).await.map(Response::new)
     }
 }
@@ -78,27 +80,27 @@ impl CheckService for Grpc {
 #[tonic::async_trait]
 impl ConsentService for Grpc {
     async fn record_consent(&self, request: Request<v1::RecordConsentRequest>) -> Answer<v1::RecordConsentResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.record_consent(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn record_opt_out(&self, request: Request<v1::RecordOptOutRequest>) -> Answer<v1::RecordOptOutResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.record_opt_out(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn get_contact(&self, request: Request<v1::GetContactRequest>) -> Answer<v1::GetContactResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.get_contact(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn update_contact(&self, request: Request<v1::UpdateContactRequest>) -> Answer<v1::UpdateContactResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.update_contact(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn process_inbound(&self, request: Request<v1::ProcessInboundRequest>) -> Answer<v1::ProcessInboundResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.process_inbound(incoming, request.into_inner()).await.map(Response::new)
     }
 
@@ -112,7 +114,7 @@ impl ConsentService for Grpc {
     type WatchOptOutsStream = Answers<v1::WatchOptOutsResponse>;
 
     async fn watch_opt_outs(&self, request: Request<v1::WatchOptOutsRequest>) -> Answer<Self::WatchOptOutsStream> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         let events = self.0.watch_opt_outs(incoming, request.into_inner()).await?;
         Ok(Response::new(Box::pin(events)))
     }
@@ -121,39 +123,39 @@ impl ConsentService for Grpc {
 #[tonic::async_trait]
 impl AuditService for Grpc {
     async fn get_decision(&self, request: Request<v1::GetDecisionRequest>) -> Answer<v1::GetDecisionResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.get_decision(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_decisions(&self, request: Request<v1::ListDecisionsRequest>) -> Answer<v1::ListDecisionsResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.list_decisions(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn replay(&self, request: Request<v1::ReplayRequest>) -> Answer<v1::ReplayResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.replay(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn get_self_check(&self, request: Request<v1::GetSelfCheckRequest>) -> Answer<v1::GetSelfCheckResponse> {
-        self.0.get_self_check(incoming(&request)).await.map(Response::new)
+        self.0.get_self_check(self.incoming(&request)).await.map(Response::new)
     }
 }
 
 #[tonic::async_trait]
 impl ControlService for Grpc {
     async fn freeze(&self, request: Request<v1::FreezeRequest>) -> Answer<v1::FreezeResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.freeze(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn unfreeze(&self, request: Request<v1::UnfreezeRequest>) -> Answer<v1::UnfreezeResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.unfreeze(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_freezes(&self, request: Request<v1::ListFreezesRequest>) -> Answer<v1::ListFreezesResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.list_freezes(incoming, request.into_inner()).await.map(Response::new)
     }
 
@@ -161,12 +163,12 @@ impl ControlService for Grpc {
         &self,
         request: Request<v1::DeclareEmergencyRequest>,
     ) -> Answer<v1::DeclareEmergencyResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.declare_emergency(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn end_emergency(&self, request: Request<v1::EndEmergencyRequest>) -> Answer<v1::EndEmergencyResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.end_emergency(incoming, request.into_inner()).await.map(Response::new)
     }
 
@@ -174,7 +176,7 @@ impl ControlService for Grpc {
         &self,
         request: Request<v1::ListEmergenciesRequest>,
     ) -> Answer<v1::ListEmergenciesResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.list_emergencies(incoming, request.into_inner()).await.map(Response::new)
     }
 }
@@ -182,7 +184,7 @@ impl ControlService for Grpc {
 #[tonic::async_trait]
 impl ProcessorService for Grpc {
     async fn put_processor(&self, request: Request<v1::PutProcessorRequest>) -> Answer<v1::PutProcessorResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.put_processor(incoming, request.into_inner()).await.map(Response::new)
     }
 
@@ -190,7 +192,7 @@ impl ProcessorService for Grpc {
         &self,
         request: Request<v1::RemoveProcessorRequest>,
     ) -> Answer<v1::RemoveProcessorResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.remove_processor(incoming, request.into_inner()).await.map(Response::new)
     }
 
@@ -198,12 +200,12 @@ impl ProcessorService for Grpc {
         &self,
         request: Request<v1::ResumeProcessorRequest>,
     ) -> Answer<v1::ResumeProcessorResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.resume_processor(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_processors(&self, request: Request<v1::ListProcessorsRequest>) -> Answer<v1::ListProcessorsResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.list_processors(incoming, request.into_inner()).await.map(Response::new)
     }
 
@@ -211,7 +213,7 @@ impl ProcessorService for Grpc {
         &self,
         request: Request<v1::GetProcessorStatusRequest>,
     ) -> Answer<v1::GetProcessorStatusResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.get_processor_status(incoming, request.into_inner()).await.map(Response::new)
     }
 
@@ -219,7 +221,7 @@ impl ProcessorService for Grpc {
         &self,
         request: Request<v1::ConfirmOptOutsRequest>,
     ) -> Answer<v1::ConfirmOptOutsResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.confirm_opt_outs(incoming, request.into_inner()).await.map(Response::new)
     }
 }
@@ -227,57 +229,57 @@ impl ProcessorService for Grpc {
 #[tonic::async_trait]
 impl LawService for Grpc {
     async fn list_packs(&self, request: Request<v1::ListPacksRequest>) -> Answer<v1::ListPacksResponse> {
-        self.0.list_packs(&incoming(&request)).map(Response::new)
+        self.0.list_packs(&self.incoming(&request)).map(Response::new)
     }
 
     async fn get_rule(&self, request: Request<v1::GetRuleRequest>) -> Answer<v1::GetRuleResponse> {
-        self.0.get_rule(&incoming(&request), request.get_ref()).map(Response::new)
+        self.0.get_rule(&self.incoming(&request), request.get_ref()).map(Response::new)
     }
 
     async fn calendar(&self, request: Request<v1::CalendarRequest>) -> Answer<v1::CalendarResponse> {
-        self.0.calendar(&incoming(&request), request.get_ref()).map(Response::new)
+        self.0.calendar(&self.incoming(&request), request.get_ref()).map(Response::new)
     }
 }
 
 #[tonic::async_trait]
 impl PrivacyService for Grpc {
     async fn open_request(&self, request: Request<v1::OpenRequestRequest>) -> Answer<v1::OpenRequestResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.open_request(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn export_contact(&self, request: Request<v1::ExportContactRequest>) -> Answer<v1::ExportContactResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.export_contact(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn erase_contact(&self, request: Request<v1::EraseContactRequest>) -> Answer<v1::EraseContactResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.erase_contact(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_requests(&self, request: Request<v1::ListRequestsRequest>) -> Answer<v1::ListRequestsResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.list_requests(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn get_request(&self, request: Request<v1::GetRequestRequest>) -> Answer<v1::GetRequestResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.get_request(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn resolve_request(&self, request: Request<v1::ResolveRequestRequest>) -> Answer<v1::ResolveRequestResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.resolve_request(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn place_hold(&self, request: Request<v1::PlaceHoldRequest>) -> Answer<v1::PlaceHoldResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.place_hold(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn lift_hold(&self, request: Request<v1::LiftHoldRequest>) -> Answer<v1::LiftHoldResponse> {
-        let incoming = incoming(&request);
+        let incoming = self.incoming(&request);
         self.0.lift_hold(incoming, request.into_inner()).await.map(Response::new)
     }
 }

@@ -17,7 +17,7 @@ impl Calls {
         request: v1::PublishPolicyRequest,
     ) -> Result<v1::PublishPolicyResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine().publish_policy(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| self.of(permit)?.publish_policy(permit, request, incoming.clock()).await)
             .await;
         self.done("PublishPolicy", &incoming, answer)
     }
@@ -32,7 +32,7 @@ impl Calls {
         request: v1::GetPolicyRequest,
     ) -> Result<v1::GetPolicyResponse, Status> {
         let answer = incoming
-            .within(Role::ReadLaw, async |permit| self.engine().policy(permit, &request, incoming.clock().now).await)
+            .within(Role::ReadLaw, async |permit| self.of(permit)?.policy(permit, &request, incoming.clock().now).await)
             .await;
         let answer = answer.map(|policy| v1::GetPolicyResponse { policy: Some(policy) });
         self.done("GetPolicy", &incoming, answer)
@@ -48,7 +48,7 @@ impl Calls {
         request: v1::ListPoliciesRequest,
     ) -> Result<v1::ListPoliciesResponse, Status> {
         let answer =
-            incoming.within(Role::ReadLaw, async |permit| self.engine().list_policies(permit, &request).await).await;
+            incoming.within(Role::ReadLaw, async |permit| self.of(permit)?.list_policies(permit, &request).await).await;
         self.done("ListPolicies", &incoming, answer)
     }
 
@@ -63,7 +63,7 @@ impl Calls {
     ) -> Result<v1::ListOvertakenConsentsResponse, Status> {
         let answer = incoming
             .within(Role::ReadContacts, async |permit| {
-                self.engine().overtaken_consents(permit, &request, incoming.clock().now).await
+                self.of(permit)?.overtaken_consents(permit, &request, incoming.clock().now).await
             })
             .await;
         self.done("ListOvertakenConsents", &incoming, answer)
@@ -80,7 +80,7 @@ impl Calls {
     ) -> Result<v1::TransferSellerResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| {
-                self.engine().transfer_seller(permit, request, incoming.clock()).await
+                self.of(permit)?.transfer_seller(permit, request, incoming.clock()).await
             })
             .await;
         self.done("TransferSeller", &incoming, answer)
@@ -96,7 +96,7 @@ impl Calls {
         request: v1::ListSellerTransfersRequest,
     ) -> Result<v1::ListSellerTransfersResponse, Status> {
         let answer = incoming
-            .within(Role::ReadLaw, async |permit| self.engine().list_seller_transfers(permit, &request).await)
+            .within(Role::ReadLaw, async |permit| self.of(permit)?.list_seller_transfers(permit, &request).await)
             .await;
         self.done("ListSellerTransfers", &incoming, answer)
     }
@@ -112,7 +112,7 @@ impl Calls {
     ) -> Result<v1::SweepContactsResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| {
-                self.engine().sweep_contacts(permit, &request, incoming.clock()).await
+                self.of(permit)?.sweep_contacts(permit, &request, incoming.clock()).await
             })
             .await;
         self.done("SweepContacts", &incoming, answer)
@@ -129,7 +129,7 @@ impl Calls {
     ) -> Result<v1::PlaceRetentionHoldResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| {
-                self.engine().place_retention_hold(permit, request, incoming.clock()).await
+                self.of(permit)?.place_retention_hold(permit, request, incoming.clock()).await
             })
             .await;
         self.done("PlaceRetentionHold", &incoming, answer)
@@ -146,7 +146,7 @@ impl Calls {
     ) -> Result<v1::ReleaseRetentionHoldResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| {
-                self.engine().release_retention_hold(permit, request, incoming.clock()).await
+                self.of(permit)?.release_retention_hold(permit, request, incoming.clock()).await
             })
             .await;
         self.done("ReleaseRetentionHold", &incoming, answer)
@@ -163,7 +163,7 @@ impl Calls {
     ) -> Result<v1::ListRetentionHoldsResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| {
-                self.engine().list_retention_holds(permit, &request, incoming.clock().now).await
+                self.of(permit)?.list_retention_holds(permit, &request, incoming.clock().now).await
             })
             .await;
         self.done("ListRetentionHolds", &incoming, answer)
@@ -179,7 +179,7 @@ impl Calls {
         request: v1::OffBoardRequest,
     ) -> Result<v1::OffBoardResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine().off_board(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| self.of(permit)?.off_board(permit, request, incoming.clock()).await)
             .await;
         self.done("OffBoard", &incoming, answer)
     }
@@ -195,7 +195,7 @@ impl Calls {
     ) -> Result<v1::ExportContactsResponse, Status> {
         let answer = incoming
             .within(Role::ReadContacts, async |permit| {
-                self.engine().export_contacts(permit, request, incoming.clock()).await
+                self.of(permit)?.export_contacts(permit, request, incoming.clock()).await
             })
             .await;
         self.done("ExportContacts", &incoming, answer)
@@ -211,7 +211,7 @@ impl Calls {
         request: v1::OpenIncidentRequest,
     ) -> Result<v1::OpenIncidentResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine().open_incident(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| self.of(permit)?.open_incident(permit, request, incoming.clock()).await)
             .await;
         self.done("OpenIncident", &incoming, answer)
     }
@@ -227,7 +227,7 @@ impl Calls {
     ) -> Result<v1::UpdateIncidentResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| {
-                self.engine().update_incident(permit, request, incoming.clock()).await
+                self.of(permit)?.update_incident(permit, request, incoming.clock()).await
             })
             .await;
         self.done("UpdateIncident", &incoming, answer)
@@ -244,7 +244,7 @@ impl Calls {
     ) -> Result<v1::AddAffectedContactsResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| {
-                self.engine().add_affected_contacts(permit, request, incoming.clock()).await
+                self.of(permit)?.add_affected_contacts(permit, request, incoming.clock()).await
             })
             .await;
         self.done("AddAffectedContacts", &incoming, answer)
@@ -261,7 +261,7 @@ impl Calls {
     ) -> Result<v1::MarkContactsToldResponse, Status> {
         let answer = incoming
             .within(Role::Control, async |permit| {
-                self.engine().mark_contacts_told(permit, request, incoming.clock()).await
+                self.of(permit)?.mark_contacts_told(permit, request, incoming.clock()).await
             })
             .await;
         self.done("MarkContactsTold", &incoming, answer)
@@ -277,7 +277,7 @@ impl Calls {
         request: v1::GetIncidentRequest,
     ) -> Result<v1::GetIncidentResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.engine().incident(permit, &request.incident_id).await)
+            .within(Role::Control, async |permit| self.of(permit)?.incident(permit, &request.incident_id).await)
             .await;
         let answer = answer.map(|incident| v1::GetIncidentResponse { incident: Some(incident) });
         self.done("GetIncident", &incoming, answer)
@@ -293,7 +293,7 @@ impl Calls {
         request: v1::ListIncidentsRequest,
     ) -> Result<v1::ListIncidentsResponse, Status> {
         let answer =
-            incoming.within(Role::Control, async |permit| self.engine().list_incidents(permit, &request).await).await;
+            incoming.within(Role::Control, async |permit| self.of(permit)?.list_incidents(permit, &request).await).await;
         self.done("ListIncidents", &incoming, answer)
     }
 
@@ -308,7 +308,7 @@ impl Calls {
     ) -> Result<v1::ListNoticesResponse, Status> {
         let answer = incoming
             .within(Role::ReadContacts, async |permit| {
-                self.engine().list_notices(permit, &request, incoming.clock().now).await
+                self.of(permit)?.list_notices(permit, &request, incoming.clock().now).await
             })
             .await;
         self.done("ListNotices", &incoming, answer)

@@ -5,6 +5,7 @@
 
 mod calls;
 mod grpc;
+pub mod guard;
 mod kept_calls;
 mod kept_grpc;
 mod malformed;
@@ -34,6 +35,14 @@ use crate::proto::v1::retention_service_server::RetentionServiceServer;
 /// no limit: the attempts of a batch are counted by then, and its caller must learn which.
 pub const MESSAGE_BYTES: usize = 16 << 20;
 
+/// Calls whose messages come over time, so that silence is no fault of theirs.
+pub const CLIENT_STREAMS: [&str; 4] = [
+    "/ringfence.v1.CheckService/CheckStream",
+    "/ringfence.v1.ConsentService/ImportContacts",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
 /// Health of the services, as gRPC asks for it.
 pub use tonic_health::server::HealthReporter;
 
@@ -51,7 +60,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let grpc = Grpc(calls);
+    let grpc = Grpc(calls.clone());
     let mut builder = Routes::builder();
     macro_rules! add {
         ($($server:ident),*) => {
@@ -66,7 +75,9 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
     builder.add_service(reflection().build_v1()?);
     // What Python's grpcio-reflection and older tools ask for; they know no v1.
     builder.add_service(reflection().build_v1alpha()?);
-    Ok((builder.routes(), reporter))
+    let routes = builder.routes();
+    let routes = if calls.access().is_some() { guard::guarded(routes, calls) } else { routes };
+    Ok((routes, reporter))
 }
 
 /// The names under which health is asked for; the empty one is the server as a whole.

@@ -7,6 +7,7 @@ use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::access::{Exhausted, Unrecognised};
 use crate::contact::wire::Violation;
 use crate::engine::Failure;
 use crate::engine::replay::Unfit;
@@ -46,6 +47,7 @@ pub fn of(failure: Failure) -> Status {
         Failure::Refused(refused) => {
             Status::with_error_details(Code::PermissionDenied, refused.to_string(), info("ROLE_MISSING"))
         }
+        Failure::Exhausted(exhausted) => self::exhausted(exhausted),
         Failure::Aborted => Status::with_error_details(
             Code::Aborted,
             "others kept changing this contact until the deadline; nothing was counted: ask again",
@@ -113,6 +115,24 @@ pub fn unreadable(field: Option<&str>, why: &str) -> Status {
 #[must_use]
 pub fn refused(code: Code, reason: &str, message: impl Into<String>) -> Status {
     Status::with_error_details(code, message, info(reason))
+}
+
+/// The status of a call for which the tenant has nothing left.
+#[must_use]
+pub fn exhausted(exhausted: Exhausted) -> Status {
+    let (reason, message, wait) = match exhausted {
+        Exhausted::Rate(wait) => ("RATE_LIMITED", "the tenant asks more calls a second than it may", wait),
+        Exhausted::AtOnce => ("TOO_MANY_AT_ONCE", "the tenant has more calls under way at once than it may", RETRY),
+    };
+    let mut details = info(reason);
+    details.set_retry_info(Some(wait));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// The status of a request of nobody who is known.
+#[must_use]
+pub fn unrecognised(why: &Unrecognised) -> Status {
+    refused(Code::Unauthenticated, why.reason(), why.to_string())
 }
 
 fn info(reason: &str) -> ErrorDetails {

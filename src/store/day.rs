@@ -28,10 +28,18 @@ pub enum DayKeyError {
 /// an empty one.
 #[derive(Default, Debug)]
 pub struct DayKeys {
+    /// Whose they are; empty: of the first tenant. One tenant's holds keep none of another's.
+    tenant: Box<str>,
     remembered: Mutex<BTreeMap<i32, Arc<DataKey>>>,
 }
 
 impl DayKeys {
+    /// Those of a tenant that is not the first.
+    #[must_use]
+    pub fn of(tenant: &str) -> Self {
+        Self { tenant: tenant.into(), remembered: Mutex::default() }
+    }
+
     /// The day of an instant: days since 1970-01-01, UTC.
     #[must_use]
     pub fn day(at: Instant) -> i32 {
@@ -52,7 +60,7 @@ impl DayKeys {
         if let Some(key) = self.find(store, keys, day).await? {
             return Ok(key);
         }
-        let name = name(day);
+        let name = self.name(day);
         let key = DataKey::random()?;
         let sealed = keys.wrap(name.as_bytes(), &key)?;
         match store.meta_swap(&name, Version::ABSENT, sealed).await? {
@@ -70,7 +78,7 @@ impl DayKeys {
         if let Some(key) = self.remembered(day) {
             return Ok(Some(key));
         }
-        let name = name(day);
+        let name = self.name(day);
         match store.meta_get(&name).await? {
             Some(value) if !value.bytes.is_empty() => {
                 let key = keys.unwrap(name.as_bytes(), &value.bytes)?;
@@ -86,13 +94,17 @@ impl DayKeys {
         Instant::from_millis((i64::from(day) + 1).saturating_mul(MILLIS_PER_DAY))
     }
 
-    /// The days that have a key in this store, in no order.
+    /// The days that have a key of this tenant in this store, in no order.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    pub async fn kept(store: &dyn Store) -> Result<Vec<i32>, StoreError> {
+    pub async fn kept(&self, store: &dyn Store) -> Result<Vec<i32>, StoreError> {
         let named = store.meta_list(PREFIX).await?.into_iter().filter(|(_, value)| !value.bytes.is_empty());
-        Ok(named.filter_map(|(name, _)| name.strip_prefix(PREFIX)?.parse().ok()).collect())
+        let day = |(name, _): (String, _)| {
+            let (day, tenant) = name.strip_prefix(PREFIX).map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;
+            day.parse().ok().filter(|_| *tenant == *self.tenant)
+        };
+        Ok(named.filter_map(day).collect())
     }
 
     /// Destroys the key of this day, and with it what it sealed. None is made for it again.
@@ -100,7 +112,7 @@ impl DayKeys {
     /// # Errors
     /// When the store cannot be asked.
     pub async fn destroy(&self, store: &dyn Store, day: i32) -> Result<(), StoreError> {
-        let name = name(day);
+        let name = self.name(day);
         let mut found = store.meta_get(&name).await?;
         while let Some(value) = found.take().filter(|value| !value.bytes.is_empty()) {
             // Lost to a rotation that sealed it anew.
@@ -166,6 +178,13 @@ impl DayKeys {
         Ok(all.filter(|bytes| !bytes.is_empty()).collect())
     }
 
+    fn name(&self, day: i32) -> String {
+        match &*self.tenant {
+            "" => format!("{PREFIX}{day}"),
+            tenant => format!("{PREFIX}{day}/{tenant}"),
+        }
+    }
+
     fn remember(&self, day: i32, key: DataKey) -> Arc<DataKey> {
         let key = Arc::new(key);
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,6 +196,3 @@ impl DayKeys {
     }
 }
 
-fn name(day: i32) -> String {
-    format!("{PREFIX}{day}")
-}

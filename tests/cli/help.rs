@@ -81,6 +81,10 @@ const COMMANDS: &[&[&str]] = &[
     &["tenant"],
     &["tenant", "off-board"],
     &["ready"],
+    &["access"],
+    &["access", "new"],
+    &["access", "list"],
+    &["access", "revoke"],
     &["help"],
 ];
 

@@ -93,9 +93,9 @@ fn number(text: &str) -> Result<Number, Error> {
     Number::parse(text, None).map_err(|error| Error::said(format!("the number {error}")))
 }
 
-/// The contact of a number under these keys.
-pub(super) fn of(keys: &Keys, number: Number) -> Whom {
-    let tenant = keys.tenant(crate::access::DEFAULT_TENANT, 1);
+/// The contact of a number under these keys: of one tenant, since what others did is not its to prove.
+pub(super) fn of(keys: &Keys, number: Number, tenant: &str) -> Whom {
+    let tenant = keys.tenant(tenant, 1);
     let tag = *keys.tag(&tenant, number.reveal_e164().as_str()).tag();
     Whom { mark: keys.hash_mark(), tag, name_key: keys.name_key(&tag) }
 }
@@ -153,7 +153,7 @@ impl Logs {
     fn whom(&self, number: Number, global: &Global) -> Result<Vec<Whom>, Error> {
         let mut whom = Vec::new();
         for file in std::iter::once(&global.keys).chain(&self.old_keys) {
-            whom.push(of(&Keys::open(file)?, number));
+            whom.push(of(&Keys::open(file)?, number, &global.tenant));
         }
         Ok(whom)
     }

@@ -146,7 +146,7 @@ pub(super) async fn run(args: EvidenceArgs, global: &Global) -> Result<Exit, Err
     let held = vault.of_tag(tag).await?.map_err(|why| Error::said(why.to_string()))?;
     let held = held.map(|contact| Held::of(&contact, number));
     fs::create_dir_all(&args.out).map_err(|error| Error::at(&args.out, "making", &error))?;
-    let whom = of(&Keys::open(&global.keys)?, number);
+    let whom = of(&Keys::open(&global.keys)?, number, &global.tenant);
     let proven = match &heads {
         Some(heads) => enclose(&args, heads, &events, whom, number, &folders).await?,
         None => None,

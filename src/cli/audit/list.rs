@@ -185,7 +185,7 @@ fn shown(record: &v1::DecisionRecord) -> Vec<String> {
 /// Where decisions are read.
 pub(super) enum Pages {
     /// A server.
-    Server(Box<AuditServiceClient<tonic::transport::Channel>>),
+    Server(Box<AuditServiceClient<remote::Wire>>),
     /// The data folder.
     Here(Box<Opened>, Permit),
 }
@@ -201,7 +201,7 @@ impl Pages {
         }
         let archive = archived.settings()?;
         let opened = source::opened_with(Some(kept.existing_folder()?), kept, &NO_LISTS, global, archive).await?;
-        let permit = Caller::local().permit(Role::Audit).map_err(Failure::from)?;
+        let permit = Caller::local_of(&global.tenant).permit(Role::Audit).map_err(Failure::from)?;
         Ok(Self::Here(Box::new(opened), permit))
     }
 

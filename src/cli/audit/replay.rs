@@ -119,11 +119,13 @@ impl Origin {
         let store: Arc<dyn Store> = match kept.redis()? {
             Some(redis) => Arc::new(RedisStore::connect(redis).await?),
             // Opening would make a store where there is none.
-            None if !folder.join("store.id").exists() => return Ok(Vault::new(None, keys)),
+            None if !folder.join("store.id").exists() => {
+                return Ok(Vault::new(None, keys).for_tenant(&global.tenant));
+            }
             None => Arc::new(EmbeddedStore::open(folder, embedded::Settings::default())?),
         };
         keys.check(&*store).await?;
-        Ok(Vault::new(Some(store), keys))
+        Ok(Vault::new(Some(store), keys).for_tenant(&global.tenant))
     }
 }
 

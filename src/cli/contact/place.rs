@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use crate::access::{Caller, Role};
 use crate::cli::open::{self, OpenSettings};
-use crate::cli::{Error, Exit, Global, doctor, now, output, regions, request, source};
-use crate::engine::{Clock, Engine, Placed};
+use crate::cli::{Error, Exit, Global, doctor, now, output, regions, source};
+use crate::engine::{Clock, Engine, Failure, Placed};
 use crate::proto::v1;
 
 /// Put every record where the configured regions say.
@@ -156,7 +157,7 @@ async fn walk(engine: &Engine, region: &str) -> Result<Placed, Error> {
 
 /// Requests about rights are listed in the region of their contact: reading the list puts right what is listed elsewhere.
 async fn list_anew(engine: &Engine) -> Result<(), Error> {
-    let permit = request::permit()?;
+    let permit = Caller::local_of(engine.tenant()).permit(Role::Privacy).map_err(Failure::from)?;
     let mut asked = v1::ListRequestsRequest { page_size: 1_000, ..v1::ListRequestsRequest::default() };
     loop {
         let page = engine.list_requests(&permit, &asked, Clock::at(now())).await?;

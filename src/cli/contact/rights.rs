@@ -164,7 +164,9 @@ pub(super) async fn export(args: ExportArgs, global: &Global) -> Result<Exit, Er
             (Some(client), _) => {
                 client.export_contact(request.clone()).await.map_err(|status| remote::refused(&status))?.into_inner()
             }
-            (None, Some(opened)) => opened.engine.export_contact(&permit()?, request.clone(), Clock::at(now())).await?,
+            (None, Some(opened)) => {
+                opened.engine.export_contact(&permit(global)?, request.clone(), Clock::at(now())).await?
+            }
             (None, None) => break,
         };
         request.page_token.clone_from(&page.next_page_token);
@@ -328,7 +330,7 @@ pub(super) async fn erase(args: EraseArgs, global: &Global) -> Result<Exit, Erro
         }
         None => {
             let opened = opened(&args.whose, global).await?;
-            let answer = opened.engine.erase_contact(&permit()?, request, Clock::at(now())).await?;
+            let answer = opened.engine.erase_contact(&permit(global)?, request, Clock::at(now())).await?;
             // Nobody else waits for the store.
             opened.engine.drop_erased(true).await?;
             opened.settle(now()).await?;
@@ -408,7 +410,7 @@ pub(super) async fn hold(args: HoldArgs, global: &Global) -> Result<Exit, Error>
         }
         None => {
             let opened = opened(&args.whose, global).await?;
-            let answer = opened.engine.place_hold(&permit()?, request, Clock::at(now())).await?;
+            let answer = opened.engine.place_hold(&permit(global)?, request, Clock::at(now())).await?;
             opened.settle(now()).await?;
             answer
         }
@@ -441,7 +443,7 @@ pub(super) async fn release(args: ReleaseArgs, global: &Global) -> Result<Exit, 
         }
         None => {
             let opened = opened(&args.whose, global).await?;
-            let answer = opened.engine.lift_hold(&permit()?, request, Clock::at(now())).await?;
+            let answer = opened.engine.lift_hold(&permit(global)?, request, Clock::at(now())).await?;
             opened.settle(now()).await?;
             answer
         }

@@ -91,7 +91,7 @@ async fn declare(args: DeclareArgs, global: &Global) -> Result<Exit, Error> {
         }
         None => {
             let opened = opened(&args.by.kept, global).await?;
-            let answer = opened.engine.declare_emergency(&permit()?, request, Clock::at(now())).await?;
+            let answer = opened.engine.declare_emergency(&permit(global)?, request, Clock::at(now())).await?;
             opened.settle(now()).await?;
             answer
         }
@@ -117,7 +117,7 @@ async fn end(args: EndArgs, global: &Global) -> Result<Exit, Error> {
         }
         None => {
             let opened = opened(&args.by.kept, global).await?;
-            let answer = opened.engine.end_emergency(&permit()?, request, Clock::at(now())).await?;
+            let answer = opened.engine.end_emergency(&permit(global)?, request, Clock::at(now())).await?;
             opened.settle(now()).await?;
             answer
         }
@@ -141,7 +141,7 @@ async fn list(args: &ListArgs, global: &Global) -> Result<Exit, Error> {
             (Some(client), _) => {
                 client.list_emergencies(request).await.map_err(|status| remote::refused(&status))?.into_inner()
             }
-            (None, Some(opened)) => opened.engine.list_emergencies(&permit()?, &request, now()).await?,
+            (None, Some(opened)) => opened.engine.list_emergencies(&permit(global)?, &request, now()).await?,
             (None, None) => break,
         };
         emergencies.extend(page.emergencies);

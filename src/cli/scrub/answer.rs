@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use csv::ByteRecord;
-use tonic::transport::Channel;
 
 use super::row::Rows;
 use crate::access::Permit;
+use crate::cli::remote::Wire;
 use crate::cli::{Error, remote};
 use crate::contact::wire::Violation;
 use crate::decision::Decision;
@@ -33,7 +33,7 @@ pub(super) enum Judge {
         clock: Clock,
     },
     /// A server, in batches.
-    Remote(CheckServiceClient<Channel>),
+    Remote(CheckServiceClient<Wire>),
 }
 
 /// The country a row is counted under.

@@ -65,6 +65,7 @@ impl Engine {
         if !beside.attachments.is_empty() {
             self.settle_key(permit, clock, &asked).await?;
         }
+        self.is_of(permit)?;
         let body = |version, now| Self::write_body(permit, asked.clone(), version, now);
         let (seen, mut fault) = self.seen().await;
         let (all, first) = (merged(&seen), seen.first().map(|(kept, _)| *kept));

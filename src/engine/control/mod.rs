@@ -127,10 +127,11 @@ impl Engine {
     /// A faulty request, store unavailable.
     pub async fn list_freezes(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         request: &v1::ListFreezesRequest,
         now: Instant,
     ) -> Result<v1::ListFreezesResponse, Failure> {
+        self.is_of(permit)?;
         let record = self.switches().await?;
         let all = record.freezes.into_iter().rev().filter_map(|kept| kept.freeze);
         let wanted = all.filter(|freeze| request.history || record::freeze_holds(freeze, now));
@@ -239,10 +240,11 @@ impl Engine {
     /// A faulty request, store unavailable.
     pub async fn list_emergencies(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         request: &v1::ListEmergenciesRequest,
         now: Instant,
     ) -> Result<v1::ListEmergenciesResponse, Failure> {
+        self.is_of(permit)?;
         let record = self.switches().await?;
         let recorded = record.emergencies.into_iter().rev().filter_map(|kept| kept.emergency);
         let feed = self.feed();

@@ -188,9 +188,10 @@ impl Engine {
     /// The store cannot be asked.
     pub async fn list_processors(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         request: &v1::ListProcessorsRequest,
     ) -> Result<v1::ListProcessorsResponse, Failure> {
+        self.is_of(permit)?;
         let record = self.control(&self.main).await?.map(|(.., record)| record).unwrap_or_default();
         let kept = record.processors.into_iter().filter(|kept| request.history || kept.removed_at == 0);
         let mut processors: Vec<_> = kept.filter_map(|kept| kept.processor).collect();

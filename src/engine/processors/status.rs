@@ -44,6 +44,7 @@ impl Engine {
         request: &v1::GetProcessorStatusRequest,
         now: Instant,
     ) -> Result<v1::GetProcessorStatusResponse, Failure> {
+        self.is_of(permit)?;
         self.one_store_only(crate::engine::watch::ONE_STORE)?;
         let events = match request.number.as_str() {
             "" => Vec::new(),
@@ -51,7 +52,7 @@ impl Engine {
                 let mut reader = Reader::new();
                 let number = consent::number(&mut reader, text, &request.default_region);
                 let number = consent::finish(reader, number)?;
-                self.events_of(self.key(permit, &self.main, number)).await?
+                self.events_of(self.main.key(&self.keys, number)).await?
             }
         };
         let mut found = self.registered(now).await?;

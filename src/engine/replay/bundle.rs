@@ -51,7 +51,6 @@ pub async fn bundle(
     progress: impl Fn(u64, u64),
 ) -> Result<Bundled, Failure> {
     let log = Log::open(log, audit::Settings::default(), &[])?;
-    let tenant = keys.tenant(crate::access::DEFAULT_TENANT, 1);
     let (mut bundled, mut laws) = (Bundled::default(), HashSet::new());
     let (sender, mut batches) = mpsc::channel(1);
     let (entries, wanted) = (source.entries, filter.clone());
@@ -86,6 +85,7 @@ pub async fn bundle(
             }
             let number = Number::parse(&past.original().number, None).ok();
             let campaign = &past.request().campaign;
+            let tenant = keys.tenant(&entry.tenant, 1);
             let entry = Entry {
                 tag: number.map(|number| *keys.tag(&tenant, number.reveal_e164().as_str()).tag()),
                 campaign: (!campaign.is_empty()).then(|| keys.campaign(&tenant, campaign)),

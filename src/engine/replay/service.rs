@@ -22,6 +22,7 @@ impl Engine {
         permit: &Permit,
         request: &v1::ReplayRequest,
     ) -> Result<Vec<(String, Result<v1::Replayed, Failure>)>, Failure> {
+        self.is_of(permit)?;
         let mut violations = Vec::new();
         let mut fault = |field: &str, message: String| violations.push(Violation { field: field.to_owned(), message });
         if request.decision_ids.len() > MOST {

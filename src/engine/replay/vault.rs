@@ -1,7 +1,9 @@
 //! What opens the bodies of entries: the store that holds the keys of contacts and days, and the keys of the store. Those
 //! of a bundle open with its keys alone.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::laws::Unfit;
 use crate::audit::{BodyKey, Entry};
@@ -18,7 +20,7 @@ pub struct Vault {
     store: Option<Arc<dyn Store>>,
     keys: Keys,
     tenant: Tenant,
-    days: DayKeys,
+    days: Mutex<BTreeMap<Box<str>, Arc<DayKeys>>>,
 }
 
 impl std::fmt::Debug for Vault {
@@ -33,7 +35,27 @@ impl Vault {
     pub fn new(store: Option<Arc<dyn Store>>, keys: Keys) -> Self {
         let shards = store.as_ref().map_or(1, |store| store.shard_count());
         let tenant = keys.tenant(crate::access::DEFAULT_TENANT, shards);
-        Self { store, keys, tenant, days: DayKeys::default() }
+        Self { store, keys, tenant, days: Mutex::default() }
+    }
+
+    /// The same, to be asked about numbers and requests of this tenant. Entries say themselves whose they are.
+    #[must_use]
+    pub fn for_tenant(mut self, name: &str) -> Self {
+        self.tenant = self.tenant_of(name).into_owned();
+        self
+    }
+
+    fn tenant_of(&self, name: &str) -> Cow<'_, Tenant> {
+        if name == self.tenant.name() {
+            return Cow::Borrowed(&self.tenant);
+        }
+        let shards = self.store.as_ref().map_or(1, |store| store.shard_count());
+        Cow::Owned(self.keys.tenant(name, shards))
+    }
+
+    fn days_of(&self, name: &str) -> Arc<DayKeys> {
+        let mut all = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(name.into()).or_insert_with(|| Arc::new(super::super::tenants::day_keys(name))))
     }
 
     /// The tag by which the log names a number.
@@ -52,7 +74,10 @@ impl Vault {
                 let opened = self.keys.open_bytes(Purpose::AuditBody, &entry.id.bytes(), &entry.body);
                 Ok(opened.map_err(|error| Unfit::Sealed(error.to_string())))
             }
-            (_, Some(store)) => opened(&**store, &self.keys, &self.tenant, &self.days, entry).await,
+            (_, Some(store)) => {
+                let tenant = self.tenant_of(&entry.tenant);
+                opened(&**store, &self.keys, &tenant, &self.days_of(&entry.tenant), entry).await
+            }
             (_, None) => Ok(Err(Unfit::Sealed("its key is in the store, which is not here".to_owned()))),
         }
     }
@@ -67,12 +92,12 @@ impl Vault {
         let context = entry.id.bytes();
         match (entry.key, entry.tag) {
             (BodyKey::Contact, Some(tag)) => {
-                let key = self.keys.key_of(&self.tenant, tag);
+                let key = self.keys.key_of(&self.tenant_of(&entry.tenant), tag);
                 let Some(stored) = store.load(&key).await? else { return Ok(None) };
                 Ok(self.keys.open_record(&key, &stored.bytes).ok().map(|(own, _)| own.salt(&context)))
             }
             (BodyKey::Day(day), _) => {
-                let found = self.days.find(&**store, &self.keys, day).await;
+                let found = self.days_of(&entry.tenant).find(&**store, &self.keys, day).await;
                 Ok(found.ok().flatten().map(|key| key.salt(&context)))
             }
             _ => Ok(None),
@@ -125,7 +150,7 @@ impl Vault {
             return Ok(Err(Unfit::Sealed("what is known now is in the store, which is not here".to_owned())));
         };
         let Some(tag) = entry.tag else { return Ok(Ok(None)) };
-        contact(&**store, &self.keys, &self.tenant, tag).await
+        contact(&**store, &self.keys, &self.tenant_of(&entry.tenant), tag).await
     }
 }
 

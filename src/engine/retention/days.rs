@@ -34,7 +34,7 @@ impl Engine {
     }
 
     async fn sweep_days_of(&self, permit: &Permit, kept: &Kept, which: Days) -> Result<u32, Failure> {
-        let days = DayKeys::kept(&*kept.store).await?;
+        let days = kept.days.kept(&*kept.store).await?;
         // Read after the days: a hold that was placed before is among these.
         let standing = self.standing(kept).await?;
         let (law, periods) = (self.law(), self.settings.periods);

@@ -163,6 +163,7 @@ impl Engine {
         asked: audited_write::Request,
         clock: Clock,
     ) -> Result<String, Failure> {
+        self.is_of(permit)?;
         let id = kept.next_id(clock.now);
         let body = Self::write_body(permit, asked, 0, clock.now);
         let entry = self.day_entry(kept, Kind::Reading, id, clock.now, Some(*key.tag()), &body).await?;

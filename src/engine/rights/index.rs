@@ -176,6 +176,7 @@ impl Engine {
         entry: IndexedRequest,
         clock: Clock,
     ) -> Result<(), Failure> {
+        self.is_of(permit)?;
         let key = self.keys.now().requests(&kept.tenant, share_of(&entry.rights_request_id));
         let mut found = kept.ask(|store| store.load(&key)).await?;
         kept.log_ready()?;

@@ -75,6 +75,7 @@ impl Engine {
         request: &v1::ListRequestsRequest,
         clock: Clock,
     ) -> Result<v1::ListRequestsResponse, Failure> {
+        self.is_of(permit)?;
         let mut reader = Reader::new();
         let state = read::known::<RightsState>(&mut reader, "state", request.state);
         let due_before = reader.instant("due_before", request.due_before.as_ref());
@@ -179,10 +180,11 @@ impl Engine {
     /// A faulty request, no such request, store unavailable.
     pub async fn get_request(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         request: &v1::GetRequestRequest,
     ) -> Result<v1::RightsRequest, Failure> {
         const NONE: Failure = Failure::NotFound("no request of this rights_request_id is known");
+        self.is_of(permit)?;
         let mut reader = Reader::new();
         let id = read::rights_request_id(&mut reader, &request.rights_request_id);
         let violations = reader.violations();
@@ -200,11 +202,10 @@ impl Engine {
     pub async fn pressing(&self, now: Instant) -> Result<Pressing, Failure> {
         let all = self.indexed_all().await?;
         let pressing = Pressing::of(all.iter().map(|(_, entry)| entry), now);
-        self.metrics.requests_open([
-            ("overdue", pressing.overdue),
-            ("due_soon", pressing.due_soon),
-            ("later", pressing.later),
-        ]);
+        self.metrics.requests_open(
+            self.tenant(),
+            [("overdue", pressing.overdue), ("due_soon", pressing.due_soon), ("later", pressing.later)],
+        );
         Ok(pressing)
     }
 }

@@ -53,6 +53,7 @@ impl Engine {
         now: Now,
         heartbeat: Duration,
     ) -> Result<impl Stream<Item = Result<v1::WatchOptOutsResponse, Failure>> + Send + use<>, Failure> {
+        self.is_of(permit)?;
         self.one_store_only(super::ONE_STORE)?;
         let mut reader = Reader::new();
         let from = reader.instant("from", request.from.as_ref());
@@ -112,6 +113,7 @@ impl Engine {
         text: &str,
         sellers: &[String],
     ) -> Result<Token, Failure> {
+        self.is_of(permit)?;
         self.one_store_only(super::ONE_STORE)?;
         let good = Good { tenant: permit.tenant(), store: self.store_name().await?, sellers };
         Token::open(text, &self.keys.now(), &good, usize::from(self.main.store.shard_count().max(1)))

@@ -1,0 +1,210 @@
+//! How much of the server one tenant may use.
+//!
+//! Promises: a tenant that asks more than it may is refused and told when to ask again, and the others are answered; what is
+//! under way is counted until its answer has gone, also where the caller goes away. Must never wait.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant as Monotonic};
+
+/// What a tenant may use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Calls a second; a batch counts as its rows. 0: as many as the server can answer.
+    pub rate: u32,
+    /// Calls under way at once, streams among them; 0: as many as come.
+    pub at_once: u32,
+}
+
+impl Limits {
+    /// None.
+    pub const NONE: Self = Self { rate: 0, at_once: 0 };
+}
+
+/// Why a call is not taken now, and after how long to ask again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exhausted {
+    /// Too many calls in this second.
+    Rate(Duration),
+    /// Too many under way.
+    AtOnce,
+}
+
+/// What one tenant uses.
+#[derive(Debug)]
+pub struct Quota {
+    limits: Mutex<Limits>,
+    under_way: AtomicU32,
+    /// What may still be asked now, in millionths of a call, and as of when.
+    left: Mutex<Option<(u64, Monotonic)>>,
+}
+
+/// In which tokens are counted: a millionth of a call.
+const CALL: u64 = 1_000_000;
+
+impl Quota {
+    /// Within these limits.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits: Mutex::new(limits), under_way: AtomicU32::new(0), left: Mutex::default() }
+    }
+
+    fn limits(&self) -> Limits {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes so many calls from what may be asked in a second. A second's worth may come at once; what is larger than that
+    /// is taken when a whole second's worth is left, and the next wait for it: else a large batch could never be asked.
+    ///
+    /// # Errors
+    /// Too many were asked.
+    pub fn charge(&self, calls: u32, now: Monotonic) -> Result<(), Exhausted> {
+        let rate = u64::from(self.limits().rate);
+        if rate == 0 {
+            return Ok(());
+        }
+        let most = rate.saturating_mul(CALL);
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let (had, since) = left.unwrap_or((most, now));
+        let passed = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
+        let have = had.saturating_add(passed.saturating_mul(rate)).min(most);
+        let need = u64::from(calls).saturating_mul(CALL);
+        let (needs, lacks) = (need.min(most), need.min(most).saturating_sub(have));
+        // What is owed for a large one sets the clock forward.
+        let (from, owes) = (since.max(now), since.saturating_duration_since(now));
+        if lacks > 0 {
+            *left = Some((have, from));
+            return Err(Exhausted::Rate(owes.saturating_add(Duration::from_micros(lacks.div_ceil(rate)))));
+        }
+        let owed = Duration::from_micros((need - needs).div_ceil(rate));
+        *left = Some((have - needs, from.checked_add(owed).unwrap_or(from)));
+        Ok(())
+    }
+
+    /// Begins a call, which is under way until the pass is dropped.
+    ///
+    /// # Errors
+    /// Too many are under way.
+    pub fn begin(self: &Arc<Self>) -> Result<Pass, Exhausted> {
+        let most = self.limits().at_once;
+        let taken = self.under_way.fetch_add(1, Ordering::AcqRel);
+        let pass = Pass(Arc::clone(self));
+        if most != 0 && taken >= most { Err(Exhausted::AtOnce) } else { Ok(pass) }
+    }
+
+    /// Calls under way.
+    #[must_use]
+    pub fn under_way(&self) -> u32 {
+        self.under_way.load(Ordering::Acquire)
+    }
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub struct Pass(Arc<Quota>);
+
+impl Pass {
+    /// What it is counted in.
+    #[must_use]
+    pub const fn quota(&self) -> &Arc<Quota> {
+        &self.0
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What every tenant uses.
+#[derive(Debug)]
+pub struct Quotas {
+    usual: Limits,
+    of: RwLock<HashMap<Arc<str>, Arc<Quota>>>,
+    own: RwLock<HashMap<Arc<str>, Limits>>,
+}
+
+impl Quotas {
+    /// Each tenant within these limits.
+    #[must_use]
+    pub fn new(usual: Limits) -> Self {
+        Self { usual, of: RwLock::default(), own: RwLock::default() }
+    }
+
+    /// Some within limits of their own, from now on; all others within the usual ones.
+    pub fn limit(&self, own: HashMap<Arc<str>, Limits>) {
+        for (tenant, quota) in self.of.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            let limits = own.get(tenant).copied().unwrap_or(self.usual);
+            *quota.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
+        }
+        *self.own.write().unwrap_or_else(PoisonError::into_inner) = own;
+    }
+
+    /// What this tenant uses. Only for tenants that were recognised: each is remembered.
+    #[must_use]
+    pub fn of(&self, tenant: &str) -> Arc<Quota> {
+        if let Some(quota) = self.of.read().unwrap_or_else(PoisonError::into_inner).get(tenant) {
+            return Arc::clone(quota);
+        }
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner).get(tenant).copied();
+        let mut of = self.of.write().unwrap_or_else(PoisonError::into_inner);
+        let made = || Arc::new(Quota::new(own.unwrap_or(self.usual)));
+        Arc::clone(of.entry(tenant.into()).or_insert_with(made))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holds_so_many_calls_and_says_when_the_next_may_come() {
+        let (quota, now) = (Quota::new(Limits { rate: 10, at_once: 0 }), Monotonic::now());
+        for _ in 0..10 {
+            quota.charge(1, now).unwrap();
+        }
+        let wait = Duration::from_millis(100);
+        assert_eq!(quota.charge(1, now), Err(Exhausted::Rate(wait)));
+        assert_eq!(quota.charge(1, now + wait), Ok(()));
+        assert!(quota.charge(1, now + wait).is_err());
+        // A long silence saves up one second, not more.
+        let later = now + Duration::from_secs(60);
+        assert!((0..10).all(|_| quota.charge(1, later).is_ok()) && quota.charge(1, later).is_err());
+    }
+
+    #[test]
+    fn a_batch_larger_than_a_second_is_taken_and_owed() {
+        let (quota, now) = (Quota::new(Limits { rate: 10, at_once: 0 }), Monotonic::now());
+        quota.charge(25, now).unwrap();
+        let (owed, first) = (Duration::from_millis(1_500), Duration::from_millis(100));
+        assert_eq!(quota.charge(1, now), Err(Exhausted::Rate(owed + first)), "one and a half seconds are owed");
+        assert_eq!(quota.charge(1, now + owed), Err(Exhausted::Rate(first)));
+        assert!(quota.charge(1, now + Duration::from_millis(1_600)).is_ok());
+        assert!(Quota::new(Limits::NONE).charge(u32::MAX, now).is_ok());
+    }
+
+    #[test]
+    fn what_is_under_way_is_counted_until_it_ends() {
+        let quota = Arc::new(Quota::new(Limits { rate: 0, at_once: 2 }));
+        let (one, _two) = (quota.begin().unwrap(), quota.begin().unwrap());
+        assert_eq!(quota.begin().unwrap_err(), Exhausted::AtOnce);
+        assert_eq!(quota.under_way(), 2, "what is refused is not under way");
+        drop(one);
+        assert!(quota.begin().is_ok());
+    }
+
+    #[test]
+    fn tenants_have_each_their_own_and_limits_change_while_serving() {
+        let (quotas, now) = (Quotas::new(Limits { rate: 1, at_once: 1 }), Monotonic::now());
+        quotas.limit(HashMap::from([("big".into(), Limits { rate: 2, at_once: 2 })]));
+        let (big, small) = (quotas.of("big"), quotas.of("small"));
+        assert!(small.charge(1, now).is_ok() && small.charge(1, now).is_err());
+        assert!(big.charge(1, now).is_ok() && big.charge(1, now).is_ok() && big.charge(1, now).is_err());
+        quotas.limit(HashMap::new());
+        let _held = big.begin().unwrap();
+        assert!(quotas.of("big").begin().is_err(), "back to the usual");
+    }
+}

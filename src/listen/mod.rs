@@ -1,0 +1,220 @@
+//! Connections: taken, kept within limits, ended. One code for gRPC and HTTP, with TLS or without.
+//!
+//! Promises: whoever connects costs a bounded amount of memory and time, whatever they send or leave unsent, and whether or
+//! not they are known; the others are answered meanwhile. A connection that floods, resets its calls as fast as it makes
+//! them, sends nothing, or reads nothing is ended, and counted by why. Told to stop, no connection is taken any more and
+//! those open finish what is under way. Guarded by `tests/access.rs`.
+
+mod connection;
+mod pace;
+mod tls;
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+pub use tls::{Tls, TlsFault, TlsFiles};
+
+use self::connection::Connection;
+use crate::access::Peer;
+use crate::telemetry::Metrics;
+
+/// What a connection may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Connections open at once.
+    pub connections: u32,
+    /// The same from one address, or one /64 of IPv6; 0: as many as there may be.
+    pub per_address: u32,
+    /// Calls under way at once on one connection.
+    pub streams: u32,
+    /// The most bytes of the headers of one request.
+    pub header_bytes: u32,
+    /// How long a connection may stay open with nothing under way.
+    pub idle: Duration,
+    /// How long the headers of a request may take to arrive, and its body beyond the time that its size explains.
+    pub receive: Duration,
+    /// How long an answer may wait to be read.
+    pub unread: Duration,
+    /// How long TLS may take to be agreed on.
+    pub handshake: Duration,
+    /// Paths of calls whose messages come over time.
+    pub slow: &'static [&'static str],
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connections: 4_096,
+            per_address: 256,
+            streams: 256,
+            header_bytes: 16_384,
+            idle: Duration::from_secs(300),
+            receive: Duration::from_secs(20),
+            unread: Duration::from_secs(60),
+            handshake: Duration::from_secs(10),
+            slow: &[],
+        }
+    }
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Protocol {
+    /// HTTP/2 alone, as gRPC does.
+    Grpc,
+    /// HTTP/1.1 and HTTP/2.
+    Http,
+}
+
+/// Pauses before the next connection is taken where the system has nothing left for one.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A listener, before it is served.
+#[derive(Debug)]
+pub struct Listener {
+    /// Where connections come in.
+    pub tcp: TcpListener,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// `None`: no TLS.
+    pub tls: Option<Arc<Tls>>,
+    /// What connections may use.
+    pub settings: Settings,
+    /// Where it counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// What connections share.
+struct Shared {
+    settings: Settings,
+    protocol: Protocol,
+    tls: Option<Arc<Tls>>,
+    metrics: Arc<Metrics>,
+    router: Router,
+    open: Mutex<Open>,
+}
+
+/// How many connections are open, and from where.
+#[derive(Default)]
+struct Open {
+    all: u32,
+    from: HashMap<IpAddr, u32>,
+}
+
+/// An open connection, counted until it is dropped.
+struct Counted(Arc<Shared>, IpAddr);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.all = open.all.saturating_sub(1);
+        if let Some(from) = open.from.get_mut(&self.1) {
+            *from -= 1;
+            if *from == 0 {
+                open.from.remove(&self.1);
+            }
+        }
+    }
+}
+
+impl Listener {
+    /// Serves these routes until it is told to stop, and then until what is under way has finished.
+    pub async fn serve(self, router: Router, mut stopping: watch::Receiver<bool>) {
+        let Self { tcp, protocol, tls, settings, metrics } = self;
+        let shared = Arc::new(Shared { settings, protocol, tls, metrics, router, open: Mutex::default() });
+        let mut connections = JoinSet::new();
+        let stop = stopping.clone();
+        loop {
+            let taken = tokio::select! {
+                // Its end is a signal as well.
+                _ = stopping.wait_for(|stop| *stop) => break,
+                Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+                taken = tcp.accept() => taken,
+            };
+            match taken {
+                Ok((stream, address)) => {
+                    if let Some(counted) = shared.admit(address) {
+                        connections.spawn(connection(counted, stream, address, stop.clone()));
+                    }
+                }
+                Err(error) if is_of_one(&error) => {}
+                Err(error) => {
+                    tracing::error!(%error, "no connection can be taken");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        drop(tcp);
+        while connections.join_next().await.is_some() {}
+    }
+}
+
+/// Whether an error is that of one connection, which went away before it was taken.
+fn is_of_one(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+impl Shared {
+    /// Takes a connection, if there is room for it.
+    fn admit(self: &Arc<Self>, address: SocketAddr) -> Option<Counted> {
+        let from = crate::access::network(address.ip());
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = open.from.get(&from).copied().unwrap_or(0);
+        let refused = match self.settings {
+            settings if open.all >= settings.connections => Some("too_many"),
+            settings if settings.per_address != 0 && here >= settings.per_address => Some("too_many_of_one_address"),
+            _ => None,
+        };
+        if let Some(why) = refused {
+            drop(open);
+            self.cut(address, why);
+            return None;
+        }
+        open.all += 1;
+        *open.from.entry(from).or_default() += 1;
+        drop(open);
+        Some(Counted(Arc::clone(self), from))
+    }
+
+    fn cut(&self, address: SocketAddr, why: &'static str) {
+        self.metrics.cut(why);
+        tracing::warn!(from = %address.ip(), why, "a connection was ended");
+    }
+}
+
+/// One connection, from its first byte to its last.
+async fn connection(counted: Counted, stream: TcpStream, address: SocketAddr, stopping: watch::Receiver<bool>) {
+    let shared = &counted.0;
+    // A socket that just closed says so with the first read.
+    let _ = stream.set_nodelay(true);
+    let ended = match &shared.tls {
+        None => {
+            let peer = Peer { address, certificate: None };
+            Connection::new(shared, peer).run(stream, stopping).await
+        }
+        Some(tls) => match tokio::time::timeout(shared.settings.handshake, tls.accept(stream)).await {
+            Err(_) => Err("slow_handshake"),
+            Ok(Err(error)) => {
+                tracing::info!(from = %address.ip(), %error, "TLS was not agreed on");
+                shared.metrics.cut("handshake");
+                Ok(())
+            }
+            Ok(Ok((stream, certificate))) => {
+                let peer = Peer { address, certificate };
+                Connection::new(shared, peer).run(stream, stopping).await
+            }
+        },
+    };
+    if let Err(why) = ended {
+        shared.cut(address, why);
+    }
+}

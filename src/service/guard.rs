@@ -1,0 +1,148 @@
+//! Who asks: found out before anything of a request but its headers is read.
+//!
+//! Promises: without a valid credential nothing is answered but whether the server runs; a wrong key waits for its answer,
+//! a right one never; every refusal is in the log with where it came from, and no secret is. Guarded by `tests/access.rs`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant as Monotonic;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use hyper::body::{Frame, SizeHint};
+use tonic::Status;
+use tonic::service::Routes;
+
+use super::calls::{Calls, now};
+use super::status;
+use crate::access::{Access, Caller, Pass, Peer, Quota, Shown};
+
+/// Health is asked by those who have no key: orchestrators and balancers. It says of each service whether it is served.
+const OPEN: &str = "/grpc.health.v1.Health/";
+
+/// What was found out about a request.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// Who asks.
+    pub caller: Caller,
+    /// What its tenant uses.
+    pub quota: Arc<Quota>,
+}
+
+/// The services behind a guard.
+#[must_use]
+pub fn guarded(routes: Routes, calls: Calls) -> Routes {
+    let router = routes.prepare().into_axum_router();
+    router.layer(axum::middleware::from_fn_with_state(calls, grpc)).into()
+}
+
+async fn grpc(State(calls): State<Calls>, request: Request, next: Next) -> http::Response<Body> {
+    let Some(access) = calls.access() else { return next.run(request).await };
+    // Nothing that is shown makes a difference, so nothing is looked at: a probe with an old key must not end the server.
+    if request.uri().path().starts_with(OPEN) {
+        return next.run(request).await;
+    }
+    match admit(access, &calls, request, false).await {
+        Ok((request, pass)) => held(next.run(request).await, pass),
+        Err(status) => status.into_http(),
+    }
+}
+
+/// Finds out who asks, and begins a call of their tenant. What is open is answered to anybody, and to somebody who is known
+/// it may say more; then nothing is counted.
+///
+/// # Errors
+/// Nobody who may ask; a tenant that asks too much.
+pub async fn admit(
+    access: &Access,
+    calls: &Calls,
+    mut request: Request,
+    open: bool,
+) -> Result<(Request, Option<Pass>), Status> {
+    // A body is not to be shared between threads, and so nothing of the request is held while anything is waited for.
+    let (recognised, from) = {
+        let peer = request.extensions().get::<Peer>();
+        let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
+        (access.callers().recognise(Shown { headers: request.headers(), peer }, now()), from)
+    };
+    let path = shown_path(request.uri().path());
+    let caller = match recognised {
+        Ok(caller) => caller,
+        // A wrong key is a guess wherever it is shown.
+        Err(why) if open && !why.is_guess() => return Ok((request, None)),
+        Err(why) => {
+            let (reason, caller) = (why.reason(), why.name().unwrap_or_default());
+            tracing::warn!(%from, path, reason, caller, "refused: {why}");
+            calls.server().metrics().refused(reason);
+            if why.is_guess() {
+                // What was sent with it is let go of first.
+                drop(request);
+                let wait = access.guesses.wrong(from, Monotonic::now());
+                if let Some(_waiting) = access.guesses.waits() {
+                    tokio::time::sleep(wait).await;
+                }
+            }
+            return Err(status::unrecognised(&why));
+        }
+    };
+    let quota = access.quotas.of(caller.tenant());
+    let begun = if open { Ok(None) } else { begin(&quota).map(Some) };
+    let pass = begun.map_err(|exhausted| {
+        let status = status::exhausted(exhausted);
+        let (caller, tenant) = (caller.name(), caller.tenant());
+        tracing::warn!(%from, path, caller, tenant, "refused: {}", status.message());
+        calls.server().metrics().refused("EXHAUSTED");
+        status
+    })?;
+    request.extensions_mut().insert(Admitted { caller, quota });
+    Ok((request, pass))
+}
+
+fn begin(quota: &Arc<Quota>) -> Result<Pass, crate::access::Exhausted> {
+    let pass = quota.begin()?;
+    quota.charge(1, Monotonic::now())?;
+    Ok(pass)
+}
+
+/// A path as it may be logged: a number may have been put into it by mistake.
+fn shown_path(path: &str) -> String {
+    let digits = |c: char| if c.is_ascii_digit() { '•' } else { c };
+    path.chars().take(96).map(digits).flat_map(char::escape_debug).collect()
+}
+
+/// The call is under way until its answer has gone.
+#[must_use]
+pub fn held(response: http::Response<Body>, pass: Option<Pass>) -> http::Response<Body> {
+    match pass {
+        None => response,
+        Some(pass) => response.map(|body| Body::new(Held { body, _pass: pass })),
+    }
+}
+
+struct Held {
+    body: Body,
+    _pass: Pass,
+}
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,299 @@
+//! Whoever floods, stays silent or is slow is cut off, known or not, and the others are answered meanwhile.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::credentials::{Folder, Server, ask, check, until};
+
+/// A server with short limits, and two who may ask it.
+struct Target {
+    folder: Folder,
+    server: Server,
+    key: String,
+    operator: String,
+}
+
+impl Target {
+    fn new(settings: &[(&str, &str)]) -> Self {
+        let folder = Folder::new();
+        let (key, operator) = (folder.admit("dialer", "acme", "check"), folder.admit("ops", "acme", "operate"));
+        let server = folder.serve(settings);
+        Self { folder, server, key, operator }
+    }
+
+    /// Does this while others ask; each of them must be answered, and in time.
+    fn while_others_ask<T>(&self, attack: impl FnOnce() -> T) -> T {
+        let done = Arc::new(AtomicBool::new(false));
+        let (stop, http, key) = (Arc::clone(&done), self.server.http, self.key.clone());
+        let others = std::thread::spawn(move || {
+            let (mut asked, mut slowest) = (0, Duration::ZERO);
+            while !stop.load(Ordering::Relaxed) || asked < 3 {
+                let begun = Instant::now();
+                assert_eq!(check(http, Some(&key)).0, 200);
+                slowest = slowest.max(begun.elapsed());
+                asked += 1;
+            }
+            (asked, slowest)
+        });
+        let outcome = attack();
+        done.store(true, Ordering::Relaxed);
+        let (asked, slowest) = others.join().unwrap();
+        println!("{asked} others were answered meanwhile, the slowest in {slowest:?}");
+        assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+        outcome
+    }
+
+    /// Whether connections were ended for this reason.
+    fn cut(&self, why: &str) -> bool {
+        let metrics = ask(self.server.http, "GET", "/metrics", Some(&self.operator), "").1;
+        metrics.as_str().unwrap().contains(&format!("ringfence_cut_connections_total{{reason=\"{why}\"}}"))
+    }
+
+    fn assert_cut(&self, why: &str) {
+        until(why, || self.cut(why));
+        assert!(self.folder.said().contains(why), "{}", self.folder.said());
+    }
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const WINDOW: u8 = 8;
+const DATA: u8 = 0;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut out = vec![length[1], length[2], length[3], kind, flags];
+    out.extend(stream.to_be_bytes());
+    out.extend(payload);
+    out
+}
+
+/// HEADERS of a call, without indexing.
+fn call(stream: u32, path: &str, key: Option<&str>, flags: u8) -> Vec<u8> {
+    // :method POST and :scheme http, by their places in the static table.
+    let mut block = vec![0x83, 0x86];
+    let mut literal = |name: &str, value: &str| {
+        block.push(0);
+        for text in [name, value] {
+            assert!(text.len() < 127);
+            block.push(u8::try_from(text.len()).unwrap());
+            block.extend(text.as_bytes());
+        }
+    };
+    literal(":path", path);
+    literal(":authority", "x");
+    literal("content-type", "application/grpc");
+    literal("te", "trailers");
+    if let Some(key) = key {
+        literal("authorization", &format!("Bearer {key}"));
+    }
+    frame(HEADERS, flags, stream, &block)
+}
+
+/// A connection on which HTTP/2 has begun.
+fn begun(server: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.write_all(PREFACE).unwrap();
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).unwrap();
+    stream
+}
+
+/// Reads whatever comes, so that nothing waits for us; ends with the connection.
+fn swallow(stream: &TcpStream) -> std::thread::JoinHandle<()> {
+    let mut stream = stream.try_clone().unwrap();
+    std::thread::spawn(move || {
+        let mut bytes = [0; 16_384];
+        while matches!(stream.read(&mut bytes), Ok(1..)) {}
+    })
+}
+
+/// Sends the same again and again until the server has enough of it.
+fn flood(mut stream: TcpStream, mut next: impl FnMut(u32) -> Vec<u8>) -> u32 {
+    let reader = swallow(&stream);
+    stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+    for n in 0..3_000_000 {
+        if stream.write_all(&next(n)).is_err() || reader.is_finished() {
+            return n;
+        }
+    }
+    panic!("the server took three million frames");
+}
+
+#[test]
+fn a_flood_of_pings_is_cut() {
+    let target = Target::new(&[]);
+    let sent = target.while_others_ask(|| {
+        let pings: Vec<u8> = (0..100).flat_map(|_| frame(PING, 0, 0, &[7; 8])).collect();
+        flood(begun(target.server.grpc), |_| pings.clone())
+    });
+    println!("{sent} hundred pings");
+    target.assert_cut("flood");
+}
+
+#[test]
+fn a_flood_of_settings_is_cut() {
+    let target = Target::new(&[]);
+    target.while_others_ask(|| {
+        let settings: Vec<u8> = (0..100).flat_map(|n| frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 1, n])).collect();
+        flood(begun(target.server.grpc), |_| settings.clone())
+    });
+    target.assert_cut("flood");
+}
+
+#[test]
+fn a_flood_of_window_updates_is_cut_on_the_other_listener_too() {
+    let target = Target::new(&[]);
+    target.while_others_ask(|| {
+        let (more, empty) = (frame(WINDOW, 0, 0, &[0, 0, 0, 1]), frame(DATA, 0, 1, &[]));
+        let mut stream = begun(target.server.http);
+        stream.write_all(&call(1, "/v1/check", Some(&target.key), 4)).unwrap();
+        let some: Vec<u8> = (0..100).flat_map(|_| [more.clone(), empty.clone()].concat()).collect();
+        flood(stream, |_| some.clone())
+    });
+}
+
+#[test]
+fn calls_reset_as_fast_as_they_are_made_are_cut() {
+    let target = Target::new(&[]);
+    let path = "/ringfence.v1.CheckService/Check";
+    let sent = target.while_others_ask(|| {
+        flood(begun(target.server.grpc), |n| {
+            let stream = 2 * n + 1;
+            let mut bytes = call(stream, path, Some(&target.key), 4);
+            bytes.extend(frame(RESET, 0, stream, &8_u32.to_be_bytes()));
+            bytes
+        })
+    });
+    println!("{sent} calls were reset");
+    assert!(sent < 100_000, "{sent}");
+}
+
+/// The connection must be ended by the server: nothing more is sent on it.
+fn ended(mut stream: TcpStream) -> Duration {
+    let begun = Instant::now();
+    stream.set_read_timeout(Some(Duration::from_secs(50))).unwrap();
+    let mut bytes = [0; 4_096];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(1..) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!("the server keeps the connection")
+            }
+            Ok(0) | Err(_) => return begun.elapsed(),
+        }
+    }
+}
+
+#[test]
+fn silence_and_slowness_are_cut() {
+    let target = Target::new(&[("receive_seconds", "1"), ("idle_seconds", "2")]);
+    let (grpc, http) = (target.server.grpc, target.server.http);
+    let key = &target.key;
+    target.while_others_ask(|| {
+        let send = |server, bytes: &[u8]| {
+            let mut stream = TcpStream::connect(server).unwrap();
+            stream.write_all(bytes).unwrap();
+            stream
+        };
+        let head = format!("POST /v1/check HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n");
+        let mut half = PREFACE.to_vec();
+        half.extend(frame(SETTINGS, 0, 0, &[]));
+        half.extend(call(1, "/ringfence.v1.CheckService/Check", Some(key), 4));
+        half.extend(frame(DATA, 0, 1, &[0, 0, 0, 1]));
+        for (what, stream) in [
+            ("nothing at all", send(grpc, b"")),
+            ("nothing at all, in HTTP", send(http, b"")),
+            ("half of the preface", send(grpc, &PREFACE[..10])),
+            ("the preface and nothing else", send(grpc, PREFACE)),
+            ("half of the headers", send(http, head.as_bytes())),
+            ("half of a body", send(http, format!("{head}content-length: 100\r\n\r\n{{").as_bytes())),
+            ("half of a message", send(grpc, &half)),
+        ] {
+            println!("{what}: ended after {:?}", ended(stream));
+        }
+    });
+    target.assert_cut("silent");
+}
+
+#[test]
+fn headers_that_come_a_byte_at_a_time_are_cut() {
+    let target = Target::new(&[("receive_seconds", "1")]);
+    target.while_others_ask(|| {
+        let stream = TcpStream::connect(target.server.http).unwrap();
+        let mut writer = stream.try_clone().unwrap();
+        writer.write_all(b"GET /livez HTTP/1.1\r\n").unwrap();
+        let dripping = std::thread::spawn(move || {
+            let gap = Duration::from_millis(50);
+            let (lock, never) = (std::sync::Mutex::new(()), std::sync::Condvar::new());
+            // A byte at a time, for as long as it is taken.
+            loop {
+                let _ = never.wait_timeout(lock.lock().unwrap(), gap).unwrap();
+                if writer.write_all(b"a").is_err() {
+                    return;
+                }
+            }
+        });
+        ended(stream);
+        dripping.join().unwrap();
+    });
+}
+
+#[test]
+fn more_connections_than_may_be_from_one_address_are_not_taken() {
+    let target = Target::new(&[("connections_per_address", "8")]);
+    let held: Vec<_> = (0..6).map(|_| begun(target.server.grpc)).collect();
+    // Those that are let in stay; of many more none is, on this listener alone.
+    let extra: Vec<_> = (0..20).map(|_| TcpStream::connect(target.server.grpc).unwrap()).collect();
+    until("some are not taken", || target.cut("too_many_of_one_address"));
+    assert_eq!(check(target.server.http, Some(&target.key)).0, 200);
+    drop((held, extra));
+    until("there is room again", || {
+        let mut stream = begun(target.server.grpc);
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        matches!(stream.read(&mut [0; 64]), Ok(1..))
+    });
+}
+
+#[test]
+fn headers_that_are_too_large_are_refused() {
+    let target = Target::new(&[("header_bytes", "8192")]);
+    let long = "a".repeat(100_000);
+    let mut stream = TcpStream::connect(target.server.http).unwrap();
+    let _ = stream.write_all(format!("GET /livez HTTP/1.1\r\nhost: x\r\nx-long: {long}\r\n\r\n").as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(ask(target.server.http, "GET", "/livez", None, "").0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_caller_with_many_calls_at_once_is_not_taken_for_a_flood() {
+    use futures_util::StreamExt as _;
+    use ringfence::proto::v1::check_service_client::CheckServiceClient;
+    let target = Target::new(&[]);
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", target.server.grpc)).unwrap();
+    let pinging = endpoint.http2_keep_alive_interval(Duration::from_millis(20)).keep_alive_while_idle(true);
+    let channel = pinging.connect().await.unwrap();
+    let bearer: tonic::metadata::MetadataValue<_> = format!("Bearer {}", target.key).parse().unwrap();
+    let client = CheckServiceClient::with_interceptor(channel, move |mut request: tonic::Request<()>| {
+        request.metadata_mut().insert("authorization", bearer.clone());
+        Ok(request)
+    });
+    let question = super::support::florida("+13055550123");
+    let question = ringfence::proto::v1::CheckRequest { dry_run: true, ..question };
+    let asked = (0..5_000).map(|_| {
+        let (mut client, question) = (client.clone(), question.clone());
+        async move { client.check(question).await }
+    });
+    let answers: Vec<_> = futures_util::stream::iter(asked).buffer_unordered(200).collect().await;
+    let failed: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    assert!(failed.is_empty(), "{} of 5,000 failed, the first with {:?}", failed.len(), failed[0]);
+    assert!(!target.cut("flood") && !target.cut("rapid_reset"));
+}

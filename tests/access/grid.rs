@@ -1,0 +1,146 @@
+//! Every call by every role: printed, frozen, read in review.
+
+use std::fmt::Write as _;
+
+use axum::body::Bytes;
+use http::{Method, StatusCode};
+use ringfence::access::Role;
+use ringfence::service::CLIENT_STREAMS;
+
+use super::frozen;
+use super::house::{House, Somebody, empty_call, methods, request, send};
+use super::support::engine;
+
+const UNIMPLEMENTED: i32 = 12;
+const PERMISSION_DENIED: i32 = 7;
+const UNAUTHENTICATED: i32 = 16;
+
+/// Nobody, somebody with a key that is not known, and somebody with each role alone.
+fn columns(house: &mut House) -> Vec<(String, Option<Somebody>)> {
+    let wrong = Somebody { name: "wrong".to_owned(), key: format!("rfk_{}", "A".repeat(43)) };
+    let mut columns = vec![("nobody".to_owned(), None), ("wrong key".to_owned(), Some(wrong))];
+    for role in Role::ALL {
+        columns.push((role.to_string(), Some(house.admit(role.word(), "acme", [role]))));
+    }
+    columns
+}
+
+fn head(width: usize, columns: &[(String, Option<Somebody>)]) -> String {
+    let mut text = " ".repeat(width);
+    for (name, _) in columns {
+        write!(text, "  {name}").unwrap();
+    }
+    text + "\n"
+}
+
+fn row(width: usize, name: &str, cells: &[(usize, String)]) -> String {
+    let mut text = format!("{name:width$}");
+    for (width, cell) in cells {
+        write!(text, "  {cell:width$}").unwrap();
+    }
+    text.trim_end().to_owned() + "\n"
+}
+
+/// A call that is missing here is missing from the descriptors too: there is no list to forget it in.
+#[tokio::test]
+async fn every_call_by_every_role() {
+    let mut house = House::new(engine());
+    let columns = columns(&mut house);
+    let mut text = format!(
+        "# Who may make which call. `yes`: not refused; `401`: UNAUTHENTICATED; `.`: PERMISSION_DENIED; `later`: served by\n\
+         # no release yet. Each column has one role and no other.\n{}",
+        head(42, &columns)
+    );
+    for method in methods() {
+        let mut cells = Vec::new();
+        for (name, somebody) in &columns {
+            let code = empty_call(&house, &method, somebody.as_ref().map(|one| one.key.as_str())).await;
+            let cell = match code {
+                UNAUTHENTICATED => "401",
+                PERMISSION_DENIED => ".",
+                UNIMPLEMENTED => "later",
+                _ => "yes",
+            };
+            if somebody.as_ref().is_none_or(|one| one.name == "wrong") {
+                assert_eq!(cell, "401", "{}: {name}", method.short());
+            }
+            cells.push((name.len(), cell.to_owned()));
+        }
+        text += &row(42, &method.short(), &cells);
+    }
+    frozen("calls.txt", &text);
+}
+
+/// The paths of HTTP, as the sources have them.
+fn paths() -> Vec<(String, bool)> {
+    let text = std::fs::read_to_string("src/http/mod.rs").unwrap();
+    let mut paths: Vec<_> = text
+        .split(".route(")
+        .skip(1)
+        .map(|rest| {
+            let mut parts = rest.split('"').skip(1);
+            (parts.next().unwrap().to_owned(), parts.next().unwrap().starts_with(", get("))
+        })
+        .collect();
+    paths.sort();
+    assert!(paths.len() > 30);
+    paths
+}
+
+#[tokio::test]
+async fn every_path_by_every_role() {
+    let mut house = House::new(engine());
+    let columns = columns(&mut house);
+    let mut text =
+        format!("# The same of HTTP. `yes`: not refused; `401`, `403`: as HTTP says it.\n{}", head(36, &columns));
+    for (path, is_get) in paths() {
+        let mut cells = Vec::new();
+        for (name, somebody) in &columns {
+            let path = path.replace("{decision_id}", "x").replace("{rule_id}", "x");
+            let mut request = request(&path, somebody.as_ref().map(|one| one.key.as_str()), Bytes::from_static(b"{}"));
+            if is_get {
+                *request.method_mut() = Method::GET;
+            }
+            let (code, headers, body) = send(&house.http, request).await;
+            assert_ne!(code, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+            assert_eq!(code == StatusCode::UNAUTHORIZED, headers.contains_key("www-authenticate"), "{path}");
+            let body = String::from_utf8_lossy(&body);
+            let cell = match code {
+                StatusCode::UNAUTHORIZED => "401",
+                StatusCode::FORBIDDEN => "403",
+                // What is not ready, and why: only for who operates the server.
+                _ if body.contains("rulesVersion") && path == "/readyz" => "all",
+                _ => "yes",
+            };
+            cells.push((name.len(), cell.to_owned()));
+        }
+        text += &row(36, &path, &cells);
+    }
+    frozen("paths.txt", &text);
+}
+
+#[tokio::test]
+async fn an_emergency_is_asserted_by_those_alone_who_may() {
+    use serde_json::json;
+    let mut house = House::new(engine());
+    let plain = house.admit("plain", "acme", [Role::Check]);
+    let may = house.admit("may", "acme", [Role::Check, Role::AssertExceptional]);
+    let question = json!({
+        "number": "+13055550123", "channel": "CHANNEL_CALL", "purpose": "PURPOSE_EMERGENCY", "seller": "acme",
+        "technology": "TECHNOLOGY_MANUAL", "dryRun": true,
+    });
+    let (code, body) = house.ask("/v1/check", Some(&plain.key), &question).await;
+    assert_eq!(code, StatusCode::FORBIDDEN, "{body}");
+    assert!(body["message"].as_str().unwrap().contains("assert-emergencies"), "{body}");
+    assert_eq!(house.ask("/v1/check", Some(&may.key), &question).await.0, StatusCode::OK);
+}
+
+#[test]
+fn calls_whose_messages_come_over_time_are_those_that_stream() {
+    let mut streams: Vec<_> = methods().iter().filter(|one| one.client_stream).map(|one| one.path()).collect();
+    let ours = CLIENT_STREAMS.iter().filter(|path| path.starts_with("/ringfence"));
+    let mut listed: Vec<_> = ours.map(|path| (*path).to_owned()).collect();
+    streams.sort();
+    listed.sort();
+    assert_eq!(listed, streams);
+}
