@@ -142,7 +142,6 @@ fn yaml_file(path: &str) -> Value {
 /// Every variable that looks like a setting is one, and the server takes its value.
 #[track_caller]
 fn is_taken(whose: &str, variables: &BTreeMap<String, String>) {
-    let variables = &known(variables.clone());
     for name in variables.keys().filter(|name| name.starts_with("RINGFENCE_")) {
         let is_key = |(key, ..): &&(&str, &str, &str)| *name == format!("RINGFENCE_{}", key.to_uppercase());
         assert!(KEYS.iter().any(|key| is_key(&key)), "{whose}: {name}: no setting goes by this name");
@@ -150,18 +149,6 @@ fn is_taken(whose: &str, variables: &BTreeMap<String, String>) {
     let taken = config::resolve(&Sources { file: None, env: &|name| variables.get(name).cloned(), flag: &|_| None });
     let faults = taken.err().unwrap_or_default();
     assert!(faults.is_empty(), "{whose}: {}", faults.join("\n"));
-}
-
-/// The variables, without those of access control while the program has none; then it listens on the loopback alone.
-fn known(mut variables: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    if KEYS.iter().any(|(key, ..)| *key == "access") {
-        return variables;
-    }
-    not_run("settings of access control and TLS", "this program has none yet");
-    for key in ["ACCESS", "TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "INSECURE_NO_TLS", "GRPC", "HTTP"] {
-        variables.remove(&format!("RINGFENCE_{key}"));
-    }
-    variables
 }
 
 /// Every flag of a command line of the program is one of that command.

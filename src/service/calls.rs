@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 
 use super::guard::Admitted;
 use super::{rows, status};
-use crate::access::{Access, Caller, Permit, Quota, Refused, Role};
+use crate::access::{Access, Caller, DEFAULT_TENANT, Permit, Quota, Refused, Role};
 use crate::engine::watch::HEARTBEAT;
 use crate::engine::{Clock, Engine, Failure, ShadowReport, Tenants, batch_too_long};
 use crate::proto::v1;
@@ -159,7 +159,12 @@ impl Calls {
         self.done(method, incoming, incoming.permit(Role::Operate).map(drop))
     }
 
-    pub(super) fn done<T>(&self, method: &'static str, incoming: &Incoming, answer: Result<T, Failure>) -> Result<T, Status> {
+    pub(super) fn done<T>(
+        &self,
+        method: &'static str,
+        incoming: &Incoming,
+        answer: Result<T, Failure>,
+    ) -> Result<T, Status> {
         if let Err(Failure::Refused(Refused { role })) = &answer {
             let (caller, tenant) = (incoming.caller.name(), incoming.caller.tenant());
             tracing::warn!(caller, tenant, method, %role, "refused: the caller lacks the role");

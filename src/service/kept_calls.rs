@@ -17,7 +17,9 @@ impl Calls {
         request: v1::PublishPolicyRequest,
     ) -> Result<v1::PublishPolicyResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.of(permit)?.publish_policy(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| {
+                self.of(permit)?.publish_policy(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("PublishPolicy", &incoming, answer)
     }
@@ -211,7 +213,9 @@ impl Calls {
         request: v1::OpenIncidentRequest,
     ) -> Result<v1::OpenIncidentResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.of(permit)?.open_incident(permit, request, incoming.clock()).await)
+            .within(Role::Control, async |permit| {
+                self.of(permit)?.open_incident(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("OpenIncident", &incoming, answer)
     }
@@ -292,8 +296,9 @@ impl Calls {
         incoming: Incoming,
         request: v1::ListIncidentsRequest,
     ) -> Result<v1::ListIncidentsResponse, Status> {
-        let answer =
-            incoming.within(Role::Control, async |permit| self.of(permit)?.list_incidents(permit, &request).await).await;
+        let answer = incoming
+            .within(Role::Control, async |permit| self.of(permit)?.list_incidents(permit, &request).await)
+            .await;
         self.done("ListIncidents", &incoming, answer)
     }
 

@@ -55,7 +55,7 @@ fn links(prose: &str) -> Vec<String> {
 
 #[test]
 fn every_link_leads_somewhere() {
-    let (mut dead, mut seen, has_access) = (Vec::new(), 0, has_access());
+    let (mut dead, mut seen) = (Vec::new(), 0);
     for document in documents() {
         let (prose, _) = split(&read(&document.display().to_string()));
         for link in links(&prose) {
@@ -66,9 +66,7 @@ fn every_link_leads_somewhere() {
             };
             let there = root().join(&target).exists();
             let found = there && (anchor.is_empty() || anchors(&target).contains(anchor));
-            // Written with access control, which the program may not have yet.
-            let coming = path.ends_with("access.md") && !has_access;
-            if !found && !coming {
+            if !found {
                 dead.push(format!("{}: {link}", document.display()));
             }
             seen += 1;
@@ -90,15 +88,9 @@ fn help(words: &[&str], seen: &mut BTreeMap<String, Option<String>>) -> Option<S
     })
 }
 
-/// Whether the program has access control; documents speak of it.
-fn has_access() -> bool {
-    program().args(["access", "--help"]).output().unwrap().status.success()
-}
-
 #[test]
 fn every_command_line_is_one_that_the_program_takes() {
     let (mut helps, mut faults, mut seen) = (BTreeMap::new(), Vec::new(), 0);
-    let has_access = has_access();
     for document in documents() {
         let (prose, code) = split(&read(&document.display().to_string()));
         // In fences each line, in prose what stands in backquotes.
@@ -111,7 +103,7 @@ fn every_command_line_is_one_that_the_program_takes() {
             let is_word = words.first().is_some_and(|word| word.chars().all(|c| c.is_ascii_lowercase()));
             let Some(help) = help(&words, &mut helps) else {
                 // `ringfence 0.1.0 is serving` is no command line.
-                if is_word && !(words[0] == "access" && !has_access) {
+                if is_word {
                     faults.push(format!("{}: no such command: ringfence {line}", document.display()));
                 }
                 continue;
@@ -119,8 +111,7 @@ fn every_command_line_is_one_that_the_program_takes() {
             for flag in words.iter().filter(|word| word.starts_with("--") && word.len() > 2) {
                 let flag: String = flag.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
                 let known = help.split_whitespace().any(|word| word.trim_end_matches([',', '=']) == flag);
-                let later = flag == "--tenant" || flag == "--role";
-                if !known && !(later && !has_access) {
+                if !known {
                     faults.push(format!("{}: no such flag: {flag} in `ringfence {line}`", document.display()));
                 }
             }

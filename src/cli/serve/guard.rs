@@ -122,7 +122,16 @@ impl Guard {
             access = Some((path.clone(), Arc::new(Access::new(callers, exposed.tenant)), seen));
         }
         let client = ClientSettings { ca: config.webhook_ca.clone(), private: config.webhook_private };
-        Ok(Self { exposed, packs, tenants, access, client, self_check: config.self_check, sweeper: config.sweeper, first })
+        Ok(Self {
+            exposed,
+            packs,
+            tenants,
+            access,
+            client,
+            self_check: config.self_check,
+            sweeper: config.sweeper,
+            first,
+        })
     }
 
     /// The calls, for those who may ask.
