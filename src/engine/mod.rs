@@ -23,6 +23,7 @@ mod keeping;
 mod known;
 mod law;
 pub mod layout;
+mod many;
 mod outcome;
 mod placing;
 pub mod processors;

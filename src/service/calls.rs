@@ -7,6 +7,7 @@ use std::time::{Duration, Instant as Monotonic};
 use futures_util::{Stream, StreamExt as _};
 use tonic::{Code, Status};
 
+use super::stream::{Answers, Asked};
 use super::{rows, status};
 use crate::access::{Caller, Permit, Role};
 use crate::engine::watch::HEARTBEAT;
@@ -17,7 +18,7 @@ use crate::time::Instant;
 /// How many checks of one batch are under way at once: enough for their writes to share a commit.
 pub(super) const AT_ONCE: usize = 128;
 /// For how long an answer is of use where the caller does not say.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// The most checks of one batch.
 const BATCH: usize = crate::engine::BATCH;
 
@@ -137,6 +138,21 @@ impl Calls {
         };
         let answer = incoming.within(Role::Check, work).await;
         self.done("CheckBatch", &incoming, answer)
+    }
+
+    /// `CheckService.CheckStream`.
+    ///
+    /// # Errors
+    /// The caller lacks the role. What is wrong with a message is its answer; the stream ends with the first error of its
+    /// own.
+    pub(super) fn check_stream<R>(&self, incoming: &Incoming, asked: R) -> Result<Answers<R>, Status>
+    where
+        R: Stream<Item = Result<Asked, Status>> + Unpin,
+    {
+        match incoming.permit(Role::Check) {
+            Ok(permit) => Ok(Answers::new(Arc::clone(&self.engine), permit, incoming, asked)),
+            Err(failure) => self.done("CheckStream", incoming, Err(failure)),
+        }
     }
 
     /// `CheckService.ReportOutcome`.
@@ -659,9 +675,13 @@ impl Calls {
 }
 
 pub(super) fn result(answer: Result<v1::Decision, Failure>) -> v1::CheckResult {
-    let result = match answer {
-        Ok(decision) => v1::check_result::Result::Decision(decision),
-        Err(failure) => v1::check_result::Result::Error(status::message(&status::of(failure))),
-    };
-    v1::CheckResult { result: Some(result) }
+    match answer {
+        Ok(decision) => v1::CheckResult { result: Some(v1::check_result::Result::Decision(decision)) },
+        Err(failure) => error(&status::of(failure)),
+    }
+}
+
+/// The answer to a row that could not be judged.
+pub(super) fn error(status: &Status) -> v1::CheckResult {
+    v1::CheckResult { result: Some(v1::check_result::Result::Error(status::message(status))) }
 }

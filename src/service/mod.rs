@@ -5,9 +5,11 @@
 
 mod calls;
 mod grpc;
+mod lenient;
 mod malformed;
 mod rows;
 pub mod status;
+mod stream;
 
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -46,7 +48,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let grpc = Grpc(calls);
+    let grpc = Grpc(calls.clone());
     let mut builder = Routes::builder();
     macro_rules! add {
         ($($server:ident),*) => {
@@ -54,7 +56,9 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
                 .max_decoding_message_size(MESSAGE_BYTES)));)*
         };
     }
-    add!(CheckServiceServer, ConsentServiceServer, ControlServiceServer, AuditServiceServer);
+    let checks = CheckServiceServer::new(grpc.clone()).max_decoding_message_size(MESSAGE_BYTES);
+    builder.add_service(malformed::Refuse(lenient::Lenient { inner: checks, calls }));
+    add!(ConsentServiceServer, ControlServiceServer, AuditServiceServer);
     add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer, ProcessorServiceServer);
     builder.add_service(health);
     builder.add_service(reflection().build_v1()?);
