@@ -21,6 +21,8 @@ mod copy;
 mod data;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/import.rs"]
+mod import;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/law.rs"]

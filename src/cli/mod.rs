@@ -17,6 +17,7 @@ mod keys;
 mod law;
 pub mod open;
 pub mod output;
+mod packed;
 pub mod packs;
 mod processor;
 pub mod progress;

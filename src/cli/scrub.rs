@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use self::answer::Judge;
 use self::columns::Wanted;
+pub(super) use self::columns::delimiter;
 use self::input::Input;
 use self::output::Output;
 use self::pipeline::Scrubbed;

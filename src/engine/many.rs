@@ -122,11 +122,7 @@ impl Engine {
         }
     }
 
-    async fn answer_whole(
-        &self,
-        common: Common<'_>,
-        line: Line<'_>,
-    ) -> Vec<(usize, Result<v1::Decision, Failure>)> {
+    async fn answer_whole(&self, common: Common<'_>, line: Line<'_>) -> Vec<(usize, Result<v1::Decision, Failure>)> {
         let mut done = Vec::with_capacity(line.rows.len());
         self.answer_line(common, line, &mut done).await;
         done

@@ -55,7 +55,7 @@ impl Incoming {
         Clock { now: now(), deadline: self.deadline() }
     }
 
-    fn permit(&self, role: Role) -> Result<Permit, Failure> {
+    pub(super) fn permit(&self, role: Role) -> Result<Permit, Failure> {
         Ok(self.caller.permit(role)?)
     }
 

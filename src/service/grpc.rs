@@ -71,9 +71,9 @@ impl CheckService for Grpc {
     ) -> Answer<Self::CheckStreamStream> {
         // Served by [`super::lenient`] before it comes here; the same but for messages that do not decode.
         let incoming = incoming(&request);
-        let asked = request.into_inner().map(|message| {
-            message.map(|message| Asked { bytes: message.encoded_len(), message: Ok(message) })
-        });
+        let asked = request
+            .into_inner()
+            .map(|message| message.map(|message| Asked { bytes: message.encoded_len(), message: Ok(message) }));
         Ok(Response::new(Box::pin(self.0.check_stream(&incoming, asked)?)))
     }
 
@@ -112,9 +112,10 @@ impl ConsentService for Grpc {
 
     async fn import_contacts(
         &self,
-        _request: Request<Streaming<v1::ImportContactsRequest>>,
+        request: Request<Streaming<v1::ImportContactsRequest>>,
     ) -> Answer<v1::ImportContactsResponse> {
-        Err(later("ImportContacts"))
+        let incoming = incoming(&request);
+        self.0.import_contacts(incoming, request.into_inner()).await.map(Response::new)
     }
 
     type WatchOptOutsStream = Answers<v1::WatchOptOutsResponse>;

@@ -29,6 +29,12 @@ fn unreadable(headers: &http::HeaderMap) -> Option<Status> {
     status.message().starts_with(UNREADABLE).then(|| of(status.message()))
 }
 
+/// The status of a message that came in a stream: that of one that does not decode says so.
+pub(super) fn told(status: Status) -> Status {
+    let unread = status.code() == Code::Internal && status.message().starts_with(UNREADABLE);
+    if unread { of(status.message()) } else { status }
+}
+
 /// The status of bytes that do not decode, by the words in which prost says why.
 pub(super) fn of(why: &str) -> Status {
     let mut why = why.strip_prefix(UNREADABLE).unwrap_or(why);

@@ -5,6 +5,7 @@
 
 mod calls;
 mod grpc;
+mod import;
 mod lenient;
 mod malformed;
 mod rows;
