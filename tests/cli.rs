@@ -35,6 +35,8 @@ mod redis_store;
 mod rights;
 #[path = "cli/scrub.rs"]
 mod scrub;
+#[path = "cli/scrub_files.rs"]
+mod scrub_files;
 #[path = "cli/server.rs"]
 mod server;
 

@@ -75,18 +75,29 @@ impl Packing {
     }
 }
 
-/// Opens a file whatever it is compressed with. Counts the bytes read of the file itself, for a progress bar.
+/// What is read, whatever it was compressed with; and the bytes read of it as they lie, for a progress bar.
+pub type Unpacked = (Box<dyn Read + Send>, Arc<AtomicU64>);
+
+/// Opens a file.
 ///
 /// # Errors
 /// It cannot be opened or read.
-pub fn open(path: &Path) -> io::Result<(Box<dyn Read + Send>, Packing, Arc<AtomicU64>)> {
-    let mut file = File::open(path)?;
+pub fn open(path: &Path) -> io::Result<Unpacked> {
+    unpacked(File::open(path)?)
+}
+
+/// Reads from a source.
+///
+/// # Errors
+/// It cannot be read.
+pub fn unpacked(source: impl Read + Send + 'static) -> io::Result<Unpacked> {
+    let mut source = source;
     let mut head = Vec::new();
-    Read::by_ref(&mut file).take(4).read_to_end(&mut head)?;
+    Read::by_ref(&mut source).take(4).read_to_end(&mut head)?;
     let packing = Packing::of_bytes(&head);
     let read = Arc::new(AtomicU64::new(0));
-    let source = Counted { inner: io::Cursor::new(head).chain(file), read: Arc::clone(&read) };
-    Ok((packing.reader(io::BufReader::with_capacity(256 << 10, source))?, packing, read))
+    let source = Counted { inner: io::Cursor::new(head).chain(source), read: Arc::clone(&read) };
+    Ok((packing.reader(io::BufReader::with_capacity(256 << 10, source))?, read))
 }
 
 /// Counts what passes.

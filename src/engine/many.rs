@@ -34,7 +34,7 @@ struct Row {
 }
 
 /// What is known of a contact, and the switches; or why that is not known.
-type Met<'a> = Result<(Found<'a>, Standing), Failure>;
+pub(super) type Met<'a> = Result<(Found<'a>, Standing), Failure>;
 
 /// All checks of one number, in their order.
 struct Line<'a> {
@@ -85,7 +85,13 @@ impl Engine {
                 Some(line) => line.rows.push(row),
             }
         }
-        self.meet(&mut lines, clock).await;
+        let wanted = lines.iter().enumerate().filter_map(|(place, line)| Some((place, line.number?)));
+        let wanted: Vec<_> = wanted.collect();
+        for (place, met) in self.meet(wanted.into_iter(), half(clock.deadline)).await {
+            if let Some(line) = lines.get_mut(place) {
+                line.met = Some(met);
+            }
+        }
         // What writes nothing and has its contact waits for nobody: one after the other it costs least.
         let (plain, others): (Vec<_>, Vec<_>) = lines.into_iter().partition(Line::is_plain);
         let plain = async {
@@ -128,18 +134,17 @@ impl Engine {
         done
     }
 
-    /// Finds the contacts of all lines, a trip for each region.
-    async fn meet<'a>(&'a self, lines: &mut [Line<'a>], clock: Clock) {
-        // Half of the time: what does not come so is asked for one by one in the other.
-        let until = clock.deadline.map(|deadline| {
-            let now = Monotonic::now();
-            now + deadline.saturating_duration_since(now) / 2
-        });
+    /// Finds contacts, a trip for each region. Of those that are not among what is found, each may still be found alone.
+    pub(super) async fn meet<'a>(
+        &'a self,
+        wanted: impl Iterator<Item = (usize, Number)>,
+        until: Option<Monotonic>,
+    ) -> Vec<(usize, Met<'a>)> {
+        let mut found = Vec::new();
         let mut homes: Vec<(&'a Kept, Vec<(usize, Number)>)> = Vec::new();
-        for (place, line) in lines.iter_mut().enumerate() {
-            let Some(number) = line.number else { continue };
+        for (place, number) in wanted {
             match self.home(number) {
-                Err(failure) => line.met = Some(Err(failure)),
+                Err(failure) => found.push((place, Err(failure))),
                 Ok(home) => match homes.iter_mut().find(|(kept, _)| std::ptr::eq(*kept, home)) {
                     Some((_, there)) => there.push((place, number)),
                     None => homes.push((home, vec![(place, number)])),
@@ -151,14 +156,10 @@ impl Engine {
             (wanted, met)
         });
         for (wanted, met) in join_all(trips).await {
-            // Whatever is wrong, each may still be found alone.
             let Ok(met) = met else { continue };
-            for ((place, _), met) in wanted.into_iter().zip(met) {
-                if let Some(line) = lines.get_mut(place) {
-                    line.met = met;
-                }
-            }
+            found.extend(wanted.into_iter().zip(met).filter_map(|((place, _), met)| Some((place, met?))));
         }
+        found
     }
 
     /// The contacts of these numbers in their own region; `None` of one that is elsewhere, or on its way.
@@ -202,6 +203,14 @@ impl Line<'_> {
         let [row] = self.rows.as_slice() else { return false };
         row.checked.dry_run && (self.number.is_none() || matches!(self.met, Some(Ok(_))))
     }
+}
+
+/// Half of the time: what does not come so is asked for one by one in the other.
+fn half(deadline: Option<Monotonic>) -> Option<Monotonic> {
+    deadline.map(|deadline| {
+        let now = Monotonic::now();
+        now + deadline.saturating_duration_since(now) / 2
+    })
 }
 
 /// The answer, unless the deadline comes first.

@@ -74,7 +74,7 @@ impl Rows {
     pub(super) fn open(path: &Path, form: Form, defaults: Defaults, named: &Columns) -> Result<Self, Error> {
         let name = path.display().to_string();
         let failed = |error: io::Error| Error::io("reading", &name, &error);
-        let (source, _, read) = packed::open(path).map_err(failed)?;
+        let (source, read) = packed::open(path).map_err(failed)?;
         let mut source = BufReader::with_capacity(256 << 10, source);
         let head = source.fill_buf().map_err(failed)?;
         let bom = head.starts_with(BOM);
