@@ -182,7 +182,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         resumed,
     };
     if let Some(page) = &args.report {
-        write_whole(page, &report::page(&summary, &name(&args.file)))?;
+        let page = std::path::absolute(page).map_err(|error| Error::at(page, "naming the file", &error))?;
+        write_whole(&page, &report::page(&summary, &name(&args.file)))?;
     }
     match global.json {
         true => terminal::say_json(&summary.machine())?,

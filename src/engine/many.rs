@@ -3,7 +3,7 @@
 //! Promises: what holds of one check holds of each of many, and no fault of one is a fault of another; checks of one number
 //! are answered in their order, each in the light of what those before it counted; what cannot be found for all together is
 //! looked for one by one, so that a part of the store which is away takes only its own contacts along. Guarded by
-//! `tests/stream.rs`.
+//! `tests/service/stream.rs`.
 
 use std::collections::HashMap;
 use std::time::Instant as Monotonic;

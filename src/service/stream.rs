@@ -4,7 +4,7 @@
 //! answered while the next is read and the last is handed out, so that a reader who is slow stops what is read from him; a
 //! message that does not decode, or asks wrongly, is one error among the answers; whatever ends the stream, what was
 //! answered stands, and what was asked and not answered is asked again with its `attempt_id`, which counts once. Guarded by
-//! `tests/stream.rs`.
+//! `tests/service/stream.rs`.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -113,7 +113,7 @@ async fn questions_about_one_number_are_answered_one_after_the_other() {
         asked(v1::CheckRequest { subject: "another".to_owned(), ..check })
     };
     let mut rows = vec![live(NUMBER, "a"), other("a"), live(NUMBER, "a"), other("b"), live(NUMBER, "b")];
-    rows.extend((0..600).map(|row| live(&format!("+1305555{row:04}"), "x")));
+    rows.extend((0..600).map(|row| live(&format!("+1305556{row:04}"), "x")));
     rows.push(other("a"));
     let told = answers(&served, rows).await;
     assert_eq!(decision(&told[0]).verdict(), Verdict::Allow, "{:?}", told[0]);

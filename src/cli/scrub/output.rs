@@ -73,7 +73,8 @@ impl Output {
             return Err(Error::said(format!("{name}: the output is the input: name another file with --output")));
         }
         // What a link points to is replaced, and not the link.
-        let place = &fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
+        let place = fs::canonicalize(place).or_else(|_| std::path::absolute(place));
+        let place = &place.map_err(|error| Error::io("naming the file", &name, &error))?;
         match fs::metadata(place) {
             Ok(about) if !about.is_file() => {
                 return Err(Error::said(format!("{name}: a folder or device: name a file with --output")));

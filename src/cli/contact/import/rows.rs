@@ -16,6 +16,8 @@ use crate::proto::{json, v1};
 
 /// The longest row, in bytes. A quote that is never closed would otherwise read the whole file as one.
 const LONGEST_ROW: u64 = 1 << 20;
+/// Looked at to find the separator.
+const HEAD: u64 = 64 << 10;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 /// What is added to refused rows.
 const ADDED: [&str; 3] = ["ringfence_line", "ringfence_field", "ringfence_reason"];
@@ -74,15 +76,14 @@ impl Rows {
     pub(super) fn open(path: &Path, form: Form, defaults: Defaults, named: &Columns) -> Result<Self, Error> {
         let name = path.display().to_string();
         let failed = |error: io::Error| Error::io("reading", &name, &error);
-        let (source, read) = packed::open(path).map_err(failed)?;
-        let mut source = BufReader::with_capacity(256 << 10, source);
-        let head = source.fill_buf().map_err(failed)?;
-        let bom = head.starts_with(BOM);
-        let delimiter = crate::cli::scrub::delimiter(head.get(if bom { BOM.len() } else { 0 }..).unwrap_or_default());
-        if bom {
-            source.consume(BOM.len());
-        }
-        let source: Box<dyn Read + Send> = Box::new(source);
+        let (mut source, read) = packed::open(path).map_err(failed)?;
+        let mut head = Vec::new();
+        source.by_ref().take(HEAD).read_to_end(&mut head).map_err(failed)?;
+        let bom = if head.starts_with(BOM) { BOM.len() } else { 0 };
+        let delimiter = crate::cli::scrub::delimiter(head.get(bom..).unwrap_or_default());
+        let mut head = io::Cursor::new(head);
+        head.set_position(bom as u64);
+        let source: Box<dyn Read + Send> = Box::new(head.chain(source));
         let reader = match form {
             Form::Jsonl => Reader::Json { reader: BufReader::new(source), line: 0 },
             Form::Csv => {
@@ -185,10 +186,11 @@ fn broken(name: &str, line: u64, error: &csv::Error) -> Error {
 
 fn columns(header: &ByteRecord, named: &Columns) -> Result<Vec<Column>, String> {
     let titles: Vec<String> = header.iter().map(|title| String::from_utf8_lossy(title).trim().to_owned()).collect();
+    let all = || titles.iter().map(|title| shown(title)).collect::<Vec<_>>().join(", ");
     let is = |title: &str, name: &str| folded(title) == folded(name) && !folded(name).is_empty();
     for name in named.ignore_column.iter().chain(&named.number_column) {
         if !titles.iter().any(|title| is(title, name)) {
-            return Err(format!("there is no column `{name}`; the columns are: {}", titles.join(", ")));
+            return Err(format!("there is no column `{}`; the columns are: {}", shown(name), all()));
         }
     }
     let mut columns: Vec<Column> = Vec::with_capacity(titles.len());
@@ -199,20 +201,33 @@ fn columns(header: &ByteRecord, named: &Columns) -> Result<Vec<Column>, String> 
             Column::Number
         } else {
             Column::of_title(title).ok_or_else(|| {
+                let title = shown(title);
                 format!(
                     "the column `{title}` is not known, and what it says might matter: --ignore-column if it does not"
                 )
             })?
         };
         if column != Column::Ignored && columns.contains(&column) {
+            let title = shown(title);
             return Err(format!("two columns are called like `{title}`: leave one out with --ignore-column"));
         }
         columns.push(column);
     }
     match columns.contains(&Column::Number) {
         true => Ok(columns),
-        false => Err(format!("no column is called number; name it with --number-column, of {}", titles.join(", "))),
+        false => Err(format!("no column is called number; name it with --number-column, of {}", all())),
     }
+}
+
+/// A title as it may be shown: a file without titles begins with somebody's number.
+fn shown(title: &str) -> String {
+    let masked = title.chars().filter(char::is_ascii_digit).count() > 6;
+    let safe = |c: char| match c {
+        c if c.is_control() => ' ',
+        c if masked && c.is_ascii_digit() => '•',
+        c => c,
+    };
+    title.chars().take(40).map(safe).collect()
 }
 
 fn of_record(record: &ByteRecord, columns: &[Column], defaults: &Defaults) -> Result<Entry, Fault> {
