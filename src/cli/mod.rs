@@ -91,7 +91,7 @@ pub enum Command {
     Serve(serve::Args),
     /// Ask about one number, and have the answer explained
     Check(Box<check::Args>),
-    /// Filter a file, CSV or Parquet: every row gets a verdict, its reasons, and when to try again
+    /// Filter a file: every row gets a verdict, its reasons, and when to try again
     Scrub(Box<scrub::Args>),
     /// Look into the rules in force, and test them
     #[command(subcommand)]

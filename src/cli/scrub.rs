@@ -53,7 +53,7 @@ pub(super) const ADDED: [&str; 4] =
 /// Who of these may be called or texted now?
 #[derive(Debug, clap::Args)]
 #[command(
-    about = "Filter a file, CSV or Parquet: every row gets a verdict, its reasons, and when to try again",
+    about = "Filter a file: every row gets a verdict, its reasons, and when to try again",
     after_help = "Adds the columns ringfence_verdict (ALLOW or DENY), ringfence_reasons (families, strongest first),\n\
                   ringfence_retry_at and ringfence_message. A row whose number is none is answered DENY, NUMBER; one\n\
                   whose other cells cannot be read is answered DENY, INVALID_ARGUMENT. Only ALLOW is a yes.\n\

@@ -37,14 +37,15 @@ const LISTED: usize = 1_000;
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Record consents and opt-outs from a file, CSV or JSON lines",
-    after_help = "Each row is recorded whole, or refused with its line and the reason. Interrupted, run it again: a row is\n\
-                  known by the content of the file and its line, and is recorded once.\n\n\
+    after_help = "Each row is recorded whole, or refused with its line and the reason. Interrupted, run it again: a\n\
+                  row is known by the content of the file and its line, and is recorded once.\n\n\
                   CSV: the first line names the columns. Every row: number, kind (consent or opt_out; or --kind),\n\
-                  default_region, request_id. Consents: consent_id, person, grade, flags, channels, technologies,\n\
-                  purposes, sellers, products, given_at, expires_at, withdrawn_at, method, wording, notice_given, forced,\n\
-                  policy_version, obtained_from, evidence_ref. Opt-outs: opt_out_id, everything, channels, purposes,\n\
-                  sellers, subjects, campaigns, source, at, wording. Several values of a cell are parted by semicolons;\n\
-                  instants are RFC 3339 with their offset. An unknown column is refused (--ignore-column).\n\
+                  default_region, request_id. Consents: consent_id, person, grade, flags, channels,\n\
+                  technologies, purposes, sellers, products, given_at, expires_at, withdrawn_at, method, wording,\n\
+                  notice_given, forced, policy_version, obtained_from, evidence_ref. Opt-outs: opt_out_id,\n\
+                  everything, channels, purposes, sellers, subjects, campaigns, source, at, wording. Several\n\
+                  values of a cell are parted by semicolons; instants are RFC 3339 with their offset. An unknown\n\
+                  column is refused (--ignore-column).\n\
                   JSON lines: a row is {\"consent\": …}, {\"optOut\": …} or {\"facts\": …}, with the fields of\n\
                   RecordConsentRequest, RecordOptOutRequest and UpdateContactRequest.\n\
                   Both may be compressed, gzip or zstd.\n\n\

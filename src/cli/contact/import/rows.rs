@@ -22,12 +22,10 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// What is added to refused rows.
 const ADDED: [&str; 3] = ["ringfence_line", "ringfence_field", "ringfence_reason"];
 
-/// The form of a file.
+/// The form of a file. Its values have no help of their own: with it the whole page would be spread out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(super) enum Form {
-    /// Columns named by the first line.
     Csv,
-    /// A JSON object a line.
     Jsonl,
 }
 
