@@ -4,6 +4,7 @@ use super::answer::{self, Granted};
 use super::audited::Kind;
 use super::control::Standing;
 use super::find::{Found, Won};
+use super::many::Met;
 use super::question::{self, Checked};
 use super::{Clock, Engine, Failure, Loaded};
 use crate::access::Permit;
@@ -79,7 +80,7 @@ impl Engine {
         request: v1::CheckRequest,
         clock: Clock,
         (law, snapshot): (&Law, &Snapshot),
-        met: Option<Result<(Found<'a>, Standing), Failure>>,
+        met: Option<Met<'a>>,
     ) -> Result<v1::Decision, Failure> {
         let now = checked.at.unwrap_or(clock.now);
         let decided = match checked.number {
@@ -146,7 +147,7 @@ impl Engine {
         asked: &Asked<'_>,
         request: v1::CheckRequest,
         clock: Clock,
-        met: Option<Result<(Found<'a>, Standing), Failure>>,
+        met: Option<Met<'a>>,
     ) -> Result<v1::Decision, Failure> {
         let (mut found, mut standing) = match met {
             Some(met) => met?,

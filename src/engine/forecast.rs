@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn bits(hours: &Hours) -> Vec<usize> {
-        (0..hours.len() * 64).filter(|hour| hours[hour / 64] >> (hour % 64) & 1 == 1).collect()
+        (0..hours.len() * 64).filter(|hour| (hours[hour / 64] >> (hour % 64)) & 1 == 1).collect()
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(super) struct Input {
 }
 
 enum Source {
-    Csv(Text),
+    Csv(Box<Text>),
     Parquet(Box<Table>),
 }
 
@@ -155,7 +155,7 @@ impl Input {
             return Err(already(&name, taken));
         }
         let header = if columns.has_header { text.held.pop_front() } else { None };
-        let (width, source) = (first.len(), Source::Csv(text));
+        let (width, source) = (first.len(), Source::Csv(Box::new(text)));
         Ok(Self { columns, width, header, form, bytes, path: path.to_owned(), name, source, read, told: 0 })
     }
 
@@ -188,7 +188,7 @@ impl Input {
             Source::Parquet(table) => table.go_to(place.offset),
             Source::Csv(text) => {
                 let (source, read) = packed::open(&self.path).map_err(failed)?;
-                *text = Text::begin(source, self.form, place).map_err(failed)?;
+                **text = Text::begin(source, self.form, place).map_err(failed)?;
                 self.read = read;
                 Ok(())
             }

@@ -97,7 +97,7 @@ impl Tally {
             self.hours.resize(self.hours.len().max(hours.len() * 64), 0);
             for (count, hour) in self.hours.iter_mut().zip(0..) {
                 let word = hours.get(hour / 64).copied().unwrap_or(0);
-                *count += word >> (hour % 64) & 1;
+                *count += (word >> (hour % 64)) & 1;
             }
         }
     }

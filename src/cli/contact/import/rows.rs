@@ -65,7 +65,7 @@ pub(super) struct Rows {
 }
 
 enum Reader {
-    Csv { reader: csv::Reader<Limited>, header: ByteRecord, columns: Vec<Column>, delimiter: u8 },
+    Csv { reader: Box<csv::Reader<Limited>>, header: ByteRecord, columns: Vec<Column>, delimiter: u8 },
     Json { reader: BufReader<Box<dyn Read + Send>>, line: u64 },
 }
 
@@ -95,7 +95,7 @@ impl Rows {
                     return Err(Error::said(format!("{name}: the file is empty")));
                 }
                 let columns = columns(&header, named).map_err(|why| Error::said(format!("{name}: {why}")))?;
-                Reader::Csv { reader, header, columns, delimiter }
+                Reader::Csv { reader: Box::new(reader), header, columns, delimiter }
             }
         };
         Ok(Self { reader, defaults, name, read })

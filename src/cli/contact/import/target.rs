@@ -31,7 +31,7 @@ pub(super) enum Target {
     /// A server.
     Remote {
         /// The way there.
-        client: ConsentServiceClient<Channel>,
+        client: Box<ConsentServiceClient<Channel>>,
         /// The name of the import.
         import_id: String,
         /// The entries of its log.
@@ -44,7 +44,7 @@ impl Target {
     pub(super) async fn open(kept: &Kept, import_id: &str, global: &Global) -> Result<Self, Error> {
         let import = Box::new(Import::new(import_id)?);
         if let Some(server) = &kept.server {
-            let client = remote::contacts(server).await?;
+            let client = Box::new(remote::contacts(server).await?);
             return Ok(Self::Remote { client, import_id: import_id.to_owned(), receipts: Vec::new() });
         }
         let opened = Box::new(source::opened(Some(kept.existing_folder()?), kept, &NO_LISTS, global).await?);
