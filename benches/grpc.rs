@@ -1,9 +1,10 @@
 //! Check over gRPC beside an empty tonic call with messages of the same size, under the same load, in one run: dry run,
-//! and with reservation on the embedded store, beside that store's raw durable commits.
+//! and with reservation on the embedded store, beside that store's raw durable commits; and CheckStream, dry run, beside
+//! unary calls.
 //!
 //! Server and load generator share the machine, so the generator does the same little for either call: it sends bytes
 //! made beforehand and takes bytes back, of which it reads every sixty-fourth answer. `RINGFENCE_BENCH_SECONDS` sets the
-//! length of each round (default 3); a name (`empty`, `dry`, `reserve`) as argument runs that one alone.
+//! length of each round (default 3); a name (`empty`, `dry`, `stream`, `reserve`) as argument runs that one alone.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a benchmark")]
 
 use std::sync::Arc;
@@ -23,7 +24,8 @@ mod load;
 mod support;
 
 use load::{
-    Blob, CONNECTIONS, Empty, IN_FLIGHT, ROUNDS, ask, check, connect, incoming, line, listen, load, request, wanted,
+    Blob, CONNECTIONS, Empty, IN_FLIGHT, ROUNDS, ask, check, connect, incoming, line, listen, load, request, streams,
+    wanted,
 };
 
 /// Durable compare-and-sets a second of the bare store, as many writers as the load has calls in flight.
@@ -99,6 +101,8 @@ fn main() {
         let blob = Bytes::from(Blob { bytes: vec![7; asked_bytes] }.encode_to_vec());
         let template = |dry_run| -> Arc<[u8]> { request(0, dry_run).encode_to_vec().into() };
         let (dry_run, reserve) = (template(true), template(false));
+        let stream = v1::CheckStreamRequest { check: Some(request(0, true)) };
+        let stream: Arc<[u8]> = stream.encode_to_vec().into();
         for round in 1..=ROUNDS {
             println!("round {round}");
             let (blob, dry_run, reserve) = (blob.clone(), Arc::clone(&dry_run), Arc::clone(&reserve));
@@ -110,12 +114,23 @@ fn main() {
             });
             let base = if wanted("empty") { Some(base.await) } else { None };
             base.iter().for_each(|base| line("empty call", base, None));
-            if wanted("dry") {
+            let unary = if wanted("dry") {
                 let ask = move |channel, number| {
                     let template = Arc::clone(&dry_run);
                     async move { check(channel, &template, number).await }
                 };
-                line("Check, dry run", &load(&ours, seconds, ask).await, base.as_ref());
+                let unary = load(&ours, seconds, ask).await;
+                line("Check, dry run", &unary, base.as_ref());
+                Some(unary)
+            } else {
+                None
+            };
+            if wanted("stream") {
+                let streamed = streams(&ours, seconds, Arc::clone(&stream)).await;
+                line("CheckStream, dry run", &streamed, None);
+                if let Some(unary) = unary {
+                    println!("{:<36} {:>8.2} x the unary rate", "", streamed.per_second / unary.per_second);
+                }
             }
             if wanted("reserve") {
                 let offset = round as u64 * 200_000;

@@ -21,6 +21,8 @@ mod copy;
 mod data;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/import.rs"]
+mod import;
 #[path = "cli/keeping.rs"]
 mod keeping;
 #[path = "cli/keys.rs"]
@@ -35,6 +37,8 @@ mod redis_store;
 mod rights;
 #[path = "cli/scrub.rs"]
 mod scrub;
+#[path = "cli/scrub_files.rs"]
+mod scrub_files;
 #[path = "cli/server.rs"]
 mod server;
 

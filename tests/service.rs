@@ -15,6 +15,8 @@ mod decisions;
 mod faults;
 #[path = "service/faulty.rs"]
 mod faulty;
+#[path = "service/import.rs"]
+mod import;
 #[path = "service/pressure.rs"]
 mod pressure;
 #[path = "service/refusals.rs"]
@@ -23,6 +25,8 @@ mod refusals;
 mod rights;
 #[path = "service/sizes.rs"]
 mod sizes;
+#[path = "service/stream.rs"]
+mod stream;
 mod support;
 
 use std::sync::Arc;
@@ -304,11 +308,8 @@ async fn facts_are_updated_and_the_law_is_shown() {
 #[tokio::test]
 async fn what_is_not_served_yet_is_unimplemented() {
     let served = serve(engine()).await;
-    let (mut check, mut consent) = (served.check(), served.consent());
     let mut registry = RegistryServiceClient::new(served.channel.clone());
     let refused = [
-        refusal(check.check_stream(tokio_stream::iter([v1::CheckStreamRequest::default()])).await),
-        refusal(consent.import_contacts(tokio_stream::iter([v1::ImportContactsRequest::default()])).await),
         refusal(registry.list_registries(v1::ListRegistriesRequest::default()).await),
         refusal(registry.look_up(v1::LookUpRequest::default()).await),
     ];

@@ -1,10 +1,11 @@
 //! The load generator of the benchmarks over gRPC, and the empty call they are measured beside.
 #![allow(dead_code, reason = "each benchmark uses its own part")]
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant as Clock};
 
@@ -106,11 +107,7 @@ where
     for task in tasks {
         times.extend(task.await.unwrap());
     }
-    let took = start.elapsed().as_secs_f64();
-    let cpu = (processor_seconds() - busy) * 1e6 / times.len() as f64;
-    times.sort_by(f64::total_cmp);
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    Measured { per_second: times.len() as f64 / took, p50: at(0.5), p99: at(0.99), cpu }
+    measured(times, start, busy)
 }
 
 pub async fn connect(address: SocketAddr) -> Vec<Channel> {
@@ -198,6 +195,73 @@ pub async fn check(channel: Channel, template: &[u8], number: u64) {
         assert_eq!(decision.verdict(), v1::Verdict::Allow);
         assert!(decision.number.ends_with(&format!("{:07}", 2_000_000 + number % 1_000_000)));
     }
+}
+
+/// Questions that each stream keeps under way.
+pub const WINDOW: usize = 256;
+
+/// As [`load`], by one stream on each connection that keeps [`WINDOW`] questions under way.
+pub async fn streams(channels: &[Channel], seconds: f64, template: Arc<[u8]>) -> Measured {
+    let next = Arc::new(AtomicU64::new(0));
+    let (start, busy) = (Clock::now(), processor_seconds());
+    let end = start + Duration::from_secs_f64(seconds);
+    let tasks: Vec<_> = channels
+        .iter()
+        .map(|channel| tokio::spawn(one_stream(channel.clone(), end, Arc::clone(&template), Arc::clone(&next))))
+        .collect();
+    let mut times = Vec::new();
+    for task in tasks {
+        times.extend(task.await.unwrap());
+    }
+    measured(times, start, busy)
+}
+
+async fn one_stream(channel: Channel, end: Clock, template: Arc<[u8]>, next: Arc<AtomicU64>) -> Vec<f64> {
+    let room = Arc::new(tokio::sync::Semaphore::new(WINDOW));
+    let asked = Arc::new(Mutex::new(VecDeque::new()));
+    // Where the digits of the number stand: `+1305` and seven that tell the numbers apart.
+    let at = template.windows(5).position(|bytes| bytes == b"+1305").unwrap() + 5;
+    let (window, begun) = (Arc::clone(&room), Arc::clone(&asked));
+    let questions = futures_util::stream::unfold((), move |()| {
+        let (window, begun, template, next) =
+            (Arc::clone(&window), Arc::clone(&begun), Arc::clone(&template), Arc::clone(&next));
+        async move {
+            window.acquire().await.unwrap().forget();
+            let now = Clock::now();
+            if now >= end {
+                return None;
+            }
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            begun.lock().unwrap().push_back(now);
+            let mut message = template.to_vec();
+            message[at..at + 7].copy_from_slice(format!("{:07}", 2_000_000 + number % 1_000_000).as_bytes());
+            Some((Bytes::from(message), ()))
+        }
+    });
+    let mut grpc = tonic::client::Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let path = http::uri::PathAndQuery::from_static("/ringfence.v1.CheckService/CheckStream");
+    let mut answers = grpc.streaming(tonic::Request::new(questions), path, Raw).await.unwrap().into_inner();
+    let mut times = Vec::new();
+    while let Some(answer) = answers.message().await.unwrap() {
+        let begun = asked.lock().unwrap().pop_front().unwrap();
+        times.push(begun.elapsed().as_secs_f64() * 1e6);
+        room.add_permits(1);
+        if times.len().is_multiple_of(64) {
+            let answer = v1::CheckStreamResponse::decode(answer).unwrap().result.unwrap().result.unwrap();
+            let allowed = matches!(&answer, v1::check_result::Result::Decision(decision) if decision.verdict() == v1::Verdict::Allow);
+            assert!(allowed, "{answer:?}");
+        }
+    }
+    times
+}
+
+fn measured(mut times: Vec<f64>, start: Clock, busy: f64) -> Measured {
+    let took = start.elapsed().as_secs_f64();
+    let cpu = (processor_seconds() - busy) * 1e6 / times.len() as f64;
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+    Measured { per_second: times.len() as f64 / took, p50: at(0.5), p99: at(0.99), cpu }
 }
 
 pub fn line(what: &str, measured: &Measured, beside: Option<&Measured>) {

@@ -1,6 +1,7 @@
 //! `ringfence contact`: what is stored about a number, and opting it out.
 
 mod copy;
+mod import;
 mod place;
 mod rights;
 
@@ -37,6 +38,8 @@ pub enum Command {
     Hold(Box<rights::HoldArgs>),
     /// Release a hold
     Release(Box<rights::ReleaseArgs>),
+    /// Record consents and opt-outs from a file, CSV or JSON lines
+    Import(Box<import::ImportArgs>),
 }
 
 /// Whose contact.
@@ -120,6 +123,7 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
         Command::Erase(args) => rights::erase(*args, global).await,
         Command::Hold(args) => rights::hold(*args, global).await,
         Command::Release(args) => rights::release(*args, global).await,
+        Command::Import(args) => import::run(*args, global).await,
     }
 }
 

@@ -20,6 +20,7 @@ mod keys;
 mod law;
 pub mod open;
 pub mod output;
+mod packed;
 pub mod packs;
 mod policy;
 mod processor;
@@ -108,7 +109,7 @@ pub enum Command {
     Serve(serve::Args),
     /// Ask about one number, and have the answer explained
     Check(Box<check::Args>),
-    /// Filter a CSV file: every row gets a verdict, its reasons, and when to try again
+    /// Filter a file: every row gets a verdict, its reasons, and when to try again
     Scrub(Box<scrub::Args>),
     /// Look into the rules in force, and test them
     #[command(subcommand)]

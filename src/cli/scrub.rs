@@ -1,15 +1,20 @@
-//! `ringfence scrub`: a CSV file in, the same file out, with a verdict for every row.
+//! `ringfence scrub`: a file in, the same file out, with a verdict for every row.
 //!
 //! Promises: every row is answered, in the order of the input, whatever is in it; its own fields stay as they were; the
-//! memory needed does not grow with the file; an output that is there is complete and logged, as one entry. Nothing is
-//! counted against any cap. Guarded by `tests/cli.rs`.
+//! memory needed does not grow with the file; an output that is there is complete and logged, as one entry; killed and begun
+//! again within the hour, it goes on, and what it makes is the same. Unless attempts are to be counted, nothing is counted
+//! against any cap. Guarded by `tests/cli/scrub.rs` and `tests/cli/scrub_files.rs`.
 
 mod answer;
+mod classes;
 mod columns;
 mod input;
 mod output;
+mod parquet;
 mod pipeline;
+mod report;
 mod row;
+mod state;
 mod summary;
 
 use std::path::{Path, PathBuf};
@@ -19,20 +24,27 @@ use std::time::Duration;
 
 use self::answer::Judge;
 use self::columns::Wanted;
+pub(super) use self::columns::delimiter;
 use self::input::Input;
 use self::output::Output;
-use self::pipeline::Scrubbed;
+use self::pipeline::{Scrubbed, Work};
+use self::state::{Run, State};
 use super::open::Opened;
+use super::packed::Packing;
 use super::question::Question;
 use super::source::{self, Kept, Lists};
 use super::{Error, Exit, Global, now, output as terminal, remote};
 use crate::access::{Caller, Role};
-use crate::engine::{Clock, Failure};
+use crate::engine::{Clock, Failure, Forecast};
 use crate::proto::store::AuditedBatch;
 use crate::proto::v1;
+use crate::store::write_whole;
+use crate::time::Instant;
 
 /// How long an interrupt waits for the rows under way. A read of standard input may never end.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The days of a forecast in a report, where no number is given.
+const DAYS: u8 = 3;
 
 /// The columns that are added.
 pub(super) const ADDED: [&str; 4] =
@@ -41,23 +53,35 @@ pub(super) const ADDED: [&str; 4] =
 /// Who of these may be called or texted now?
 #[derive(Debug, clap::Args)]
 #[command(
-    about = "Filter a CSV file: every row gets a verdict, its reasons, and when to try again",
+    about = "Filter a file: every row gets a verdict, its reasons, and when to try again",
     after_help = "Adds the columns ringfence_verdict (ALLOW or DENY), ringfence_reasons (families, strongest first),\n\
                   ringfence_retry_at and ringfence_message. A row whose number is none is answered DENY, NUMBER; one\n\
                   whose other cells cannot be read is answered DENY, INVALID_ARGUMENT. Only ALLOW is a yes.\n\
-                  Reads UTF-8 (or any code that agrees with it in ASCII); finds the separator and the columns by itself.\n\
-                  Exit status: 0 every row is answered, 2 error; then no output is left behind.\n\n\
+                  CSV in UTF-8 (or any code that agrees with it in ASCII), compressed with gzip or zstd or not; finds\n\
+                  the separator and the columns by itself; compresses the output as its name says (.gz, .zst).\n\
+                  Parquet stays Parquet. Nothing is counted unless --reserve is given.\n\
+                  Killed, the same command goes on within the hour, and makes the same file.\n\
+                  Exit status: 0 every row is answered, 2 error; then no output is there.\n\n\
                   Example: ringfence scrub leads.csv --output clean.csv --channel call --purpose marketing --seller acme"
 )]
 pub struct Args {
-    /// The CSV file to read; - is standard input
+    /// The file to read; - is standard input
     file: PathBuf,
-    /// The CSV file to write; - is standard output
+    /// The file to write; - is standard output
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
     /// Replace the output if it is there
     #[arg(long)]
     force: bool,
+    /// Count every ALLOW as an attempt about to be made, to be used within minutes
+    #[arg(long)]
+    reserve: bool,
+    /// Also say how many may be contacted in each hour of so many days, 14 at most
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u8).range(1..=14))]
+    forecast: Option<u8>,
+    /// Write a page with figures and charts, HTML; with a forecast of three days where none is asked for
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     question: Question,
     #[command(flatten)]
@@ -104,13 +128,12 @@ impl Named {
 /// Runs it.
 ///
 /// # Errors
-/// Input, output, data or server fail, or no column holds numbers. Then no output file is left behind.
+/// Input, output, data or server fail, or no column holds numbers. Then no output file is there.
 pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
-    if global.json && is_standard(&args.output) {
-        return Err(Error::said("--json and --output - cannot be used together: both write to standard output"));
-    }
-    let template = args.question.request()?;
+    args.sound(global)?;
+    let template = v1::CheckRequest { dry_run: !args.reserve, ..args.question.request()? };
     let input = Input::open(&args.file, args.columns.wanted())?;
+    let packing = args.packing(&input)?;
     let output = Output::create(&args.output, &args.file, args.force)?;
     for note in &input.columns.notes {
         terminal::note(&format!("note: {note}"));
@@ -120,25 +143,48 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
             "note: the first row is no header; it is answered like the others, and the output has no header",
         );
     }
-    let clock = Clock::at(now());
-    let (judge, opened) = judge(&args, global, clock).await?;
-    let scrubbed = work(input, output, template.clone(), judge).await?;
-    let rules = scrubbed.rules.clone();
+    let started = now();
+    let opened = match &args.kept.server {
+        Some(_) => None,
+        None => Some(args.opened(global).await?),
+    };
+    let made_from = state::made_from(&template, &args.parts(&input, opened.as_ref()));
+    let from = output.left_behind().and_then(|text| State::read(&text, &made_from, started));
+    let from = from.filter(|_| input.is_file());
+    let run = args.begun(made_from, from.as_ref(), started);
+    let clock = Clock::at(run.now);
+    let at = args.question.at().unwrap_or(clock.now);
+    let forecast = args.hours().map(|hours| Arc::new(Forecast::new(at, hours)));
+    let judge = args.judge(opened.as_ref(), clock, forecast.clone()).await?;
+    let resumed = from.is_some();
+    let work = Work { template: template.clone(), judge, packing, run, from };
+    let is_parquet = input.form.parquet;
+    let mut scrubbed = done(input, output, work).await?;
+    if is_parquet {
+        scrubbed.output.assemble(|answers, whole| parquet::assemble(&args.file, answers, whole))?;
+    }
+    let rules = opened.as_ref().map(|opened| opened.engine.law().version().to_owned()).unwrap_or_default();
     let entry = match &opened {
-        Some(opened) => log(opened, &args.file, template, &scrubbed, clock).await?,
+        Some(opened) => log(opened, &args.file, template, &scrubbed, &rules, clock).await?,
         None => None,
     };
     // Only now: what is handed out is in the log.
     let (tally, place) = (scrubbed.tally, scrubbed.output.publish(args.force)?);
-    scrubbed.progress.finish(&format!("{} rows", super::progress::grouped(tally.rows)));
+    scrubbed.progress.finish(&format!("{} rows", super::progress::grouped(tally.rows())));
     let summary = summary::Summary {
         tally: &tally,
         output: &place,
         rules: &rules,
         entry,
-        by_server: opened.is_none(),
-        at: args.question.at().unwrap_or(clock.now),
+        by_row: opened.is_none() || args.reserve,
+        at,
+        forecast: forecast.map(|forecast| (forecast.from(), forecast.hours())),
+        resumed,
     };
+    if let Some(page) = &args.report {
+        let page = std::path::absolute(page).map_err(|error| Error::at(page, "naming the file", &error))?;
+        write_whole(&page, &report::page(&summary, &name(&args.file)))?;
+    }
     match global.json {
         true => terminal::say_json(&summary.machine())?,
         false => terminal::note(summary.human().trim_end()),
@@ -151,29 +197,123 @@ fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-async fn judge(args: &Args, global: &Global, clock: Clock) -> Result<(Judge, Option<Opened>), Error> {
-    if let Some(server) = &args.kept.server {
-        let client = remote::checks(server).await?;
-        return Ok((Judge::Remote(client), None));
-    }
-    let opened = source::opened(args.kept.folder()?, &args.kept, &args.lists, global).await?;
-    let permit = Caller::local_of(&global.tenant).permit(Role::Check).map_err(Failure::from)?;
-    let judge = Judge::Local { engine: Arc::clone(&opened.engine), permit, clock };
-    Ok((judge, Some(opened)))
+/// What a file is called, without its folder.
+fn name(file: &Path) -> String {
+    file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// Does the work on threads of its own; an interrupt ends it and leaves nothing behind.
-async fn work(input: Input, output: Output, template: v1::CheckRequest, judge: Judge) -> Result<Scrubbed, Error> {
+impl Args {
+    /// Refuses what does not go together.
+    fn sound(&self, global: &Global) -> Result<(), Error> {
+        let refused = |why: &str| Err(Error::said(why));
+        if global.json && is_standard(&self.output) {
+            return refused("--json and --output - cannot be used together: both write to standard output");
+        }
+        if self.reserve && self.question.at().is_some() {
+            return refused("--reserve and --at cannot be used together: an attempt is counted now");
+        }
+        if self.forecast.is_some() && self.kept.server.is_some() {
+            return refused(
+                "--forecast and --server cannot be used together: a forecast needs the data folder, --data",
+            );
+        }
+        if self.forecast.is_some() && self.reserve {
+            return refused("--forecast and --reserve cannot be used together: what is counted changes the forecast");
+        }
+        match &self.report {
+            Some(page) if page.exists() && !self.force => {
+                let name = page.display();
+                Err(Error::said(format!("{name}: is there already: name another file, or replace it with --force")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How the output is compressed.
+    fn packing(&self, input: &Input) -> Result<Packing, Error> {
+        let name = self.output.display();
+        let is_parquet = self.output.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet"));
+        match (input.form.parquet, is_parquet) {
+            (true, false) => Err(Error::said(format!("{name}: Parquet stays Parquet: name the output .parquet"))),
+            (false, true) => Err(Error::said(format!("{name}: CSV stays CSV: name the output .csv"))),
+            (true, true) => Ok(Packing::Plain),
+            (false, false) => Ok(Packing::of_name(&self.output)),
+        }
+    }
+
+    /// The hours of the forecast.
+    fn hours(&self) -> Option<usize> {
+        let by_itself = self.report.is_some() && self.kept.server.is_none() && !self.reserve;
+        let days = self.forecast.or_else(|| by_itself.then_some(DAYS))?;
+        Some(usize::from(days) * 24)
+    }
+
+    async fn opened(&self, global: &Global) -> Result<Opened, Error> {
+        let folder = if self.reserve { Some(self.kept.existing_folder()?) } else { self.kept.folder()? };
+        source::opened(folder, &self.kept, &self.lists, global).await
+    }
+
+    async fn judge(
+        &self,
+        opened: Option<&Opened>,
+        clock: Clock,
+        forecast: Option<Arc<Forecast>>,
+    ) -> Result<Judge, Error> {
+        let Some(opened) = opened else {
+            let server = self.kept.server.as_deref().unwrap_or_default();
+            return Ok(Judge::Remote(remote::checks(server).await?));
+        };
+        let permit = Caller::local_of(opened.engine.tenant()).permit(Role::Check).map_err(Failure::from)?;
+        let engine = Arc::clone(&opened.engine);
+        Ok(match self.reserve {
+            true => Judge::Reserving { engine, permit },
+            false => Judge::Local { engine, permit, clock, forecast },
+        })
+    }
+
+    /// Everything that the answers follow from, but for the question and what is stored.
+    fn parts(&self, input: &Input, opened: Option<&Opened>) -> Vec<String> {
+        let about = std::fs::metadata(&self.file).ok();
+        let modified = about.as_ref().and_then(|about| about.modified().ok());
+        let mut parts = vec![
+            std::fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone()).display().to_string(),
+            format!("{:?}", about.map(|about| about.len())),
+            format!("{modified:?}"),
+            format!("{:?} {}", input.columns, input.width),
+            format!("{:?} {}", self.hours(), env!("CARGO_PKG_VERSION")),
+        ];
+        match opened {
+            None => parts.push(format!("server {}", self.kept.server.as_deref().unwrap_or_default())),
+            Some(opened) => {
+                parts.push(format!("rules {} {:?}", opened.engine.law().version(), self.kept));
+                let lists = opened.registries.snapshot();
+                parts.extend(lists.iter().map(|list| format!("{} {} {}", list.id, list.version, list.as_of)));
+            }
+        }
+        parts
+    }
+
+    /// What the run is: that of an earlier one, where it is gone on with.
+    fn begun(&self, made_from: String, from: Option<&State>, started: Instant) -> Run {
+        let attempts = match from {
+            Some(state) => state.attempts.clone(),
+            None => format!("scrub-{}", uuid::Uuid::new_v4().simple()),
+        };
+        Run { made_from, now: from.map_or(started, State::now), attempts: self.reserve.then_some(attempts) }
+    }
+}
+
+/// Does the work on threads of its own; an interrupt ends it.
+async fn done(input: Input, output: Output, work: Work) -> Result<Scrubbed, Error> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
     let handle = tokio::runtime::Handle::current();
-    let mut work =
-        tokio::task::spawn_blocking(move || pipeline::run(input, output, &template, &judge, &handle, &stopped));
+    let mut working = tokio::task::spawn_blocking(move || pipeline::run(input, output, work, &handle, &stopped));
     let done = tokio::select! {
-        done = &mut work => done,
+        done = &mut working => done,
         Ok(()) = tokio::signal::ctrl_c() => {
             stop.store(true, Ordering::Relaxed);
-            match tokio::time::timeout(PATIENCE, work).await {
+            match tokio::time::timeout(PATIENCE, working).await {
                 Ok(done) => done,
                 Err(_) => return Err(Error::said("interrupted while waiting for input")),
             }
@@ -187,18 +327,18 @@ async fn log(
     file: &Path,
     question: v1::CheckRequest,
     scrubbed: &Scrubbed,
+    rules: &str,
     clock: Clock,
 ) -> Result<Option<uuid::Uuid>, Error> {
-    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
     let permit = Caller::local_of(opened.engine.tenant()).permit(Role::Check).map_err(Failure::from)?;
     let batch = AuditedBatch {
         operation: "scrub".to_owned(),
-        name,
+        name: name(file),
         input_digest: scrubbed.input_digest.to_vec(),
-        output_digest: scrubbed.output.digest().to_vec(),
-        rows: scrubbed.tally.rows,
-        accepted: scrubbed.tally.allowed,
-        rules_version: scrubbed.rules.clone(),
+        output_digest: scrubbed.output.digest()?.to_vec(),
+        rows: scrubbed.tally.rows(),
+        accepted: scrubbed.tally.allowed(),
+        rules_version: rules.to_owned(),
         question: Some(question),
     };
     let entry = opened.engine.log_batch(&permit, batch, clock).await?;

@@ -4,6 +4,7 @@ use super::answer::{self, Granted};
 use super::audited::Kind;
 use super::control::Standing;
 use super::find::{Found, Won};
+use super::many::Met;
 use super::question::{self, Checked};
 use super::{Clock, Engine, Failure, Loaded};
 use crate::access::Permit;
@@ -55,23 +56,42 @@ impl Engine {
         request: v1::CheckRequest,
         clock: Clock,
     ) -> Result<v1::Decision, Failure> {
-        let checked = question::read(&request, self.settings.server_region).map_err(Failure::Invalid)?;
+        let checked = self.read(permit, &request, clock)?;
+        let (law, snapshot) = (self.law.load(), self.registries.snapshot());
+        self.check_read(permit, &checked, request, clock, (&law, &snapshot), None).await
+    }
+
+    /// Reads a check, and whether it may be asked.
+    pub(super) fn read(&self, permit: &Permit, request: &v1::CheckRequest, clock: Clock) -> Result<Checked, Failure> {
+        let checked = question::read(request, self.settings.server_region).map_err(Failure::Invalid)?;
         self.count_exceptional(permit, &checked)?;
         if clock.passed() {
             return Err(Failure::TooLate);
         }
-        let law = self.law.load();
+        Ok(checked)
+    }
+
+    /// Answers a check that was read. `met` is what was found of the contact since the check came, where that was looked for
+    /// already.
+    pub(super) async fn check_read<'a>(
+        &'a self,
+        permit: &Permit,
+        checked: &Checked,
+        request: v1::CheckRequest,
+        clock: Clock,
+        (law, snapshot): (&Law, &Snapshot),
+        met: Option<Met<'a>>,
+    ) -> Result<v1::Decision, Failure> {
         let now = checked.at.unwrap_or(clock.now);
         let decided = match checked.number {
-            Err(error) => self.answer_unusable(&law, request, error, now, clock).await,
+            Err(error) => self.answer_unusable(law, request, error, now, clock).await,
             Ok(number) => {
-                let snapshot = self.registries.snapshot();
-                let lists = Turned { lists: &snapshot, digits: number.reveal_digits() };
-                let asked = Asked { checked: &checked, number, law: &law, lists, now };
+                let lists = Turned { lists: snapshot, digits: number.reveal_digits() };
+                let asked = Asked { checked, number, law, lists, now };
                 // Only what needs no stored fact is answered without store or log.
                 let emergency = checked.attempt.purpose == Purpose::Emergency;
                 let kept = emergency.then(|| request.attempt_id.clone());
-                match (self.answer(permit, &asked, request, clock).await, kept) {
+                match (self.answer(permit, &asked, request, clock, met).await, kept) {
                     (Err(Failure::Store(_)), Some(attempt_id)) => Ok(self.answer_degraded(&asked, &attempt_id, clock)),
                     (answer, _) => answer,
                 }
@@ -121,14 +141,18 @@ impl Engine {
         Ok(answer)
     }
 
-    async fn answer(
-        &self,
+    async fn answer<'a>(
+        &'a self,
         permit: &Permit,
         asked: &Asked<'_>,
         request: v1::CheckRequest,
         clock: Clock,
+        met: Option<Met<'a>>,
     ) -> Result<v1::Decision, Failure> {
-        let (mut found, mut standing) = self.find_with_switches(permit, asked.number, Some(clock.now)).await?;
+        let (mut found, mut standing) = match met {
+            Some(met) => met?,
+            None => self.find_with_switches(permit, asked.number, Some(clock.now)).await?,
+        };
         let mut lost = false;
         loop {
             if let (Some(id), Some(loaded), false) = (&asked.checked.attempt_id, &found.loaded, asked.checked.dry_run) {

@@ -39,6 +39,8 @@ pub(super) struct Written {
     pub receipt: [u8; 16],
     pub recorded_at: Instant,
     pub version: u64,
+    /// It had been recorded before: the same request, asked again.
+    pub repeated: bool,
 }
 
 /// What a change makes of a record: a changed one, or an earlier write that stands.
@@ -90,6 +92,24 @@ impl Engine {
         request: v1::RecordConsentRequest,
         clock: Clock,
     ) -> Result<v1::RecordConsentResponse, Failure> {
+        let given = request.consent.as_ref().map(|consent| consent.consent_id.clone());
+        let (number, written) = self.write_consent(permit, request, clock).await?;
+        let receipt_id = receipt_text(written.receipt);
+        let consent_id = given.filter(|id| !id.is_empty()).unwrap_or_else(|| receipt_id.clone());
+        Ok(v1::RecordConsentResponse {
+            receipt_id,
+            recorded_at: Some(stamp(written.recorded_at)),
+            number: number.reveal_e164().as_str().to_owned(),
+            consent_id,
+        })
+    }
+
+    pub(super) async fn write_consent(
+        &self,
+        permit: &Permit,
+        request: v1::RecordConsentRequest,
+        clock: Clock,
+    ) -> Result<(Number, Written), Failure> {
         let mut reader = Reader::new();
         let number = number(&mut reader, &request.number, &request.default_region);
         request_id(&mut reader, &request.request_id);
@@ -113,14 +133,7 @@ impl Engine {
                 )
             })
             .await?;
-        let receipt_id = receipt_text(written.receipt);
-        let consent_id = Some(consent.consent_id).filter(|id| !id.is_empty()).unwrap_or_else(|| receipt_id.clone());
-        Ok(v1::RecordConsentResponse {
-            receipt_id,
-            recorded_at: Some(stamp(written.recorded_at)),
-            number: number.reveal_e164().as_str().to_owned(),
-            consent_id,
-        })
+        Ok((number, written))
     }
 
     /// Records an opt-out. Once this has returned, every check sees it (I1).
@@ -133,6 +146,24 @@ impl Engine {
         request: v1::RecordOptOutRequest,
         clock: Clock,
     ) -> Result<v1::RecordOptOutResponse, Failure> {
+        let given = request.opt_out_id.clone();
+        let (number, written) = self.write_opt_out(permit, request, clock).await?;
+        let receipt_id = receipt_text(written.receipt);
+        let opt_out_id = Some(given).filter(|id| !id.is_empty()).unwrap_or_else(|| receipt_id.clone());
+        Ok(v1::RecordOptOutResponse {
+            receipt_id,
+            recorded_at: Some(stamp(written.recorded_at)),
+            number: number.reveal_e164().as_str().to_owned(),
+            opt_out_id,
+        })
+    }
+
+    pub(super) async fn write_opt_out(
+        &self,
+        permit: &Permit,
+        request: v1::RecordOptOutRequest,
+        clock: Clock,
+    ) -> Result<(Number, Written), Failure> {
         let mut reader = Reader::new();
         let number = number(&mut reader, &request.number, &request.default_region);
         request_id(&mut reader, &request.request_id);
@@ -164,14 +195,7 @@ impl Engine {
                     .map_or_else(|| Ok(Change::Changed(contact.add_opt_out(&request, id, receipt, clock.now))), Ok)
             })
             .await?;
-        let receipt_id = receipt_text(written.receipt);
-        let opt_out_id = Some(request.opt_out_id).filter(|id| !id.is_empty()).unwrap_or_else(|| receipt_id.clone());
-        Ok(v1::RecordOptOutResponse {
-            receipt_id,
-            recorded_at: Some(stamp(written.recorded_at)),
-            number: number.reveal_e164().as_str().to_owned(),
-            opt_out_id,
-        })
+        Ok((number, written))
     }
 
     /// All that is stored of a number.
@@ -207,6 +231,21 @@ impl Engine {
         request: v1::UpdateContactRequest,
         clock: Clock,
     ) -> Result<v1::UpdateContactResponse, Failure> {
+        let (number, written) = self.write_facts(permit, request, clock).await?;
+        Ok(v1::UpdateContactResponse {
+            receipt_id: receipt_text(written.receipt),
+            recorded_at: Some(stamp(written.recorded_at)),
+            number: number.reveal_e164().as_str().to_owned(),
+            version: written.version,
+        })
+    }
+
+    pub(super) async fn write_facts(
+        &self,
+        permit: &Permit,
+        request: v1::UpdateContactRequest,
+        clock: Clock,
+    ) -> Result<(Number, Written), Failure> {
         let mut reader = Reader::new();
         let number = number(&mut reader, &request.number, &request.default_region);
         request_id(&mut reader, &request.request_id);
@@ -229,12 +268,7 @@ impl Engine {
                 )
             })
             .await?;
-        Ok(v1::UpdateContactResponse {
-            receipt_id: receipt_text(written.receipt),
-            recorded_at: Some(stamp(written.recorded_at)),
-            number: number.reveal_e164().as_str().to_owned(),
-            version: written.version,
-        })
+        Ok((number, written))
     }
 
     /// Makes the next record and writes it with its event, again and again until it wins or nobody waits any more.
@@ -306,7 +340,7 @@ impl Engine {
                 Change::Stands { receipt, recorded_at } => {
                     // Whoever wrote it may never have been told that it is safe.
                     kept.confirm(&key).await?;
-                    return Ok(Written { receipt, recorded_at, version: expected.0 });
+                    return Ok(Written { receipt, recorded_at, version: expected.0, repeated: true });
                 }
             };
             let belongs = number.map_or(&*kept.name, |number| self.belongs(&contact, number, kept));
@@ -353,7 +387,7 @@ impl Engine {
                     if let (false, Some(number)) = (*belongs == *kept.name, number) {
                         self.relocate(number, kept, self.kept(belongs)?, clock.now).await?;
                     }
-                    return Ok(Written { receipt, recorded_at, version: next.0 });
+                    return Ok(Written { receipt, recorded_at, version: next.0, repeated: false });
                 }
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();

@@ -8,6 +8,7 @@ use futures_util::{Stream, StreamExt as _};
 use tonic::{Code, Status};
 
 use super::guard::Admitted;
+use super::stream::{Answers, Asked};
 use super::{rows, status};
 use crate::access::{Access, Caller, DEFAULT_TENANT, Permit, Quota, Refused, Role};
 use crate::engine::watch::HEARTBEAT;
@@ -18,7 +19,7 @@ use crate::time::Instant;
 /// How many checks of one batch are under way at once: enough for their writes to share a commit.
 pub(super) const AT_ONCE: usize = 128;
 /// For how long an answer is of use where the caller does not say.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// The most checks of one batch.
 const BATCH: usize = crate::engine::BATCH;
 
@@ -79,7 +80,7 @@ impl Incoming {
         }
     }
 
-    fn permit(&self, role: Role) -> Result<Permit, Failure> {
+    pub(super) fn permit(&self, role: Role) -> Result<Permit, Failure> {
         Ok(self.caller.permit(role)?)
     }
 
@@ -220,6 +221,22 @@ impl Calls {
         };
         let answer = incoming.within(Role::Check, work).await;
         self.done("CheckBatch", &incoming, answer)
+    }
+
+    /// `CheckService.CheckStream`.
+    ///
+    /// # Errors
+    /// The caller lacks the role. What is wrong with a message is its answer; the stream ends with the first error of its
+    /// own.
+    pub(super) fn check_stream<R>(&self, incoming: &Incoming, asked: R) -> Result<Answers<R>, Status>
+    where
+        R: Stream<Item = Result<Asked, Status>> + Unpin,
+    {
+        let asker = incoming.permit(Role::Check).and_then(|permit| Ok((self.of(&permit)?, permit)));
+        match asker {
+            Ok((engine, permit)) => Ok(Answers::new(engine, permit, incoming, asked)),
+            Err(failure) => self.done("CheckStream", incoming, Err(failure)),
+        }
     }
 
     /// `CheckService.ReportOutcome`.
@@ -768,9 +785,13 @@ impl Calls {
 }
 
 pub(super) fn result(answer: Result<v1::Decision, Failure>) -> v1::CheckResult {
-    let result = match answer {
-        Ok(decision) => v1::check_result::Result::Decision(decision),
-        Err(failure) => v1::check_result::Result::Error(status::message(&status::of(failure))),
-    };
-    v1::CheckResult { result: Some(result) }
+    match answer {
+        Ok(decision) => v1::CheckResult { result: Some(v1::check_result::Result::Decision(decision)) },
+        Err(failure) => error(&status::of(failure)),
+    }
+}
+
+/// The answer to a row that could not be judged.
+pub(super) fn error(status: &Status) -> v1::CheckResult {
+    v1::CheckResult { result: Some(v1::check_result::Result::Error(status::message(status))) }
 }

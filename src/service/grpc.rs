@@ -3,10 +3,13 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use prost::Message as _;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::calls::{Calls, Incoming};
+use super::stream::Asked;
 use crate::proto::v1;
 use crate::proto::v1::audit_service_server::AuditService;
 use crate::proto::v1::check_service_server::CheckService;
@@ -18,7 +21,7 @@ use crate::proto::v1::processor_service_server::ProcessorService;
 use crate::proto::v1::registry_service_server::RegistryService;
 
 pub(super) type Answer<T> = Result<Response<T>, Status>;
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The services.
 #[derive(Clone, Debug)]
@@ -66,9 +69,14 @@ impl CheckService for Grpc {
 
     async fn check_stream(
         &self,
-        _request: Request<Streaming<v1::CheckStreamRequest>>,
+        request: Request<Streaming<v1::CheckStreamRequest>>,
     ) -> Answer<Self::CheckStreamStream> {
-        Err(later("CheckStream"))
+        // Served by [`super::lenient`] before it comes here; the same but for messages that do not decode.
+        let incoming = self.incoming(&request);
+        let asked = request
+            .into_inner()
+            .map(|message| message.map(|message| Asked { bytes: message.encoded_len(), message: Ok(message) }));
+        Ok(Response::new(Box::pin(self.0.check_stream(&incoming, asked)?)))
     }
 
     async fn report_outcome(&self, request: Request<v1::ReportOutcomeRequest>) -> Answer<v1::ReportOutcomeResponse> {
@@ -106,9 +114,10 @@ impl ConsentService for Grpc {
 
     async fn import_contacts(
         &self,
-        _request: Request<Streaming<v1::ImportContactsRequest>>,
+        request: Request<Streaming<v1::ImportContactsRequest>>,
     ) -> Answer<v1::ImportContactsResponse> {
-        Err(later("ImportContacts"))
+        let incoming = self.incoming(&request);
+        self.0.import_contacts(incoming, request.into_inner()).await.map(Response::new)
     }
 
     type WatchOptOutsStream = Answers<v1::WatchOptOutsResponse>;

@@ -26,7 +26,18 @@ const UNREADABLE: &str = "failed to decode Protobuf message: ";
 /// The status of a message that does not decode, with its field; `None` of any other status.
 fn unreadable(headers: &http::HeaderMap) -> Option<Status> {
     let status = Status::from_header_map(headers).filter(|status| status.code() == Code::Internal)?;
-    let mut why = status.message().strip_prefix(UNREADABLE)?;
+    status.message().starts_with(UNREADABLE).then(|| of(status.message()))
+}
+
+/// The status of a message that came in a stream: that of one that does not decode says so.
+pub(super) fn told(status: Status) -> Status {
+    let unread = status.code() == Code::Internal && status.message().starts_with(UNREADABLE);
+    if unread { of(status.message()) } else { status }
+}
+
+/// The status of bytes that do not decode, by the words in which prost says why.
+pub(super) fn of(why: &str) -> Status {
+    let mut why = why.strip_prefix(UNREADABLE).unwrap_or(why);
     let mut path = Vec::new();
     // Innermost first: `CheckRequest.seller: CheckBatchRequest.checks: invalid string value: …`
     while let Some((step, rest)) = why.split_once(": ") {
@@ -35,7 +46,7 @@ fn unreadable(headers: &http::HeaderMap) -> Option<Status> {
         why = rest;
     }
     let path = path.join(".");
-    Some(status::unreadable((!path.is_empty()).then_some(path.as_str()), why))
+    status::unreadable((!path.is_empty()).then_some(path.as_str()), why)
 }
 
 impl<S> Service<http::Request<Body>> for Refuse<S>

@@ -6,11 +6,14 @@
 mod calls;
 mod grpc;
 pub mod guard;
+mod import;
 mod kept_calls;
 mod kept_grpc;
+mod lenient;
 mod malformed;
 mod rows;
 pub mod status;
+mod stream;
 
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -68,7 +71,9 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
                 .max_decoding_message_size(MESSAGE_BYTES)));)*
         };
     }
-    add!(CheckServiceServer, ConsentServiceServer, ControlServiceServer, AuditServiceServer);
+    let checks = CheckServiceServer::new(grpc.clone()).max_decoding_message_size(MESSAGE_BYTES);
+    builder.add_service(malformed::Refuse(lenient::Lenient { inner: checks, calls }));
+    add!(ConsentServiceServer, ControlServiceServer, AuditServiceServer);
     add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer, ProcessorServiceServer);
     add!(PolicyServiceServer, RetentionServiceServer, IncidentServiceServer);
     builder.add_service(health);

@@ -135,6 +135,14 @@ pub fn unrecognised(why: &Unrecognised) -> Status {
     refused(Code::Unauthenticated, why.reason(), why.to_string())
 }
 
+/// The status of what passes by itself: ask again after so long.
+#[must_use]
+pub fn passing(code: Code, reason: &str, message: impl Into<String>, after: Duration) -> Status {
+    let mut details = info(reason);
+    details.set_retry_info(Some(after));
+    Status::with_error_details(code, message, details)
+}
+
 fn info(reason: &str) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new())
 }

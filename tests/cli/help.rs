@@ -26,6 +26,7 @@ const COMMANDS: &[&[&str]] = &[
     &["contact", "erase"],
     &["contact", "hold"],
     &["contact", "release"],
+    &["contact", "import"],
     &["control"],
     &["control", "freeze"],
     &["control", "unfreeze"],

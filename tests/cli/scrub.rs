@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Home, with, with_data};
 
-const QUESTION: [&str; 8] = [
+pub const QUESTION: [&str; 8] = [
     "--channel=call",
     "--purpose=informational",
     "--technology=manual",

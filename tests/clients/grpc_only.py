@@ -39,7 +39,6 @@ def health_says_serving_for_each_service(client):
 @case
 def what_is_not_served_yet_says_so(client):
     for path in (
-        "ConsentService/ImportContacts",
         "RegistryService/LookUp",
     ):
         equal(status_of(client, f"/ringfence.v1.{path}", b"").code, "UNIMPLEMENTED", path)

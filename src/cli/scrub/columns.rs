@@ -81,6 +81,23 @@ impl fmt::Display for NoColumn {
 pub fn detect(first: &StringRecord, rows: &[StringRecord], wanted: Wanted<'_>) -> Result<Columns, NoColumn> {
     // A row of its own must never be taken for a header: it would not be answered.
     let has_header = !first.iter().any(is_number) || first.iter().any(|title| number_score(title) >= Some(words::SURE));
+    detect_as(first, rows, wanted, has_header)
+}
+
+/// The same where the first record is known to be the titles.
+///
+/// # Errors
+/// As [`detect`].
+pub fn detect_named(first: &StringRecord, rows: &[StringRecord], wanted: Wanted<'_>) -> Result<Columns, NoColumn> {
+    detect_as(first, rows, wanted, true)
+}
+
+fn detect_as(
+    first: &StringRecord,
+    rows: &[StringRecord],
+    wanted: Wanted<'_>,
+    has_header: bool,
+) -> Result<Columns, NoColumn> {
     let table = Table { first, rows, has_header };
     let mut notes = Vec::new();
     let number = match table.named(wanted.number, "--number-column")? {

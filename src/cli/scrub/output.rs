@@ -1,42 +1,60 @@
-//! The CSV file that is written: beside its place first, and put there whole.
+//! The file that is written: beside its place first, and put there whole. What an earlier run left beside it is gone on
+//! with, where it was made from the same.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::is_standard;
 use crate::cli::Error;
-use crate::store::Digest;
+use crate::store::{Digest, write_whole};
 
 const BUFFER: usize = 1 << 20;
 
-/// A file on its way, or standard output. Dropped before it is published, the file is removed.
+/// A file on its way, or standard output. Dropped before it is published, what lies beside its place is removed, unless an
+/// earlier state of it is to be gone on with.
 pub(super) struct Output {
     sink: Sink,
     digest: Context,
+    written: u64,
     name: String,
 }
 
 enum Sink {
     Standard,
-    File { writer: BufWriter<File>, unfinished: Unfinished, place: PathBuf },
+    File { writer: BufWriter<File>, beside: Beside, place: PathBuf },
 }
 
-/// A file that is removed unless it is put in its place.
-struct Unfinished(PathBuf);
+/// What lies beside the place of a file while it is made.
+struct Beside {
+    /// What is written to.
+    part: PathBuf,
+    /// What is put in place; the same but for Parquet.
+    whole: PathBuf,
+    /// How far it came.
+    resume: PathBuf,
+    /// Whether that is to be gone on with.
+    keep: bool,
+}
 
-impl Drop for Unfinished {
+impl Drop for Beside {
     fn drop(&mut self) {
-        // Gone already where it was put in its place.
-        let _ = fs::remove_file(&self.0);
+        if self.whole != self.part {
+            let _ = fs::remove_file(&self.whole);
+        }
+        if !self.keep {
+            // Gone already where it was put in its place.
+            let _ = fs::remove_file(&self.part);
+            let _ = fs::remove_file(&self.resume);
+        }
     }
 }
 
 /// Whether anybody still reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Read {
+pub(super) enum Reading {
     /// Yes.
     On,
     /// The reader of standard output went away.
@@ -49,13 +67,14 @@ impl Output {
         let name = if is_standard(place) { "standard output".to_owned() } else { place.display().to_string() };
         let digest = Context::new(&SHA256);
         if is_standard(place) {
-            return Ok(Self { sink: Sink::Standard, digest, name });
+            return Ok(Self { sink: Sink::Standard, digest, written: 0, name });
         }
         if is_same(place, input) {
             return Err(Error::said(format!("{name}: the output is the input: name another file with --output")));
         }
         // What a link points to is replaced, and not the link.
-        let place = &fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
+        let place = fs::canonicalize(place).or_else(|_| std::path::absolute(place));
+        let place = &place.map_err(|error| Error::io("naming the file", &name, &error))?;
         match fs::metadata(place) {
             Ok(about) if !about.is_file() => {
                 return Err(Error::said(format!("{name}: a folder or device: name a file with --output")));
@@ -64,26 +83,72 @@ impl Output {
             _ => {}
         }
         let file_name = place.file_name().ok_or_else(|| Error::said(format!("{name}: not the name of a file")))?;
-        let hidden = format!(".{}.{}.part", file_name.to_string_lossy(), std::process::id());
-        let beside = place.with_file_name(hidden);
-        let file = OpenOptions::new().write(true).create_new(true).open(&beside);
-        let file = file.map_err(|error| Error::at(&beside, "making the file", &error))?;
+        let file_name = file_name.to_string_lossy();
+        let part = place.with_file_name(format!(".{file_name}.part"));
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&part);
+        let file = file.map_err(|error| Error::at(&part, "making the file", &error))?;
+        if file.try_lock().is_err() {
+            return Err(Error::said(format!("{name}: another scrub is writing it: wait for it, or name another file")));
+        }
+        let resume = place.with_file_name(format!(".{file_name}.resume"));
+        let beside = Beside { whole: part.clone(), part, keep: resume.exists(), resume };
         let writer = BufWriter::with_capacity(BUFFER, file);
-        Ok(Self { sink: Sink::File { writer, unfinished: Unfinished(beside), place: place.to_owned() }, digest, name })
+        Ok(Self { sink: Sink::File { writer, beside, place: place.to_owned() }, digest, written: 0, name })
+    }
+
+    /// How far an earlier run came, in its own words.
+    pub(super) fn left_behind(&self) -> Option<String> {
+        match &self.sink {
+            Sink::Standard => None,
+            Sink::File { beside, .. } => fs::read_to_string(&beside.resume).ok(),
+        }
+    }
+
+    /// Begins with so many bytes of what an earlier run wrote; `false`: it has not so many, and begins anew.
+    pub(super) fn begin(&mut self, bytes: u64) -> Result<bool, Error> {
+        let done = self.begin_with(bytes);
+        let begun = done.map_err(|error| self.failed("beginning", &error))?;
+        if !begun {
+            self.digest = Context::new(&SHA256);
+        }
+        self.written = if begun { bytes } else { 0 };
+        Ok(begun)
+    }
+
+    fn begin_with(&mut self, bytes: u64) -> io::Result<bool> {
+        let Sink::File { writer, beside, .. } = &mut self.sink else { return Ok(bytes == 0) };
+        let file = writer.get_mut();
+        let enough = file.metadata()?.len() >= bytes;
+        let bytes = if enough { bytes } else { 0 };
+        if bytes == 0 {
+            beside.keep = false;
+            let _ = fs::remove_file(&beside.resume);
+        }
+        file.seek(SeekFrom::Start(0))?;
+        io::copy(&mut Read::by_ref(file).take(bytes), &mut Hashing(&mut self.digest))?;
+        file.set_len(bytes)?;
+        file.seek(SeekFrom::Start(bytes))?;
+        Ok(enough)
     }
 
     /// Writes some rows.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<Read, Error> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<Reading, Error> {
         self.digest.update(bytes);
+        self.written += bytes.len() as u64;
         let written = match &mut self.sink {
             Sink::Standard => io::stdout().lock().write_all(bytes),
             Sink::File { writer, .. } => writer.write_all(bytes),
         };
         match written {
-            Ok(()) => Ok(Read::On),
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Read::Ended),
+            Ok(()) => Ok(Reading::On),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reading::Ended),
             Err(error) => Err(self.failed("writing", &error)),
         }
+    }
+
+    /// Bytes written, those of an earlier run among them.
+    pub(super) const fn written(&self) -> u64 {
+        self.written
     }
 
     /// Makes what was written safe.
@@ -98,31 +163,86 @@ impl Output {
         synced.map_err(|error| self.failed("writing", &error))
     }
 
-    /// SHA-256 of what was written.
-    pub(super) fn digest(&self) -> Digest {
+    /// Whether a later run can go on where this one stops.
+    pub(super) const fn can_resume(&self) -> bool {
+        matches!(self.sink, Sink::File { .. })
+    }
+
+    /// Makes what was written safe, and says beside it how far it came. A later run goes on there.
+    pub(super) fn mark(&mut self, state: &str) -> Result<(), Error> {
+        self.sync()?;
+        if let Sink::File { beside, .. } = &mut self.sink {
+            write_whole(&beside.resume, state)?;
+            beside.keep = true;
+        }
+        Ok(())
+    }
+
+    /// Makes the file that is put in place from what was written.
+    pub(super) fn assemble(&mut self, make: impl FnOnce(&Path, &Path) -> Result<(), Error>) -> Result<(), Error> {
+        let Sink::File { beside, .. } = &mut self.sink else { return Ok(()) };
+        let mut whole = beside.part.as_os_str().to_owned();
+        whole.push(".whole");
+        beside.whole = PathBuf::from(whole);
+        make(&beside.part, &beside.whole)
+    }
+
+    /// SHA-256 of what is handed out.
+    pub(super) fn digest(&self) -> Result<Digest, Error> {
+        if let Sink::File { beside, .. } = &self.sink
+            && beside.whole != beside.part
+        {
+            return digest_of(&beside.whole);
+        }
         let mut out = [0; 32];
         out.copy_from_slice(self.digest.clone().finish().as_ref());
-        out
+        Ok(out)
     }
 
     /// Puts the file in its place, and says where that is.
     pub(super) fn publish(self, force: bool) -> Result<String, Error> {
         let name = self.name;
-        let Sink::File { writer, unfinished, place } = self.sink else { return Ok(name) };
+        let Sink::File { writer, mut beside, place } = self.sink else { return Ok(name) };
         drop(writer);
         // A link refuses a name that is taken, whoever took it meanwhile; not every file system has links.
-        let placed = match fs::hard_link(&unfinished.0, &place) {
-            Ok(()) => return Ok(name),
+        let placed = match fs::hard_link(&beside.whole, &place) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists && !force => return Err(exists(&name)),
-            Err(_) => fs::rename(&unfinished.0, &place),
+            Err(_) => fs::rename(&beside.whole, &place),
+            linked => linked,
         };
-        placed.map(|()| name).map_err(|error| Error::at(&place, "putting the file in its place", &error))
+        placed.map_err(|error| Error::at(&place, "putting the file in its place", &error))?;
+        beside.keep = false;
+        Ok(name)
     }
 
     fn failed(&self, doing: &str, error: &io::Error) -> Error {
         let hint = if error.kind() == ErrorKind::StorageFull { "; make room and start again" } else { "" };
         Error::said(format!("{}: {doing} failed: {error}{hint}", self.name))
     }
+}
+
+/// Hashes what is written to it.
+struct Hashing<'a>(&'a mut Context);
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// SHA-256 of a file.
+pub(super) fn digest_of(path: &Path) -> Result<Digest, Error> {
+    let mut digest = Context::new(&SHA256);
+    let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut Hashing(&mut digest)));
+    copied.map_err(|error| Error::at(path, "reading", &error))?;
+    let mut out = [0; 32];
+    out.copy_from_slice(digest.finish().as_ref());
+    Ok(out)
 }
 
 fn exists(name: &str) -> Error {

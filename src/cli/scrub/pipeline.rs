@@ -6,25 +6,45 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant as Monotonic};
 
 use csv::{ByteRecord, QuoteStyle, WriterBuilder};
 use tokio::runtime::Handle;
 
 use super::ADDED;
 use super::answer::{Answer, Judge};
-use super::input::{Form, Input};
-use super::output::{Output, Read};
+use super::input::{Form, Input, Place};
+use super::output::{Output, Reading};
 use super::row::Rows;
+use super::state::{Run, State};
 use super::summary::Tally;
 use crate::cli::Error;
+use crate::cli::packed::Packing;
 use crate::cli::progress::Progress;
 use crate::proto::v1;
 use crate::store::Digest;
 
-/// Rows answered together: half of what a server takes at once, so that its answer, too, is of a size it may have.
-const CHUNK: usize = crate::engine::BATCH / 2;
+/// Rows answered together. Where a file is cut into pieces follows from nothing but the places of its rows: compressed
+/// piece by piece, it is the same bytes however often it was begun again.
+const CHUNK: usize = 2_000;
 /// Chunks on their way for each thread that answers.
 const AHEAD: usize = 3;
+/// How often it is said how far the work has come.
+const OFTEN: Duration = Duration::from_secs(1);
+
+/// What is to be done.
+pub(super) struct Work {
+    /// What is asked of every row, but for its number and location.
+    pub template: v1::CheckRequest,
+    /// Who answers.
+    pub judge: Judge,
+    /// How the output is compressed.
+    pub packing: Packing,
+    /// What the run is.
+    pub run: Run,
+    /// How far an earlier run came.
+    pub from: Option<State>,
+}
 
 /// What came of a file.
 pub(super) struct Scrubbed {
@@ -36,14 +56,16 @@ pub(super) struct Scrubbed {
     pub output: Output,
     /// The bar.
     pub progress: Progress,
-    /// The rules in force; empty where a server answered.
-    pub rules: String,
 }
 
 /// Some rows on their way.
 struct Chunk {
     records: Vec<ByteRecord>,
+    /// The place of the first among the rows of the file.
+    first: u64,
     bytes: u64,
+    /// Where the next row begins.
+    after: Option<Place>,
     /// Where the answer goes: the writer waits at the other ends, in the order of the input.
     done: SyncSender<Result<Done, Error>>,
 }
@@ -53,12 +75,12 @@ struct Done {
     text: Vec<u8>,
     tally: Tally,
     bytes: u64,
+    after: Option<Place>,
 }
 
 /// What all threads share.
 struct Shared<'a> {
-    judge: &'a Judge,
-    template: &'a v1::CheckRequest,
+    work: &'a Work,
     columns: super::columns::Columns,
     width: usize,
     form: Form,
@@ -70,45 +92,89 @@ struct Shared<'a> {
 pub(super) fn run(
     mut input: Input,
     mut output: Output,
-    template: &v1::CheckRequest,
-    judge: &Judge,
+    mut work: Work,
     handle: &Handle,
     stop: &AtomicBool,
 ) -> Result<Scrubbed, Error> {
     let progress = Progress::new(input.bytes, "scrub");
-    let columns = input.columns.clone();
-    let shared = Shared { judge, template, columns, width: input.width, form: input.form, handle, stop };
-    let head = head(&shared, input.header.as_ref())?;
+    let resumable = input.is_file() && output.can_resume();
     let mut tally = Tally::default();
-    let mut read = output.write(&head)?;
-    if read == Read::On {
-        let answered = answer_all(&shared, &mut input, |done| {
-            read = output.write(&done.text)?;
-            progress.advance(done.bytes, done.tally.rows);
+    let from = work.from.take();
+    let begun = output.begin(from.as_ref().map_or(0, |state| state.written))?;
+    let head = match from.filter(|_| begun) {
+        Some(state) => {
+            input.go_to(state.place)?;
+            progress.advance(input.advanced(), state.tally.rows());
+            tally = state.tally;
+            None
+        }
+        None => Some(head(input.form, input.width, input.header.as_ref())?),
+    };
+    let columns = input.columns.clone();
+    let shared = Shared { work: &work, columns, width: input.width, form: input.form, handle, stop };
+    let mut reading = match head {
+        Some(head) => output.write(&packed(shared.work.packing, head)?)?,
+        None => Reading::On,
+    };
+    let mut marker = Marker { last: Monotonic::now(), place: None };
+    if let (Some(_), true, Some(place)) = (&work.run.attempts, resumable, input.place()) {
+        // Attempts are counted under the ids of this run, from the first row on.
+        output.mark(&state(&work.run, place, &output, &tally)?)?;
+    }
+    if reading == Reading::On {
+        let first = tally.rows();
+        answer_all(&shared, &mut input, first, |done| {
+            reading = output.write(&done.text)?;
+            progress.advance(done.bytes, done.tally.rows());
             tally.add(done.tally);
-            Ok(read)
-        });
-        answered?;
+            if let (Some(place), true) = (done.after, resumable) {
+                marker.place = Some(place);
+                if marker.last.elapsed() >= OFTEN {
+                    output.mark(&state(&work.run, place, &output, &tally)?)?;
+                    marker.last = Monotonic::now();
+                }
+            }
+            Ok(reading)
+        })?;
     }
     if stop.load(Ordering::Relaxed) {
-        return Err(Error::said("interrupted: no output was left behind"));
+        let Some(place) = marker.place else {
+            return Err(Error::said("interrupted: no output was left behind"));
+        };
+        output.mark(&state(&work.run, place, &output, &tally)?)?;
+        return Err(Error::said("interrupted: within the hour, the same command goes on where it stopped"));
     }
     output.sync()?;
-    let rules = judge.rules().unwrap_or_default();
-    Ok(Scrubbed { tally, input_digest: input.digest(), output, progress, rules })
+    Ok(Scrubbed { tally, input_digest: input.digest()?, output, progress })
+}
+
+/// When it was last said how far the work has come, and how far it has.
+struct Marker {
+    last: Monotonic,
+    place: Option<Place>,
+}
+
+fn state(run: &Run, place: Place, output: &Output, tally: &Tally) -> Result<String, Error> {
+    let state = State::new(run, place, output.written(), tally);
+    serde_json::to_string(&state).map_err(|error| Error::said(error.to_string()))
 }
 
 fn answer_all(
     shared: &Shared<'_>,
     input: &mut Input,
-    mut write: impl FnMut(Done) -> Result<Read, Error>,
+    first: u64,
+    mut write: impl FnMut(Done) -> Result<Reading, Error>,
 ) -> Result<(), Error> {
-    let threads = thread::available_parallelism().map_or(2, usize::from);
+    // What counts attempts is done in the order of the rows: of one number on several rows, the first is the first asked.
+    let threads = match shared.work.run.attempts {
+        Some(_) => 1,
+        None => thread::available_parallelism().map_or(2, usize::from),
+    };
     let (to_threads, jobs) = sync_channel::<Chunk>(threads);
     let (to_writer, in_order) = sync_channel(threads * AHEAD);
     let jobs = Arc::new(Mutex::new(jobs));
     thread::scope(|scope| {
-        let reader = scope.spawn(|| read_all(shared, input, to_threads, to_writer));
+        let reader = scope.spawn(|| read_all(shared, input, first, to_threads, to_writer));
         for _ in 0..threads {
             let jobs = Arc::clone(&jobs);
             scope.spawn(move || work(shared, &jobs));
@@ -125,6 +191,7 @@ fn answer_all(
 fn read_all(
     shared: &Shared<'_>,
     input: &mut Input,
+    mut first: u64,
     to_threads: SyncSender<Chunk>,
     to_writer: SyncSender<Receiver<Result<Done, Error>>>,
 ) -> Result<(), Error> {
@@ -142,9 +209,11 @@ fn read_all(
                 }
             }
         }
-        let last = records.len() < CHUNK;
+        let (count, last) = (records.len() as u64, records.len() < CHUNK);
         let (done, answer) = sync_channel(1);
-        let chunk = Chunk { records, bytes: input.advanced(), done };
+        let after = if last { None } else { input.place() };
+        let chunk = Chunk { records, first, bytes: input.advanced(), after, done };
+        first += count;
         if to_writer.send(answer).is_err() || to_threads.send(chunk).is_err() {
             return Ok(());
         }
@@ -158,11 +227,11 @@ fn read_all(
 
 fn write_all(
     in_order: Receiver<Receiver<Result<Done, Error>>>,
-    write: &mut impl FnMut(Done) -> Result<Read, Error>,
+    write: &mut impl FnMut(Done) -> Result<Reading, Error>,
 ) -> Result<(), Error> {
     for answer in in_order {
         let done = answer.recv().unwrap_or_else(|_| Err(Error::said("a thread that answers ended early")))?;
-        if write(done)? == Read::Ended {
+        if write(done)? == Reading::Ended {
             break;
         }
     }
@@ -181,16 +250,28 @@ fn work(shared: &Shared<'_>, jobs: &Mutex<Receiver<Chunk>>) {
 }
 
 fn answer(shared: &Shared<'_>, chunk: &Chunk) -> Result<Done, Error> {
-    let rows = Rows { columns: &shared.columns, template: shared.template };
-    let answers = shared.handle.block_on(shared.judge.answer(rows, &chunk.records))?;
+    let Work { template, judge, packing, run, .. } = shared.work;
+    let rows = Rows { columns: &shared.columns, template, attempts: run.attempts.as_deref() };
+    let answers = shared.handle.block_on(judge.answer(rows, &chunk.records, chunk.first))?;
     let mut tally = Tally::default();
     let mut writer = writer(shared.form);
     for (record, answer) in chunk.records.iter().zip(&answers) {
-        tally.count(answer, record.len(), shared.width);
-        write_row(&mut writer, record, shared.width, &fields(answer)).map_err(|error| broken(&error))?;
+        let added = fields(answer);
+        let written = if shared.form.parquet {
+            tally.count(answer, 0, 0);
+            writer.write_record(&added).map_err(io::Error::from)
+        } else {
+            tally.count(answer, record.len(), shared.width);
+            write_row(&mut writer, record, shared.width, &added)
+        };
+        written.map_err(|error| broken(&error))?;
     }
     let text = writer.into_inner().map_err(|error| broken(&error.into_error()))?;
-    Ok(Done { text, tally, bytes: chunk.bytes })
+    Ok(Done { text: packed(*packing, text)?, tally, bytes: chunk.bytes, after: chunk.after })
+}
+
+fn packed(packing: Packing, text: Vec<u8>) -> Result<Vec<u8>, Error> {
+    packing.piece(text).map_err(|error| Error::io("compressing rows", "memory", &error))
 }
 
 fn broken(error: &io::Error) -> Error {
@@ -206,11 +287,11 @@ fn writer(form: Form) -> csv::Writer<Vec<u8>> {
         .from_writer(Vec::new())
 }
 
-fn head(shared: &Shared<'_>, header: Option<&ByteRecord>) -> Result<Vec<u8>, Error> {
-    let mut text = if shared.form.bom { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
+fn head(form: Form, width: usize, header: Option<&ByteRecord>) -> Result<Vec<u8>, Error> {
+    let mut text = if form.bom { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
     if let Some(header) = header {
-        let mut writer = writer(shared.form);
-        write_row(&mut writer, header, shared.width, &ADDED.map(str::to_owned)).map_err(|error| broken(&error))?;
+        let mut writer = writer(form);
+        write_row(&mut writer, header, width, &ADDED.map(str::to_owned)).map_err(|error| broken(&error))?;
         text.extend(writer.into_inner().map_err(|error| broken(&error.into_error()))?);
     }
     Ok(text)
@@ -218,7 +299,7 @@ fn head(shared: &Shared<'_>, header: Option<&ByteRecord>) -> Result<Vec<u8>, Err
 
 fn fields(answer: &Answer) -> [String; 4] {
     [
-        if answer.allowed { "ALLOW" } else { "DENY" }.to_owned(),
+        if answer.allowed() { "ALLOW" } else { "DENY" }.to_owned(),
         answer.families.join(" "),
         answer.retry_at.map(|at| at.to_string()).unwrap_or_default(),
         answer.message.clone(),

@@ -16,14 +16,16 @@ pub(super) struct Rows<'a> {
     pub columns: &'a Columns,
     /// The question, but for number and place.
     pub template: &'a v1::CheckRequest,
+    /// What the ids of attempts begin with, where attempts are counted.
+    pub attempts: Option<&'a str>,
 }
 
 impl Rows<'_> {
-    /// Puts number and place of a row into a question.
+    /// Puts number and place of the row that stands at this place of the file into a question.
     ///
     /// A country only helps to read a number in national form, and to complete a bare state: a column of countries often
     /// says where the company's own branch is.
-    pub(super) fn fill(&self, record: &ByteRecord, request: &mut v1::CheckRequest) {
+    pub(super) fn fill(&self, record: &ByteRecord, row: u64, request: &mut v1::CheckRequest) {
         request.number.clear();
         request.number.push_str(&number(&cell(record, Some(self.columns.number))));
         let country = country(&cell(record, self.columns.country));
@@ -38,6 +40,9 @@ impl Rows<'_> {
         let time_zone = cell(record, self.columns.time_zone);
         let location = v1::Location { residence, county: String::new(), postal_code, time_zone };
         request.location = (location != v1::Location::default()).then_some(location);
+        if let Some(attempts) = self.attempts {
+            request.attempt_id = format!("{attempts}-{row}");
+        }
     }
 }
 
@@ -107,7 +112,11 @@ mod tests {
         };
         let template = v1::CheckRequest { seller: "acme".to_owned(), ..v1::CheckRequest::default() };
         let mut request = template.clone();
-        Rows { columns: &columns, template: &template }.fill(&ByteRecord::from(cells.to_vec()), &mut request);
+        Rows { columns: &columns, template: &template, attempts: None }.fill(
+            &ByteRecord::from(cells.to_vec()),
+            0,
+            &mut request,
+        );
         request
     }
 

@@ -135,6 +135,25 @@ impl Engine {
         Ok(Standing { recorded, feed: self.feed.load_full() })
     }
 
+    /// Many contacts, and the switches as they are, in one trip.
+    pub(in crate::engine) async fn load_many_with_switches(
+        &self,
+        kept: &Kept,
+        keys: &[Key],
+    ) -> Result<(Vec<Option<Versioned>>, Standing), Failure> {
+        let known = kept.recorded.load_full();
+        let wanted: Vec<Key> = std::iter::once(kept.control_key).chain(keys.iter().copied()).collect();
+        let mut stored = kept.ask(|store| store.load_many(&wanted)).await?;
+        let rest = stored.split_off(stored.len().min(1));
+        let found = stored.pop().flatten();
+        let version = found.as_ref().map_or(Version::ABSENT, |found| found.version);
+        let recorded = match version == Version(known.version) {
+            true => known,
+            false => self.changed(kept, &known, found.as_ref()).await?,
+        };
+        Ok((rest, Standing { recorded, feed: self.feed.load_full() }))
+    }
+
     async fn changed(
         &self,
         kept: &Kept,

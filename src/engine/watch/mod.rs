@@ -101,6 +101,13 @@ impl Engine {
         self.hub.stopping.send_replace(true);
     }
 
+    /// Comes when every stream is to end.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.hub.stopping.subscribe();
+        // The sender lives as long as the engine; its end is a signal as well.
+        async move { drop(stopping.wait_for(|stop| *stop).await) }
+    }
+
     fn shards(&self) -> impl Iterator<Item = Shard> + use<'_> {
         (0..self.main.store.shard_count().max(1)).map(|index| self.main.tenant.shard(index))
     }

@@ -1,0 +1,353 @@
+//! `ringfence contact import`: consents and opt-outs from a file, by the million.
+//!
+//! Promises: a row is recorded whole or refused with its line and reason; begun again after whatever ended it, the same
+//! file records nothing twice; a column that nobody knows is refused, since what it says might tighten. Guarded by
+//! `tests/cli/import.rs`.
+
+mod cells;
+mod rows;
+mod target;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use serde_json::json;
+
+use self::cells::{Defaults, Kind};
+use self::rows::{Form, Row, Rows};
+use self::target::{CHUNK, Target};
+use crate::cli::output::{note, say, say_json};
+use crate::cli::progress::{Progress, grouped};
+use crate::cli::source::Kept;
+use crate::cli::terms::word;
+use crate::cli::{Error, Exit, Global};
+use crate::contact::{Channel, Grade, Method, OptOutSource, Purpose};
+use crate::engine::Imported;
+use crate::proto::v1;
+
+/// Refused rows that are shown.
+const SHOWN: usize = 10;
+/// Refused rows in the summary for machines.
+const LISTED: usize = 1_000;
+
+/// Consents and opt-outs from a file.
+#[derive(Debug, clap::Args)]
+#[command(
+    about = "Record consents and opt-outs from a file, CSV or JSON lines",
+    after_help = "Each row is recorded whole, or refused with its line and the reason. Interrupted, run it again: a\n\
+                  row is known by the content of the file and its line, and is recorded once.\n\n\
+                  CSV: the first line names the columns. Every row: number, kind (consent or opt_out; or --kind),\n\
+                  default_region, request_id. Consents: consent_id, person, grade, flags, channels,\n\
+                  technologies, purposes, sellers, products, given_at, expires_at, withdrawn_at, method, wording,\n\
+                  notice_given, forced, policy_version, obtained_from, evidence_ref. Opt-outs: opt_out_id,\n\
+                  everything, channels, purposes, sellers, subjects, campaigns, source, at, wording. Several\n\
+                  values of a cell are parted by semicolons; instants are RFC 3339 with their offset. An unknown\n\
+                  column is refused (--ignore-column).\n\
+                  JSON lines: a row is {\"consent\": …}, {\"optOut\": …} or {\"facts\": …}, with the fields of\n\
+                  RecordConsentRequest, RecordOptOutRequest and UpdateContactRequest.\n\
+                  Both may be compressed, gzip or zstd.\n\n\
+                  Exit status: 0 every row is recorded, 1 some were refused, 2 error: run it again.\n\n\
+                  Example: ringfence contact import stops.csv --kind opt-out --everything --rejected refused.csv"
+)]
+pub struct ImportArgs {
+    /// The file to read
+    file: PathBuf,
+    /// In which form it is; left out: as its name says (.csv, .jsonl, .ndjson)
+    #[arg(long, value_name = "FORM")]
+    format: Option<Form>,
+    /// Write refused rows to this file, each with its line, field and reason
+    #[arg(long, value_name = "FILE")]
+    rejected: Option<PathBuf>,
+    /// Replace the file of refused rows if it is there
+    #[arg(long)]
+    force: bool,
+    /// The name of the import; left out: one that follows from the file and these options
+    #[arg(long, value_name = "ID")]
+    import_id: Option<String>,
+    #[command(flatten)]
+    columns: Columns,
+    #[command(flatten)]
+    fill: Fill,
+    #[command(flatten)]
+    kept: Kept,
+}
+
+/// Columns of a CSV file.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Columns of a CSV file")]
+struct Columns {
+    /// The column with the numbers, where it is not called number or phone
+    #[arg(long, value_name = "NAME")]
+    number_column: Option<String>,
+    /// A column that says nothing about consent; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    ignore_column: Vec<String>,
+}
+
+/// What cells that are empty, or not there, stand for.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "For rows that do not say")]
+struct Fill {
+    /// What the rows record
+    #[arg(long, value_name = "KIND")]
+    kind: Option<Kind>,
+    /// The country in whose national form numbers may be, such as US
+    #[arg(long, value_name = "COUNTRY")]
+    default_region: Option<String>,
+    /// Opt-outs reach every contact but emergencies and notices that the law itself demands
+    #[arg(long)]
+    everything: bool,
+    /// The seller
+    #[arg(long, value_name = "NAME")]
+    seller: Vec<String>,
+    /// The purpose
+    #[arg(long, value_name = "PURPOSE", value_parser = word::<Purpose>(), ignore_case = true)]
+    purpose: Vec<Purpose>,
+    /// The channel
+    #[arg(long, value_name = "CHANNEL", value_parser = word::<Channel>(), ignore_case = true)]
+    channel: Vec<Channel>,
+    /// How the opt-outs came in
+    #[arg(long, value_name = "SOURCE", value_parser = word::<OptOutSource>(), ignore_case = true)]
+    source: Option<OptOutSource>,
+    /// How strong the consents are
+    #[arg(long, value_name = "GRADE", value_parser = word::<Grade>(), ignore_case = true)]
+    grade: Option<Grade>,
+    /// How the consents were captured
+    #[arg(long, value_name = "METHOD", value_parser = word::<Method>(), ignore_case = true)]
+    method: Option<Method>,
+}
+
+/// What came of a file.
+#[derive(Default)]
+struct Outcome {
+    rows: u64,
+    accepted: u64,
+    repeated: u64,
+    rejected: u64,
+    first: Vec<v1::ImportRejection>,
+    receipts: Vec<String>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The file, the data or the server fail. What was recorded stays, and the same command goes on.
+pub(super) async fn run(args: ImportArgs, global: &Global) -> Result<Exit, Error> {
+    let defaults = args.fill.defaults();
+    let bytes = fs::metadata(&args.file).map_err(|error| Error::at(&args.file, "reading", &error))?.len();
+    let form = match args.format {
+        Some(form) => form,
+        None => Form::of_name(&args.file).ok_or_else(|| {
+            let name = args.file.display();
+            Error::said(format!("{name}: its name does not say what it is: add --format csv or --format jsonl"))
+        })?,
+    };
+    if form == Form::Jsonl && (args.fill.fills_rows() || args.columns.are_named()) {
+        let why = "of JSON lines only --default-region can be given for all: a row says what it records, whole";
+        return Err(Error::said(format!("{}: {why}", args.file.display())));
+    }
+    let mut rows = Rows::open(&args.file, form, defaults.clone(), &args.columns)?;
+    let import_id = match &args.import_id {
+        Some(id) => id.clone(),
+        None => name_of(&args.file, &defaults)?,
+    };
+    let mut refused = args.rejected.as_deref().map(|path| Refused::create(path, args.force)).transpose()?;
+    let mut target = Target::open(&args.kept, &import_id, global).await?;
+    let progress = Progress::new(Some(bytes), "import");
+    let mut outcome = Outcome::default();
+    let mut seen = 0;
+    loop {
+        let mut chunk = Vec::with_capacity(CHUNK);
+        while chunk.len() < CHUNK
+            && let Some(row) = rows.next()?
+        {
+            chunk.push(row);
+        }
+        if chunk.is_empty() {
+            break;
+        }
+        let count = chunk.len() as u64;
+        outcome.take(&mut target, chunk, &rows, refused.as_mut()).await?;
+        let read = rows.read.load(Ordering::Relaxed);
+        progress.advance(read.saturating_sub(seen), count);
+        seen = read;
+    }
+    outcome.receipts.extend(target.finish().await?);
+    if let Some(refused) = refused.as_mut() {
+        refused.finish()?;
+    }
+    progress.finish(&format!("{} rows", grouped(outcome.rows)));
+    outcome.tell(&args, &import_id, global)?;
+    Ok(Exit::when(outcome.rejected == 0))
+}
+
+impl Columns {
+    fn are_named(&self) -> bool {
+        self.number_column.is_some() || !self.ignore_column.is_empty()
+    }
+}
+
+impl Fill {
+    /// Whether it says anything but how numbers are read.
+    fn fills_rows(&self) -> bool {
+        let Self { kind, default_region: _, everything, seller, purpose, channel, source, grade, method } = self;
+        let lists = !(seller.is_empty() && purpose.is_empty() && channel.is_empty());
+        *everything || lists || kind.is_some() || source.is_some() || grade.is_some() || method.is_some()
+    }
+
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            kind: self.kind,
+            default_region: self.default_region.clone().unwrap_or_default(),
+            everything: self.everything,
+            sellers: self.seller.clone(),
+            purposes: self.purpose.clone(),
+            channels: self.channel.clone(),
+            source: self.source,
+            grade: self.grade,
+            method: self.method,
+        }
+    }
+}
+
+/// A name that follows from the content of the file and from what fills its rows: other rows under one name would be
+/// refused.
+fn name_of(path: &Path, defaults: &Defaults) -> Result<String, Error> {
+    let failed = |error| Error::at(path, "reading", &error);
+    let mut digest = Context::new(&SHA256);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut buffer).map_err(failed)?;
+        if read == 0 {
+            break;
+        }
+        digest.update(buffer.get(..read).unwrap_or_default());
+    }
+    digest.update(defaults.canonical().as_bytes());
+    let hex: String = digest.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("file-{hex}"))
+}
+
+impl Outcome {
+    /// Records some rows and counts what became of them.
+    async fn take(
+        &mut self,
+        target: &mut Target,
+        chunk: Vec<Row>,
+        rows: &Rows,
+        mut refused: Option<&mut Refused>,
+    ) -> Result<(), Error> {
+        let mut asked = Vec::with_capacity(chunk.len());
+        let mut raw = Vec::with_capacity(chunk.len());
+        for Row { line, entry, text } in chunk {
+            match entry {
+                Ok(entry) => {
+                    asked.push(v1::ImportContactsRequest { import_id: String::new(), row: line, entry: Some(entry) });
+                    raw.push((None, text));
+                }
+                Err(fault) => {
+                    let why = v1::ImportRejection { row: line, field: fault.field, message: fault.message };
+                    raw.push((Some(why), text));
+                }
+            }
+        }
+        let mut became = target.record(asked).await?.into_iter();
+        for (faulty, text) in raw {
+            let became = match faulty {
+                Some(why) => Imported::Rejected(why),
+                None => became.next().ok_or_else(|| Error::said("a row was left without an answer"))?,
+            };
+            self.rows += 1;
+            match became {
+                Imported::Accepted => self.accepted += 1,
+                Imported::Repeated => self.repeated += 1,
+                Imported::Rejected(why) => {
+                    self.rejected += 1;
+                    if let Some(refused) = refused.as_mut() {
+                        refused.write(rows, &text, &why)?;
+                    }
+                    if self.first.len() < LISTED {
+                        self.first.push(why);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, args: &ImportArgs, import_id: &str, global: &Global) -> Result<(), Error> {
+        let file = args.rejected.as_ref().map(|path| path.display().to_string());
+        if global.json {
+            let rejections: Vec<_> = self
+                .first
+                .iter()
+                .map(|why| json!({ "line": why.row, "field": why.field, "message": why.message }))
+                .collect();
+            return say_json(&json!({
+                "importId": import_id,
+                "rows": self.rows,
+                "accepted": self.accepted,
+                "repeated": self.repeated,
+                "rejected": self.rejected,
+                "rejections": rejections,
+                "rejectedFile": file,
+                "receipts": self.receipts,
+            }));
+        }
+        let [rows, accepted, repeated, rejected] =
+            [self.rows, self.accepted, self.repeated, self.rejected].map(grouped);
+        say(&format!(
+            "{rows} rows: {accepted} recorded, {repeated} recorded before, {rejected} refused\nimport {import_id}\n"
+        ))?;
+        for why in self.first.iter().take(SHOWN) {
+            let field = if why.field.is_empty() { String::new() } else { format!("{} ", why.field) };
+            note(&format!("line {}: {field}{}", why.row, why.message));
+        }
+        match (file, self.rejected) {
+            (_, 0) => {}
+            (Some(file), _) => note(&format!("refused rows are in {file}: mend them, and import that file")),
+            (None, count) if count > SHOWN as u64 => note("and more: --rejected FILE writes all of them to a file"),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The file of refused rows.
+struct Refused {
+    out: BufWriter<File>,
+    path: PathBuf,
+    begun: bool,
+}
+
+impl Refused {
+    fn create(path: &Path, force: bool) -> Result<Self, Error> {
+        let opened = OpenOptions::new().write(true).create(true).truncate(true).create_new(!force).open(path);
+        let file = opened.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                let name = path.display();
+                Error::said(format!("{name}: is there already: name another file, or replace it with --force"))
+            }
+            _ => Error::at(path, "making the file", &error),
+        })?;
+        Ok(Self { out: BufWriter::new(file), path: path.to_owned(), begun: false })
+    }
+
+    fn write(&mut self, rows: &Rows, text: &rows::Text, why: &v1::ImportRejection) -> Result<(), Error> {
+        let mut bytes = Vec::new();
+        if !std::mem::replace(&mut self.begun, true) {
+            bytes.extend(rows.refused_head());
+        }
+        bytes.extend(rows.refused(text, why));
+        self.out.write_all(&bytes).map_err(|error| Error::at(&self.path, "writing", &error))
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        let done = self.out.flush().and_then(|()| self.out.get_ref().sync_all());
+        done.map_err(|error| Error::at(&self.path, "writing", &error))
+    }
+}

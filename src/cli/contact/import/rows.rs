@@ -1,0 +1,276 @@
+//! The rows of a file, each with the line where it begins.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use clap::ValueEnum;
+use csv::{ByteRecord, ReaderBuilder};
+use v1::import_contacts_request::Entry;
+
+use super::Columns;
+use super::cells::{Cells, Column, Defaults, Fault, fault, folded};
+use crate::cli::{Error, packed};
+use crate::proto::{json, v1};
+
+/// The longest row, in bytes. A quote that is never closed would otherwise read the whole file as one.
+const LONGEST_ROW: u64 = 1 << 20;
+/// Looked at to find the separator.
+const HEAD: u64 = 64 << 10;
+const BOM: &[u8] = b"\xef\xbb\xbf";
+/// What is added to refused rows.
+const ADDED: [&str; 3] = ["ringfence_line", "ringfence_field", "ringfence_reason"];
+
+/// The form of a file. Its values have no help of their own: with it the whole page would be spread out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Form {
+    Csv,
+    Jsonl,
+}
+
+impl Form {
+    /// What a name says, compressed or not.
+    pub(super) fn of_name(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+        let name = [".gz", ".gzip", ".zst", ".zstd"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
+        match name.rsplit_once('.')?.1 {
+            "csv" | "tsv" | "txt" => Some(Self::Csv),
+            "jsonl" | "ndjson" | "json" => Some(Self::Jsonl),
+            _ => None,
+        }
+    }
+}
+
+/// A row as it stands in the file.
+pub(super) enum Text {
+    Csv(ByteRecord),
+    Json(Vec<u8>),
+}
+
+/// A row, or why it is none.
+pub(super) struct Row {
+    pub line: u64,
+    pub entry: Result<Entry, Fault>,
+    pub text: Text,
+}
+
+/// The rows of a file.
+pub(super) struct Rows {
+    reader: Reader,
+    defaults: Defaults,
+    name: String,
+    /// Bytes of the file read so far.
+    pub read: Arc<AtomicU64>,
+}
+
+enum Reader {
+    Csv { reader: Box<csv::Reader<Limited>>, header: ByteRecord, columns: Vec<Column>, delimiter: u8 },
+    Json { reader: BufReader<Box<dyn Read + Send>>, line: u64 },
+}
+
+impl Rows {
+    /// Opens a file; of CSV, its columns must all be known.
+    pub(super) fn open(path: &Path, form: Form, defaults: Defaults, named: &Columns) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let failed = |error: io::Error| Error::io("reading", &name, &error);
+        let (mut source, read) = packed::open(path).map_err(failed)?;
+        let mut head = Vec::new();
+        source.by_ref().take(HEAD).read_to_end(&mut head).map_err(failed)?;
+        let bom = if head.starts_with(BOM) { BOM.len() } else { 0 };
+        let delimiter = crate::cli::scrub::delimiter(head.get(bom..).unwrap_or_default());
+        let mut head = io::Cursor::new(head);
+        head.set_position(bom as u64);
+        let source: Box<dyn Read + Send> = Box::new(head.chain(source));
+        let reader = match form {
+            Form::Jsonl => Reader::Json { reader: BufReader::new(source), line: 0 },
+            Form::Csv => {
+                let mut reader = ReaderBuilder::new()
+                    .has_headers(false)
+                    .flexible(true)
+                    .delimiter(delimiter)
+                    .from_reader(Limited { source, since_row: 0 });
+                let mut header = ByteRecord::new();
+                if !reader.read_byte_record(&mut header).map_err(|error| broken(&name, 1, &error))? {
+                    return Err(Error::said(format!("{name}: the file is empty")));
+                }
+                let columns = columns(&header, named).map_err(|why| Error::said(format!("{name}: {why}")))?;
+                Reader::Csv { reader: Box::new(reader), header, columns, delimiter }
+            }
+        };
+        Ok(Self { reader, defaults, name, read })
+    }
+
+    /// The next row; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Row>, Error> {
+        match &mut self.reader {
+            Reader::Csv { reader, columns, .. } => {
+                let mut record = ByteRecord::new();
+                reader.get_mut().since_row = 0;
+                let at = reader.position().line();
+                if !reader.read_byte_record(&mut record).map_err(|error| broken(&self.name, at, &error))? {
+                    return Ok(None);
+                }
+                let line = record.position().map_or(at, csv::Position::line);
+                let entry = of_record(&record, columns, &self.defaults);
+                Ok(Some(Row { line, entry, text: Text::Csv(record) }))
+            }
+            Reader::Json { reader, line } => loop {
+                *line += 1;
+                let at = *line;
+                let failed = |error: io::Error| Error::said(format!("{}:{at}: {error}", self.name));
+                let mut text = Vec::new();
+                reader.take(LONGEST_ROW + 1).read_until(b'\n', &mut text).map_err(failed)?;
+                if text.is_empty() {
+                    return Ok(None);
+                }
+                if text.len() as u64 > LONGEST_ROW {
+                    return Err(Error::said(format!(
+                        "{}:{at}: this line is longer than {LONGEST_ROW} bytes",
+                        self.name
+                    )));
+                }
+                let text = text.trim_ascii().to_vec();
+                if !text.is_empty() {
+                    return Ok(Some(Row { line: at, entry: of_json(&text, &self.defaults), text: Text::Json(text) }));
+                }
+            },
+        }
+    }
+
+    /// What stands before the first refused row.
+    pub(super) fn refused_head(&self) -> Vec<u8> {
+        match &self.reader {
+            Reader::Json { .. } => Vec::new(),
+            Reader::Csv { header, columns, delimiter, .. } => {
+                written(header, columns.len(), ADDED.map(str::to_owned), *delimiter)
+            }
+        }
+    }
+
+    /// A refused row, with why.
+    pub(super) fn refused(&self, text: &Text, why: &v1::ImportRejection) -> Vec<u8> {
+        match (text, &self.reader) {
+            (Text::Csv(record), Reader::Csv { columns, delimiter, .. }) => {
+                let added = [why.row.to_string(), why.field.clone(), why.message.clone()];
+                written(record, columns.len(), added, *delimiter)
+            }
+            (Text::Csv(_), Reader::Json { .. }) => Vec::new(),
+            (Text::Json(text), _) => {
+                let text = String::from_utf8_lossy(text);
+                let row = serde_json::from_str(&text).unwrap_or_else(|_| serde_json::Value::from(&*text));
+                let line = serde_json::json!({
+                    "line": why.row, "field": why.field, "reason": why.message, "row": row,
+                });
+                format!("{line}\n").into_bytes()
+            }
+        }
+    }
+}
+
+/// A row of as many fields as the first line names, then what is added.
+fn written(record: &ByteRecord, width: usize, added: [String; 3], delimiter: u8) -> Vec<u8> {
+    let mut writer = csv::WriterBuilder::new().delimiter(delimiter).flexible(true).from_writer(Vec::new());
+    let empty = std::iter::repeat_n(b"".as_slice(), width.saturating_sub(record.len()));
+    let fields = record.iter().take(width).chain(empty).chain(added.iter().map(String::as_bytes));
+    // Written to memory, which takes all.
+    let _ = writer.write_record(fields.chain(record.iter().skip(width)));
+    writer.into_inner().unwrap_or_default()
+}
+
+fn broken(name: &str, line: u64, error: &csv::Error) -> Error {
+    Error::said(format!("{name}:{line}: {error}"))
+}
+
+fn columns(header: &ByteRecord, named: &Columns) -> Result<Vec<Column>, String> {
+    let titles: Vec<String> = header.iter().map(|title| String::from_utf8_lossy(title).trim().to_owned()).collect();
+    let all = || titles.iter().map(|title| shown(title)).collect::<Vec<_>>().join(", ");
+    let is = |title: &str, name: &str| folded(title) == folded(name) && !folded(name).is_empty();
+    for name in named.ignore_column.iter().chain(&named.number_column) {
+        if !titles.iter().any(|title| is(title, name)) {
+            return Err(format!("there is no column `{}`; the columns are: {}", shown(name), all()));
+        }
+    }
+    let mut columns: Vec<Column> = Vec::with_capacity(titles.len());
+    for title in &titles {
+        let column = if named.ignore_column.iter().any(|name| is(title, name)) {
+            Column::Ignored
+        } else if named.number_column.as_ref().is_some_and(|name| is(title, name)) {
+            Column::Number
+        } else {
+            Column::of_title(title).ok_or_else(|| {
+                let title = shown(title);
+                format!(
+                    "the column `{title}` is not known, and what it says might matter: --ignore-column if it does not"
+                )
+            })?
+        };
+        if column != Column::Ignored && columns.contains(&column) {
+            let title = shown(title);
+            return Err(format!("two columns are called like `{title}`: leave one out with --ignore-column"));
+        }
+        columns.push(column);
+    }
+    match columns.contains(&Column::Number) {
+        true => Ok(columns),
+        false => Err(format!("no column is called number; name it with --number-column, of {}", all())),
+    }
+}
+
+/// A title as it may be shown: a file without titles begins with somebody's number.
+fn shown(title: &str) -> String {
+    let masked = title.chars().filter(char::is_ascii_digit).count() > 6;
+    let safe = |c: char| match c {
+        c if c.is_control() => ' ',
+        c if masked && c.is_ascii_digit() => '•',
+        c => c,
+    };
+    title.chars().take(40).map(safe).collect()
+}
+
+fn of_record(record: &ByteRecord, columns: &[Column], defaults: &Defaults) -> Result<Entry, Fault> {
+    let mut cells = Vec::with_capacity(record.len());
+    for cell in record {
+        cells.push(std::str::from_utf8(cell).map_err(|_| fault("", "holds bytes that are not UTF-8"))?);
+    }
+    Cells { columns, cells: &cells }.entry(defaults)
+}
+
+/// A row of JSON: what it records, in the words of the contract. Only its region and its scope are filled up, where all is
+/// silent.
+fn of_json(text: &[u8], defaults: &Defaults) -> Result<Entry, Fault> {
+    let row: v1::ImportContactsRequest =
+        json::read(text).map_err(|error| fault(error.field().unwrap_or_default(), error.to_string()))?;
+    if row.row != 0 || !row.import_id.is_empty() {
+        return Err(fault("", "names its import or row: the file and the line do; leave both out"));
+    }
+    let mut entry =
+        row.entry.ok_or_else(|| fault("", "records nothing: one of consent, optOut and facts is required"))?;
+    let (number, region) = match &mut entry {
+        Entry::Consent(request) => (&request.number, &mut request.default_region),
+        Entry::OptOut(request) => (&request.number, &mut request.default_region),
+        Entry::Facts(request) => (&request.number, &mut request.default_region),
+    };
+    if region.is_empty() && !number.starts_with('+') {
+        region.clone_from(&defaults.default_region);
+    }
+    Ok(entry)
+}
+
+/// Refuses a row without end.
+struct Limited {
+    source: Box<dyn Read + Send>,
+    since_row: u64,
+}
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        self.since_row += read as u64;
+        if self.since_row > LONGEST_ROW {
+            let why = format!("this row is longer than {LONGEST_ROW} bytes: is a quote opened in it and never closed?");
+            return Err(io::Error::other(why));
+        }
+        Ok(read)
+    }
+}

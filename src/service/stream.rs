@@ -1,0 +1,233 @@
+//! `CheckStream`: what waits is answered together, in the order asked.
+//!
+//! Promises: answers stand in the order of the questions; nothing waits for more to come; at most one batch is being
+//! answered while the next is read and the last is handed out, so that a reader who is slow stops what is read from him; a
+//! message that does not decode, or asks wrongly, is one error among the answers; whatever ends the stream, what was
+//! answered stands, and what was asked and not answered is asked again with its `attempt_id`, which counts once. Guarded by
+//! `tests/service/stream.rs`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant as Monotonic};
+
+use futures_util::Stream;
+use tokio::task::JoinHandle;
+use tokio::time::Sleep;
+use tonic::{Code, Status};
+
+use super::calls::{self, Incoming, PATIENCE, now};
+use super::status;
+use crate::access::Permit;
+use crate::contact::wire::Violation;
+use crate::engine::{Clock, Engine, Failure};
+use crate::proto::v1;
+
+/// The most checks that are answered together.
+const MOST: usize = 512;
+/// The most bytes of checks that are answered together, of more than one.
+const MOST_BYTES: usize = 4 << 20;
+
+/// A message of the stream, or why it is none, and its bytes.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// What it says.
+    pub message: Result<v1::CheckStreamRequest, Status>,
+    /// How long it is.
+    pub bytes: usize,
+}
+
+/// How the questions ended.
+enum End {
+    /// All were asked.
+    Whole,
+    /// What came was none, or did not come in time.
+    Broken(Status),
+}
+
+type Stopping = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The answers to a stream of questions.
+pub(super) struct Answers<R> {
+    engine: Arc<Engine>,
+    permit: Permit,
+    /// Who asks, and what they may ask in a second.
+    incoming: Incoming,
+    asked: R,
+    /// Read, and not asked yet; and their bytes.
+    waiting: Vec<Asked>,
+    bytes: usize,
+    end: Option<End>,
+    under_way: Option<JoinHandle<Vec<v1::CheckStreamResponse>>>,
+    answered: std::vec::IntoIter<v1::CheckStreamResponse>,
+    stopping: Stopping,
+    /// When nobody waits for the stream any more.
+    deadline: Option<(Monotonic, Pin<Box<Sleep>>)>,
+    /// How it ended, once it has.
+    ended: Option<Code>,
+}
+
+impl<R> Answers<R> {
+    /// Begins to answer.
+    pub(super) fn new(engine: Arc<Engine>, permit: Permit, incoming: &Incoming, asked: R) -> Self {
+        let until = incoming.timeout.and_then(|timeout| incoming.arrived.checked_add(timeout));
+        let deadline = until.map(|until| (until, Box::pin(tokio::time::sleep_until(until.into()))));
+        let stopping: Stopping = Box::pin(engine.stopping());
+        Self {
+            engine,
+            permit,
+            incoming: incoming.clone(),
+            asked,
+            waiting: Vec::new(),
+            bytes: 0,
+            end: None,
+            under_way: None,
+            answered: Vec::new().into_iter(),
+            stopping,
+            deadline,
+            ended: None,
+        }
+    }
+
+    /// Asks what is waiting. It is answered to the end even where nobody waits any more: what it counts is then counted
+    /// whole.
+    fn ask(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.bytes = 0;
+        if let Err(failure) = self.incoming.charge(u32::try_from(waiting.len()).unwrap_or(u32::MAX)) {
+            let refused = calls::error(&status::of(failure));
+            let refused = v1::CheckStreamResponse { result: Some(refused) };
+            self.answered = vec![refused; waiting.len()].into_iter();
+            return;
+        }
+        let each = Monotonic::now().checked_add(PATIENCE);
+        let deadline = match (each, self.deadline.as_ref()) {
+            (Some(each), Some((until, _))) => Some(each.min(*until)),
+            (each, until) => each.or(until.map(|(until, _)| *until)),
+        };
+        let clock = Clock { now: now(), deadline };
+        let (engine, permit) = (Arc::clone(&self.engine), self.permit.clone());
+        self.under_way = Some(tokio::spawn(async move { answer(&engine, &permit, waiting, clock).await }));
+    }
+
+    fn finish(&mut self, code: Code) {
+        self.ended = Some(code);
+        self.engine.metrics().answered("CheckStream", status::name(code), None);
+    }
+
+    fn fail(&mut self, status: Status) -> Poll<Option<Result<v1::CheckStreamResponse, Status>>> {
+        self.finish(status.code());
+        Poll::Ready(Some(Err(status)))
+    }
+}
+
+impl<R> Drop for Answers<R> {
+    fn drop(&mut self) {
+        if self.ended.is_none() {
+            self.finish(Code::Cancelled);
+        }
+    }
+}
+
+impl<R: Stream<Item = Result<Asked, Status>> + Unpin> Answers<R> {
+    /// Takes what was sent, as far as there is room.
+    fn read(&mut self, context: &mut Context<'_>) {
+        while self.end.is_none() && self.waiting.len() < MOST && self.bytes < MOST_BYTES {
+            // What was sent before the stop was heard of is answered; nothing more is taken.
+            if self.stopping.as_mut().poll(context).is_ready() {
+                self.end = Some(End::Broken(stopped()));
+                return;
+            }
+            match Pin::new(&mut self.asked).poll_next(context) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(asked))) => {
+                    self.bytes += asked.bytes;
+                    self.waiting.push(asked);
+                }
+                Poll::Ready(Some(Err(status))) => self.end = Some(End::Broken(status)),
+                Poll::Ready(None) => self.end = Some(End::Whole),
+            }
+        }
+    }
+}
+
+impl<R: Stream<Item = Result<Asked, Status>> + Unpin> Stream for Answers<R> {
+    type Item = Result<v1::CheckStreamResponse, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if this.ended.is_some() {
+            return Poll::Ready(None);
+        }
+        loop {
+            if let Some(answer) = this.answered.next() {
+                return Poll::Ready(Some(Ok(answer)));
+            }
+            if let Some((_, sleep)) = &mut this.deadline
+                && sleep.as_mut().poll(context).is_ready()
+            {
+                return this.fail(status::of(Failure::TooLate));
+            }
+            this.read(context);
+            if let Some(task) = &mut this.under_way {
+                let done = ready!(Pin::new(task).poll(context));
+                this.under_way = None;
+                match done {
+                    Ok(answers) => this.answered = answers.into_iter(),
+                    // It panicked, or the server is ending: nothing of it was answered.
+                    Err(error) => return this.fail(status::of(Failure::Internal(error.to_string()))),
+                }
+            }
+            if !this.waiting.is_empty() {
+                this.ask();
+                continue;
+            }
+            if this.answered.len() > 0 {
+                continue;
+            }
+            match this.end.take() {
+                None => return Poll::Pending,
+                Some(End::Broken(status)) => return this.fail(status),
+                Some(End::Whole) => {
+                    this.finish(Code::Ok);
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+}
+
+/// Answers what was asked, in its order.
+async fn answer(engine: &Engine, permit: &Permit, asked: Vec<Asked>, clock: Clock) -> Vec<v1::CheckStreamResponse> {
+    let mut faults = Vec::with_capacity(asked.len());
+    let mut checks = Vec::with_capacity(asked.len());
+    for Asked { message, .. } in asked {
+        match message.map(|message| message.check) {
+            Ok(Some(check)) => {
+                faults.push(None);
+                checks.push(check);
+            }
+            Ok(None) => faults.push(Some(calls::error(&status::of(missing())))),
+            Err(status) => faults.push(Some(calls::error(&status))),
+        }
+    }
+    let mut answers = engine.check_many(permit, checks, clock).await.into_iter();
+    let mut of_row = |fault: Option<v1::CheckResult>| match fault {
+        Some(fault) => Some(fault),
+        None => answers.next().map(calls::result),
+    };
+    faults.into_iter().map(|fault| v1::CheckStreamResponse { result: of_row(fault) }).collect()
+}
+
+fn missing() -> Failure {
+    let message = "is required: the attempt that is about to be made".to_owned();
+    Failure::Invalid(vec![Violation { field: "check".to_owned(), message }])
+}
+
+/// When to ask another server.
+const RETRY: Duration = Duration::from_secs(1);
+
+fn stopped() -> Status {
+    let why = "the server is stopping: ask another what was not answered; an attempt_id makes that harmless";
+    status::passing(Code::Unavailable, "STOPPING", why, RETRY)
+}

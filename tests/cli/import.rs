@@ -1,0 +1,242 @@
+//! `contact import`: rows whole or refused, nothing twice, through kills of either end.
+
+use std::fs;
+use std::io::Write as _;
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use super::server::{Server, serve_with};
+use super::{Home, segments, with};
+
+const LOCAL: [&str; 2] = ["contact", "import"];
+
+fn with_folder() -> Home {
+    let home = Home::new();
+    fs::create_dir(home.path("ringfence-data")).unwrap();
+    home
+}
+
+/// Numbers that differ: no two rows are about one contact.
+fn number(row: usize) -> String {
+    format!("+1305555{row:04}")
+}
+
+fn stops(rows: usize) -> String {
+    let mut text = "kind,number,everything\n".to_owned();
+    (0..rows).for_each(|row| text.push_str(&format!("opt_out,{},true\n", number(row))));
+    text
+}
+
+fn counts(summary: &Value) -> [u64; 4] {
+    ["rows", "accepted", "repeated", "rejected"].map(|count| summary[count].as_u64().unwrap())
+}
+
+fn opt_outs(home: &Home, number: &str, at: &[&str]) -> usize {
+    let shown = home.run(&with(&["contact", "show", number, "--json"], at)).quietly(0).json();
+    shown["optOuts"].as_array().map_or(0, Vec::len)
+}
+
+const MIXED: &str = "kind,number,seller,grade,given_at,channels,everything,source,method\n\
+    consent,+12025550143,acme,express_written,2026-01-02T03:04:05Z,call;text,,,web_form\n\
+    opt_out,+4930231250,acme,,,,,text_reply,\n\
+    opt_out,abc,acme,,,,,,\n\
+    opt_out,+4930231250,,,,,,,\n\
+    consent,+12025550143,acme,mighty,2026-01-02T03:04:05Z,,,,\n\
+    consent,+12025550143,acme,express,2026-01-02,,,,\n\
+    consent,+12025550143,acme,express,2999-01-02T03:04:05Z,,,,\n\
+    consent,+12025550143,acme,express,2026-01-02T03:04:05Z,,true,,\n\
+    stop,+12025550143,acme,,,,,,\n\
+    consent,+12025550143,acme,express,2026-01-02T03:04:05Z,,,,pre_ticked_box\n\
+    opt_out,+4930231250,acme,,,,,,,too,long\n";
+
+#[test]
+fn rows_are_recorded_or_refused_with_line_and_reason() {
+    let home = with_folder();
+    home.write("mixed.csv", MIXED);
+    let import = with(&LOCAL, &["mixed.csv", "--json", "--rejected=bad.csv"]);
+    let summary = home.run(&import).code(1).json();
+    assert_eq!(counts(&summary), [11, 2, 0, 9], "{summary}");
+    let refused: Vec<_> = summary["rejections"].as_array().unwrap().iter().collect();
+    let told: Vec<_> =
+        refused.iter().map(|why| (why["line"].as_u64().unwrap(), why["field"].as_str().unwrap())).collect();
+    let expected = [
+        (4, "number"),
+        (5, "scope"),
+        (6, "grade"),
+        (7, "given_at"),
+        (8, "consent.given_at"),
+        (9, "everything"),
+        (10, "kind"),
+        (11, "method"),
+        (12, ""),
+    ];
+    assert_eq!(told.len(), expected.len());
+    for ((line, field), (wanted_line, wanted)) in told.iter().zip(expected) {
+        assert_eq!(*line, wanted_line);
+        assert!(field.ends_with(wanted), "{line}: {field} is not {wanted}");
+    }
+    assert!(refused.iter().all(|why| !why["message"].as_str().unwrap().is_empty()));
+    let bad = home.read("bad.csv");
+    assert_eq!(bad.lines().count(), 10);
+    assert!(bad.lines().next().unwrap().ends_with("method,ringfence_line,ringfence_field,ringfence_reason"));
+    assert!(bad.lines().nth(1).unwrap().starts_with("opt_out,abc,acme,,,,,,,4,number,"));
+    let shown = home.run(&["contact", "show", "+12025550143", "--json"]).quietly(0).json();
+    assert_eq!(shown["consents"][0]["consent"]["grade"], "CONSENT_GRADE_EXPRESS_WRITTEN");
+    assert_eq!(shown["consents"].as_array().unwrap().len(), 1);
+    // Again: nothing twice, and the file of refused rows is not overwritten unasked.
+    home.run(&import).refused(&["bad.csv", "--force"]);
+    assert_eq!(counts(&home.run(&with(&LOCAL, &["mixed.csv", "--json"])).code(1).json()), [11, 0, 2, 9]);
+    let text = home.run(&with(&LOCAL, &["mixed.csv"])).code(1).says(&["2 recorded before, 9 refused"]);
+    assert!(text.err.contains("line 4: number") && !text.err.contains("5550143"), "{}", text.err);
+    home.run(&["audit", "verify"]).quietly(0).says(&["SOUND"]);
+}
+
+#[test]
+fn json_lines_say_everything_that_the_contract_does() {
+    let home = with_folder();
+    let lines = [
+        r#"{"optOut":{"number":"+12025550143","scope":{"sellers":["acme"],"purposes":["PURPOSE_MARKETING"]}}}"#,
+        "",
+        r#"{"consent":{"number":"030 231250","consent":{"grade":"CONSENT_GRADE_EXPRESS","givenAt":"2026-01-02T03:04:05Z"}}}"#,
+        r#"{"facts":{"number":"+12025550143","facts":{"residence":"US-NY"},"updateMask":"residence"}}"#,
+        r#"{"facts":{"number":"+12025550143","facts":{"residance":"US-NY"},"updateMask":"residence"}}"#,
+        "{\"optOut\":",
+        r#"{"row":"7","optOut":{"number":"+12025550143","scope":{"everything":true}}}"#,
+        r#"{"number":"+12025550143"}"#,
+        "{}",
+    ];
+    home.write("crm.jsonl", lines.join("\n"));
+    let import = with(&LOCAL, &["crm.jsonl", "--default-region=DE", "--rejected=bad.jsonl", "--json"]);
+    let summary = home.run(&import).code(1).json();
+    assert_eq!(counts(&summary), [8, 3, 0, 5], "{summary}");
+    let lines: Vec<_> =
+        summary["rejections"].as_array().unwrap().iter().map(|why| why["line"].as_u64().unwrap()).collect();
+    assert_eq!(lines, [5, 6, 7, 8, 9]);
+    let bad = home.read("bad.jsonl");
+    let first: Value = serde_json::from_str(bad.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["line"], &first["row"]["facts"]["number"]), (&5.into(), &"+12025550143".into()));
+    assert_eq!(opt_outs(&home, "+12025550143", &[]), 1);
+    // What one row says is not filled up: a seller for all would have to reach consents that name none.
+    home.run(&with(&LOCAL, &["crm.jsonl", "--seller=acme"])).refused(&["crm.jsonl", "--default-region"]);
+}
+
+#[test]
+fn a_plain_list_of_stops_needs_no_more_than_options() {
+    let home = with_folder();
+    home.write("stops.csv", "Phone;Name\nunknown;Ann\n030 231250;Bo\n+4930231250;Cy\n");
+    let more = ["stops.csv", "--kind=opt-out", "--everything", "--default-region=DE", "--json"];
+    home.run(&with(&LOCAL, &more)).refused(&["stops.csv", "Name", "--ignore-column"]);
+    let import = with(&with(&LOCAL, &more), &["--ignore-column=name"]);
+    let summary = home.run(&import).code(1).json();
+    assert_eq!(counts(&summary), [3, 2, 0, 1], "{summary}");
+    assert_eq!(opt_outs(&home, "+4930231250", &[]), 2);
+    // With other options these are other rows.
+    let other = with(&import, &["--purpose=survey"]);
+    assert_eq!(counts(&home.run(&other).code(1).json()), [3, 2, 0, 1]);
+}
+
+#[test]
+fn what_cannot_be_imported_is_refused_before_anything_is_recorded() {
+    let home = with_folder();
+    let refused = |file: &str, more: &[&str], words: &[&str]| {
+        drop(home.run(&with(&with(&LOCAL, &[file]), more)).refused(words));
+    };
+    refused("gone.csv", &[], &["gone.csv"]);
+    home.write("unknown", "number\n");
+    refused("unknown", &[], &["unknown", "--format"]);
+    home.write("empty.csv", "");
+    refused("empty.csv", &[], &["empty.csv", "empty"]);
+    home.write("none.csv", "kind,seller\nopt_out,acme\n");
+    refused("none.csv", &[], &["none.csv", "--number-column"]);
+    home.write("twice.csv", "number,phone\n1,2\n");
+    refused("twice.csv", &[], &["twice.csv", "phone"]);
+    home.write("bare.csv", "+12025550143\n+12025550143\n");
+    refused("bare.csv", &["--kind=opt-out", "--everything"], &["bare.csv", "+•••", "--ignore-column"]);
+    home.write("in.csv", "number\n+12025550143\n");
+    refused("in.csv", &["--ignore-column=x"], &["no column `x`"]);
+    refused("in.csv", &["--import-id", &"x".repeat(101)], &["--import-id", "100"]);
+    home.write("quote.csv", format!("number,wording\n+12025550143,\"{}", "x".repeat(3 << 20)));
+    refused("quote.csv", &["--kind=opt-out"], &["quote.csv:2", "quote"]);
+    fs::remove_dir_all(home.path("ringfence-data")).unwrap();
+    refused("in.csv", &[], &["ringfence-data", "--data"]);
+}
+
+#[test]
+fn compressed_files_are_read_as_they_are() {
+    let home = with_folder();
+    let text = stops(20);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    home.write("stops.csv.gz", gzip.finish().unwrap());
+    home.write("stops.csv.zst", zstd::bulk::compress(text.as_bytes(), 1).unwrap());
+    for file in ["stops.csv.gz", "stops.csv.zst"] {
+        assert_eq!(counts(&home.run(&with(&LOCAL, &[file, "--json"])).code(0).json()), [20, 20, 0, 0]);
+    }
+    home.write("stops.csv.gz", &fs::read(home.path("stops.csv.gz")).unwrap()[..60]);
+    home.run(&with(&LOCAL, &["stops.csv.gz"])).refused(&["stops.csv.gz"]);
+}
+
+/// Kills it at once, whatever it is doing.
+fn kill(child: &mut Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn an_import_that_is_killed_goes_on_and_records_nothing_twice() {
+    let home = with_folder();
+    home.run(&["contact", "opt-out", "+4930231250", "--everything"]).quietly(0);
+    const ROWS: usize = 5_000;
+    home.write("stops.csv", stops(ROWS));
+    let log =
+        || segments(&home.path("ringfence-data")).iter().map(|path| fs::metadata(path).unwrap().len()).sum::<u64>();
+    let before = log();
+    let mut import = home.command();
+    let mut child =
+        import.args(with(&LOCAL, &["stops.csv"])).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while log() < before + 200_000 && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    kill(&mut child);
+    let summary = home.run(&with(&LOCAL, &["stops.csv", "--json"])).code(0).json();
+    let [rows, accepted, repeated, rejected] = counts(&summary);
+    assert_eq!((rows, accepted + repeated, rejected), (ROWS as u64, ROWS as u64, 0));
+    assert!(repeated > 0 && accepted > 0, "it was killed in the middle: {summary}");
+    for row in [0, 1, 100, 1_000, ROWS - 1] {
+        assert_eq!(opt_outs(&home, &number(row), &[]), 1, "row {row}");
+    }
+    assert_eq!(counts(&home.run(&with(&LOCAL, &["stops.csv", "--json"])).code(0).json()), [rows, 0, rows, 0]);
+    home.run(&["audit", "verify"]).quietly(0).says(&["SOUND", "compared"]);
+}
+
+#[test]
+fn a_server_takes_an_import_and_goes_on_after_it_was_killed() {
+    let home = Home::new();
+    let server = serve_with(&home, &[]);
+    let import = |server: &Server, file: &str| home.run(&with(&LOCAL, &[file, "--json", "--server", &server.url]));
+    home.write("mixed.csv", MIXED);
+    let summary = import(&server, "mixed.csv").code(1).json();
+    assert_eq!(counts(&summary), [11, 2, 0, 9], "{summary}");
+    assert_eq!(summary["receipts"].as_array().unwrap().len(), 1);
+
+    const ROWS: usize = 5_000;
+    home.write("stops.csv", stops(ROWS));
+    let arguments = with(&LOCAL, &["stops.csv", "--server", &server.url]);
+    let mut child = home.command().args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let log =
+        || segments(&home.path("ringfence-data")).iter().map(|path| fs::metadata(path).unwrap().len()).sum::<u64>();
+    let before = log();
+    while log() < before + 200_000 && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    drop(server);
+    assert_eq!(child.wait().unwrap().code(), Some(2), "it says that it did not end");
+    let server = serve_with(&home, &[]);
+    let summary = import(&server, "stops.csv").code(0).json();
+    let [rows, accepted, repeated, rejected] = counts(&summary);
+    assert_eq!((rows, accepted + repeated, rejected), (ROWS as u64, ROWS as u64, 0));
+    for row in [0, 100, 1_999, 2_000, ROWS - 1] {
+        assert_eq!(opt_outs(&home, &number(row), &["--server", &server.url]), 1, "row {row}");
+    }
+}
