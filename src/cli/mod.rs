@@ -21,6 +21,7 @@ pub mod packs;
 mod processor;
 pub mod progress;
 mod question;
+mod registry;
 mod remote;
 mod request;
 mod scrub;
@@ -110,6 +111,9 @@ pub enum Command {
     Keys(keys::Command),
     /// Whether the store is set up so that it keeps what it acknowledges
     Doctor(doctor::Args),
+    /// Do-not-call lists and your own: made, looked into, put in force
+    #[command(subcommand)]
+    Registry(registry::Command),
     /// Requests of people about the data kept about them, and when they are due
     #[command(subcommand)]
     Request(request::Command),
@@ -149,6 +153,11 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Request(command) => request::run(command, global).await,
         Command::Audit(command) => audit::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
+        Command::Registry(command) => {
+            let global = cli.global.clone();
+            let done = tokio::task::spawn_blocking(move || registry::run(command, &global, now())).await;
+            done.map_err(|error| Error::said(format!("the import broke off: {error}")))?
+        }
         Command::Doctor(args) => doctor::run(args, global).await,
     }
 }

@@ -1,6 +1,6 @@
 //! Official do-not-call lists and the tenant's own: big, read-only, in memory, replaced whole.
 //!
-//! A folder holds one file a list, `ID.txt` (the form: [`text`]). [`Registries`] keeps what the folder says; a question
+//! A folder holds one file a list: `ID.set` ([`set`]), made by `ringfence registry import`, or `ID.txt` ([`text`]). [`Registries`] keeps what the folder says; a question
 //! takes a [`Snapshot`] once and asks it. Promises: a look-up is exact; a snapshot never changes; a file that cannot be
 //! read in full is never used in part, and the list that was in force stays in force (its age tells when that is no
 //! longer enough). Nothing here judges freshness: `as_of` goes to the rules. Guarded by `tests/registry.rs`.
@@ -9,9 +9,10 @@
 
 mod fault;
 pub mod ids;
+pub mod import;
 mod list;
 pub mod sample;
-mod set;
+pub mod set;
 pub mod text;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,9 @@ use arc_swap::ArcSwap;
 
 pub use fault::Fault;
 pub use list::{Answer, List, ListIx, Snapshot};
+
+/// What the name of a set file ends with.
+pub const SET: &str = "set";
 
 /// The lists of a folder, as they were at the last [`Registries::refresh`].
 pub struct Registries {
@@ -100,7 +104,8 @@ impl Registries {
         let mut known = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let mut faults = Vec::new();
         match files_of(dir) {
-            Ok(found) => {
+            Ok(mut found) => {
+                faults.extend(take_out_doubles(&mut found));
                 known.retain(|path, file| {
                     let stays = found.contains_key(path);
                     if let Some(list) = file.list.as_ref().filter(|_| !stays) {
@@ -180,11 +185,15 @@ impl Known {
 
 /// Reads one file whole, unless it is no list or changes meanwhile.
 fn read_file(path: &Path, id: &str, stamp: Stamp) -> Result<List, Fault> {
-    if path.extension().is_none_or(|extension| extension != "txt") {
-        return Err(Fault::new(path, "is not named like a list", "name lists ID.txt, such as us.dnc.national.txt"));
+    if path.extension().is_none_or(|extension| extension != "txt" && extension != SET) {
+        let remedy = "name lists ID.txt or ID.set, such as us.dnc.national.set";
+        return Err(Fault::new(path, "is not named like a list", remedy));
     }
     if !stamp.is_file {
         return Err(Fault::new(path, "is not a regular file", "put a plain text file in its place"));
+    }
+    if path.extension().is_some_and(|extension| extension == SET) {
+        return List::map(id, path);
     }
     let unreadable = |error: std::io::Error| Fault::unreadable(path, &error);
     let mut file = File::open(path).map_err(unreadable)?;
@@ -232,6 +241,17 @@ impl Stamp {
     }
 }
 
+/// A list that stands in a set file and as text is one too many: the set file counts, and the text is named.
+fn take_out_doubles(found: &mut BTreeMap<PathBuf, String>) -> Vec<Fault> {
+    let texts = found.keys().filter(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    let doubles: Vec<PathBuf> = texts.filter(|path| found.contains_key(&path.with_extension(SET))).cloned().collect();
+    let fault = |path: PathBuf| {
+        found.remove(&path);
+        Fault::new(&path, "is not used: a set file holds the same list", "remove one of the two files")
+    };
+    doubles.into_iter().map(fault).collect()
+}
+
 /// The files of a folder that are lists, or should be, with the id that each name gives.
 fn files_of(dir: &Path) -> Result<BTreeMap<PathBuf, String>, Fault> {
     let unreadable = |error: std::io::Error| Fault::unreadable(dir, &error);
@@ -243,7 +263,7 @@ fn files_of(dir: &Path) -> Result<BTreeMap<PathBuf, String>, Fault> {
             || name.ends_with('~')
             || name.to_ascii_uppercase().starts_with("README")
             || [".tmp", ".part"].iter().any(|end| name.ends_with(end));
-        match name.strip_suffix(".txt") {
+        match name.strip_suffix(".txt").or_else(|| name.strip_suffix(".set")) {
             Some(id) if !is_other => {
                 found.insert(path.clone(), id.to_owned());
             }
