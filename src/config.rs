@@ -3,17 +3,23 @@
 //! Promises: an unknown key is an error; every fault is reported at once, each with where it was written; a server
 //! without authentication listens on loopback only. Must never read a clock or open anything but the file it is told to.
 
+mod audit;
+mod pinned;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use self::audit::{AuditConfig, resolve_archive};
 use crate::decision::Postures;
 use crate::engine;
 use crate::place::{Jurisdiction, LocationPosture};
 use crate::store::redis;
 use crate::time::Millis;
+
+pub use pinned::{PINNED, Pinned};
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
@@ -66,6 +72,22 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "days within which every request is answered, whatever the law allows, 1 to 90; none: the law's",
         "",
     ),
+    (
+        "audit_archive",
+        "where closed parts of the audit log are kept: a folder, or s3://bucket/prefix; none: nowhere else",
+        "",
+    ),
+    ("audit_archive_endpoint", "the address of an object store that is not AWS, such as http://127.0.0.1:9000", ""),
+    ("audit_archive_region", "its region; none: that of AWS_REGION, or us-east-1", ""),
+    (
+        "audit_archive_credentials",
+        "a file with its keys, as ~/.aws/credentials has them; none: AWS_ACCESS_KEY_ID and the like",
+        "",
+    ),
+    ("audit_archive_virtual_hosts", "`true`: the bucket is part of the host's name, not of the path", "false"),
+    ("audit_keep_days", "how long an archived part stays in the data folder after its newest entry, 0 to 3650", "30"),
+    ("audit_segment_mib", "the size at which a part of the audit log is closed, 1 to 1024", "64"),
+    ("audit_segment_hours", "the age at which it is closed, 1 to 8760", "24"),
 ];
 
 /// Where records are.
@@ -100,6 +122,8 @@ pub struct Config {
     pub engine: engine::Settings,
     /// JSON log lines.
     pub log_json: bool,
+    /// Regions beside the default store, each with contacts that live there and nowhere else.
+    pub pinned: Vec<Pinned>,
     /// The folder of packs to judge by beside those in force.
     pub shadow_packs: Option<PathBuf>,
     /// How long events stay readable; `None`: for ever.
@@ -110,6 +134,8 @@ pub struct Config {
     pub webhook_private: bool,
     /// How often everybody who opted out is asked about.
     pub self_check: engine::selfcheck::Settings,
+    /// The audit log.
+    pub audit: AuditConfig,
 }
 
 /// `acks = "all"` or `acks = 1`.
@@ -154,6 +180,7 @@ struct FileText {
     postures: Option<Vec<String>>,
     reserve_seconds: Option<u32>,
     log: Option<String>,
+    pinned: Option<Vec<pinned::Text>>,
     shadow_packs: Option<String>,
     acked_from: Option<String>,
     sentinel_user: Option<String>,
@@ -165,6 +192,14 @@ struct FileText {
     privacy_officer: Option<String>,
     privacy_contact: Option<String>,
     request_days: Option<u16>,
+    audit_archive: Option<String>,
+    audit_archive_endpoint: Option<String>,
+    audit_archive_region: Option<String>,
+    audit_archive_credentials: Option<String>,
+    audit_archive_virtual_hosts: Option<bool>,
+    audit_keep_days: Option<u32>,
+    audit_segment_mib: Option<u32>,
+    audit_segment_hours: Option<u32>,
 }
 
 impl FileText {
@@ -202,6 +237,14 @@ impl FileText {
             "privacy_officer" => self.privacy_officer.clone(),
             "privacy_contact" => self.privacy_contact.clone(),
             "request_days" => self.request_days.map(|value| value.to_string()),
+            "audit_archive" => self.audit_archive.clone(),
+            "audit_archive_endpoint" => self.audit_archive_endpoint.clone(),
+            "audit_archive_region" => self.audit_archive_region.clone(),
+            "audit_archive_credentials" => self.audit_archive_credentials.clone(),
+            "audit_archive_virtual_hosts" => self.audit_archive_virtual_hosts.map(|value| value.to_string()),
+            "audit_keep_days" => self.audit_keep_days.map(|value| value.to_string()),
+            "audit_segment_mib" => self.audit_segment_mib.map(|value| value.to_string()),
+            "audit_segment_hours" => self.audit_segment_hours.map(|value| value.to_string()),
             _ => None,
         }
     }
@@ -245,10 +288,13 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
             })
             .unwrap_or_else(|| Written { text: default.to_owned(), origin: format!("the default of {key}") })
     };
+    let path = sources.file.map(|path| path.display().to_string()).unwrap_or_default();
+    let tables = file.pinned.as_deref().unwrap_or_default();
     let mut fault = |written: &Written, what: &str| {
         faults.push(format!("{}: `{}` {what}", written.origin, shown(&written.text)));
     };
     let store = store_at(&read, &mut fault);
+    let audit = audit::audit(&read, &mut fault);
     let grpc = listener(&read("grpc"), &mut fault);
     let http = listener(&read("http"), &mut fault);
     let location = choice(&read("location"), &["strictest", "residence"], &mut fault);
@@ -287,11 +333,13 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     if promised.is_none() && !days.text.is_empty() {
         fault(&days, "is not a number of days, 1 to 90");
     }
-    let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
+    let data = PathBuf::from(read("data").text);
+    let pinned = pinned::read(tables, &path, (&store, &data), &mut fault);
+    let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let config = Config {
         store,
-        data: PathBuf::from(read("data").text),
+        data,
         keys: PathBuf::from(read("keys").text),
         registries: path(read("registries")),
         packs: path(read("packs")),
@@ -314,6 +362,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
             },
         },
         log_json: log == 1,
+        pinned,
         shadow_packs: path(read("shadow_packs")),
         keep_events: event_days.filter(|days| *days > 0).map(|days| Millis::days(i64::from(days))),
         webhook_ca: path(read("webhook_ca")),
@@ -322,6 +371,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
             every: Duration::from_secs(3_600 * u64::from(every.unwrap_or(24))),
             ..engine::selfcheck::Settings::default()
         },
+        audit,
     };
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }

@@ -22,14 +22,14 @@
 //!
 //! | | invariant | guarded by |
 //! |---|---|---|
-//! | I1 | an acknowledged opt-out, and a freeze, is seen by every later check | `tests/engine.rs`, `tests/control.rs`, `tests/faults.rs` |
-//! | I2 | caps are exact, however many race | `tests/engine.rs`, `tests/faults.rs` |
+//! | I1 | an acknowledged opt-out, and a freeze, is seen by every later check | `tests/engine.rs`, `tests/control.rs`, `tests/faults.rs`, `tests/region.rs` |
+//! | I2 | caps are exact, however many race | `tests/engine.rs`, `tests/faults.rs`, `tests/region.rs` |
 //! | I3 | whatever fails, is unknown or stale is not an ALLOW | `tests/service.rs`, `tests/faults.rs` |
 //! | I4 | same inputs, same bytes | `tests/twin.rs`, `tests/replay.rs` |
 //! | I5 | every plausible place, zone and fact must allow | `tests/twin.rs` |
 //! | I6 | more opt-outs never allow more; `retry_at` and `valid_until` are exact | `tests/twin.rs` |
 //! | I7 | what rests on unverified text says so | `tests/law.rs`, `tests/twin.rs` |
-//! | I8 | evidence is append-only and every answer is in a chained log | `tests/audit.rs`, `tests/faults.rs` |
+//! | I8 | evidence is append-only and every answer is in a chained log | `tests/audit.rs`, `tests/archive.rs`, `tests/faults.rs` |
 //! | I9 | no log line, metric or error carries a whole number | `tests/service.rs`, `tests/cli.rs` |
 //! | I10 | a second, naive implementation answers the same | `tests/twin.rs` |
 

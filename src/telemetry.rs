@@ -3,7 +3,7 @@
 //! Promises: no label, log line or error carries a whole number. Guarded by `tests/contract.rs`.
 
 use std::io::IsTerminal as _;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -46,6 +46,11 @@ struct ListLabels {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct RegionLabels {
+    region: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
 }
@@ -77,10 +82,18 @@ pub struct Metrics {
     reasons: Family<ReasonLabels, Counter>,
     exceptional: Family<PurposeLabels, Counter>,
     lost_races: Counter,
+    moves: Counter,
     requests: Family<MethodLabels, Counter>,
     seconds: Histogram,
     list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
     audit_head: Gauge<u64, AtomicU64>,
+    audit_queued: Gauge<u64, AtomicU64>,
+    audit_waits: Counter,
+    audit_refusals: Counter,
+    audit_lost: Counter,
+    audit_segments_waiting: Gauge<u64, AtomicU64>,
+    audit_archive_failures: Counter,
+    region_up: Family<RegionLabels, Gauge>,
     shadow_judgements: Family<OutcomeLabels, Counter>,
     shadow_dropped: Counter,
     shadow_flips: Family<FlipLabels, Counter>,
@@ -90,6 +103,25 @@ pub struct Metrics {
     self_check_alarms: Counter,
     self_check_finished: Gauge<f64, AtomicU64>,
     rights_requests: Family<UrgencyLabels, Gauge<u64, AtomicU64>>,
+}
+
+/// What an audit log has counted since it was opened, and what it holds now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditState {
+    /// The newest safe entry.
+    pub head: u64,
+    /// Places of its queue that are taken.
+    pub queued: u64,
+    /// Answers that waited for the disk.
+    pub waits: u64,
+    /// Entries refused.
+    pub refusals: u64,
+    /// Entries taken and never written.
+    pub lost: u64,
+    /// Closed segments not compressed or not archived yet.
+    pub segments_waiting: u64,
+    /// Looks after the archive that failed.
+    pub archive_failures: u64,
 }
 
 impl Default for Metrics {
@@ -102,10 +134,18 @@ impl Default for Metrics {
             reasons: Family::default(),
             exceptional: Family::default(),
             lost_races: Counter::default(),
+            moves: Counter::default(),
             requests: Family::default(),
             seconds: Histogram::new(buckets),
             list_age: Family::default(),
             audit_head: Gauge::default(),
+            audit_queued: Gauge::default(),
+            audit_waits: Counter::default(),
+            audit_refusals: Counter::default(),
+            audit_lost: Counter::default(),
+            audit_segments_waiting: Gauge::default(),
+            audit_archive_failures: Counter::default(),
+            region_up: Family::default(),
             shadow_judgements: Family::default(),
             shadow_dropped: Counter::default(),
             shadow_flips: Family::default(),
@@ -125,10 +165,46 @@ impl Default for Metrics {
             metrics.exceptional.clone(),
         );
         registry.register("lost_races", "Writes that lost a race and were decided again", metrics.lost_races.clone());
+        registry.register("moves", "Records moved from one region to another", metrics.moves.clone());
         registry.register("requests", "Requests by method and gRPC status code", metrics.requests.clone());
         registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
         registry.register("registry_age_seconds", "Age of each loaded list, in seconds", metrics.list_age.clone());
         registry.register("audit_head", "Number of the newest safe entry of the audit log", metrics.audit_head.clone());
+        registry.register(
+            "audit_queued",
+            "Entries of the audit log in memory that are not safe yet; large ones count as several",
+            metrics.audit_queued.clone(),
+        );
+        registry.register(
+            "audit_waits",
+            "Answers that waited for their audit entry because the disk did not keep up",
+            metrics.audit_waits.clone(),
+        );
+        registry.register(
+            "audit_refusals",
+            "Audit entries that were not taken, so that nothing was answered",
+            metrics.audit_refusals.clone(),
+        );
+        registry.register(
+            "audit_lost",
+            "Audit entries that were taken and that the disk refused until the log was closed",
+            metrics.audit_lost.clone(),
+        );
+        registry.register(
+            "audit_segments_waiting",
+            "Closed segments of the audit log that are not compressed or not archived yet",
+            metrics.audit_segments_waiting.clone(),
+        );
+        registry.register(
+            "audit_archive_failures",
+            "Attempts to archive the audit log that failed",
+            metrics.audit_archive_failures.clone(),
+        );
+        registry.register(
+            "region_up",
+            "Whether contacts of a pinned region are answered: 1 or 0",
+            metrics.region_up.clone(),
+        );
         registry.register(
             "shadow_judgements",
             "Checks judged a second time by the shadow packs, by outcome",
@@ -193,6 +269,11 @@ impl Metrics {
         self.lost_races.inc();
     }
 
+    /// A record moved to another region.
+    pub fn moved(&self) {
+        self.moves.inc();
+    }
+
     /// A request was answered.
     pub fn answered(&self, method: &'static str, code: &'static str, took: Option<Duration>) {
         self.requests.get_or_create(&MethodLabels { method, code }).inc();
@@ -206,9 +287,25 @@ impl Metrics {
         self.list_age.get_or_create(&ListLabels { registry: registry.to_owned() }).set(seconds);
     }
 
-    /// The newest safe entry of the audit log.
-    pub fn audit_head(&self, sequence: u64) {
-        self.audit_head.set(sequence);
+    /// How the audit log is.
+    pub fn audit(&self, state: AuditState) {
+        self.audit_head.set(state.head);
+        self.audit_queued.set(state.queued);
+        self.audit_segments_waiting.set(state.segments_waiting);
+        // Counted by the log itself.
+        for (counter, value) in [
+            (&self.audit_waits, state.waits),
+            (&self.audit_refusals, state.refusals),
+            (&self.audit_lost, state.lost),
+            (&self.audit_archive_failures, state.archive_failures),
+        ] {
+            counter.inner().store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether contacts of a pinned region are answered.
+    pub fn region_up(&self, region: &str, up: bool) {
+        self.region_up.get_or_create(&RegionLabels { region: region.to_owned() }).set(i64::from(up));
     }
 
     /// The shadow packs judged a check.

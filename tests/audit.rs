@@ -14,10 +14,16 @@
 mod altered;
 #[path = "audit/append.rs"]
 mod append;
+#[path = "audit/packed.rs"]
+mod packed;
 #[path = "audit/power.rs"]
 mod power;
 #[path = "support/power.rs"]
 mod power_cut;
+#[path = "audit/pressure.rs"]
+mod pressure;
+#[path = "audit/selected.rs"]
+mod selected;
 #[path = "audit/step.rs"]
 mod step;
 
@@ -31,8 +37,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ringfence::audit::{
-    Anchor, BodyKey, DecisionId, Encoded, Entry, Expect, Fault, Head, Log, LogError, Report, SegmentFile, Settings,
-    anchors, open, verify,
+    Anchor, BodyKey, DecisionId, Encoded, Entry, Expect, Fault, Head, Log, LogError, Openings, Report, SegmentFile,
+    Settings, anchors, open, verify,
 };
 use ringfence::store::{
     Digest, EmbeddedStore, EventId, Key, MemoryStore, Shard, Store, Swapped, Version, Write, WriterId, embedded,
@@ -57,6 +63,8 @@ fn entry(id: DecisionId, n: usize) -> Encoded {
         id,
         tenant: "acme".into(),
         tag: n.is_multiple_of(2).then_some([n as u8; 32]),
+        campaign: n.is_multiple_of(3).then_some([(n % 7) as u8; 16]),
+        open: (n % 3 == 1).then_some(Openings { mark: [1; 4], name: [2; 16], plain: [3; 32] }),
         key: if n.is_multiple_of(2) { BodyKey::Contact } else { BodyKey::Day(20_778) },
         body: format!("sealed body number {n}").into_bytes(),
     };

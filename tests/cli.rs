@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+#[path = "cli/audit.rs"]
+mod audit;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/control.rs"]

@@ -128,6 +128,10 @@ async fn every_route_answers() {
     assert_eq!((&replayed["decisionId"], &replayed["replayed"]["identical"]), (&json!(id), &json!(true)), "{replayed}");
     assert_eq!(web.get("/v1/shadow").await.status, StatusCode::NOT_FOUND);
 
+    let listed = web.ask("/v1/decisions:list", &json!({"number": NUMBER, "pageSize": 1})).await;
+    assert_eq!((&listed["records"][0]["position"], &listed["nextPageToken"]), (&record["position"], &Value::Null));
+    assert_eq!(listed["records"][0]["decision"]["number"], "+1305555••23");
+
     let report = json!({"number": NUMBER, "attemptId": decision["attemptId"], "outcome": "OUTCOME_NOT_ATTEMPTED"});
     assert_eq!(web.ask("/v1/outcomes:report", &report).await["released"], true);
     let batch = web.ask("/v1/check:batch", &v1::CheckBatchRequest { checks: vec![pinned(), notice()] }).await;

@@ -17,7 +17,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("store", &["time"]),
     // The log reconciles itself with the store's outbox.
     ("audit", &["store", "time"]),
-    ("registry", &["time"]),
+    ("registry", &["place", "time"]),
     ("telemetry", &["contact", "proto"]),
     ("access", &[]),
     (
@@ -27,7 +27,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("service", &["engine", "access", "store", "contact", "proto", "time"]),
     ("http", &["service", "engine", "proto"]),
     ("notify", &["engine", "store", "proto", "time"]),
-    ("config", &["engine", "store", "decision", "place", "time"]),
+    ("config", &["engine", "store", "audit", "decision", "place", "time"]),
     (
         "cli",
         &[

@@ -10,18 +10,21 @@
     reason = "tests"
 )]
 
+#[path = "lists/bytes.rs"]
+mod bytes;
+#[path = "lists/import.rs"]
+mod import;
+#[path = "lists/killed.rs"]
+mod killed;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
 
 use proptest::prelude::*;
-use ringfence::registry::set::{Builder, Day, Found, Header, Set, write};
+use ringfence::registry::set::{Added, Builder, Day, Found, Header, Set, write};
 use ringfence::registry::{Answer, Registries};
 use ringfence::time::Instant;
-use serde_json::Value;
-use tempfile::TempDir;
 
 const AS_OF: &str = "2026-11-20T04:00:00Z";
 
@@ -118,10 +121,11 @@ fn sets_of_a_hard_shape() {
     equal(&undated(BLOCK..BLOCK + 10_000), &[]);
     equal(&undated((BLOCK..BLOCK + 10_000).step_by(2)), &[]);
     // The first and last of blocks, thousands and prefixes.
-    let edges = [0, 1, 999, 1_000, 9_999, 10_000, 9_999_999, 10_000_000, 12_019_999_999, 12_020_000_000, 999_999_999_999_999];
+    let edges =
+        [0, 1, 999, 1_000, 9_999, 10_000, 9_999_999, 10_000_000, 12_019_999_999, 12_020_000_000, 999_999_999_999_999];
     equal(&undated(edges), &[]);
     // Around the sizes at which another form is chosen.
-    for size in [61, 62, 63, 64, 625, 626, 627, 999, 1_000, 1_001, 1_999, 2_000] {
+    for size in [1, 31, 32, 314, 315, 316, 545, 546, 547, 624, 625, 626, 627, 999, 1_000, 1_001, 1_999, 2_000] {
         equal(&undated(BLOCK..BLOCK + size), &[]);
         equal(&undated((0..size).map(|n| 12_020_000_000 + n * 9_973)), &[]);
     }
@@ -199,7 +203,7 @@ fn a_folder_takes_set_files_up_and_keeps_the_old_one_while_the_new_one_is_bad() 
     let path = folder.path().join("us.dnc.national.set");
     let put = |numbers: std::ops::Range<u64>| {
         let mut builder = Builder::default();
-        numbers.for_each(|number| drop(builder.add(number, Day::NONE)));
+        numbers.for_each(|number| assert_eq!(builder.add(number, Day::NONE), Added::Taken));
         write(&path, header("us.dnc.national"), builder).unwrap()
     };
     let first = put(12_025_550_000..12_025_550_200);
@@ -233,179 +237,4 @@ fn a_folder_takes_set_files_up_and_keeps_the_old_one_while_the_new_one_is_bad() 
     let refused = registries.refresh().refused;
     assert!(refused.iter().any(|fault| fault.what.contains("a set file holds the same list")), "{refused:?}");
     assert_eq!(ask(12_025_559_999), Some(Answer::NotListed));
-}
-
-/// A folder with lists and files to import.
-struct Home(TempDir);
-
-impl Home {
-    fn new() -> Self {
-        let home = Self(tempfile::tempdir().unwrap());
-        fs::create_dir(home.path("lists")).unwrap();
-        home
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &'static str {
-        fs::write(self.path(name), bytes).unwrap();
-        name.to_owned().leak()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
-        command.current_dir(self.0.path()).args(["registry", "import", "--registries", "lists", "--json"]).args(arguments);
-        command
-    }
-
-    fn import(&self, arguments: &[&str]) -> Value {
-        let ran = self.command(arguments).output().unwrap();
-        assert!(ran.status.success(), "{}", said(&ran));
-        serde_json::from_slice(&ran.stdout).unwrap()
-    }
-
-    fn refused(&self, arguments: &[&str], words: &[&str]) {
-        let ran = self.command(arguments).output().unwrap();
-        assert_eq!(ran.status.code(), Some(2), "{}", said(&ran));
-        assert!(words.iter().all(|word| said(&ran).contains(word)), "{words:?} in {}", said(&ran));
-        assert!(!said(&ran).contains("5550143"), "a number in {}", said(&ran));
-    }
-
-    fn numbers(&self, id: &str) -> Vec<u64> {
-        let set = Set::map(&self.path(&format!("lists/{id}.set"))).unwrap();
-        set.numbers().map(|number| number.unwrap().0).collect()
-    }
-}
-
-fn said(ran: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr))
-}
-
-fn gzipped(text: &str) -> Vec<u8> {
-    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    writer.write_all(text.as_bytes()).unwrap();
-    writer.finish().unwrap()
-}
-
-fn zipped(members: &[(&str, &str)]) -> Vec<u8> {
-    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, text) in members {
-        writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-        writer.write_all(text.as_bytes()).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
-}
-
-#[test]
-fn a_full_list_in_every_wrapping_is_the_same_list() {
-    let texts = ["202,5550143\n202,5550144\r\n", "415,5550100\n\n305,5550100"];
-    let expected = [12_025_550_143, 12_025_550_144, 13_055_550_100, 14_155_550_100];
-    let home = Home::new();
-    let [a, b] = [home.write("202.txt", texts[0]), home.write("rest.txt", texts[1])];
-    let one = home.write("all.zip", zipped(&[("202.txt", texts[0]), ("rest/415.txt", texts[1])]));
-    let [c, d] = [home.write("a.txt.gz", gzipped(texts[0])), home.write("b.gz", gzipped(texts[1]))];
-    // Two gzip streams in one file are one text.
-    let joined = home.write("joined.gz", [gzipped(texts[0]), gzipped(texts[1])].concat());
-    for files in [vec![a, b], vec![one], vec![c, d], vec![joined], vec![a, d]] {
-        let told = home.import(&[&["us.dnc.national", "--as-of", AS_OF][..], &files].concat());
-        assert_eq!((&told["numbers"], &told["lines_read"], &told["rejected"]), (&4.into(), &4.into(), &0.into()));
-        assert_eq!(home.numbers("us.dnc.national"), expected, "{files:?}");
-    }
-    for bytes in [zipped(&[("a", texts[0]), ("b", texts[1])]), gzipped(&texts.concat()), texts.concat().into_bytes()] {
-        let mut running = home.command(&["us.dnc.national", "-", "--as-of", AS_OF]);
-        let mut running = running.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        running.stdin.take().unwrap().write_all(&bytes).unwrap();
-        assert!(running.wait_with_output().unwrap().status.success());
-        assert_eq!(home.numbers("us.dnc.national"), expected);
-    }
-}
-
-#[test]
-fn a_list_of_changes_changes_the_copy_in_force() {
-    let home = Home::new();
-    let full = home.write("full.txt", "202,5550143\n202,5550144\n202,5550145\n");
-    let changes = home.write("changes.txt", "202,5550144,2026-11-20 10:00:00,D\n202,5550199,2026-11-20 09:00:00,A\n202,5550143,2026-11-20 12:00:00,A\n202,5550143,2026-11-20 11:00:00,D\n202,5550111,2026-11-20 11:00:00,D\n");
-    home.refused(&["us.dnc.national", changes, "--changes", "--as-of", AS_OF], &["nothing to change", "full list first"]);
-    home.refused(&["us.dnc.national", changes, "--as-of", AS_OF], &["changes.txt:1", "a full list was expected"]);
-    let first = home.import(&["us.dnc.national", full, "--as-of", AS_OF]);
-    home.refused(&["us.dnc.national", full, "--changes", "--as-of", AS_OF], &["full.txt:1", "neither A nor D"]);
-    let told = home.import(&["us.dnc.national", changes, "--changes", "--as-of", "2026-11-21T04:00:00Z"]);
-    assert_eq!(home.numbers("us.dnc.national"), [12_025_550_143, 12_025_550_145, 12_025_550_199]);
-    assert_eq!((&told["added"], &told["removed"], &told["deleted_but_absent"]), (&1.into(), &1.into(), &1.into()));
-    assert_eq!(told["before"]["version"], first["version"]);
-    home.refused(&["us.dnc.national", full, "--as-of", AS_OF], &["younger than", "remove this file first"]);
-}
-
-#[test]
-fn columns_by_name_dates_and_lines_that_are_not_understood() {
-    let home = Home::new();
-    let csv = home.write("rpo.csv", "\u{feff}id;Numero;\"Data\"\n1;\"+39 06 6981 2345\";15/10/2026\n2;0669812346;\n");
-    let asked = ["it.rpo", csv, "--as-of", AS_OF, "--column", "numero", "--date-column", "data"];
-    let told = home.import(&asked);
-    assert_eq!((&told["numbers"], &told["with_date"]), (&2.into(), &1.into()));
-    let set = Set::map(&home.path("lists/it.rpo.set")).unwrap();
-    let Found::In(day) = set.look_up(390_669_812_345) else { panic!("not in") };
-    assert_eq!(day.begin(), Some(at("2026-10-15T00:00:00Z")));
-    home.refused(&["it.rpo", csv, "--as-of", AS_OF, "--column", "number"], &["no column is called `number`"]);
-
-    let bad = home.write("bad.txt", "number\n202,5550143\n202,555014\nhello,2025550143x\n202,5550144\n");
-    home.refused(&["us.dnc.national", bad, "--as-of", AS_OF], &["bad.txt:3", "--most-rejected"]);
-    assert!(!home.path("lists/us.dnc.national.set").exists());
-    let told = home.import(&["us.dnc.national", bad, "--as-of", AS_OF, "--most-rejected", "2"]);
-    assert_eq!((&told["numbers"], &told["rejected"]), (&2.into(), &2.into()));
-    assert_eq!((&told["rejected_lines"][0]["line"], &told["rejected_lines"][1]["line"]), (&3.into(), &4.into()));
-    for (name, text, why) in [
-        ("empty.txt", "", "would become empty"),
-        ("xml.txt", "<list><ph val=\"2025550143\"/></list>", "is XML"),
-        ("uk.txt", "+442079460000\n", "does not belong"),
-        ("long.txt", &"2".repeat(9_000), "more than 4,096 bytes"),
-    ] {
-        home.refused(&["us.dnc.national", home.write(name, text), "--as-of", AS_OF], &[why]);
-    }
-    home.write("not.gz", [0x1f, 0x8b, 8, 0, 1, 2, 3]);
-    home.refused(&["us.dnc.national", "not.gz", "--as-of", AS_OF], &["not.gz"]);
-    home.refused(&["us.dnc.national", "absent.txt", "--as-of", AS_OF], &["absent.txt"]);
-    home.refused(&["us.dnc.natoinal", bad, "--as-of", AS_OF], &["did you mean `us.dnc.national`"]);
-    home.refused(&["us.dnc.national", bad, "--as-of", "2999-01-01T00:00:00Z"], &["lies in the future"]);
-}
-
-#[test]
-fn an_import_that_is_killed_leaves_the_old_copy() {
-    let home = Home::new();
-    let first = home.import(&["us.dnc.national", home.write("full.txt", "202,5550143\n"), "--as-of", AS_OF]);
-    let mut running = home.command(&["us.dnc.national", "-", "--as-of", AS_OF]);
-    let mut running = running.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    let mut input = running.stdin.take().unwrap();
-    input.write_all("305,5550100\n".repeat(400_000).as_bytes()).unwrap();
-    running.kill().unwrap();
-    running.wait().unwrap();
-    // As one killed while it wrote leaves it.
-    fs::write(home.path("lists/.us.dnc.national.set.77.part"), "half").unwrap();
-    let registries = Registries::open(Some(&home.path("lists"))).unwrap();
-    assert_eq!(registries.faults().len(), 0);
-    assert_eq!(registries.snapshot().get("us.dnc.national").unwrap().version, first["version"].as_str().unwrap());
-}
-
-#[test]
-fn inspecting_a_list_shows_its_header_its_areas_and_its_age() {
-    let home = Home::new();
-    home.import(&["us.dnc.national", home.write("full.txt", "202,5550143\n202,5550144\n415,5550100\n"), "--as-of", "2026-01-01T00:00:00Z"]);
-    let inspect = |file: &str, json: bool| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
-        command.current_dir(home.0.path()).args(["registry", "inspect", file]).args(json.then_some("--json"));
-        command.output().unwrap()
-    };
-    let ran = inspect("lists/us.dnc.national.set", true);
-    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran));
-    let told: Value = serde_json::from_slice(&ran.stdout).unwrap();
-    assert_eq!(told["by_area"], serde_json::json!({ "1202": 2, "1415": 1 }));
-    assert!(told["rules"].as_array().unwrap().iter().any(|rule| rule["stale"] == true), "{told}");
-    let text = said(&inspect("lists/us.dnc.national.set", false));
-    for word in ["us.dnc.national: 3 numbers", "TOO OLD", "full.txt", "+1202"] {
-        assert!(text.contains(word), "{word} in {text}");
-    }
-    let plain = home.write("tenant.own.txt", format!("# as_of={AS_OF}\n+12025550143\n"));
-    assert!(said(&inspect(plain, false)).contains("tenant.own: 1 numbers"));
 }

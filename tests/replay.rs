@@ -214,6 +214,8 @@ fn an_entry_of_an_earlier_release_is_not_judged() {
             id,
             tenant: "default".to_owned(),
             tag: None,
+            campaign: None,
+            open: None,
             key: ringfence::audit::BodyKey::Clear,
             body: Vec::new(),
         };

@@ -9,10 +9,14 @@
     reason = "tests"
 )]
 
+#[path = "service/decisions.rs"]
+mod decisions;
 #[path = "service/faults.rs"]
 mod faults;
 #[path = "service/faulty.rs"]
 mod faulty;
+#[path = "service/pressure.rs"]
+mod pressure;
 #[path = "service/refusals.rs"]
 mod refusals;
 #[path = "service/rights.rs"]
@@ -300,12 +304,11 @@ async fn facts_are_updated_and_the_law_is_shown() {
 #[tokio::test]
 async fn what_is_not_served_yet_is_unimplemented() {
     let served = serve(engine()).await;
-    let (mut check, mut consent, mut audit) = (served.check(), served.consent(), served.audit());
+    let (mut check, mut consent) = (served.check(), served.consent());
     let mut registry = RegistryServiceClient::new(served.channel.clone());
     let refused = [
         refusal(check.check_stream(tokio_stream::iter([v1::CheckStreamRequest::default()])).await),
         refusal(consent.import_contacts(tokio_stream::iter([v1::ImportContactsRequest::default()])).await),
-        refusal(audit.list_decisions(v1::ListDecisionsRequest::default()).await),
         refusal(registry.list_registries(v1::ListRegistriesRequest::default()).await),
         refusal(registry.look_up(v1::LookUpRequest::default()).await),
     ];

@@ -10,6 +10,8 @@
     reason = "tests"
 )]
 
+#[path = "support/forwarded.rs"]
+mod forwarded;
 #[path = "watch/latency.rs"]
 mod latency;
 #[path = "watch/on_redis.rs"]

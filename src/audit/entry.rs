@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::proof::{Public, rest_of, veil, witness};
 use crate::store::{Digest, Event, WriterId, sha256};
 use crate::time::Instant;
 
@@ -107,10 +108,27 @@ pub struct Entry {
     pub tenant: String,
     /// The keyed tag of the contact, where there is one.
     pub tag: Option<[u8; 32]>,
+    /// The keyed tag of the campaign, where there is one: entries of a campaign can be found, its name cannot be read.
+    pub campaign: Option<[u8; 16]>,
+    /// What lets it be shown to others piece by piece; `None`: as the first releases wrote it, to be shown whole or not
+    /// at all.
+    pub open: Option<Openings>,
     /// The key that opens the body.
     pub key: BodyKey,
     /// The sealed body.
     pub body: Vec<u8>,
+}
+
+/// What an entry holds so that a part of it can be shown, and checked, without the rest ([`super::proof`]). None of it says
+/// anything to whoever has not been told what opens it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Openings {
+    /// Of the hash key that made the tag. Zeros: there is no tag.
+    pub mark: [u8; 4],
+    /// Binds the number to the tag ([`super::proof::naming`]). Zeros: it says no number.
+    pub name: [u8; 16],
+    /// Binds the body as it was before it was sealed ([`super::proof::shown_body`]).
+    pub plain: Digest,
 }
 
 /// An entry as bytes, with their digest: made once, by the caller, before it is known where in the log it will stand.
@@ -121,7 +139,14 @@ pub struct Encoded {
     pub(super) id: DecisionId,
 }
 
-const FORMAT: u8 = 1;
+/// Without a campaign, as the first release wrote all entries.
+const PLAIN: u8 = 1;
+/// With the tag of a campaign.
+const WITH_CAMPAIGN: u8 = 2;
+/// As 1, with openings.
+const OPENABLE: u8 = 3;
+/// As 2, with openings.
+const OPENABLE_WITH_CAMPAIGN: u8 = 4;
 
 /// The kind of an encoded entry.
 pub(super) fn kind_of(content: &[u8]) -> Option<u8> {
@@ -129,18 +154,31 @@ pub(super) fn kind_of(content: &[u8]) -> Option<u8> {
 }
 
 impl Entry {
-    /// The canonical bytes: format 1, kind, instant, id, tag (after a byte that says whether there is one), key (kind
-    /// and number), tenant (after its length), body (after its length). Numbers are little-endian.
+    /// The canonical bytes: format, kind, instant, id, tag (after a byte that says whether there is one), in format 2 the
+    /// tag of the campaign, key (kind and number), tenant (after its length), body (after its length). Format 2 exactly
+    /// where there is a campaign. Formats 3 and 4 are 1 and 2 with the openings (mark, name, plain) before the key.
+    /// Numbers are little-endian.
     #[must_use]
     pub fn encode(&self) -> Encoded {
         let tenant = self.tenant.as_bytes();
-        let mut out = Vec::with_capacity(70 + tenant.len() + self.body.len());
-        out.push(FORMAT);
+        let mut out = Vec::with_capacity(138 + tenant.len() + self.body.len());
+        out.push(match (self.campaign.is_some(), self.open.is_some()) {
+            (false, false) => PLAIN,
+            (true, false) => WITH_CAMPAIGN,
+            (false, true) => OPENABLE,
+            (true, true) => OPENABLE_WITH_CAMPAIGN,
+        });
         out.push(self.kind);
         out.extend_from_slice(&self.at.millis().to_le_bytes());
         out.extend_from_slice(&self.id.bytes());
         out.push(u8::from(self.tag.is_some()));
         out.extend_from_slice(self.tag.as_ref().map_or(&[][..], |tag| tag));
+        out.extend_from_slice(self.campaign.as_ref().map_or(&[][..], |tag| tag));
+        if let Some(open) = &self.open {
+            out.extend_from_slice(&open.mark);
+            out.extend_from_slice(&open.name);
+            out.extend_from_slice(&open.plain);
+        }
         let (key, number) = match self.key {
             BodyKey::Clear => (0, [0; 4]),
             BodyKey::Contact => (1, [0; 4]),
@@ -154,20 +192,13 @@ impl Entry {
             out.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
             out.extend_from_slice(part);
         }
-        Encoded { digest: sha256(&out), content: out, id: self.id }
+        Encoded { digest: digest_of(&out), content: out, id: self.id }
     }
 
     /// Reads the canonical bytes; `None` for anything else.
     #[must_use]
     pub fn decode(content: &[u8]) -> Option<Self> {
-        let (&[FORMAT, kind], rest) = content.split_first_chunk()? else { return None };
-        let (at, rest) = rest.split_first_chunk()?;
-        let (id, rest) = rest.split_first_chunk()?;
-        let (tag, rest) = match rest.split_first()? {
-            (0, rest) => (None, rest),
-            (1, rest) => rest.split_first_chunk::<32>().map(|(tag, rest)| (Some(*tag), rest))?,
-            _ => return None,
-        };
+        let (Outside { kind, at, id, tag, campaign, open }, rest) = Outside::read(content)?;
         let (key, rest) = rest.split_first()?;
         let (number, rest) = rest.split_first_chunk()?;
         let key = match key {
@@ -185,13 +216,80 @@ impl Entry {
         }
         Some(Self {
             kind,
-            at: Instant::from_millis(i64::from_le_bytes(*at)),
-            id: DecisionId::from_bytes(*id)?,
+            at,
+            id,
             tenant: std::str::from_utf8(tenant).ok()?.to_owned(),
             tag,
+            campaign,
+            open,
             key,
             body: body.to_vec(),
         })
+    }
+}
+
+/// What stands first in an entry: enough to find it by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Outside {
+    pub(super) kind: u8,
+    at: Instant,
+    pub(super) id: DecisionId,
+    pub(super) tag: Option<[u8; 32]>,
+    pub(super) campaign: Option<[u8; 16]>,
+    pub(super) open: Option<Openings>,
+}
+
+impl Outside {
+    /// Reads it from canonical bytes, with the bytes that follow.
+    pub(super) fn read(content: &[u8]) -> Option<(Self, &[u8])> {
+        let (&[format, kind], rest) = content.split_first_chunk()?;
+        let (at, rest) = rest.split_first_chunk()?;
+        let (id, rest) = rest.split_first_chunk()?;
+        let (tag, rest) = match rest.split_first()? {
+            (0, rest) => (None, rest),
+            (1, rest) => rest.split_first_chunk::<32>().map(|(tag, rest)| (Some(*tag), rest))?,
+            _ => return None,
+        };
+        let (campaign, rest) = match format {
+            PLAIN | OPENABLE => (None, rest),
+            WITH_CAMPAIGN | OPENABLE_WITH_CAMPAIGN => {
+                rest.split_first_chunk::<16>().map(|(tag, rest)| (Some(*tag), rest))?
+            }
+            _ => return None,
+        };
+        let (open, rest) = match format {
+            OPENABLE | OPENABLE_WITH_CAMPAIGN => {
+                let (mark, rest) = rest.split_first_chunk()?;
+                let (name, rest) = rest.split_first_chunk()?;
+                let (plain, rest) = rest.split_first_chunk()?;
+                (Some(Openings { mark: *mark, name: *name, plain: *plain }), rest)
+            }
+            _ => (None, rest),
+        };
+        let at = Instant::from_millis(i64::from_le_bytes(*at));
+        Some((Self { kind, at, id: DecisionId::from_bytes(*id)?, tag, campaign, open }, rest))
+    }
+
+    /// What is shown of the entry to everybody; `None`: it is shown whole or not at all.
+    pub(super) fn public(&self) -> Option<Public> {
+        let open = self.open?;
+        let id = self.id.bytes();
+        let veil = self.tag.map_or([0; 16], |tag| veil(&witness(&tag), &id));
+        Some(Public { kind: self.kind, id, veil, mark: open.mark })
+    }
+}
+
+/// What the chain and the store know an entry by: of formats 1 and 2 SHA-256 of its bytes; of 3 and 4 a hash over hashes,
+/// so that its parts can be shown one without the other.
+pub(super) fn digest_of(content: &[u8]) -> Digest {
+    let whole = sha256(content);
+    let outside = match content.first() {
+        Some(&(OPENABLE | OPENABLE_WITH_CAMPAIGN)) => Outside::read(content).map(|(outside, _)| outside),
+        _ => None,
+    };
+    match outside.and_then(|outside| Some((outside.public()?, outside.open?))) {
+        Some((public, open)) => public.digest(&rest_of(&open.name, &open.plain, &whole)),
+        None => whole,
     }
 }
 
@@ -202,7 +300,7 @@ impl Encoded {
         &self.content
     }
 
-    /// SHA-256 of the bytes.
+    /// What the chain and the store know it by: the hash of the bytes, or over hashes of their parts.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
@@ -217,19 +315,13 @@ impl Encoded {
     /// Bytes from an outbox; `None` if they are no entry.
     pub(super) fn from_content(content: Vec<u8>) -> Option<Self> {
         let id = Entry::decode(&content)?.id;
-        Some(Self { digest: sha256(&content), content, id })
+        Some(Self { digest: digest_of(&content), content, id })
     }
 }
 
 /// The id within canonical bytes, without reading the rest.
 pub(super) fn id_of(content: &[u8]) -> Option<DecisionId> {
     content.get(10..26).and_then(|bytes| bytes.try_into().ok()).and_then(DecisionId::from_bytes)
-}
-
-/// The tag within canonical bytes, without reading the rest; `None`: it is about no single contact.
-pub(super) fn tag_of(content: &[u8]) -> Option<&[u8; 32]> {
-    let (there, rest) = content.get(26..)?.split_first()?;
-    rest.first_chunk().filter(|_| *there == 1)
 }
 
 #[cfg(test)]
@@ -267,10 +359,12 @@ mod tests {
             any::<i32>().prop_map(BodyKey::Day),
             any::<u32>().prop_map(BodyKey::Sealing),
         ];
-        (any::<(u8, i64, String, Option<[u8; 32]>, Vec<u8>)>(), 0_i64..1 << 48, key).prop_map(
-            |((kind, at, tenant, tag, body), made, key)| {
+        let open = any::<Option<([u8; 4], [u8; 16], [u8; 32])>>();
+        let open = open.prop_map(|open| open.map(|(mark, name, plain)| Openings { mark, name, plain }));
+        (any::<(u8, i64, String, Option<[u8; 32]>, Option<[u8; 16]>, Vec<u8>)>(), 0_i64..1 << 48, key, open).prop_map(
+            |((kind, at, tenant, tag, campaign, body), made, key, open)| {
                 let id = ids().next(Instant::from_millis(made));
-                Entry { kind, at: Instant::from_millis(at), id, tenant, tag, key, body }
+                Entry { kind, at: Instant::from_millis(at), id, tenant, tag, campaign, open, key, body }
             },
         )
     }
@@ -281,7 +375,6 @@ mod tests {
             let encoded = entry.encode();
             prop_assert_eq!(Entry::decode(encoded.content()), Some(entry.clone()));
             prop_assert_eq!(id_of(encoded.content()), Some(entry.id));
-            prop_assert_eq!(tag_of(encoded.content()), entry.tag.as_ref());
             prop_assert_eq!(Entry::decode(&encoded.content()[..cut.index(encoded.content().len())]), None);
             let mut longer = encoded.content;
             longer.push(0);

@@ -9,10 +9,11 @@
 //! ```
 //!
 //! A header's hash is SHA-256 over its bytes; a frame's is SHA-256 over a label, seq, safe, the hash before and the
-//! digest (SHA-256) of its content. The hash before is that of the frame or, for a segment's first frame, of the header
+//! digest of its content (SHA-256, or over hashes of its parts: see [`super::proof`]). The hash before is that of the frame or, for a segment's first frame, of the header
 //! before it; a header's that of the last frame of the segment before, zeros for the first. `safe` is the newest entry
 //! known to be on disk when this one was written: damage below it is no crash.
 
+use super::entry::digest_of;
 use crate::store::{Digest, MAX_BYTES, WriterId, sha256};
 
 pub(super) const MAGIC: &[u8; 8] = b"RFAUDIT\n";
@@ -98,7 +99,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*chunk)
 }
 
-fn chain(seq: u64, safe: u64, before: &Digest, digest: &Digest) -> Digest {
+pub(super) fn chain(seq: u64, safe: u64, before: &Digest, digest: &Digest) -> Digest {
     let text = [LABEL.as_slice(), &seq.to_le_bytes(), &safe.to_le_bytes(), before, digest].concat();
     sha256(&text)
 }
@@ -153,7 +154,7 @@ pub(super) fn at(bytes: &[u8]) -> Result<Frame<'_>, NoFrame> {
     };
     let (seq, safe, before) = parse(&mut head).ok_or(NoFrame::Bad)?;
     let (content, hash) = head.split_last_chunk::<32>().ok_or(NoFrame::Bad)?;
-    let digest = sha256(content);
+    let digest = digest_of(content);
     if chain(seq, safe, &before, &digest) != *hash {
         return Err(NoFrame::Bad);
     }

@@ -1,21 +1,23 @@
 //! The log as its users see it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant as Monotonic};
 
 use tokio::sync::oneshot;
 
+use super::archive::Archive;
+use super::counts::Counts;
+use super::disk::{SegmentOpener, open_segment};
 use super::entry::Ids;
 use super::flights::{Claim, Flight, Flights};
-use super::frame::{HEADER_LEN, MAX_CONTENT};
-use super::index::{self, Index};
-use super::writer::{Job, Open, Writer};
-use super::{Anchor, DecisionId, Encoded, Found, Head, LogError, segment};
-use crate::store::queue::Queue;
+use super::frame::MAX_CONTENT;
+use super::index::Index;
+use super::opening::{End, find_end, random};
+use super::writer::{Job, Writer};
+use super::{Anchor, DecisionId, Encoded, Head, LogError, segment};
+use crate::store::queue::{Queue, Room};
 use crate::store::{Digest, EventId, Held, WriterId, make_folder};
 use crate::time::Instant;
 
@@ -24,9 +26,16 @@ use crate::time::Instant;
 pub struct Settings {
     /// A segment that has grown to this many bytes is closed and a new one begun.
     pub segment_bytes: u64,
+    /// A segment that has entries is closed after this long too.
+    pub segment_age: Duration,
     /// How long entries that nobody waits for may stay in memory.
     pub linger: Duration,
-    /// How many entries may wait in memory before callers wait for room.
+    /// Once entries wait for the disk longer than this, everybody waits until theirs is safe: what was answered before
+    /// its entry was safe is never older.
+    pub patience: Duration,
+    /// Once they wait longer than this, nobody waits: the log is not ready, and says so at once.
+    pub limit: Duration,
+    /// How many entries may wait in memory before callers wait for room. An entry of more than 16 KiB counts as several.
     pub room: usize,
     /// Which kinds of entries come from a swap, so that the store has an event for each. A log that is opened beside
     /// a store which lacks one is refused ([`super::open`]).
@@ -35,9 +44,20 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, linger: Duration::from_millis(250), room: 8_192, swapped: |_| false }
+        Self {
+            segment_bytes: 64 << 20,
+            segment_age: Duration::from_secs(86_400),
+            linger: Duration::from_millis(250),
+            patience: Duration::from_millis(500),
+            limit: Duration::from_secs(5),
+            room: 8_192,
+            swapped: |_| false,
+        }
     }
 }
+
+/// Bytes of an entry for each place that it takes in the queue.
+const PLACE_BYTES: usize = 16 << 10;
 
 /// Proof that an entry is safe: on disk, and part of the chain. Only the log makes one.
 #[derive(PartialEq, Eq, Debug)]
@@ -55,50 +75,6 @@ pub struct Recovered {
     pub bytes: u64,
 }
 
-/// The file of a segment. Another one than [`File`] is for tests that break the disk.
-pub trait SegmentFile: Send {
-    /// Writes these bytes at this place, the end of the file.
-    ///
-    /// # Errors
-    /// What the system says. Some of the bytes may have been written.
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
-
-    /// Returns once everything written is on disk.
-    ///
-    /// # Errors
-    /// What the system says.
-    fn sync(&mut self) -> io::Result<()>;
-
-    /// Drops everything from this place on.
-    ///
-    /// # Errors
-    /// What the system says.
-    fn cut(&mut self, offset: u64) -> io::Result<()>;
-}
-
-impl SegmentFile for File {
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.seek(SeekFrom::Start(offset))?;
-        self.write_all(bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-
-    fn cut(&mut self, offset: u64) -> io::Result<()> {
-        self.set_len(offset)
-    }
-}
-
-/// Opens a segment's file; the flag says whether to make it, empty.
-pub type SegmentOpener = dyn Fn(&Path, bool) -> io::Result<Box<dyn SegmentFile>> + Send;
-
-fn open_segment(path: &Path, make: bool) -> io::Result<Box<dyn SegmentFile>> {
-    let file = OpenOptions::new().read(true).write(true).create(make).truncate(make).open(path)?;
-    Ok(Box::new(file))
-}
-
 /// What users, the writer thread and the index share.
 pub(super) struct Shared {
     pub(super) folder: PathBuf,
@@ -108,6 +84,9 @@ pub(super) struct Shared {
     pub(super) flights: Flights,
     /// Why the last write failed, until one succeeds.
     pub(super) failing: Mutex<Option<LogError>>,
+    /// When the oldest entry came that the writer has in hand and that is not safe.
+    pub(super) in_hand: Mutex<Option<Monotonic>>,
+    pub(super) counts: Arc<Counts>,
 }
 
 impl Shared {
@@ -115,18 +94,26 @@ impl Shared {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn closed(&self) -> LogError {
+    /// For how long entries have been waiting for the disk.
+    fn lag(&self) -> Duration {
+        let since = *self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    pub(super) fn closed(&self) -> LogError {
         LogError::Closed { place: self.folder.display().to_string() }
     }
 }
 
 /// The audit log of one process. See the module above.
 pub struct Log {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     ids: Ids,
     recovered: Option<Recovered>,
     /// Digests of the swapped entries that stood behind the anchor when the log was opened.
     unanchored: Vec<Digest>,
+    settings: Settings,
+    archive: OnceLock<Arc<Archive>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     _held: Held,
 }
@@ -159,7 +146,8 @@ impl Log {
     ) -> Result<Self, LogError> {
         make_folder(folder)?;
         let held = Held::take(folder)?;
-        let index = Index::default();
+        segment::sweep(folder);
+        let index = Index::new(folder);
         let End { open, head, recovered, unanchored } = find_end(folder, anchors, &index, &opener)?;
         let swapped = unanchored.into_iter().filter(|(kind, _)| (settings.swapped)(*kind));
         let unanchored = swapped.map(|(_, digest)| digest).collect();
@@ -171,6 +159,8 @@ impl Log {
             index,
             flights: Flights::default(),
             failing: Mutex::new(None),
+            in_hand: Mutex::new(None),
+            counts: Arc::default(),
         });
         let writer = Writer { shared: Arc::clone(&shared), settings, opener, open, head, stale: false };
         let thread = std::thread::Builder::new()
@@ -178,7 +168,8 @@ impl Log {
             .spawn(move || writer.run())
             .map_err(|error| LogError::from_io(folder, "starting the writer", &error))?;
         let ids = Ids::new(id, u64::from_le_bytes(random(folder)?));
-        Ok(Self { shared, ids, recovered, unanchored, writer: Mutex::new(Some(thread)), _held: held })
+        let writer = Mutex::new(Some(thread));
+        Ok(Self { shared, ids, recovered, unanchored, settings, archive: OnceLock::new(), writer, _held: held })
     }
 
     /// Names this log.
@@ -240,9 +231,9 @@ impl Log {
 
     async fn append_flight(&self, entry: Encoded, flight: Option<Flight<'_>>) -> Result<Receipt, LogError> {
         let (reply, answer) = oneshot::channel();
-        let room = self.shared.queue.room().await.map_err(|_| self.shared.closed())?;
+        let room = self.room(&entry).await?;
         let event = flight.map(Flight::hand_over);
-        let job = Job::Append { entry, event, reply: Some(reply) };
+        let job = Job::Append { entry, event, reply: Some(reply), since: Monotonic::now() };
         if self.shared.queue.put(job, room, true).is_err() {
             event.into_iter().for_each(|event| self.shared.flights.failed(event));
             return Err(self.shared.closed());
@@ -250,15 +241,30 @@ impl Log {
         answer.await.unwrap_or_else(|_| Err(self.shared.closed())).map(Receipt)
     }
 
-    /// Appends an entry that nobody waits for: safe within a second. Waits only for room.
+    /// Appends an entry that nobody waits for: safe within a second. Waits only for room; but while the disk does not keep
+    /// up, until the entry is safe. Once taken it is never dropped.
     ///
     /// # Errors
-    /// When the log is failing: the entry was not taken.
+    /// When the log is failing, or has not kept up for too long: the entry was not taken.
     pub async fn append_soon(&self, entry: Encoded) -> Result<(), LogError> {
         self.check(&entry)?;
-        let room = self.shared.queue.room().await.map_err(|_| self.shared.closed())?;
-        let job = Job::Append { entry, event: None, reply: None };
-        self.shared.queue.put(job, room, false).map_err(|_| self.shared.closed())
+        let patient = |log: &Self| log.shared.lag() <= log.settings.patience;
+        if patient(self) {
+            let room = self.room(&entry).await?;
+            // Room may have been long in coming.
+            if patient(self) {
+                let job = Job::Append { entry, event: None, reply: None, since: Monotonic::now() };
+                return self.shared.queue.put(job, room, false).map_err(|_| self.shared.closed());
+            }
+        }
+        self.shared.counts.waited();
+        let _ = self.append_flight(entry, None).await?;
+        Ok(())
+    }
+
+    async fn room(&self, entry: &Encoded) -> Result<Room, LogError> {
+        let places = 1 + entry.content().len() / PLACE_BYTES;
+        self.shared.queue.room_for(places).await.map_err(|_| self.shared.closed())
     }
 
     fn check(&self, entry: &Encoded) -> Result<(), LogError> {
@@ -266,7 +272,7 @@ impl Log {
         if size > MAX_CONTENT {
             return Err(LogError::TooLarge { size, limit: MAX_CONTENT });
         }
-        self.shared.failing().map_or(Ok(()), Err)
+        self.ready().inspect_err(|_| self.shared.counts.refused())
     }
 
     /// Returns once everything that was appended before is safe.
@@ -278,50 +284,6 @@ impl Log {
         let room = self.shared.queue.room().await.map_err(|_| self.shared.closed())?;
         self.shared.queue.put(Job::Sync(reply), room, true).map_err(|_| self.shared.closed())?;
         answer.await.unwrap_or_else(|_| Err(self.shared.closed())).map(Receipt)
-    }
-
-    /// The entry with this id, if it stands in this log.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub async fn find(&self, id: DecisionId) -> Result<Option<Found>, LogError> {
-        if id.writer() != self.writer() {
-            return Ok(None);
-        }
-        // A reader may come for a decision that was answered a moment ago.
-        let _ = self.sync().await?;
-        self.reading(move |index| index.find(id)).await
-    }
-
-    /// Up to `limit` entries about the contact of this tag, of the kinds wanted, that stand before the place `before`;
-    /// newest first. Reads the whole log in the worst case.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub async fn about(
-        &self,
-        tag: [u8; 32],
-        before: u64,
-        limit: usize,
-        wanted: fn(u8) -> bool,
-    ) -> Result<Vec<Found>, LogError> {
-        // A reader may come for a decision that was answered a moment ago.
-        let _ = self.sync().await?;
-        self.reading(move |index| index.about(&tag, before, limit, &wanted)).await
-    }
-
-    /// The digests of all entries whose id is not older than this, and of some that are.
-    pub(super) async fn digests_since(&self, millis: u64) -> Result<std::collections::HashSet<Digest>, LogError> {
-        self.reading(move |index| index.digests_since(millis)).await
-    }
-
-    async fn reading<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Index) -> Result<T, LogError> + Send + 'static,
-    ) -> Result<T, LogError> {
-        let shared = Arc::clone(&self.shared);
-        let read = tokio::task::spawn_blocking(move || read(&shared.index)).await;
-        read.unwrap_or_else(|_| Err(self.shared.closed()))
     }
 
     /// Entries of swaps that the store must still have in its outbox: it drops one only after an anchor that covers it.
@@ -340,9 +302,51 @@ impl Log {
     /// Whether entries can be expected to get in now; if not, why. Ask before a swap whose entry must follow.
     ///
     /// # Errors
-    /// Why the last write failed, until one succeeds.
+    /// Why the last write failed, until one succeeds; that the disk has not kept up for too long; that the log is closed.
     pub fn ready(&self) -> Result<(), LogError> {
-        self.shared.failing().map_or(Ok(()), Err)
+        if let Some(error) = self.shared.failing() {
+            return Err(error);
+        }
+        if self.shared.queue.is_closed() {
+            return Err(self.shared.closed());
+        }
+        let lag = self.shared.lag();
+        if lag > self.settings.limit {
+            return Err(LogError::Unavailable {
+                place: self.shared.folder.display().to_string(),
+                doing: "writing the audit log",
+                why: format!("entries have been waiting for the disk for {} s", lag.as_secs()),
+            });
+        }
+        Ok(())
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.shared.counts
+    }
+
+    /// Entries in memory that are not safe yet, about: large ones count as several.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.shared.queue.taken()
+    }
+
+    /// Has closed segments read from this archive where they are not here any more.
+    pub(super) fn set_archive(&self, archive: Archive) {
+        let archive = Arc::new(archive);
+        self.shared.index.set_archive(Arc::clone(&archive));
+        // Set once, where a log is opened.
+        let _ = self.archive.set(archive);
+    }
+
+    pub(super) fn archive(&self) -> Option<Arc<Archive>> {
+        self.archive.get().cloned()
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.shared.index
     }
 
     /// Writes what is queued and closes the files. Everything asked later is answered with [`LogError::Closed`].
@@ -358,75 +362,4 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-fn random<const N: usize>(folder: &Path) -> Result<[u8; N], LogError> {
-    let mut out = [0; N];
-    aws_lc_rs::rand::fill(&mut out).map_err(|_| {
-        let error = io::Error::other("the system gave no random bytes");
-        LogError::from_io(folder, "beginning the audit log", &error)
-    })?;
-    Ok(out)
-}
-
-/// Where a log goes on.
-struct End {
-    open: Open,
-    head: Head,
-    recovered: Option<Recovered>,
-    /// See [`segment::Tail::unanchored`].
-    unanchored: Vec<(u8, Digest)>,
-}
-
-/// Finds where the log goes on, or begins it.
-fn find_end(folder: &Path, anchors: &[Anchor], index: &Index, opener: &SegmentOpener) -> Result<End, LogError> {
-    let mut listing = segment::list(folder)?;
-    if let Some(stranger) = listing.strangers.first() {
-        return Err(LogError::Foreign { path: stranger.clone(), why: "no segment of an audit log".into() });
-    }
-    let mut recovered = drop_unborn(folder, &mut listing.numbers)?;
-    for (number, expected) in listing.numbers.iter().zip(1..) {
-        if *number != expected {
-            let path = segment::path(folder, expected);
-            return Err(LogError::Missing { path, why: "a segment of the audit log; restore it from a backup".into() });
-        }
-    }
-    let Some(newest) = listing.numbers.last().copied() else {
-        let writer = WriterId(u32::from_le_bytes(random(folder)?));
-        let open = Open::first(folder, writer, index, opener)?;
-        return Ok(End { open, head: Head::default(), recovered, unanchored: Vec::new() });
-    };
-    for number in 1..newest {
-        let after = segment::read_header(&segment::path(folder, number + 1))?;
-        index.push_closed(segment::path(folder, number), after.ids_before);
-    }
-    let path = segment::path(folder, newest);
-    let io = |error: io::Error| LogError::from_io(&path, "opening the audit log", &error);
-    let tail = segment::read_tail(&path, anchors)?;
-    let mut file = opener(&path, false).map_err(io)?;
-    if let Some(torn) = tail.torn {
-        file.cut(tail.offset).and_then(|()| file.sync()).map_err(io)?;
-        tracing::warn!(segment = torn.segment, offset = torn.offset, bytes = torn.bytes, "cut off an unfinished write");
-        recovered = Some(torn);
-    }
-    let span = index::span(&tail.blocks);
-    index.push_open(path, tail.blocks);
-    let open = Open { file, header: tail.header, offset: tail.offset, link: tail.link, span };
-    Ok(End { open, head: tail.head, recovered, unanchored: tail.unanchored })
-}
-
-/// Removes the newest segment if a crash came before its header was whole: no entry can have been in it.
-fn drop_unborn(folder: &Path, numbers: &mut Vec<u64>) -> Result<Option<Recovered>, LogError> {
-    let Some(newest) = numbers.last() else { return Ok(None) };
-    let path = segment::path(folder, *newest);
-    let io = |error: io::Error| LogError::from_io(&path, "opening the audit log", &error);
-    let bytes = path.metadata().map_err(io)?.len();
-    if bytes > HEADER_LEN as u64 || segment::read_header(&path).is_ok() {
-        return Ok(None);
-    }
-    std::fs::remove_file(&path).map_err(io)?;
-    numbers.pop();
-    let segment = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    tracing::warn!(segment, "removed a segment that a crash left without its header");
-    Ok(Some(Recovered { segment, offset: 0, bytes }))
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use super::{Anchor, Encoded, Head, Log, LogError, Settings, anchors};
-use crate::store::{EventId, MetaSwapped, Store, StoreError, Unsettled, Version, WriterId, sha256};
+use super::entry::digest_of;
+use super::{Anchor, Archive, ArchiveSettings, Encoded, Head, Log, LogError, Settings, anchors};
+use crate::store::{EventId, MetaSwapped, Store, StoreError, Unsettled, Version, WriterId};
 use crate::time::Instant;
 
 /// Events read or settled at a time.
@@ -42,8 +43,25 @@ pub struct Opened {
 /// # Errors
 /// When the log cannot be opened or was altered (see [`Log::open`]), or the store cannot be asked.
 pub async fn open(folder: &Path, settings: Settings, store: Arc<dyn Store>, now: Instant) -> Result<Opened, LogError> {
+    open_with(folder, settings, store, now, None).await
+}
+
+/// The same for a log whose closed segments are kept in this archive.
+///
+/// # Errors
+/// As [`open`]; and faulty settings of the archive. An archive that cannot be reached is no error.
+pub async fn open_with(
+    folder: &Path,
+    settings: Settings,
+    store: Arc<dyn Store>,
+    now: Instant,
+    archive: Option<&ArchiveSettings>,
+) -> Result<Opened, LogError> {
     let anchors = anchors(&*store).await?;
     let log = Arc::new(Log::open(folder, settings, &anchors)?);
+    if let Some(archive) = archive {
+        log.set_archive(Archive::open(archive, log.writer())?);
+    }
     knows_its_log(&*store, &log).await?;
     let (mut reconciled, in_log) = reconcile(&*store, &log).await?;
     reconciled.others = anchors.iter().map(|anchor| anchor.writer).filter(|writer| *writer != log.writer()).collect();
@@ -68,7 +86,7 @@ async fn knows_its_log(store: &dyn Store, log: &Arc<Log>) -> Result<(), LogError
         let page = store.unsettled(log.writer(), after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
-        waiting.extend(page.iter().map(|unsettled| sha256(&unsettled.entry)));
+        waiting.extend(page.iter().map(|unsettled| digest_of(&unsettled.entry)));
     }
     match log.unanchored().iter().filter(|digest| !waiting.contains(*digest)).count() {
         0 => Ok(()),

@@ -1,26 +1,78 @@
 //! The files of a log: their names, and opening the newest one after whatever happened.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::archive::{Footer, TAIL};
 use super::entry::kind_of;
 use super::frame::{self, BadHeader, FORMAT, HEADER_LEN, Header};
 use super::index::{Block, blocks_push};
 use super::{Anchor, Head, LogError, Recovered};
 use crate::store::Digest;
 
-const EXTENSION: &str = "log";
+/// A segment as it is written.
+const PLAIN: &str = "log";
+/// A closed segment, compressed.
+const PACKED: &str = "log.zst";
+/// The footer of a segment that stands in the archive.
+const AWAY: &str = "away";
+/// Where to look into a closed segment.
+const LOOKUP: &str = "idx";
 
-/// The file of segment `number`.
+/// The file of segment `number`, as it is written.
 pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number:010}.{EXTENSION}"))
+    named(folder, number, PLAIN)
+}
+
+/// The compressed file of segment `number`.
+pub(super) fn packed_path(folder: &Path, number: u64) -> PathBuf {
+    named(folder, number, PACKED)
+}
+
+/// What stays of segment `number` once it stands in the archive alone.
+pub(super) fn away_path(folder: &Path, number: u64) -> PathBuf {
+    named(folder, number, AWAY)
+}
+
+/// The index of segment `number`.
+pub(super) fn lookup_path(folder: &Path, number: u64) -> PathBuf {
+    named(folder, number, LOOKUP)
+}
+
+/// The name of compressed segment `number`, here and in the archive.
+pub(super) fn packed_name(number: u64) -> String {
+    format!("{number:010}.{PACKED}")
+}
+
+fn named(folder: &Path, number: u64, ending: &str) -> PathBuf {
+    folder.join(format!("{number:010}.{ending}"))
+}
+
+/// That a segment is in an archive which is not known here.
+pub(super) fn nowhere(folder: &Path, number: u64) -> LogError {
+    LogError::Missing {
+        path: packed_path(folder, number),
+        why: "this segment of the audit log was moved to the archive, and none is configured here: name it with \
+              audit_archive (a command: with --archive)"
+            .into(),
+    }
+}
+
+/// In which forms a segment is here. More than one after a crash, or while the better one is being made.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Forms {
+    pub(super) plain: bool,
+    pub(super) packed: bool,
+    pub(super) away: bool,
 }
 
 /// What a folder of a log holds.
 #[derive(Default, Debug)]
 pub(super) struct Listing {
-    /// The numbers of the segments, rising.
-    pub(super) numbers: Vec<u64>,
+    /// The segments by number.
+    pub(super) segments: BTreeMap<u64, Forms>,
     /// Files that look like segments by their ending, not by their name.
     pub(super) strangers: Vec<PathBuf>,
 }
@@ -30,18 +82,56 @@ pub(super) fn list(folder: &Path) -> Result<Listing, LogError> {
     let mut listing = Listing::default();
     for file in fs::read_dir(folder).map_err(io)? {
         let file = file.map_err(io)?.path();
-        if file.extension().is_none_or(|extension| extension != EXTENSION) {
+        let Some(name) = file.file_name().and_then(|name| name.to_str()) else { continue };
+        let Some((stem, ending)) = name.split_once('.') else { continue };
+        if ![PLAIN, PACKED, AWAY].iter().any(|known| name.ends_with(&format!(".{known}"))) {
             continue;
         }
-        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         match stem.parse() {
-            Ok(number) if path(folder, number) == file => listing.numbers.push(number),
+            Ok(number) if named(folder, number, ending) == file => {
+                let forms = listing.segments.entry(number).or_default();
+                match ending {
+                    PLAIN => forms.plain = true,
+                    PACKED => forms.packed = true,
+                    _ => forms.away = true,
+                }
+            }
             _ => listing.strangers.push(file),
         }
     }
-    listing.numbers.sort_unstable();
     listing.strangers.sort();
     Ok(listing)
+}
+
+/// Removes what a crash left half written beside the segments: of everything there, what it was made from is still here.
+pub(super) fn sweep(folder: &Path) {
+    let left = |name: &str| {
+        name.ends_with(".new")
+            && name.as_bytes().first_chunk::<10>().is_some_and(|stem| stem.iter().all(u8::is_ascii_digit))
+    };
+    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if file.file_name().to_str().is_some_and(left) {
+            // What cannot be removed is in nobody's way.
+            let _ = fs::remove_file(file.path());
+        }
+    }
+}
+
+/// The footer of a compressed segment, without reading the rest.
+pub(super) fn read_footer(path: &Path) -> Result<Footer, LogError> {
+    let io = |error: std::io::Error| LogError::from_io(path, "reading the audit log", &error);
+    let mut file = fs::File::open(path).map_err(io)?;
+    let bytes = file.metadata().map_err(io)?.len();
+    let mut last = |count: u64| -> Result<Vec<u8>, LogError> {
+        let mut out = Vec::new();
+        file.seek(SeekFrom::Start(bytes.saturating_sub(count))).map_err(io)?;
+        file.read_to_end(&mut out).map_err(io)?;
+        Ok(out)
+    };
+    let tail = last(TAIL as u64)?;
+    let length = tail.first_chunk().and_then(Footer::length);
+    let footer = length.map(|length| last(length as u64)).transpose()?.and_then(|bytes| Footer::decode(&bytes));
+    footer.ok_or_else(|| LogError::Corrupt { path: path.into(), why: "its footer was altered or cut off".into() })
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, LogError> {
@@ -50,7 +140,6 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, LogError> {
 
 /// The header of a file, without reading the rest.
 pub(super) fn read_header(path: &Path) -> Result<Header, LogError> {
-    use std::io::Read as _;
     let io = |error: std::io::Error| LogError::from_io(path, "reading the audit log", &error);
     let mut bytes = Vec::with_capacity(HEADER_LEN);
     fs::File::open(path).map_err(io)?.take(HEADER_LEN as u64).read_to_end(&mut bytes).map_err(io)?;

@@ -2,129 +2,28 @@
 //! bad entry?
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::archive::{Archive, Footer, unpack};
 use super::frame::{self, BadHeader, Frame, HEADER_LEN, Header, NoFrame};
-use super::{Anchor, Entry, Head, LogError, segment};
+use super::report::{Bad, Expect, Fault, Report};
+use super::segment::{Forms, Listing};
+use super::{Entry, Head, LogError, segment};
 use crate::store::{Digest, Held, WriterId};
 
-/// What is known of the log from elsewhere: from the store beside it. Without it, a log cut at its end is as good as
-/// a whole one.
-#[derive(Clone, Default, Debug)]
-pub struct Expect {
-    /// The anchors that the store keeps ([`super::anchors`]).
-    pub anchors: Vec<Anchor>,
-    /// Digests of entries that must be in the log, such as those of the store's events.
-    pub digests: Vec<Digest>,
-}
-
-/// What is wrong with an entry.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Fault {
-    /// A file that is no segment stands among the segments.
-    #[error("not a segment of an audit log")]
-    Foreign,
-    /// Written by a later release.
-    #[error("written in format {0}, which this release does not know")]
-    Newer(u32),
-    /// The segment's header was altered.
-    #[error("the segment's header was altered")]
-    HeaderChanged,
-    /// A whole segment is not there.
-    #[error("the segment is missing")]
-    SegmentMissing,
-    /// The file holds another segment than its name says, or one of another log.
-    #[error("the file holds segment {number} of the log of writer {writer}")]
-    SegmentMoved {
-        /// What its header says.
-        number: u64,
-        /// What its header says.
-        writer: WriterId,
-    },
-    /// The entry's bytes do not match its hash.
-    #[error("the entry was altered")]
-    Changed,
-    /// Later entries follow where this one should be.
-    #[error("the entry was removed or moved: entry {found} stands in its place")]
-    Removed {
-        /// The one that stands there.
-        found: u64,
-    },
-    /// An earlier entry stands where this one should be.
-    #[error("entry {found} stands in its place, for the second time or moved from elsewhere")]
-    Repeated {
-        /// The one that stands there.
-        found: u64,
-    },
-    /// Its own hash is right, but it does not follow on the entry before.
-    #[error("the entry was replaced or inserted: it does not follow on the one before")]
-    Replaced,
-    /// It is whole and in place, but not the one that the store remembers.
-    #[error("the log was rewritten: this is not the entry that the store remembers")]
-    NotTheAnchored,
-    /// Its hash is right, but its content does not read as an entry.
-    #[error("the content does not read as an entry")]
-    Unreadable,
-    /// The bytes end within the entry.
-    #[error(
-        "the entry is cut short; at the end of the newest segment a crash does this too, and the next start cuts it off"
-    )]
-    Torn,
-    /// The log ends, but the store remembers later entries.
-    #[error("the end of the log was cut off: the store remembers entry {anchored}")]
-    Cut {
-        /// The newest entry that the store remembers.
-        anchored: u64,
-    },
-}
-
-/// The first bad place of a log.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{segment}, byte {offset}, entry {seq}: {fault}")]
-pub struct Bad {
-    /// The file.
-    pub segment: String,
-    /// Where in it.
-    pub offset: u64,
-    /// The place of the entry that should be there: all before it are whole.
-    pub seq: u64,
-    /// What is wrong.
-    pub fault: Fault,
-}
-
-/// What [`verify`] found.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Report {
-    /// Whose log; `None` if there is none.
-    pub writer: Option<WriterId>,
-    /// Segments walked.
-    pub segments: u64,
-    /// The newest entry that is whole, as all before it are.
-    pub head: Head,
-    /// The first bad place, if there is one. What is behind it was not looked at.
-    pub bad: Option<Bad>,
-    /// Of the expected digests, those without an entry. After a crash these may be entries that the next start appends
-    /// from the store's outbox; otherwise they were removed.
-    pub missing: Vec<Digest>,
-    /// Bytes at the end that a running service is just writing.
-    pub unfinished: u64,
-    /// Anchors of logs that are not in this folder.
-    pub elsewhere: Vec<WriterId>,
-}
-
-impl Report {
-    /// Whether nothing is wrong and nothing missing.
-    #[must_use]
-    pub fn sound(&self) -> bool {
-        self.bad.is_none() && self.missing.is_empty()
-    }
-}
-
-/// Walks the log in this folder.
+/// Walks the log in this folder. Segments that are in the archive alone are not read.
 ///
 /// # Errors
 /// When the folder or a file cannot be read. A bad log is no error but a [`Report`].
 pub fn verify(folder: &Path, expect: &Expect) -> Result<Report, LogError> {
+    verify_with(folder, expect, None)
+}
+
+/// Walks the log in this folder and its copies in this archive. Waits for the archive: for threads that may.
+///
+/// # Errors
+/// As [`verify`]; and when the archive cannot be reached.
+pub fn verify_with(folder: &Path, expect: &Expect, archive: Option<&Archive>) -> Result<Report, LogError> {
     let listing = segment::list(folder)?;
     let mut walk = Walk {
         report: Report::default(),
@@ -135,7 +34,7 @@ pub fn verify(folder: &Path, expect: &Expect) -> Result<Report, LogError> {
     };
     let outcome = match listing.strangers.first() {
         Some(stranger) => Err(bad(stranger, 0, 1, Fault::Foreign).into()),
-        None => walk_all(&mut walk, folder, &listing.numbers, expect),
+        None => walk_all(&mut walk, folder, &listing, expect, archive),
     };
     match outcome {
         Err(Stop::Bad(bad)) => walk.report.bad = Some(bad),
@@ -152,8 +51,25 @@ pub fn verify(folder: &Path, expect: &Expect) -> Result<Report, LogError> {
         let fault = Fault::Cut { anchored: anchor.head.seq };
         report.bad = Some(Bad { segment: name(&segment::path(folder, 1)), offset: 0, seq: 1, fault });
     }
-    report.missing = expect.digests.iter().copied().filter(|digest| walk.expected.contains(digest)).collect();
+    // What was not read may hold any of them.
+    if report.unread == 0 {
+        report.missing = expect.digests.iter().copied().filter(|digest| walk.expected.contains(digest)).collect();
+    }
     Ok(report)
+}
+
+/// Whose log is in this folder; `None` if none is, or its first segment cannot be read.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn writer_of(folder: &Path) -> Result<Option<WriterId>, LogError> {
+    let listing = segment::list(folder)?;
+    let header = listing.segments.iter().find_map(|(number, forms)| match forms {
+        Forms { plain: true, .. } => segment::read_header(&segment::path(folder, *number)).ok(),
+        Forms { packed: true, .. } => Some(segment::read_footer(&segment::packed_path(folder, *number)).ok()?.header),
+        _ => Some(segment::read_footer(&segment::away_path(folder, *number)).ok()?.header),
+    });
+    Ok(header.map(|header| header.writer))
 }
 
 /// Why a walk ends before the log does.
@@ -193,21 +109,76 @@ fn bad(path: &Path, offset: u64, seq: u64, fault: Fault) -> Bad {
     Bad { segment: name(path), offset, seq, fault }
 }
 
-fn walk_all(walk: &mut Walk, folder: &Path, numbers: &[u64], expect: &Expect) -> Result<(), Stop> {
-    for (number, expected) in numbers.iter().zip(1..) {
+/// What there is of a segment.
+enum Got {
+    Plain(PathBuf, Vec<u8>),
+    Packed(PathBuf, Vec<u8>),
+    /// In the archive, which is not to be read.
+    Away(PathBuf),
+}
+
+/// Reads a segment in the form that is there. A running service may be changing it: then once more.
+fn get(folder: &Path, number: u64, archive: Option<&Archive>) -> Result<Got, Stop> {
+    let mut again = true;
+    loop {
+        let (plain, packed) = (segment::path(folder, number), segment::packed_path(folder, number));
+        let away = segment::away_path(folder, number);
+        let read = |path: PathBuf| segment::read(&path).map(|bytes| (path, bytes));
+        let got = if plain.exists() {
+            read(plain).map(|(path, bytes)| Got::Plain(path, bytes))
+        } else if packed.exists() {
+            read(packed).map(|(path, bytes)| Got::Packed(path, bytes))
+        } else if let (true, Some(archive)) = (away.exists(), archive) {
+            let object = archive.get_waiting(&segment::packed_name(number))?;
+            return object.map(|bytes| Got::Packed(away.clone(), bytes)).ok_or_else(|| {
+                let footer = segment::read_footer(&away);
+                bad(&away, 0, footer.map_or(0, |footer| footer.header.first_seq), Fault::NotArchived).into()
+            });
+        } else if away.exists() {
+            return Ok(Got::Away(away));
+        } else {
+            read(plain).map(|(path, bytes)| Got::Plain(path, bytes))
+        };
+        match got {
+            Err(_) if again => again = false,
+            got => return Ok(got?),
+        }
+    }
+}
+
+fn walk_all(
+    walk: &mut Walk,
+    folder: &Path,
+    listing: &Listing,
+    expect: &Expect,
+    archive: Option<&Archive>,
+) -> Result<(), Stop> {
+    let newest = listing.segments.keys().next_back().copied().unwrap_or_default();
+    for (number, expected) in listing.segments.keys().zip(1..) {
         if *number != expected {
             let path = segment::path(folder, expected);
             return Err(bad(&path, 0, walk.report.head.seq + 1, Fault::SegmentMissing).into());
         }
-        let path = segment::path(folder, *number);
-        let bytes = segment::read(&path)?;
-        let newest = numbers.last() == Some(number);
-        walk.header(&path, &bytes, *number, newest, expect)?;
-        walk.frames(&path, &bytes, newest)?;
-        walk.report.segments += 1;
+        let place = Place { number: *number, newest: *number == newest, expect };
+        match get(folder, *number, archive)? {
+            Got::Plain(path, bytes) => {
+                walk.whole(&path, &bytes, &place)?;
+                walk.copy_beside(folder, *number, &bytes)?;
+            }
+            Got::Packed(path, bytes) => walk.packed(&path, &bytes, &place)?,
+            Got::Away(path) => walk.away(&path, &place)?,
+        }
+        if let Some(archive) = archive {
+            walk.copy_in(archive, folder, *number)?;
+        }
     }
     let seq = walk.report.head.seq;
-    if let (Some(anchor), Some(newest)) = (walk.anchor, numbers.last())
+    if let Some((newest, Forms { plain: false, .. })) = listing.segments.iter().next_back() {
+        // A segment is compressed only once the next one is there.
+        let path = segment::path(folder, newest + 1);
+        return Err(bad(&path, 0, seq + 1, Fault::SegmentMissing).into());
+    }
+    if let (Some(anchor), Some(newest)) = (walk.anchor, listing.segments.keys().next_back())
         && anchor.seq > seq
     {
         let path = segment::path(folder, *newest);
@@ -215,6 +186,88 @@ fn walk_all(walk: &mut Walk, folder: &Path, numbers: &[u64], expect: &Expect) ->
         return Err(bad(&path, offset, seq + 1, Fault::Cut { anchored: anchor.seq }).into());
     }
     Ok(())
+}
+
+/// Which segment is walked.
+struct Place<'e> {
+    number: u64,
+    newest: bool,
+    expect: &'e Expect,
+}
+
+impl Walk {
+    fn whole(&mut self, path: &Path, bytes: &[u8], place: &Place<'_>) -> Result<(), Stop> {
+        self.header(path, bytes, place.number, place.newest, place.expect)?;
+        self.frames(path, bytes, place.newest)?;
+        self.report.segments += 1;
+        Ok(())
+    }
+
+    /// Walks what a compressed segment gives, then says what is wrong with the file itself.
+    fn packed(&mut self, path: &Path, bytes: &[u8], place: &Place<'_>) -> Result<(), Stop> {
+        let unpacked = unpack(bytes);
+        if !unpacked.plain.is_empty() {
+            self.header(path, &unpacked.plain, place.number, false, place.expect)?;
+            self.frames(path, &unpacked.plain, false)?;
+        }
+        match unpacked.fault {
+            Some((offset, why)) => Err(bad(path, offset, self.report.head.seq + 1, Fault::Packing(why)).into()),
+            None => {
+                self.report.segments += 1;
+                self.report.packed += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes over a segment that is not read: what stays of it here says what it should begin and end with.
+    fn away(&mut self, path: &Path, place: &Place<'_>) -> Result<(), Stop> {
+        let bytes = segment::read(path)?;
+        let seq = self.report.head.seq + 1;
+        let Some(footer) = Footer::decode(&bytes) else {
+            return Err(bad(path, 0, seq, Fault::Packing("what stays here of a segment in the archive")).into());
+        };
+        let (header, _) = footer.header.encode();
+        self.header(path, &header, place.number, false, place.expect)?;
+        if footer.head.seq < self.report.head.seq {
+            return Err(bad(path, 0, seq, Fault::Repeated { found: footer.head.seq }).into());
+        }
+        if self.anchor.is_some_and(|anchor| anchor.seq == footer.head.seq && anchor.hash != footer.head.hash) {
+            return Err(bad(path, 0, footer.head.seq, Fault::NotTheAnchored).into());
+        }
+        self.report.head = footer.head;
+        self.report.unread += 1;
+        Ok(())
+    }
+
+    /// A compressed copy beside the segment, as a crash leaves one, must be its copy.
+    fn copy_beside(&mut self, folder: &Path, number: u64, plain: &[u8]) -> Result<(), Stop> {
+        let path = segment::packed_path(folder, number);
+        // A running service may take away either meanwhile.
+        let Ok(bytes) = segment::read(&path) else { return Ok(()) };
+        let unpacked = unpack(&bytes);
+        if unpacked.fault.is_none() && unpacked.plain == plain {
+            return Ok(());
+        }
+        let (offset, why) = unpacked.fault.unwrap_or((0, "it does not give back the segment beside it"));
+        Err(bad(&path, offset, self.report.head.seq + 1, Fault::Packing(why)).into())
+    }
+
+    /// The copy in the archive of a segment that is here must be its copy, if it is there.
+    fn copy_in(&mut self, archive: &Archive, folder: &Path, number: u64) -> Result<(), Stop> {
+        let path = segment::packed_path(folder, number);
+        let Ok(here) = segment::read(&path) else {
+            self.report.archived += u64::from(segment::away_path(folder, number).exists());
+            return Ok(());
+        };
+        match archive.get_waiting(&segment::packed_name(number))? {
+            Some(there) if there != here => Err(bad(&path, 0, self.report.head.seq + 1, Fault::ArchivedOther).into()),
+            there => {
+                self.report.archived += u64::from(there.is_some());
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Walk {

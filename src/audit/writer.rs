@@ -3,24 +3,28 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant as Monotonic};
 
 use tokio::sync::oneshot;
 
+use super::disk::{SegmentFile, SegmentOpener};
 use super::frame::{self, HEADER_LEN, Header};
-use super::index::{self, Index};
-use super::log::{SegmentFile, SegmentOpener, Shared};
+use super::index::{self, Index, Written};
+use super::log::Shared;
 use super::{Encoded, Head, LogError, Settings, segment};
 use crate::store::queue::{Queued, Serving};
 use crate::store::{Digest, EventId, WriterId, sync_folder};
 
 /// Entries that share a write, at most.
 const MOST: usize = 4_096;
+/// For how long a log that is closed tries to write what the disk refuses.
+const LAST_TRIES: Duration = Duration::from_secs(5);
 
 type Reply = oneshot::Sender<Result<(), LogError>>;
 
 /// What callers queue.
 pub(super) enum Job {
-    Append { entry: Encoded, event: Option<EventId>, reply: Option<Reply> },
+    Append { entry: Encoded, event: Option<EventId>, reply: Option<Reply>, since: Monotonic },
     Sync(Reply),
 }
 
@@ -59,7 +63,7 @@ impl Open {
             Ok(file)
         });
         let file = made.map_err(|error| LogError::from_io(&path, "beginning a segment", &error))?;
-        index.push_open(path, Vec::new());
+        index.push_open(header.number, header.first_seq, Vec::new());
         Ok(Self { file, header, offset: HEADER_LEN as u64, link, span: index::span(&[]) })
     }
 }
@@ -80,13 +84,6 @@ pub(super) struct Writer {
     pub(super) stale: bool,
 }
 
-/// Where a frame of a batch went.
-struct Placed {
-    offset: u64,
-    length: u64,
-    millis: u64,
-}
-
 impl Writer {
     /// Runs until the queue is closed and empty.
     pub(super) fn run(mut self) {
@@ -99,20 +96,40 @@ impl Writer {
             let taken = self.shared.queue.take(MOST, self.settings.linger);
             pending.extend(taken.jobs);
             let failing = self.shared.failing.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-            if !pending.is_empty() || failing {
+            if !pending.is_empty() || failing || self.is_old() {
                 self.write_all(&mut pending);
             }
             if taken.closed {
                 break;
             }
         }
+        // Those who were answered are owed their entries: a disk that is full now may not be so in a moment.
+        let tries = LAST_TRIES.as_millis() / self.settings.linger.as_millis().max(1);
+        for _ in 0..tries {
+            if pending.is_empty() {
+                break;
+            }
+            std::thread::park_timeout(self.settings.linger);
+            self.write_all(&mut pending);
+        }
         if !pending.is_empty() {
-            tracing::error!(entries = pending.len(), "closed with audit entries that the disk refused");
+            shared.counts.lost(pending.len());
+            tracing::error!(entries = pending.len(), "closed with audit entries that the disk refused: they are lost");
         }
     }
 
+    /// Whether the open segment has been open for long enough.
+    fn is_old(&self) -> bool {
+        let age = u128::try_from(now().saturating_sub(self.open.header.made_at)).unwrap_or(0);
+        self.open.offset > HEADER_LEN as u64 && age >= self.settings.segment_age.as_millis()
+    }
+
     fn write_all(&mut self, pending: &mut Vec<Queued<Job>>) {
-        match self.try_write(pending) {
+        let oldest = pending.iter().filter_map(|queued| since(&queued.job)).min();
+        *self.shared.in_hand.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
+        let written = self.try_write(pending);
+        *self.shared.in_hand.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        match written {
             Ok(head) => {
                 *self.shared.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
                 if self.shared.failing.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
@@ -152,7 +169,7 @@ impl Writer {
             self.open.file.cut(self.open.offset).map_err(io(self.open.header.number))?;
             self.stale = false;
         }
-        if self.open.offset >= self.settings.segment_bytes {
+        if self.open.offset >= self.settings.segment_bytes || self.is_old() {
             self.rotate()?;
         }
         let mut bytes = Vec::new();
@@ -165,7 +182,8 @@ impl Writer {
             link = frame::push(&mut bytes, head.seq, self.head.seq, &link, &entry.content, &entry.digest);
             head.hash = link;
             let length = (bytes.len() - start) as u64;
-            placed.push(Placed { offset: self.open.offset + start as u64, length, millis: entry.id.millis() });
+            let offset = self.open.offset + start as u64;
+            placed.push(Written { offset, length, seq: head.seq, millis: entry.id.millis() });
         }
         let failing = self.shared.failing.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         if placed.is_empty() && !failing {
@@ -183,7 +201,7 @@ impl Writer {
         self.head = head;
         for one in placed {
             self.open.span = (self.open.span.0.min(one.millis), self.open.span.1.max(one.millis));
-            self.shared.index.written(one.offset, one.length, one.millis);
+            self.shared.index.written(one);
         }
         Ok(head)
     }
@@ -199,6 +217,13 @@ impl Writer {
         };
         self.open = Open::make(&self.shared.folder, header, &self.shared.index, &self.opener)?;
         Ok(())
+    }
+}
+
+fn since(job: &Job) -> Option<Monotonic> {
+    match job {
+        Job::Append { since, .. } => Some(*since),
+        Job::Sync(_) => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `ringfence contact`: what is stored about a number, and opting it out.
 
 mod copy;
+mod place;
 mod rights;
 
 use std::fmt::Write as _;
@@ -26,6 +27,8 @@ pub enum Command {
     OptOut(Box<OptOutArgs>),
     /// Copy every record into another store
     Copy(copy::CopyArgs),
+    /// Put every record into the store of the region where it belongs, after regions were changed
+    Place(place::PlaceArgs),
     /// Export everything kept about a number, as JSON or as a page for people
     Export(Box<rights::ExportArgs>),
     /// Erase a contact: its own key is destroyed, and with it all that it sealed
@@ -64,8 +67,8 @@ pub struct ShowArgs {
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Record that a person wants no more contacts, or none of a kind",
-    after_help = "Once it has returned, every check sees the opt-out. What --purpose, --channel, --seller and --subject \
-                  say together must all be met; each may be given more than once.\n\n\
+    after_help = "Once it has returned, every check sees the opt-out. What --purpose, --channel, --seller, --subject and \
+                  --campaign say together must all be met; each may be given more than once.\n\n\
                   Example: ringfence contact opt-out +12025550143 --seller acme --everything"
 )]
 pub struct OptOutArgs {
@@ -86,6 +89,9 @@ pub struct OptOutArgs {
     /// Contacts about this subject
     #[arg(long, value_name = "NAME")]
     subject: Vec<String>,
+    /// Contacts of this campaign, and those that name none
+    #[arg(long, value_name = "NAME")]
+    campaign: Vec<String>,
     /// How it came in
     #[arg(long, value_name = "SOURCE", value_parser = word::<OptOutSource>(), ignore_case = true)]
     source: Option<OptOutSource>,
@@ -109,6 +115,7 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
         Command::Show(args) => show(args.whose, global).await,
         Command::OptOut(args) => opt_out(*args, global).await,
         Command::Copy(args) => copy::run(args, global).await,
+        Command::Place(args) => place::run(args, global).await,
         Command::Export(args) => rights::export(*args, global).await,
         Command::Erase(args) => rights::erase(*args, global).await,
         Command::Hold(args) => rights::hold(*args, global).await,
@@ -153,7 +160,7 @@ async fn show(whose: Whose, global: &Global) -> Result<Exit, Error> {
 async fn opt_out(args: OptOutArgs, global: &Global) -> Result<Exit, Error> {
     let request = args.request();
     if request.scope == Some(v1::OptOutScope::default()) {
-        let ways = "--everything, or --purpose, --channel, --seller, --subject";
+        let ways = "--everything, or --purpose, --channel, --seller, --subject, --campaign";
         return Err(Error::said(format!("what the opt-out reaches is not said: name {ways}")));
     }
     let request_id = request.request_id.clone();
@@ -203,6 +210,7 @@ impl OptOutArgs {
             sellers: self.seller.clone(),
             subjects: self.subject.clone(),
             everything: self.everything,
+            campaigns: self.campaign.clone(),
         };
         v1::RecordOptOutRequest {
             number: self.whose.number.clone(),
@@ -286,6 +294,7 @@ fn opted_out(recorded: &v1::RecordedOptOut) -> String {
         ("channel", words::<Channel>(&scope.channels)),
         ("seller", scope.sellers),
         ("subject", scope.subjects),
+        ("campaign", scope.campaigns),
     ] {
         if !names.is_empty() {
             reach.push(format!("{title} {}", names.join(" or ")));

@@ -1,14 +1,15 @@
 //! `ringfence doctor`: whether store and keys are set up so that what is acknowledged is kept. Changes nothing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::regions::{self, PinnedSettings};
 use super::source;
 use super::{Error, Exit, Global, output};
 use crate::config::{self, Config, Sources};
-use crate::store::Keys;
 use crate::store::redis::{Finding, RedisStore, Weight};
+use crate::store::{Keys, StoreError};
 
 /// What to look at; what is not given comes from the environment, the file of settings, or the default.
 #[derive(Debug, clap::Args)]
@@ -34,14 +35,22 @@ pub struct Args {
 /// # Errors
 /// Faulty settings; a store that cannot be reached.
 pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
-    let config = settings(&args, global)?;
+    let given = |key: &str| match key {
+        "store" => args.store.clone(),
+        "data" => args.data.clone(),
+        _ => None,
+    };
+    let config = settings(args.config.as_deref(), &given, global)?;
     let mut findings = vec![keys(&config)];
     match source::loaded(&config.store)? {
         Some(redis) => {
             let store = RedisStore::connect(redis).await?;
             findings.extend(store.survey().await?);
         }
-        None => findings.push(folder(&config)),
+        None => findings.push(folder(&config.data)),
+    }
+    for region in regions::loaded(&config)? {
+        findings.extend(pinned(region).await);
     }
     let worst = findings.iter().map(|finding| finding.weight).max().unwrap_or(Weight::Fine);
     if global.json {
@@ -65,16 +74,16 @@ const fn word(weight: Weight) -> &'static str {
     }
 }
 
-fn settings(args: &Args, global: &Global) -> Result<Config, Error> {
-    let beside = std::path::Path::new(super::serve::CONFIG);
-    let file = args.config.as_deref().or_else(|| beside.exists().then_some(beside));
-    let keys = (global.keys != std::path::Path::new("ringfence-keys")).then(|| global.keys.display().to_string());
-    let flag = |key: &str| match key {
-        "keys" => keys.clone(),
-        "store" => args.store.clone(),
-        "data" => args.data.clone(),
-        _ => None,
-    };
+/// The settings of the server, as `serve` would read them with these flags.
+pub(super) fn settings(
+    config: Option<&Path>,
+    given: &dyn Fn(&str) -> Option<String>,
+    global: &Global,
+) -> Result<Config, Error> {
+    let beside = Path::new(super::serve::CONFIG);
+    let file = config.or_else(|| beside.exists().then_some(beside));
+    let keys = (global.keys != Path::new("ringfence-keys")).then(|| global.keys.display().to_string());
+    let flag = |key: &str| if key == "keys" { keys.clone() } else { given(key) };
     let env = |name: &str| std::env::var(name).ok();
     config::resolve(&Sources { file, env: &env, flag: &flag }).map_err(|faults| Error::said(faults.join("\n")))
 }
@@ -87,9 +96,28 @@ fn keys(config: &Config) -> Finding {
     }
 }
 
-fn folder(config: &Config) -> Finding {
-    let server = config.data.display().to_string();
-    let (weight, text) = if config.data.join("store.id").exists() {
+/// What there is to say of a pinned region; that it cannot be reached is a finding, as the others are answered.
+async fn pinned(region: PinnedSettings) -> Vec<Finding> {
+    let name = format!("region {}", region.region.name);
+    let findings = match region.redis {
+        None => Ok(vec![folder(&region.data)]),
+        Some(redis) => match RedisStore::connect(redis).await {
+            Ok(store) => store.survey().await,
+            Err(error) => Err(error),
+        },
+    };
+    let unreachable =
+        |error: StoreError| vec![Finding { weight: Weight::Refused, server: String::new(), text: error.to_string() }];
+    let mut findings = findings.unwrap_or_else(unreachable);
+    for finding in &mut findings {
+        finding.server = format!("{name} {}", finding.server).trim_end().to_owned();
+    }
+    findings
+}
+
+fn folder(data: &Path) -> Finding {
+    let server = data.display().to_string();
+    let (weight, text) = if data.join("store.id").exists() {
         (Weight::Fine, "holds an embedded store, which is on disk before it answers; no other machine can share it")
     } else {
         (Weight::Warning, "holds no store yet: `ringfence serve` makes one")

@@ -21,6 +21,8 @@ pub mod packs;
 mod processor;
 pub mod progress;
 mod question;
+pub mod regions;
+mod regions_beside;
 mod registry;
 mod remote;
 mod request;

@@ -4,14 +4,15 @@
 //! Layout of a data folder: the embedded store's own files, if it is there, `audit/` with the log, and `library/` with the
 //! law that its decisions were made by.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::RuntimeFlavor;
 
 use super::feed;
 use super::packs::{self, PacksError};
-use crate::audit::{self, Library, Log, Reconciled, Reconciler};
+use super::regions::{self, PinnedSettings, RegionKeeper};
+use crate::audit::{self, ArchiveSettings, Library, Log, Reconciled, Reconciler};
 use crate::engine::{self, Engine, Failure, Parts};
 use crate::registry::{self, Registries, sample};
 use crate::store::redis::{self, RedisStore, Weight};
@@ -45,10 +46,16 @@ pub struct OpenSettings {
     pub engine: engine::Settings,
     /// A Redis that holds the records; `None`: a file in the data folder.
     pub redis: Option<redis::Settings>,
+    /// Regions beside that store. `None`: those that the store itself knows of, all but its own closed.
+    pub pinned: Option<Vec<PinnedSettings>>,
+    /// Records are about to be placed anew: what the stores say of regions does not hold.
+    pub placing: bool,
     /// How the embedded store uses the machine.
     pub store: embedded::Settings,
     /// How the audit log uses its volume.
     pub log: audit::Settings,
+    /// Where its closed segments are kept; `None`: nowhere else.
+    pub archive: Option<ArchiveSettings>,
     /// The present instant.
     pub now: Instant,
 }
@@ -67,8 +74,11 @@ impl OpenSettings {
             shadow_packs: None,
             engine: engine::Settings::default(),
             redis: None,
+            pinned: None,
+            placing: false,
             store: embedded::Settings::default(),
             log: audit::Settings::default(),
+            archive: None,
             now,
         }
     }
@@ -89,6 +99,12 @@ pub enum OpenError {
     /// The packs, or the states of emergency.
     #[error(transparent)]
     Packs(#[from] PacksError),
+    /// The regions: the store has its records by others than are configured.
+    #[error("{0}")]
+    Regions(String),
+    /// One pinned region has another store than it had.
+    #[error("{0}")]
+    OtherStore(&'static str),
     /// The library of past law, or the shadow.
     #[error(transparent)]
     Engine(#[from] Failure),
@@ -108,9 +124,9 @@ pub struct Opened {
     pub reconciler: Option<Reconciler>,
     /// What was put in step at the start.
     pub reconciled: Reconciled,
+    /// What keeps each pinned region open and its log in step; to be asked every second while serving.
+    pub regions: Vec<Arc<RegionKeeper>>,
     _leaves: Leaves,
-    /// Where records and events are.
-    pub store: Arc<dyn Store>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -141,6 +157,12 @@ impl Opened {
     /// # Errors
     /// Log or store cannot be written.
     pub async fn settle(&self, now: Instant) -> Result<(), StoreError> {
+        for region in &self.regions {
+            // What it did not take is appended from its outbox at the next start; the default region's own matters more.
+            if let Err(error) = region.settle(now).await {
+                tracing::warn!(region = region.name(), %error, "this region could not be settled");
+            }
+        }
         if let Some(log) = &self.log {
             let _ = log.sync().await?;
         }
@@ -164,21 +186,23 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
     });
     let metrics = Arc::new(Metrics::default());
     let kept = keep(settings).await?;
-    let engine = Arc::new(Engine::new(Parts {
-        store: Arc::clone(&kept.store),
+    let store = Arc::clone(&kept.store);
+    let engine = Engine::new(Parts {
+        store: kept.store,
         keys: kept.keys,
         log: kept.audit.as_ref().map(|audit| Arc::clone(&audit.log)),
         registries: Arc::clone(&registries),
         law,
         settings: settings.engine.clone(),
         metrics: Arc::clone(&metrics),
-    }));
+    });
     if let Some(data) = &settings.data {
         engine.keep_law_in(Library::at(&data.join(LIBRARY)))?;
     }
     if let Some(packs) = &settings.shadow_packs {
         engine.shadow_by(Arc::new(packs::read(Some(packs))?))?;
     }
+    let (engine, regions) = regions::add(engine, &*store, settings).await?;
     if let Some(emergencies) = emergencies {
         engine.change_feed(Arc::new(emergencies));
     }
@@ -190,7 +214,7 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
         None => (None, None, Reconciled::default()),
     };
     let leaves = Leaves(Arc::clone(&engine));
-    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled, _leaves: leaves, store: kept.store })
+    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled, regions, _leaves: leaves })
 }
 
 /// A store with what belongs to it, without lists or rules.
@@ -205,18 +229,24 @@ pub(super) async fn keep(settings: &OpenSettings) -> Result<Kept, OpenError> {
     let Some(data) = &settings.data else {
         return Ok(Kept { store: Arc::new(MemoryStore::new()), keys: Keys::ephemeral()?, audit: None });
     };
-    let store: Arc<dyn Store> = match &settings.redis {
-        None => Arc::new(EmbeddedStore::open(data, settings.store)?),
-        Some(redis) => {
-            let (store, findings) = RedisStore::open(redis.clone()).await?;
-            for finding in findings.iter().filter(|finding| finding.weight == Weight::Warning) {
-                tracing::warn!(server = finding.server, "{}", finding.text);
-            }
-            Arc::new(store)
-        }
-    };
+    let store = open_store(data, settings.redis.as_ref(), settings.store).await?;
     let keys = Keys::for_store(&settings.keys, Some(data), &*store).await?;
     let log = audit::Settings { swapped: engine::is_swapped, ..settings.log };
-    let audit = audit::open(&data.join(AUDIT), log, Arc::clone(&store), settings.now).await?;
+    let archive = settings.archive.as_ref();
+    let audit = audit::open_with(&data.join(AUDIT), log, Arc::clone(&store), settings.now, archive).await?;
     Ok(Kept { store, keys, audit: Some(audit) })
+}
+
+/// Opens a store: the file in this data folder, or a Redis.
+pub(super) async fn open_store(
+    data: &Path,
+    redis: Option<&redis::Settings>,
+    settings: embedded::Settings,
+) -> Result<Arc<dyn Store>, StoreError> {
+    let Some(redis) = redis else { return Ok(Arc::new(EmbeddedStore::open(data, settings)?)) };
+    let (store, findings) = RedisStore::open(redis.clone()).await?;
+    for finding in findings.iter().filter(|finding| finding.weight == Weight::Warning) {
+        tracing::warn!(server = finding.server, "{}", finding.text);
+    }
+    Ok(Arc::new(store))
 }

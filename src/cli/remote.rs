@@ -6,6 +6,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt as _;
 
 use super::{Error, error};
+use crate::proto::v1::audit_service_client::AuditServiceClient;
 use crate::proto::v1::check_service_client::CheckServiceClient;
 use crate::proto::v1::consent_service_client::ConsentServiceClient;
 use crate::proto::v1::control_service_client::ControlServiceClient;
@@ -33,6 +34,14 @@ pub(super) async fn checks(url: &str) -> Result<CheckServiceClient<Channel>, Err
 /// As [`connect`].
 pub(super) async fn contacts(url: &str) -> Result<ConsentServiceClient<Channel>, Error> {
     Ok(ConsentServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
+/// Lists decisions.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn audit(url: &str) -> Result<AuditServiceClient<Channel>, Error> {
+    Ok(AuditServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
 /// Throws switches.

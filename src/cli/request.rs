@@ -199,8 +199,8 @@ impl OpenArgs {
             channels: self.channel.iter().map(|term| number(Some(*term))).collect(),
             purposes: self.purpose.iter().map(|term| number(Some(*term))).collect(),
             sellers: self.seller.clone(),
-            subjects: Vec::new(),
             everything: self.everything,
+            ..v1::OptOutScope::default()
         };
         v1::OpenRequestRequest {
             number: self.number.clone(),

@@ -1,18 +1,21 @@
 //! `serve`: settings, everything open, bound, announced, served; then drained within a limit, and whether it was.
 
+pub(super) mod tend;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::sync::watch;
 use tonic_health::ServingStatus;
 
 use super::feed::{self, Seen};
-use super::open::{OpenSettings, Opened};
-use super::{Error, Exit, Global, explain, keys, now, open, output, packs, source, tidy};
+use super::open::{OpenError, OpenSettings, Opened, open};
+use super::{Error, Exit, Global, explain, keys, now, output, packs, regions, source, tidy};
 use crate::config::{self, Config, Sources, StoreAt};
 use crate::proto::v1;
 use crate::registry::Registries;
@@ -95,7 +98,7 @@ impl Args {
 pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let config = settings(&args, global)?;
     telemetry::start_log(config.log_json);
-    let opened = open::open(&OpenSettings {
+    let opened = open(&OpenSettings {
         data: Some(config.data.clone()),
         keys: config.keys.clone(),
         registries: config.registries.clone(),
@@ -105,8 +108,15 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         shadow_packs: config.shadow_packs.clone(),
         engine: config.engine.clone(),
         redis: source::loaded(&config.store)?,
+        pinned: Some(regions::loaded(&config)?),
+        placing: false,
         store: store::embedded::Settings::default(),
-        log: audit::Settings::default(),
+        log: audit::Settings {
+            segment_bytes: config.audit.segment_bytes,
+            segment_age: config.audit.segment_age,
+            ..audit::Settings::default()
+        },
+        archive: config.audit.archive.clone(),
         now: now(),
     })
     .await?;
@@ -148,12 +158,29 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     };
     let tidying = config
         .keep_events
-        .map(|keep| tokio::spawn(tidy::trim_events(Arc::clone(&opened.store), keep, told(stopping.clone()))));
+        .map(|keep| tokio::spawn(tidy::trim_events(Arc::clone(&opened.engine), keep, told(stopping.clone()))));
+    let keeping_regions: Vec<_> = opened
+        .regions
+        .iter()
+        .map(|region| {
+            tokio::spawn(regions::keep(Arc::clone(region), Arc::clone(&opened.engine), told(stopping.clone())))
+        })
+        .collect();
+    let looking: Vec<_> = std::iter::once(engine::DEFAULT_REGION)
+        .chain(opened.regions.iter().map(|region| region.name()))
+        .map(|name| tokio::spawn(regions::look(Arc::clone(&opened.engine), name.to_owned(), told(stopping.clone()))))
+        .collect();
     let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
+    let own = tend::tend(opened.log.clone(), config.audit.keep, stopping.clone());
+    let others: Vec<_> =
+        opened.regions.iter().map(|region| regions::tend_log(Arc::clone(region), stopping.clone())).collect();
+    let archiving = tokio::spawn(async move { tokio::join!(own, join_all(others)) });
     let tending = tokio::spawn(keys::tend(Arc::clone(&opened), config.data.clone(), stopping.clone()));
-    let notifying =
-        notify::run(Arc::clone(&opened.engine), client, notify::Settings::default(), service::now, stopping.clone());
-    let notifying = tokio::spawn(notifying);
+    // With regions there are no processors: none is registered, and a store that has some is refused.
+    let notifying = (!opened.engine.has_regions()).then(|| {
+        let engine = Arc::clone(&opened.engine);
+        tokio::spawn(notify::run(engine, client, notify::Settings::default(), service::now, stopping.clone()))
+    });
     let (engine, often, stopped) = (Arc::clone(&opened.engine), config.self_check, stopping.clone());
     let checking = tokio::spawn(async move { engine.self_check(often, service::now, stopped).await });
     if let (true, Some(address)) = (args.sample, bound.grpc) {
@@ -164,15 +191,21 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     tracing::info!("stopping: no new requests, those under way may finish");
     let _ = stop.send(true);
     // Processors first: what they confirmed is noted, so that the next one repeats nothing.
-    let _ = notifying.await;
+    if let Some(notifying) = notifying {
+        let _ = notifying.await;
+    }
     let _ = checking.await;
     opened.engine.stop_following();
     let drained = tokio::time::timeout(DRAIN, drain(&mut servers)).await.is_ok();
     let _ = keeping.await;
+    for region in keeping_regions.into_iter().chain(looking) {
+        let _ = region.await;
+    }
     let _ = tending.await;
     if let Some(tidying) = tidying {
         let _ = tidying.await;
     }
+    let _ = archiving.await;
     opened.settle(now()).await.map_err(|error| Error::said(error.to_string()))?;
     tracing::info!(drained, "stopped");
     Ok(Exit::when(drained))
@@ -386,7 +419,7 @@ enum Reload {
 /// Puts changed packs in force, or keeps the old set and says what is wrong with the new one.
 async fn reload(engine: &Arc<engine::Engine>, folder: &Path, which: Reload) {
     let (folder, changing) = (folder.to_owned(), Arc::clone(engine));
-    let changed = tokio::task::spawn_blocking(move || -> Result<String, open::OpenError> {
+    let changed = tokio::task::spawn_blocking(move || -> Result<String, OpenError> {
         let law = Arc::new(packs::read(Some(&folder))?);
         let version = law.version().to_owned();
         match which {

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::open::{self, OpenSettings, Opened};
 use super::{Error, Global, now, output};
+use crate::audit::ArchiveSettings;
 use crate::config::{self, StoreAt};
 use crate::store::redis;
 
@@ -57,9 +58,18 @@ impl Kept {
 
 /// The settings of a Redis with what its files hold.
 pub(super) fn loaded(store: &StoreAt) -> Result<Option<redis::Settings>, Error> {
+    with_passwords(store, |name| std::env::var(name).ok().filter(|text| !text.is_empty()))
+}
+
+/// The same of a pinned region: the password in the environment is that of the default store.
+pub(super) fn loaded_without_environment(store: &StoreAt) -> Result<Option<redis::Settings>, Error> {
+    with_passwords(store, |_| None)
+}
+
+fn with_passwords(store: &StoreAt, written: impl Fn(&str) -> Option<String>) -> Result<Option<redis::Settings>, Error> {
     let StoreAt::Redis(settings, files) = store else { return Ok(None) };
     let mut settings = settings.as_ref().clone();
-    let secret = |name| std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| redis::Secret::new(&text));
+    let secret = |name| written(name).map(|text| redis::Secret::new(&text));
     settings.login.password = secret(PASSWORD);
     settings.sentinel_login.password = secret(SENTINEL_PASSWORD);
     settings.load(files).map_err(Error::said)?;
@@ -98,12 +108,29 @@ pub struct Lists {
 /// None of them: for commands that judge nothing.
 pub(super) const NO_LISTS: Lists = Lists { registries: None, sample: false, packs: None, emergencies: None };
 
+/// The archive of the audit log: by flags, or by the environment.
+pub(super) fn archive(flag: &dyn Fn(&str) -> Option<String>) -> Result<Option<ArchiveSettings>, Error> {
+    let env = |name: &str| std::env::var(name).ok();
+    config::resolve_archive(flag, &env).map_err(|faults| Error::said(faults.join("\n")))
+}
+
 /// Opens what the options name; `data` is the folder, or nothing stored.
 pub(super) async fn opened(
     data: Option<PathBuf>,
     kept: &Kept,
     lists: &Lists,
     global: &Global,
+) -> Result<Opened, Error> {
+    opened_with(data, kept, lists, global, archive(&|_| None)?).await
+}
+
+/// The same, with this archive of the audit log.
+pub(super) async fn opened_with(
+    data: Option<PathBuf>,
+    kept: &Kept,
+    lists: &Lists,
+    global: &Global,
+    archive: Option<ArchiveSettings>,
 ) -> Result<Opened, Error> {
     let settings = OpenSettings {
         redis: if data.is_some() { kept.redis()? } else { None },
@@ -113,6 +140,7 @@ pub(super) async fn opened(
         sample: lists.sample,
         packs: lists.packs.clone(),
         emergencies: lists.emergencies.clone(),
+        archive,
         ..OpenSettings::nothing(now())
     };
     let opened = open::open(&settings).await?;

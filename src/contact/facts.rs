@@ -143,6 +143,8 @@ pub struct Scope {
     pub subjects: Vec<Subject>,
     /// Every purpose but emergencies and notices the law requires.
     pub everything: bool,
+    /// Campaigns.
+    pub campaigns: Vec<Campaign>,
 }
 
 /// A person's word that contact must stop.

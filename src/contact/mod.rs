@@ -15,7 +15,7 @@ pub use facts::{
     Age, AttemptId, Campaign, Consent, Facts, FrequencyCap, InconvenientTime, OptOut, PastAttempt, Period, Policy,
     Reassigned, ReassignedAnswer, RegistryCheck, Relationship, Scope, Seller, Slot, Subject, Transfer,
 };
-pub use record::{Contact, Known, Left, NoReport, RecordError, Report, Reservation, Seen, WriteId, kept};
+pub use record::{Contact, Known, Left, Move, NoReport, RecordError, Report, Reservation, Seen, Stored, WriteId, kept};
 pub use rights::{ErasureReason, Refusal, Requester, RightsKind, RightsState, RightsStep};
 pub use terms::{Channel, Flag, Grade, Purpose, Recipient, Set, Technology, Term};
-pub use vocabulary::{LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};
+pub use vocabulary::{ExemptionGround, LegalForm, Method, OfferCategory, OptOutSource, Outcome, TransferMechanism};

@@ -3,6 +3,7 @@
 //! Promises: consents and opt-outs are only ever added (I8); an attempt counts once whatever is asked again; a reservation
 //! counts from its grant on until it is reported. Must never read a clock: each change is given its instant.
 
+mod elsewhere;
 mod message;
 mod rights;
 
@@ -16,10 +17,15 @@ use crate::proto::v1;
 use crate::time::{Instant, Millis};
 
 use super::wire::{self, Reader};
+pub use elsewhere::{Move, Stored};
+
 use super::{Age, AttemptId, Facts, Outcome, PastAttempt, Seller, Set, Subject, Term};
 
-/// The form of stored records that this build writes, and the newest it reads.
-const FORMAT: u32 = 1;
+/// The newest form of stored records that this build reads: that of one which erasure, a restriction, requests or holds
+/// have touched. A build that knows of none of these would use what may not be used, and drop it with its next write.
+const FORMAT: u32 = 2;
+/// The form of every other.
+const PLAIN: u32 = 1;
 /// How long a reservation lasts where the record does not say.
 const DEFAULT_USE_WITHIN: u32 = 300_000;
 /// Attempts and request ids are kept at least this long: longer than any cap looks back.
@@ -189,7 +195,7 @@ impl Contact {
     #[must_use]
     pub fn new(number: Number, now: Instant) -> Self {
         let record = store::ContactRecord {
-            format: FORMAT,
+            format: PLAIN,
             number: number.reveal_digits(),
             created_at: now.millis(),
             ..store::ContactRecord::default()
@@ -211,7 +217,22 @@ impl Contact {
     /// # Errors
     /// A newer build wrote it.
     pub fn from_stored(record: store::ContactRecord) -> Result<Self, RecordError> {
-        if record.format > FORMAT { Err(RecordError::Newer(record.format)) } else { Ok(Self { record }) }
+        if record.format > FORMAT { Err(RecordError::Newer(record.format)) } else { Ok(Self::formed(record)) }
+    }
+
+    /// In the form that its content asks for, whatever it says of itself.
+    fn formed(record: store::ContactRecord) -> Self {
+        let mut contact = Self { record };
+        contact.form();
+        contact
+    }
+
+    /// Puts it into that form.
+    fn form(&mut self) {
+        let record = &mut self.record;
+        let (asked, held) = (!record.requests.is_empty(), !record.holds.is_empty());
+        let touched = record.erased_at != 0 || record.restricted_at != 0 || asked || held;
+        record.format = if touched { FORMAT } else { PLAIN };
     }
 
     /// The bytes to seal and store.

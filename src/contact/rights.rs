@@ -123,6 +123,8 @@ terms! {
         PurposeEnded = 4 "purpose_ended",
         /// The data of a child, collected without a guardian's consent.
         Child = 5 "child",
+        /// The agreement with the person was broken in earnest.
+        AgreementBroken = 6 "agreement_broken",
     }
 }
 

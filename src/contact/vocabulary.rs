@@ -3,6 +3,36 @@
 use super::terms::{Term, terms};
 
 terms! {
+    /// Why a person may be contacted without consent: what laws name, and nothing else.
+    ExemptionGround, "ground of an exemption" {
+        /// A contract with the person.
+        Contract = 1 "contract",
+        /// A duty laid down by law.
+        LegalDuty = 2 "legal_duty",
+        /// Public health, or danger to life, health or property.
+        Emergency = 3 "emergency",
+        /// News or oversight in the public interest.
+        News = 4 "news",
+        /// Published by the person.
+        SelfPublished = 5 "self_published",
+        /// Lawfully published by others.
+        LawfullyPublished = 6 "lawfully_published",
+        /// Another law.
+        OtherLaw = 7 "other_law",
+        /// National security or defence.
+        NationalSecurity = 8 "national_security",
+        /// Public safety, public health or another major public interest.
+        PublicInterest = 9 "public_interest",
+        /// Criminal investigation to enforcement.
+        CriminalJustice = 10 "criminal_justice",
+        /// Safety of the service and its faults.
+        ServiceSafety = 11 "service_safety",
+        /// Statistics or research without names.
+        Research = 12 "research",
+    }
+}
+
+terms! {
     /// How a consent was captured.
     Method, "consent method" {
         /// A form on a web site, by an act of the person (an unticked box, a button).

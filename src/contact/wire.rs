@@ -290,9 +290,10 @@ pub fn scope(reader: &mut Reader, message: Option<&v1::OptOutScope>) -> Scope {
         sellers: reader.names("sellers", &message.sellers, Seller::new),
         subjects: reader.names("subjects", &message.subjects, Subject::new),
         everything: message.everything,
+        campaigns: reader.names("campaigns", &message.campaigns, Campaign::new),
     };
     if *message == default {
-        reader.fault("", "is empty: name channels, purposes, sellers or subjects, or set everything");
+        reader.fault("", "is empty: name channels, purposes, sellers, subjects or campaigns, or set everything");
     }
     scope
 }

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use prost::Message;
 
 use super::control::{Standing, wire};
+use super::region::Kept;
 use super::replay::{FORM, Unfit, opened};
 use super::{Engine, Failure};
 use crate::access::Permit;
-use crate::audit::{BodyKey, DecisionId, Encoded, Entry, Found};
+use crate::audit::{BodyKey, DecisionId, Encoded, Entry, Found, Openings, proof};
 use crate::contact::Contact;
 use crate::decision::Decision;
 use crate::law::Law;
+use crate::place::{Jurisdiction, Number};
 use crate::proto::{store, v1};
-use crate::store::{DataKey, DayKeyError, DayKeys, EventId, Key, Purpose, SealError, Version};
+use crate::store::{DataKey, DayKeyError, DayKeys, Digest, EventId, Key, Keys, Purpose, SealError, Version};
 use crate::time::{Instant, tzdata_version};
 
 /// What an entry is about, in its envelope.
@@ -41,18 +43,64 @@ pub(super) struct Told {
     pub replaced: Option<v1::ContactFacts>,
 }
 
+/// What an entry says in the clear besides whom it is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About {
+    kind: Kind,
+    /// The keyed tag of the campaign.
+    campaign: Option<[u8; 16]>,
+    /// The number, which it says to those alone who are told what opens it.
+    number: Option<Number>,
+}
+
+impl About {
+    /// The same, bound to this number.
+    pub(super) const fn of(self, number: Option<Number>) -> Self {
+        Self { number, ..self }
+    }
+}
+
+impl From<Kind> for About {
+    fn from(kind: Kind) -> Self {
+        Self { kind, campaign: None, number: None }
+    }
+}
+
+/// A body, sealed, with what binds it as it was before.
+pub(super) struct Sealed {
+    pub(super) body: Vec<u8>,
+    plain: Digest,
+}
+
+impl Sealed {
+    pub(super) fn by(key: &DataKey, id: &[u8; 16], body: &[u8]) -> Result<Self, SealError> {
+        Ok(Self { body: key.seal(Purpose::AuditBody, id, body)?, plain: proof::shown_body(&key.salt(id), body) })
+    }
+
+    /// What lets the entry be shown to others piece by piece.
+    pub(super) fn openings(
+        &self,
+        keys: &Keys,
+        tag: Option<[u8; 32]>,
+        id: &[u8; 16],
+        number: Option<Number>,
+    ) -> Openings {
+        let Some(tag) = tag else { return Openings { mark: [0; 4], name: [0; 16], plain: self.plain } };
+        let name = |number: Number| proof::naming(&keys.name_key(&tag), id, number.reveal_e164().as_str());
+        Openings { mark: keys.hash_mark(), name: number.map_or([0; 16], name), plain: self.plain }
+    }
+}
+
 /// Whether entries of this kind are the entries of swaps, which the store has an event for.
 #[must_use]
 pub const fn is_swapped(kind: u8) -> bool {
     kind == Kind::Reservation as u8 || kind == Kind::Write as u8
 }
 
-/// Whether entries of this kind are those of decisions.
-pub(super) const fn is_decision(kind: u8) -> bool {
-    kind == Kind::Reservation as u8 || kind == Kind::Answer as u8
-}
+/// The kinds of entries that are those of decisions.
+pub(super) const DECISIONS: [u8; 2] = [Kind::Reservation as u8, Kind::Answer as u8];
 
-impl Engine {
+impl Kept {
     /// The id of a decision or write made now. It names the writer of the log, where there is one.
     pub(super) fn next_id(&self, now: Instant) -> [u8; 16] {
         match &self.log {
@@ -61,16 +109,38 @@ impl Engine {
         }
     }
 
+    /// Writes the entry of a swap that was won. Returns once it is safe in the log too: a store that loses its newest
+    /// commit is found out by its log, and by nothing else.
+    pub(super) async fn log_swapped(&self, entry: Encoded, event: EventId) -> Result<(), Failure> {
+        match &self.log {
+            Some(log) => Ok(log.append(entry, Some(event)).await.map(drop)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes an entry that nobody waits for: safe within a second, or an error now.
+    pub(super) async fn log_soon(&self, entry: Encoded) -> Result<(), Failure> {
+        match &self.log {
+            Some(log) => Ok(log.append_soon(entry).await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// By what a question was judged: the law, the switches, and where the store of its region is.
+type Judged<'a> = (&'a Law, &'a Standing, Option<Jurisdiction>);
+
+impl Engine {
     /// The body of a decision.
     pub(super) fn decision_body(
         &self,
         request: v1::CheckRequest,
         before: Option<(Contact, Version)>,
-        law: &Law,
-        standing: &Standing,
+        judged: Judged<'_>,
         decision: &Decision,
         answer: &v1::Decision,
     ) -> Vec<u8> {
+        let (law, standing, stored_at) = judged;
         let readings = decision.lists.iter().map(|list| store::RegistryReading {
             registry: list.registry.to_string(),
             version: list.look.as_ref().map(|look| look.version.to_string()).unwrap_or_default(),
@@ -96,6 +166,7 @@ impl Engine {
             tzdata_version: tzdata_version().to_owned(),
             numbering_version: crate::place::numbering_version().to_owned(),
             server_region: settings.server_region.map(|place| place.to_string()).unwrap_or_default(),
+            store_region: stored_at.map(|place| place.to_string()).unwrap_or_default(),
             stored_facts_only: settings.postures.stored_facts_only,
             postures: chosen.collect(),
             feed_version: standing.name(),
@@ -141,68 +212,80 @@ impl Engine {
         store::AuditBody { body: Some(store::audit_body::Body::Write(body)) }.encode_to_vec()
     }
 
+    /// What an entry about an attempt of this campaign says in the clear.
+    pub(super) fn about(&self, kind: Kind, campaign: &str) -> About {
+        let tag = || self.keys.now().campaign(&self.main.tenant, campaign);
+        About { kind, campaign: (!campaign.is_empty()).then(tag), number: None }
+    }
+
     /// Seals a body under the contact's own key.
     pub(super) fn contact_entry(
         &self,
-        kind: Kind,
+        about: impl Into<About>,
         id: [u8; 16],
         now: Instant,
         key: &Key,
         own: &DataKey,
         body: &[u8],
     ) -> Result<Encoded, Failure> {
-        let body = own.seal(Purpose::AuditBody, &id, body)?;
-        self.entry(kind, id, now, Some(*key.tag()), BodyKey::Contact, body)
+        let sealed = Sealed::by(own, &id, body)?;
+        self.entry(about.into(), id, now, Some(*key.tag()), BodyKey::Contact, sealed)
     }
 
     /// Seals bytes under the key of the day.
     pub(super) async fn under_day_key(
         &self,
+        kept: &Kept,
         now: Instant,
         purpose: Purpose,
         context: &[u8],
         plain: &[u8],
     ) -> Result<Vec<u8>, Failure> {
+        Ok(self.key_of_day(kept, now).await?.seal(purpose, context, plain)?)
+    }
+
+    async fn key_of_day(&self, kept: &Kept, now: Instant) -> Result<Arc<DataKey>, Failure> {
         let day = DayKeys::day(now);
-        let key = match self.days.remembered(day) {
-            Some(key) => key,
-            None => self.day_key(day).await?,
-        };
-        Ok(key.seal(purpose, context, plain)?)
+        match kept.days.remembered(day) {
+            Some(key) => Ok(key),
+            None => self.day_key(kept, day).await,
+        }
     }
 
     /// Seals a body under the key of the day.
     pub(super) async fn day_entry(
         &self,
-        kind: Kind,
+        kept: &Kept,
+        about: impl Into<About>,
         id: [u8; 16],
         now: Instant,
         tag: Option<[u8; 32]>,
         body: &[u8],
     ) -> Result<Encoded, Failure> {
-        let body = self.under_day_key(now, Purpose::AuditBody, &id, body).await?;
-        self.entry(kind, id, now, tag, BodyKey::Day(DayKeys::day(now)), body)
+        let about = about.into();
+        let sealed = Sealed::by(&*self.key_of_day(kept, now).await?, &id, body)?;
+        self.entry(about, id, now, tag, BodyKey::Day(DayKeys::day(now)), sealed)
     }
 
     /// The key of a day, made where there is none.
-    pub(super) async fn day_key(&self, day: i32) -> Result<Arc<DataKey>, Failure> {
+    pub(super) async fn day_key(&self, kept: &Kept, day: i32) -> Result<Arc<DataKey>, Failure> {
         // Held until the key is stored: it is sealed with these.
         let keys = self.keys.now();
-        match self.days.make(&*self.store, &keys, day).await {
+        match kept.days.make(&*kept.store, &keys, day).await {
             Err(DayKeyError::Seal(SealError::UnknownKey(id))) => {
                 let keys = self.keys.with_key(id).await?;
-                Ok(self.days.make(&*self.store, &keys, day).await?)
+                Ok(kept.days.make(&*kept.store, &keys, day).await?)
             }
             made => Ok(made?),
         }
     }
 
     /// The key of a day, if there is one.
-    pub(super) async fn find_day_key(&self, day: i32) -> Result<Option<Arc<DataKey>>, Failure> {
-        match self.days.find(&*self.store, &self.keys.now(), day).await {
+    pub(super) async fn find_day_key(&self, kept: &Kept, day: i32) -> Result<Option<Arc<DataKey>>, Failure> {
+        match kept.days.find(&*kept.store, &self.keys.now(), day).await {
             Err(DayKeyError::Seal(SealError::UnknownKey(id))) => {
                 let keys = self.keys.with_key(id).await?;
-                Ok(self.days.find(&*self.store, &keys, day).await?)
+                Ok(kept.days.find(&*kept.store, &keys, day).await?)
             }
             found => Ok(found?),
         }
@@ -210,33 +293,18 @@ impl Engine {
 
     fn entry(
         &self,
-        kind: Kind,
+        about: About,
         id: [u8; 16],
         at: Instant,
         tag: Option<[u8; 32]>,
         key: BodyKey,
-        body: Vec<u8>,
+        sealed: Sealed,
     ) -> Result<Encoded, Failure> {
+        let open = Some(sealed.openings(&self.keys.now(), tag, &id, about.number));
         let id = DecisionId::from_bytes(id).ok_or_else(|| Failure::Internal("an id is no UUIDv7".to_owned()))?;
-        let tenant = self.tenant.name().to_owned();
-        Ok(Entry { kind: kind as u8, at, id, tenant, tag, key, body }.encode())
-    }
-
-    /// Writes the entry of a swap that was won. Returns once it is safe in the log too: a store that loses its newest
-    /// commit is found out by its log, and by nothing else.
-    pub(super) async fn log_swapped(&self, entry: Encoded, event: EventId) -> Result<(), Failure> {
-        match &self.log {
-            Some(log) => Ok(log.append(entry, Some(event)).await.map(drop)?),
-            None => Ok(()),
-        }
-    }
-
-    /// Writes an entry that nobody waits for: safe within a second, or an error now.
-    pub(super) async fn log_soon(&self, entry: Encoded) -> Result<(), Failure> {
-        match &self.log {
-            Some(log) => Ok(log.append_soon(entry).await?),
-            None => Ok(()),
-        }
+        let tenant = self.main.tenant.name().to_owned();
+        let About { kind, campaign, number: _ } = about;
+        Ok(Entry { kind: kind as u8, at, id, tenant, tag, campaign, open, key, body: sealed.body }.encode())
     }
 
     /// One decision of the log.
@@ -245,17 +313,19 @@ impl Engine {
     /// No such decision for this tenant; the log or its keys cannot be read.
     pub async fn decision(&self, permit: &Permit, id: &str) -> Result<v1::DecisionRecord, Failure> {
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
-        let (Some(id), Some(log)) = (DecisionId::parse(id), &self.log) else { return Err(NONE) };
+        let id = DecisionId::parse(id).ok_or(NONE)?;
+        let kept = self.kept_of(id)?;
+        let log = kept.log.as_ref().ok_or(NONE)?;
         let found = log.find(id).await?.ok_or(NONE)?;
         if found.entry.tenant != permit.tenant() {
             return Err(NONE);
         }
-        self.decision_of(found).await?.ok_or(NONE)
+        self.decision_of(kept, found).await?.ok_or(NONE)
     }
 
     /// The decision of an entry; `None`: it is the entry of something else.
-    pub(super) async fn decision_of(&self, found: Found) -> Result<Option<v1::DecisionRecord>, Failure> {
-        let Some(log) = &self.log else { return Ok(None) };
+    pub(super) async fn decision_of(&self, kept: &Kept, found: Found) -> Result<Option<v1::DecisionRecord>, Failure> {
+        let Some(log) = &kept.log else { return Ok(None) };
         let entry = found.entry;
         let position = Some(v1::LogPosition {
             writer: log.writer().to_string(),
@@ -263,7 +333,7 @@ impl Engine {
             digest: entry.encode().digest().to_vec(),
             recorded_at: Some(super::answer::stamp(entry.at)),
         });
-        let plain = match self.open_body(&entry).await? {
+        let plain = match self.open_body(kept, &entry).await? {
             Ok(plain) => plain,
             Err(Unfit::Erased) => {
                 return Ok(Some(v1::DecisionRecord { position, erased: true, ..v1::DecisionRecord::default() }));
@@ -276,19 +346,57 @@ impl Engine {
         Ok(Some(record(body, decision, position)))
     }
 
-    /// Opens a body.
-    pub(super) async fn open_body(&self, entry: &Entry) -> Result<Result<Vec<u8>, Unfit>, Failure> {
-        match opened(&*self.store, &self.keys.now(), &self.tenant, &self.days, entry).await? {
-            Err(Unfit::UnknownKey(id)) => {
-                let keys = self.keys.with_key(id).await?;
-                opened(&*self.store, &keys, &self.tenant, &self.days, entry).await
+    /// Opens a body. Where the contact moved, its key is in the region that has it now.
+    pub(super) async fn open_body(&self, kept: &Kept, entry: &Entry) -> Result<Result<Vec<u8>, Unfit>, Failure> {
+        let mut at = kept;
+        for _ in 0..=2 * self.regions.len() {
+            let done = match opened(&*at.store, &self.keys.now(), &at.tenant, &at.days, entry).await? {
+                Err(Unfit::UnknownKey(id)) => {
+                    let keys = self.keys.with_key(id).await?;
+                    opened(&*at.store, &keys, &at.tenant, &at.days, entry).await?
+                }
+                done => done,
+            };
+            match (done, entry.key, entry.tag) {
+                // The key of the day is here; whether the contact was erased is known where it is now.
+                (Err(Unfit::Moved(_)), BodyKey::Day(day), Some(tag)) => {
+                    let there = self.find_tagged(kept, tag, None).await?.loaded;
+                    let erased = there.and_then(|loaded| loaded.contact.erased_at());
+                    if erased.is_some_and(|erased| entry.at <= erased) {
+                        return Ok(Err(Unfit::Erased));
+                    }
+                    let Some(key) = self.find_day_key(kept, day).await? else { return Ok(Err(Unfit::Erased)) };
+                    let opened = key.open(Purpose::AuditBody, &entry.id.bytes(), &entry.body);
+                    return Ok(opened.map_err(|error| Unfit::Sealed(error.to_string())));
+                }
+                (Err(Unfit::Moved(region)), ..) => at = self.kept(&region)?,
+                (done, ..) => return Ok(done),
             }
-            done => Ok(done),
         }
+        Err(Failure::Aborted)
+    }
+
+    /// The region in whose log a decision is, by the writer that its id names: the engine's own where none is known.
+    ///
+    /// # Errors
+    /// None that is open wrote it, and not all are open.
+    pub(super) fn kept_of(&self, id: DecisionId) -> Result<&Kept, Failure> {
+        if self.regions.is_empty() {
+            return Ok(&self.main);
+        }
+        let mut closed = None;
+        for kept in self.all_kept() {
+            match kept {
+                Ok(kept) if kept.log.as_ref().is_some_and(|log| log.writer() == id.writer()) => return Ok(kept),
+                Ok(_) => {}
+                Err(failure) => closed = Some(failure),
+            }
+        }
+        closed.map_or(Ok(&self.main), Err)
     }
 }
 
-fn record(
+pub(super) fn record(
     body: store::AuditedDecision,
     decision: v1::Decision,
     position: Option<v1::LogPosition>,
@@ -304,6 +412,7 @@ fn record(
         tzdata_version: body.tzdata_version,
         numbering_version: body.numbering_version,
         server_region: body.server_region,
+        store_region: body.store_region,
         stored_facts_only: body.stored_facts_only,
         contact_version: body.contact_version,
         postures: postures.collect(),

@@ -30,10 +30,9 @@ impl Engine {
         let law = self.law.load();
         let snapshot = self.registries.snapshot();
         let lists = Turned { lists: &snapshot, digits: number.reveal_digits() };
-        let key = self.key(permit, number);
-        let (loaded, standing) = self.load_with_switches(&key).await?;
-        let asked = Asked { checked: &checked, number, key, law: &law, lists, now };
-        Ok(decide(self, &asked, &standing, loaded.as_ref().map(|loaded| &loaded.contact)))
+        let (found, standing) = self.find_with_switches(permit, number, Some(clock.now)).await?;
+        let asked = Asked { checked: &checked, number, law: &law, lists, now };
+        Ok(decide(self, &asked, &standing, &found))
     }
 
     /// Writes one entry for many rows, and returns its id once it is safe; `None` where no log is kept.
@@ -46,10 +45,10 @@ impl Engine {
         batch: AuditedBatch,
         clock: Clock,
     ) -> Result<Option<uuid::Uuid>, Failure> {
-        let Some(log) = &self.log else { return Ok(None) };
-        let id = self.next_id(clock.now);
+        let Some(log) = &self.main.log else { return Ok(None) };
+        let id = self.main.next_id(clock.now);
         let body = Self::write_body(permit, audited_write::Request::Batch(batch), 0, clock.now);
-        let entry = self.day_entry(Kind::Batch, id, clock.now, None, &body).await?;
+        let entry = self.day_entry(&self.main, Kind::Batch, id, clock.now, None, &body).await?;
         let _ = log.append(entry, None).await?;
         Ok(Some(uuid::Uuid::from_bytes(id)))
     }

@@ -3,6 +3,7 @@
 use super::answer::{self, Granted};
 use super::audited::Kind;
 use super::control::Standing;
+use super::find::{Found, Won};
 use super::question::{self, Checked};
 use super::{Clock, Engine, Failure, Loaded};
 use crate::access::Permit;
@@ -10,10 +11,10 @@ use crate::contact::wire::Violation;
 use crate::contact::{AttemptId, Contact, Facts, Known, Purpose, Reservation};
 use crate::decision::{self, Decision, Evidence, Lists, Look, Postures, Question};
 use crate::law::Law;
-use crate::place::{Number, NumberError};
+use crate::place::{Jurisdiction, Number, NumberError};
 use crate::proto::v1;
 use crate::registry::{Answer, Snapshot};
-use crate::store::{DataKey, Key, Swapped, Version, Write};
+use crate::store::{DataKey, Swapped, Version, Write};
 use crate::time::Instant;
 
 /// The lists of one snapshot, turned to one number.
@@ -37,7 +38,6 @@ impl Lists for Turned<'_> {
 pub(super) struct Asked<'a> {
     pub checked: &'a Checked,
     pub number: Number,
-    pub key: Key,
     pub law: &'a Law,
     pub lists: Turned<'a>,
     pub now: Instant,
@@ -67,12 +67,11 @@ impl Engine {
             Ok(number) => {
                 let snapshot = self.registries.snapshot();
                 let lists = Turned { lists: &snapshot, digits: number.reveal_digits() };
-                let key = self.key(permit, number);
-                let asked = Asked { checked: &checked, number, key, law: &law, lists, now };
+                let asked = Asked { checked: &checked, number, law: &law, lists, now };
                 // Only what needs no stored fact is answered without store or log.
                 let emergency = checked.attempt.purpose == Purpose::Emergency;
                 let kept = emergency.then(|| request.attempt_id.clone());
-                match (self.answer(&asked, request, clock).await, kept) {
+                match (self.answer(permit, &asked, request, clock).await, kept) {
                     (Err(Failure::Store(_)), Some(attempt_id)) => Ok(self.answer_degraded(&asked, &attempt_id, clock)),
                     (answer, _) => answer,
                 }
@@ -103,49 +102,58 @@ impl Engine {
         clock: Clock,
     ) -> Result<v1::Decision, Failure> {
         let decision = decision::unusable(error, now);
-        let id = self.next_id(clock.now);
+        let id = self.main.next_id(clock.now);
         // What was no number may be long, and is of no use to anybody later: so much of it is kept as judging it again
         // takes.
         let mut request = request;
         request.number = request.number.chars().take(question::NUMBER_BYTES + 1).collect();
         let granted = granted(id, &request.attempt_id, None);
         let answer = unusable(&decision, error, &request, law, &self.settings.postures, granted);
-        if self.log.is_none() {
+        if self.main.log.is_none() {
             return Ok(answer);
         }
-        let body = self.decision_body(request, None, law, &Standing::default(), &decision, &answer);
-        let entry = self.day_entry(Kind::Answer, id, clock.now, None, &body).await?;
-        self.log_soon(entry).await?;
-        self.to_shadow(id, Kind::Answer, body, &Standing::default());
+        let standing = Standing::default();
+        let about = self.about(Kind::Answer, &request.campaign);
+        let body = self.decision_body(request, None, (law, &standing, None), &decision, &answer);
+        let entry = self.day_entry(&self.main, about, id, clock.now, None, &body).await?;
+        self.main.log_soon(entry).await?;
+        self.to_shadow(id, Kind::Answer, body, &standing);
         Ok(answer)
     }
 
     async fn answer(
         &self,
+        permit: &Permit,
         asked: &Asked<'_>,
         request: v1::CheckRequest,
         clock: Clock,
     ) -> Result<v1::Decision, Failure> {
-        let (mut loaded, standing) = self.load_with_switches(&asked.key).await?;
+        let (mut found, mut standing) = self.find_with_switches(permit, asked.number, Some(clock.now)).await?;
         let mut lost = false;
         loop {
-            if let (Some(id), Some(loaded), false) = (&asked.checked.attempt_id, &loaded, asked.checked.dry_run) {
+            if let (Some(id), Some(loaded), false) = (&asked.checked.attempt_id, &found.loaded, asked.checked.dry_run) {
                 known(&loaded.contact, id, &request)?;
             }
-            let decision = decide(self, asked, &standing, loaded.as_ref().map(|loaded| &loaded.contact));
+            let decision = decide(self, asked, &standing, &found);
             if asked.checked.dry_run || !decision.allows() {
-                return self.answer_only(asked, request, loaded, &standing, &decision, clock).await;
+                return self.answer_only(asked, request, found, &standing, &decision, clock).await;
             }
             if clock.passed() {
                 return Err(if lost { Failure::Aborted } else { Failure::TooLate });
             }
-            match self.reserve(asked, &request, loaded, &standing, &decision, clock).await? {
+            let (kept, key) = (found.kept, found.key);
+            match self.reserve(asked, &request, found, &standing, &decision, clock).await? {
                 Reserved::Done(answer) => return Ok(*answer),
                 // A lost race costs no further read: the store hands back the record that won.
                 Reserved::Lost(winner) => {
                     self.metrics.lost_race();
                     lost = true;
-                    loaded = winner.map(|winner| *winner);
+                    match *winner {
+                        Won::Here(loaded) => found = Found { kept, key, loaded, arriving: false },
+                        Won::Elsewhere => {
+                            (found, standing) = self.find_with_switches(permit, asked.number, Some(clock.now)).await?;
+                        }
+                    }
                 }
             }
         }
@@ -153,8 +161,8 @@ impl Engine {
 
     /// An emergency answered without a store or a log: it counts nothing and says that it is degraded.
     fn answer_degraded(&self, asked: &Asked<'_>, attempt_id: &str, clock: Clock) -> v1::Decision {
-        let decision = decide(self, asked, &Standing::default(), None);
-        let id = self.next_id(clock.now);
+        let decision = decide_on(self, asked, &Standing::default(), None, None);
+        let id = self.main.next_id(clock.now);
         let mut answer = self.message(&decision, Some(asked.number), asked.law, id, attempt_id, None);
         answer.degraded = true;
         let decision = &answer.decision_id;
@@ -167,23 +175,26 @@ impl Engine {
         &self,
         asked: &Asked<'_>,
         request: v1::CheckRequest,
-        loaded: Option<Loaded>,
+        found: Found<'_>,
         standing: &Standing,
         decision: &Decision,
         clock: Clock,
     ) -> Result<v1::Decision, Failure> {
-        let id = self.next_id(clock.now);
+        let Found { kept, key, loaded, .. } = found;
+        let id = kept.next_id(clock.now);
         let answer = self.message(decision, Some(asked.number), asked.law, id, &request.attempt_id, None);
-        if self.log.is_none() {
+        if kept.log.is_none() {
             return Ok(answer);
         }
+        let about = self.about(Kind::Answer, &request.campaign).of(Some(asked.number));
+        let judged = (asked.law, standing, kept.at);
         let (own, before) = loaded.map(|loaded| (loaded.own, (loaded.contact, loaded.version))).unzip();
-        let body = self.decision_body(request, before, asked.law, standing, decision, &answer);
+        let body = self.decision_body(request, before, judged, decision, &answer);
         let entry = match own {
-            Some(own) => self.contact_entry(Kind::Answer, id, clock.now, &asked.key, &own, &body)?,
-            None => self.day_entry(Kind::Answer, id, clock.now, Some(*asked.key.tag()), &body).await?,
+            Some(own) => self.contact_entry(about, id, clock.now, &key, &own, &body)?,
+            None => self.day_entry(kept, about, id, clock.now, Some(*key.tag()), &body).await?,
         };
-        self.log_soon(entry).await?;
+        kept.log_soon(entry).await?;
         self.to_shadow(id, Kind::Answer, body, standing);
         Ok(answer)
     }
@@ -193,15 +204,14 @@ impl Engine {
         &self,
         asked: &Asked<'_>,
         request: &v1::CheckRequest,
-        loaded: Option<Loaded>,
+        found: Found<'_>,
         standing: &Standing,
         decision: &Decision,
         clock: Clock,
     ) -> Result<Reserved, Failure> {
-        if let Some(log) = &self.log {
-            log.ready()?;
-        }
-        let id = self.next_id(clock.now);
+        let Found { kept, key, loaded, .. } = found;
+        kept.log_ready()?;
+        let id = kept.next_id(clock.now);
         let attempt_id = match &asked.checked.attempt_id {
             Some(given) => given.clone(),
             None => AttemptId::new(&uuid::Uuid::from_bytes(id).hyphenated().to_string())
@@ -216,25 +226,27 @@ impl Engine {
         let mut after = before.clone().unwrap_or_else(|| Contact::new(asked.number, asked.now));
         after.reserve(&Reservation { id: &attempt_id, request, decision: id, use_by }, asked.now);
         let before = before.map(|contact| (contact, expected));
-        let body = self.decision_body(request.clone(), before, asked.law, standing, decision, &answer);
-        let entry = self.contact_entry(Kind::Reservation, id, clock.now, &asked.key, &own, &body)?;
+        let judged = (asked.law, standing, kept.at);
+        let body = self.decision_body(request.clone(), before, judged, decision, &answer);
+        let about = self.about(Kind::Reservation, &request.campaign).of(Some(asked.number));
+        let entry = self.contact_entry(about, id, clock.now, &key, &own, &body)?;
         let keys = self.keys.now();
         let write = Write {
-            key: asked.key,
+            key,
             expected,
-            bytes: keys.seal_record(&asked.key, &own, &after.to_bytes())?,
+            bytes: keys.seal_record(&key, &own, &after.to_bytes())?,
             expires: None,
             event: entry.event(0, clock.now, Vec::new()),
         };
-        match self.store.swap(write).await? {
+        match kept.store.swap(write).await? {
             Swapped::Won { event, .. } => {
-                self.log_swapped(entry, event).await?;
-                if self.log.is_some() {
+                kept.log_swapped(entry, event).await?;
+                if kept.log.is_some() {
                     self.to_shadow(id, Kind::Reservation, body, standing);
                 }
                 Ok(Reserved::Done(Box::new(answer)))
             }
-            Swapped::Lost(winner) => Ok(Reserved::Lost(self.opened(&asked.key, winner).await?.map(Box::new))),
+            Swapped::Lost(winner) => Ok(Reserved::Lost(Box::new(self.winner(&key, winner).await?))),
         }
     }
 
@@ -278,15 +290,30 @@ pub(super) fn unusable(
 
 enum Reserved {
     Done(Box<v1::Decision>),
-    Lost(Option<Box<Loaded>>),
+    Lost(Box<Won>),
 }
 
-pub(super) fn decide(engine: &Engine, asked: &Asked<'_>, standing: &Standing, contact: Option<&Contact>) -> Decision {
+pub(super) fn decide(engine: &Engine, asked: &Asked<'_>, standing: &Standing, found: &Found<'_>) -> Decision {
+    decide_on(engine, asked, standing, found.loaded.as_ref().map(|loaded| &loaded.contact), found.kept.at)
+}
+
+/// Where the record is stored is where its data are processed, beside where it is asked from.
+fn decide_on(
+    engine: &Engine,
+    asked: &Asked<'_>,
+    standing: &Standing,
+    contact: Option<&Contact>,
+    stored_at: Option<Jurisdiction>,
+) -> Decision {
     let checked = asked.checked;
+    let mut attempt = std::borrow::Cow::Borrowed(&checked.attempt);
+    if let Some(place) = stored_at {
+        attempt.to_mut().processing_regions.push(place);
+    }
     let stored = contact.map_or_else(Facts::default, |contact| contact.facts(checked.attempt_id.as_ref()));
     decision::decide(&Question {
         number: asked.number,
-        attempt: &checked.attempt,
+        attempt: &attempt,
         evidence: Evidence {
             asserted: &checked.facts,
             stored: &stored,

@@ -3,15 +3,16 @@
 use prost::Message as _;
 
 use super::answer::stamp;
-use super::audited::{Kind, Told};
-use super::{Clock, Engine, Failure, Loaded, question, watch};
+use super::audited::{About, Kind, Told};
+use super::find::{Found, Won};
+use super::{Clock, DEFAULT_REGION, Engine, Failure, Loaded, question, watch};
 use crate::access::Permit;
 use crate::contact::wire::{self, Reader, Violation};
 use crate::contact::{Contact, Outcome, Seen, WriteId};
 use crate::place::Number;
 use crate::proto::store::{ContactEvent, audited_write};
 use crate::proto::v1;
-use crate::store::{DataKey, Key, Swapped, Version, Write};
+use crate::store::{DataKey, Swapped, Version, Write};
 use crate::time::Instant;
 
 /// The facts that `UpdateContact` may change.
@@ -65,9 +66,11 @@ pub(super) struct Inbound {
 pub(super) type Make<'a> = dyn FnMut(&mut Contact, [u8; 16]) -> Result<Change, Failure> + Send + 'a;
 
 /// Which record is written. Without a number it must be there.
-pub(super) struct Target {
-    pub key: Key,
+pub(super) struct Target<'a> {
+    pub tag: [u8; 32],
     pub number: Option<Number>,
+    /// Where it is, and as it is.
+    pub found: Found<'a>,
 }
 
 /// How a write is described to the log and to those who follow the events.
@@ -179,8 +182,8 @@ impl Engine {
         let mut reader = Reader::new();
         let number = number(&mut reader, &request.number, &request.default_region);
         let number = finish(reader, number)?;
-        let loaded = self.load(&self.key(permit, number)).await?;
-        let loaded = loaded.ok_or(Failure::NotFound("nothing is stored about this number"))?;
+        let found = self.find(permit, number, None).await?;
+        let loaded = found.loaded.ok_or(Failure::NotFound("nothing is stored about this number"))?;
         Ok(loaded.contact.message(number, loaded.version.0))
     }
 
@@ -233,29 +236,37 @@ impl Engine {
         described: Described,
         make: &mut Make<'_>,
     ) -> Result<Written, Failure> {
-        let target = Target { key: self.key(permit, number), number: Some(number) };
-        self.change_as(permit, target, self.next_id(clock.now), clock, described, make).await
+        let found = self.find(permit, number, Some(clock.now)).await?;
+        let target = Target { tag: *found.key.tag(), number: Some(number), found };
+        self.change_as(permit, target, None, clock, described, make).await
     }
 
-    /// The same for a record that is told by its key, with a receipt made before.
-    pub(super) async fn change_as(
-        &self,
+    /// The same for a record that was found before, with a receipt that was made for the log of its region: where another
+    /// request moves the record meanwhile, it is [`Failure::Aborted`].
+    pub(super) async fn change_as<'a>(
+        &'a self,
         permit: &Permit,
-        Target { key, number }: Target,
-        receipt: [u8; 16],
+        Target { tag, number, found }: Target<'a>,
+        receipt: Option<[u8; 16]>,
         clock: Clock,
         described: Described,
         make: &mut Make<'_>,
     ) -> Result<Written, Failure> {
-        let mut loaded = self.load(&key).await?;
-        if let Some(log) = &self.log {
-            log.ready()?;
-        }
+        let made_in = found.kept;
+        let mut found = found;
         let mut lost = false;
         loop {
             if clock.passed() {
                 return Err(if lost { Failure::Aborted } else { Failure::TooLate });
             }
+            let Found { kept, key, loaded, arriving } = found;
+            kept.log_ready()?;
+            let receipt = match receipt {
+                None => kept.next_id(clock.now),
+                Some(receipt) if std::ptr::eq(kept, made_in) => receipt,
+                Some(_) => return Err(Failure::Aborted),
+            };
+            let begun = loaded.is_some();
             let (expected, mut contact, own) = match loaded {
                 Some(Loaded { version, contact, own }) => (version, contact, own),
                 None => {
@@ -264,7 +275,7 @@ impl Engine {
                 }
             };
             let mut replaced = None;
-            let (recorded_at, found) = match make(&mut contact, receipt)? {
+            let (recorded_at, heard) = match make(&mut contact, receipt)? {
                 Change::Changed(at) => (at, None),
                 Change::Found(at, found) => (at, Some(*found)),
                 Change::Corrected(at, before) => {
@@ -273,23 +284,37 @@ impl Engine {
                 }
                 Change::Stands { receipt, recorded_at } => {
                     // Whoever wrote it may never have been told that it is safe.
-                    self.store.confirm(key.shard()).await?;
+                    kept.confirm(&key).await?;
                     return Ok(Written { receipt, recorded_at, version: expected.0 });
                 }
             };
+            let belongs = number.map_or(&*kept.name, |number| self.belongs(&contact, number, kept));
+            if let (Some(number), false, false) = (number, *belongs == *kept.name, *belongs == *DEFAULT_REGION) {
+                // What pins it elsewhere is written there and nowhere else.
+                if arriving {
+                    // As a plain record it can move on.
+                    self.settle(kept, number, clock.now).await?;
+                } else {
+                    self.relocate_first(number, kept, self.kept(belongs)?, clock.now, !begun).await?;
+                }
+                found = self.find_moved(number, belongs, clock.now).await?;
+                continue;
+            }
             let next = expected.next();
-            let (event, inbound) = match found {
+            let (event, inbound) = match heard {
                 None => (described.event.clone(), None),
                 Some(found) => (found.event, Some((found.answer, found.rules_version))),
             };
             let told = Told { inbound, replaced };
             let body = Self::write_body_with(permit, described.request.clone(), next.0, clock.now, told);
-            let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
+            let about = About::from(Kind::Write).of(number);
+            let entry = self.contact_entry(about, receipt, clock.now, &key, &own, &body)?;
             // A consent reopens only what somebody closed.
             let reopens = i32::from(v1::OptOutEventKind::Reopened);
             let event = event.filter(|event| event.kind != reopens || contact.has_opt_outs());
             let event = event.map(|event| ContactEvent { recorded_at: recorded_at.millis(), ..event });
-            let (kind, payload) = self.event_payload(event, &key, &own, receipt, entry.digest(), clock.now).await?;
+            let (kind, payload) =
+                self.event_payload(kept, event, &key, &own, (receipt, entry.digest()), clock.now).await?;
             let keys = self.keys.now();
             let write = Write {
                 key,
@@ -298,18 +323,27 @@ impl Engine {
                 expires: None,
                 event: entry.event(kind, clock.now, payload),
             };
-            match self.store.swap(write).await? {
+            match kept.store.swap(write).await? {
                 Swapped::Won { event, .. } => {
                     if kind != 0 {
                         self.hub.nudge();
                     }
-                    self.log_swapped(entry, event).await?;
+                    kept.log_swapped(entry, event).await?;
+                    if let (false, Some(number)) = (*belongs == *kept.name, number) {
+                        self.relocate(number, kept, self.kept(belongs)?, clock.now).await?;
+                    }
                     return Ok(Written { receipt, recorded_at, version: next.0 });
                 }
                 Swapped::Lost(winner) => {
                     self.metrics.lost_race();
                     lost = true;
-                    loaded = self.opened(&key, winner).await?;
+                    found = match self.winner(&key, winner).await? {
+                        Won::Here(loaded) => Found { kept, key, loaded, arriving: false },
+                        Won::Elsewhere => match number {
+                            Some(number) => self.find(permit, number, Some(clock.now)).await?,
+                            None => self.find_tagged(made_in, tag, Some((permit, clock.now))).await?,
+                        },
+                    };
                 }
             }
         }
@@ -369,6 +403,9 @@ fn check_consent(reader: &mut Reader, consent: Option<&v1::Consent>, now: Instan
             }
             Some(given) if given > now => reader.fault("given_at", "lies in the future"),
             _ => {}
+        }
+        if consent.notice_given == Some(false) {
+            reader.fault("notice_given", "without notice before there is no consent, and none is recorded");
         }
         if consent.forced == Some(true) {
             reader.fault("forced", "a forced consent is none and is not recorded");

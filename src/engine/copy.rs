@@ -14,15 +14,16 @@ use std::sync::Arc;
 use prost::Message as _;
 use tokio::task::JoinSet;
 
-use super::Failure;
-use super::audited::Kind;
+use super::audited::{Kind, Sealed};
 use super::control::FORMAT as CONTROL_FORMAT;
+use super::layout::Layout;
 use super::rights::INDEX_SHARES;
+use super::{Failure, known};
 use crate::audit::{self, BodyKey, Encoded, Entry, Log};
-use crate::contact::Contact;
+use crate::contact::Stored;
 use crate::proto::store;
 use crate::store::{
-    DataKey, DayKeys, Key, Keys, MetaSwapped, Purpose, Shard, Store, Swapped, Tenant, Version, Versioned, Write,
+    DataKey, DayKeys, Key, Keys, MetaSwapped, Shard, Store, Swapped, Tenant, Version, Versioned, Write,
 };
 use crate::time::Instant;
 
@@ -124,7 +125,7 @@ impl Sort {
 impl Opened {
     fn read(sort: Sort, plain: &[u8]) -> Result<Self, Failure> {
         match sort {
-            Sort::Contact => return Ok(Self::Contact(Box::new(Contact::from_bytes(plain)?.into_stored()))),
+            Sort::Contact => return Ok(Self::Contact(Box::new(Stored::from_bytes(plain)?.into_stored()))),
             Sort::Index(share) => {
                 let index = store::RequestIndex::decode(plain).map_err(|error| Failure::Internal(error.to_string()))?;
                 return Ok(Self::Index(share, Box::new(index)));
@@ -249,6 +250,11 @@ impl Copier {
             waiting += u64::from(!from.store.unsettled(anchor.writer, None, 1).await?.is_empty());
         }
         audit::carry_anchors(&*from.store, &*to.store).await?;
+        // The target takes the place of the source among the regions.
+        if let Some(layout) = Layout::of(&*from.store).await? {
+            layout.write(&*to.store).await?;
+        }
+        known::carry(&*from.store, &*to.store).await?;
         Ok(Rest { days, days_parted, waiting })
     }
 }
@@ -324,7 +330,7 @@ impl Ends {
             let key = self.from.keys.key_of(&self.from_tenant, tag);
             let Some(found) = self.from.store.load(&key).await? else { continue };
             let (_, plain) = self.from.keys.open_record(&key, &found.bytes)?;
-            let contact = Opened::Contact(Box::new(Contact::from_bytes(&plain)?.into_stored()));
+            let contact = Opened::Contact(Box::new(Stored::from_bytes(&plain)?.into_stored()));
             entry.contact_tag = self.key(&key, &contact)?.tag().to_vec();
         }
         Ok(())
@@ -364,10 +370,20 @@ impl Ends {
         };
         let plain = store::AuditBody { body: Some(store::audit_body::Body::Write(write)) }.encode_to_vec();
         let id = self.log.next_id(now);
-        let body = own.seal(Purpose::AuditBody, &id.bytes(), &plain)?;
-        let tenant = self.to_tenant.name().to_owned();
+        let sealed = Sealed::by(own, &id.bytes(), &plain)?;
         let tag = Some(*to.tag());
-        Ok(Entry { kind: Kind::Write as u8, at: now, id, tenant, tag, key: BodyKey::Contact, body }.encode())
+        let entry = Entry {
+            kind: Kind::Write as u8,
+            at: now,
+            id,
+            tenant: self.to_tenant.name().to_owned(),
+            tag,
+            campaign: None,
+            open: Some(sealed.openings(&self.to.keys, tag, &id.bytes(), None)),
+            key: BodyKey::Contact,
+            body: sealed.body,
+        };
+        Ok(entry.encode())
     }
 }
 

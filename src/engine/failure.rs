@@ -35,6 +35,9 @@ pub enum Failure {
     /// What is asked for is no longer kept.
     #[error("{0}")]
     TooOld(&'static str),
+    /// What is asked for does not go with how this server is set up.
+    #[error("{0}")]
+    Precondition(&'static str),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,

@@ -276,7 +276,8 @@ fn covers(earlier: &OptOut, scope: Option<&v1::OptOutScope>) -> bool {
     // One that names only sellers closes what `everything` closes.
     let purposes = earlier.purposes.is_empty()
         || !scope.everything && wanted.iter().all(|purpose| earlier.purposes.contains(purpose));
-    sellers && purposes && earlier.channels.is_empty() && earlier.subjects.is_empty()
+    let whole = earlier.channels.is_empty() && earlier.subjects.is_empty() && earlier.campaigns.is_empty();
+    sellers && purposes && whole
 }
 
 /// Whether a consent recorded since may have reopened it: a stop after that is a new one.

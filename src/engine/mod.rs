@@ -8,17 +8,27 @@
 pub mod answer;
 mod audited;
 mod batch;
+mod breaker;
 pub mod cases;
 mod check;
 mod consent;
 mod control;
 pub mod copy;
+mod decisions;
+pub mod evidence;
 mod failure;
+mod find;
 mod inbound;
+mod keeping;
+mod known;
 mod law;
+pub mod layout;
 mod outcome;
+mod placing;
 pub mod processors;
 pub mod question;
+mod region;
+mod relocate;
 pub mod replay;
 pub mod rights;
 pub mod selfcheck;
@@ -34,17 +44,18 @@ pub use audited::is_swapped;
 pub use check::{BATCH, batch_too_long};
 pub use control::Feed;
 pub use failure::Failure;
+pub use placing::Placed;
+pub use region::{DEFAULT_REGION, Region};
 pub use shadow::ShadowReport;
 
-use crate::access::Permit;
 use crate::audit::{Library, Log};
 use crate::contact::Contact;
 use crate::decision::Postures;
 use crate::law::{Basis, Law};
-use crate::place::{Jurisdiction, Number};
+use crate::place::Jurisdiction;
 use crate::registry::Registries;
-use crate::store::{DataKey, DayKeys, Key, KeyRing, Keys, Store, Tenant, Version, Versioned};
-use crate::telemetry::Metrics;
+use crate::store::{DataKey, KeyRing, Keys, Store, Version};
+use crate::telemetry::{AuditState, Metrics};
 use crate::time::{Instant, Millis};
 
 /// How the engine reads doubt and time.
@@ -94,22 +105,18 @@ impl Clock {
 
 /// Everything a use case needs.
 pub struct Engine {
-    store: Arc<dyn Store>,
+    /// The store and the log it was made with; in one region, all there is.
+    main: region::Kept,
+    /// Every region, the engine's own among them; empty where there is one store only.
+    regions: Vec<region::Slot>,
     keys: KeyRing,
-    days: DayKeys,
-    /// `None` where nothing is kept: a question asked without a data folder.
-    log: Option<Arc<Log>>,
     registries: Arc<Registries>,
     law: ArcSwap<Law>,
-    /// Where the switches are, as they were last read, and those of a file.
-    control_key: Key,
-    recorded: ArcSwap<control::Recorded>,
+    /// The switches of a file.
     feed: ArcSwap<Feed>,
     settings: Settings,
-    tenant: Tenant,
     metrics: Arc<Metrics>,
-    /// Where the law of every decision is kept, and past ones are read from.
-    library: OnceLock<Library>,
+    /// The law of past decisions.
     laws: OnceLock<Arc<replay::Laws>>,
     shadow: OnceLock<shadow::Shadow>,
     hub: watch::Hub,
@@ -150,21 +157,15 @@ impl Engine {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let tenant = parts.keys.tenant(crate::access::DEFAULT_TENANT, parts.store.shard_count());
         Self {
-            control_key: parts.keys.control(&tenant),
-            recorded: ArcSwap::default(),
+            main: region::Kept::new(DEFAULT_REGION, Arc::clone(&parts.store), parts.log, &parts.keys),
+            regions: Vec::new(),
             feed: ArcSwap::default(),
-            keys: KeyRing::new(parts.keys, Arc::clone(&parts.store)),
-            store: parts.store,
-            days: DayKeys::default(),
-            log: parts.log,
+            keys: KeyRing::new(parts.keys, parts.store),
             registries: parts.registries,
             law: ArcSwap::new(parts.law),
             settings: parts.settings,
-            tenant,
             metrics: parts.metrics,
-            library: OnceLock::new(),
             laws: OnceLock::new(),
             shadow: OnceLock::new(),
             hub: watch::Hub::default(),
@@ -185,19 +186,7 @@ impl Engine {
     pub fn keep_law_in(&self, library: Library) -> Result<(), Failure> {
         library.keep(&Basis::of(&self.law()).objects)?;
         let _ = self.laws.set(Arc::new(replay::Laws::new(library.clone())));
-        let _ = self.library.set(library);
-        Ok(())
-    }
-
-    /// Puts another set of packs in force, for every question from now on.
-    ///
-    /// # Errors
-    /// It could not be kept for whoever judges again: then the old set stays in force.
-    pub fn change_law(&self, law: Arc<Law>) -> Result<(), Failure> {
-        if let Some(library) = self.library.get() {
-            library.keep(&Basis::of(&law).objects)?;
-        }
-        self.law.store(law);
+        let _ = self.main.library.set(library);
         Ok(())
     }
 
@@ -207,10 +196,10 @@ impl Engine {
         &self.keys
     }
 
-    /// Where records are.
+    /// Where records are; with regions, those of the engine's own.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+        &self.main.store
     }
 
     /// Loaded lists.
@@ -231,17 +220,21 @@ impl Engine {
         &self.metrics
     }
 
-    /// What is not ready, each with the reason; empty when all is.
+    /// What is not ready, each with the reason; empty when all is. A pinned region that is down is not among them: see
+    /// [`Engine::regions_down`].
     pub async fn not_ready(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
-        if let Err(error) = self.store.ready().await {
+        if let Err(error) = self.main.store.ready().await {
             faults.push(("store", error.for_clients().to_owned()));
         }
-        if let Some(Err(error)) = self.log.as_ref().map(|log| log.ready()) {
+        if let Some(Err(error)) = self.main.log.as_ref().map(|log| log.ready()) {
             faults.push(("audit", error.for_clients().to_owned()));
         }
         if let Some(error) = self.keys.lacks() {
             faults.push(("keys", error.for_clients().to_owned()));
+        }
+        if let (Some(why), true) = (self.main.out(), faults.is_empty()) {
+            faults.push(("regions", why));
         }
         faults
     }
@@ -253,31 +246,23 @@ impl Engine {
             #[allow(clippy::cast_precision_loss, reason = "an age in seconds needs no 53 bits")]
             self.metrics.list_age(&list.id, age as f64 / 1_000.0);
         }
-        if let Some(log) = &self.log {
-            self.metrics.audit_head(log.head().seq);
+        self.measure_regions();
+        self.measure_logs();
+    }
+
+    /// What the logs of all regions that are open count, and where the engine's own stands.
+    fn measure_logs(&self) {
+        let Some(log) = &self.main.log else { return };
+        let mut state = AuditState { head: log.head().seq, ..AuditState::default() };
+        for log in self.all_kept().into_iter().flatten().filter_map(|kept| kept.log.as_ref()) {
+            let counted = log.counts().read();
+            state.queued += log.queued() as u64;
+            state.waits += counted.waited;
+            state.refusals += counted.refused;
+            state.lost += counted.lost;
+            state.segments_waiting += counted.waiting;
+            state.archive_failures += counted.archive_failures;
         }
-    }
-
-    fn key(&self, permit: &Permit, number: Number) -> Key {
-        // One tenant until authentication tells them apart; the permit already names it.
-        debug_assert_eq!(permit.tenant(), self.tenant.name());
-        self.keys.now().tag(&self.tenant, number.reveal_e164().as_str())
-    }
-
-    async fn open(&self, key: &Key, stored: &Versioned) -> Result<Loaded, Failure> {
-        let (own, plain) = self.keys.open_record(key, &stored.bytes).await?;
-        Ok(Loaded { version: stored.version, contact: Contact::from_bytes(&plain)?, own })
-    }
-
-    async fn load(&self, key: &Key) -> Result<Option<Loaded>, Failure> {
-        let stored = self.store.load(key).await?;
-        self.opened(key, stored).await
-    }
-
-    async fn opened(&self, key: &Key, stored: Option<Versioned>) -> Result<Option<Loaded>, Failure> {
-        match stored {
-            None => Ok(None),
-            Some(stored) => self.open(key, &stored).await.map(Some),
-        }
+        self.metrics.audit(state);
     }
 }

@@ -1,7 +1,9 @@
 //! A check as asked becomes the question to decide, or every fault of it at once.
 
 use crate::contact::wire::{self, Reader, Violation};
-use crate::contact::{AttemptId, Campaign, Channel, Facts, Purpose, Seller, Set, Subject, Technology, Term};
+use crate::contact::{
+    AttemptId, Campaign, Channel, ExemptionGround, Facts, Purpose, Seller, Set, Subject, Technology, Term,
+};
 use crate::decision::Attempt;
 use crate::place::{Jurisdiction, Number, NumberError};
 use crate::proto::v1;
@@ -83,6 +85,12 @@ pub fn read(request: &v1::CheckRequest, server_region: Option<Jurisdiction>) -> 
     if attempt.legally_required && attempt.purpose == Purpose::Marketing {
         reader.fault("legally_required", "no law requires marketing: leave it out or state the real purpose");
     }
+    if let Some(claim) = &request.exemption {
+        reader.within("exemption", |reader| exemption(reader, claim));
+        if purpose == Some(Purpose::Marketing) {
+            reader.fault("exemption", "no exemption opens marketing: leave it out or state the real purpose");
+        }
+    }
     let attempt_id = reader.name("attempt_id", &request.attempt_id, AttemptId::new);
     // What is asked again does not stand in its own way, whoever tells of it.
     facts.attempts.retain(|past| past.outcome.is_some() || past.id.is_none() || past.id != attempt_id);
@@ -112,6 +120,19 @@ fn required<T: Term>(reader: &mut Reader, field: &str, value: i32) -> Option<T> 
         reader.fault(field, format!("is required: one of {}", all.join(", ")));
     }
     term
+}
+
+/// An exemption is claimed with its reason and its proof, or not at all.
+fn exemption(reader: &mut Reader, claim: &v1::ExemptionClaim) {
+    reader.term::<ExemptionGround>("ground", claim.ground);
+    if claim.ground == 0 {
+        reader.fault("ground", "is required: which exemption it is");
+    }
+    for (field, text) in [("reason", &claim.reason), ("evidence_ref", &claim.evidence_ref)] {
+        if reader.text(field, text).is_none() && text.is_empty() {
+            reader.fault(field, "is required beside the ground of an exemption");
+        }
+    }
 }
 
 fn some(text: &str) -> Option<String> {

@@ -12,7 +12,9 @@ use tokio::sync::watch;
 
 use super::answer::stamp;
 use super::check::{Asked, Turned, decide};
+use super::find::Record;
 use super::question::{self, Checked};
+use super::region::Kept;
 use super::watch::Now;
 use super::{Engine, Failure, Loaded};
 use crate::access::Permit;
@@ -117,19 +119,49 @@ impl Engine {
         let mut report = state.current.take().unwrap_or_default();
         let mut after = None;
         let mut pages = 0_u64;
-        let others = self.keys_of_others();
+        // Regions one after the other; one that cannot be asked keeps the round from being done, once the others are.
+        let mut regions = self.all_kept().into_iter();
+        let mut fault = None;
+        let mut current: Option<(&Kept, Vec<Key>)> = None;
         loop {
-            let page = self.store.scan(after, PAGE).await?;
-            let Some((last, _)) = page.last() else { break };
+            let Some((kept, others)) = &current else {
+                match regions.next() {
+                    None => break,
+                    Some(Ok(kept)) => (current, after) = (Some((kept, self.keys_of_others(kept))), None),
+                    Some(Err(failure)) => fault = Some(failure),
+                }
+                continue;
+            };
+            let kept = *kept;
+            let page = match kept.ask(|store| store.scan(after, PAGE)).await {
+                Ok(page) => page,
+                Err(error) => {
+                    (current, fault) = (None, Some(Failure::from(error)));
+                    continue;
+                }
+            };
+            let Some((last, _)) = page.last() else {
+                current = None;
+                continue;
+            };
             after = Some(*last);
             for (key, stored) in &page {
                 if others.contains(key) {
                     continue;
                 }
-                report.contacts += 1;
                 match self.open(key, stored).await {
-                    Ok(loaded) => self.self_check_contact(key, &loaded.contact, &mut report, now()).await?,
+                    // A copy on its way is asked about by its number as well: the record in force is found by that.
+                    Ok(Record::Here(loaded) | Record::Arriving(loaded, _)) => {
+                        report.contacts += 1;
+                        match self.self_check_contact(&loaded.contact, &mut report, now()).await {
+                            Err(Failure::Store(error)) if self.has_regions() => fault = Some(error.into()),
+                            done => done?,
+                        }
+                    }
+                    // What it points to is met in its own region.
+                    Ok(Record::Elsewhere(..)) => {}
                     Err(error) => {
+                        report.contacts += 1;
                         report.unreadable += 1;
                         tracing::error!(?key, %error, "self-check: a record cannot be read");
                     }
@@ -145,6 +177,9 @@ impl Engine {
                 }
             }
             tokio::time::sleep(pause).await;
+        }
+        if let Some(failure) = fault {
+            return Err(failure);
         }
         report.finished_at = Some(stamp(now()));
         state.current = None;
@@ -166,7 +201,6 @@ impl Engine {
 
     async fn self_check_contact(
         &self,
-        key: &Key,
         contact: &Contact,
         report: &mut SelfCheckReport,
         now: Instant,
@@ -181,7 +215,7 @@ impl Engine {
             for request in questions(number, opt_out) {
                 let checked = question::read(&request, self.settings.server_region).map_err(Failure::Invalid)?;
                 report.questions += 1;
-                match self.self_check_ask(key, number, opt_out, &facts, &checked, now).await? {
+                match self.self_check_ask(number, opt_out, &facts, &checked, now).await? {
                     Found::Denied => report.denied += 1,
                     Found::Reopened => report.reopened += 1,
                     Found::Alarm { allowed } => {
@@ -211,7 +245,6 @@ impl Engine {
 
     async fn self_check_ask(
         &self,
-        key: &Key,
         number: Number,
         opt_out: &OptOut,
         scanned: &Facts,
@@ -220,11 +253,11 @@ impl Engine {
     ) -> Result<Found, Failure> {
         let law = self.law();
         let snapshot = self.registries.snapshot();
-        let (loaded, standing) = self.load_with_switches(key).await?;
+        let (found, standing) = self.look_up(number, None).await?;
         let lists = Turned { lists: &snapshot, digits: number.reveal_digits() };
-        let asked = Asked { checked, number, key: *key, law: &law, lists, now };
-        let contact = loaded.as_ref().map(|Loaded { contact, .. }| contact);
-        let decision = decide(self, &asked, &standing, contact);
+        let asked = Asked { checked, number, law: &law, lists, now };
+        let contact = found.loaded.as_ref().map(|Loaded { contact, .. }| contact);
+        let decision = decide(self, &asked, &standing, &found);
         let by = |families: &[Family]| decision.reasons.iter().any(|reason| families.contains(&reason.family));
         // What can never be contacted is denied before anybody looks at opt-outs.
         if !decision.allows() && by(&[Family::OptOut, Family::Objection, Family::Number, Family::Jurisdiction]) {
@@ -240,7 +273,7 @@ impl Engine {
 
     async fn self_check_state(&self) -> Result<(Version, SelfCheckState), Failure> {
         let name = self.self_check_name();
-        let Some(found) = self.store.meta_get(&name).await? else {
+        let Some(found) = self.main.store.meta_get(&name).await? else {
             return Ok((Version::ABSENT, SelfCheckState { format: FORM, ..SelfCheckState::default() }));
         };
         let plain = self.keys.open_bytes(Sealed::Meta, name.as_bytes(), &found.bytes).await?;
@@ -255,14 +288,14 @@ impl Engine {
         let name = self.self_check_name();
         let keys = self.keys.now();
         let sealed = keys.seal_bytes(Sealed::Meta, name.as_bytes(), &state.encode_to_vec())?;
-        Ok(match self.store.meta_swap(&name, expected, sealed).await? {
+        Ok(match self.main.store.meta_swap(&name, expected, sealed).await? {
             MetaSwapped::Won(version) => Some(version),
             MetaSwapped::Lost(_) => None,
         })
     }
 
     fn self_check_name(&self) -> String {
-        format!("self-check/{}", self.tenant.name())
+        format!("self-check/{}", self.main.tenant.name())
     }
 
     /// The last rounds.
@@ -295,12 +328,14 @@ fn questions(number: Number, opt_out: &OptOut) -> Vec<v1::CheckRequest> {
     };
     let seller = scope.sellers.first().map_or(SELLER, |seller| seller.as_str());
     let subject = scope.subjects.first().map_or("", |subject| subject.as_str());
+    let campaign = scope.campaigns.first().map_or("", |campaign| campaign.as_str());
     let ask = |channel: Channel, purpose: Purpose| v1::CheckRequest {
         number: number.reveal_e164().as_str().to_owned(),
         channel: channel.number().into(),
         purpose: purpose.number().into(),
         seller: seller.to_owned(),
         subject: subject.to_owned(),
+        campaign: campaign.to_owned(),
         dry_run: true,
         ..v1::CheckRequest::default()
     };

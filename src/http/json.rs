@@ -127,6 +127,8 @@ calls! {
     end_emergency,
     /// `POST /v1/control:listEmergencies`
     list_emergencies,
+    /// `POST /v1/decisions:list`
+    list_decisions,
     /// `POST /v1/decisions:replay`
     replay,
     /// `POST /v1/processors:put`

@@ -37,6 +37,7 @@ pub fn router(calls: Calls) -> Router {
         .route("/v1/opt-outs:confirm", post(json::confirm_opt_outs))
         .route("/v1/selfcheck", get(json::get_self_check))
         .route("/v1/decisions/{decision_id}", get(json::get_decision))
+        .route("/v1/decisions:list", post(json::list_decisions))
         .route("/v1/law/packs", get(json::list_packs))
         .route("/v1/law/rules/{rule_id}", get(json::get_rule))
         .route("/v1/law/calendar", post(json::calendar))

@@ -33,6 +33,8 @@ pub(super) async fn ready(State(calls): State<Calls>) -> Answer {
         "notReady": faults,
         "rulesVersion": engine.law().version(),
         // A list that could not be read does not make the server unready: its rule denies.
+        // Nor does a region: the others are answered.
+        "regionsDown": engine.regions_down().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "registryFaults": lists.iter().map(ToString::to_string).collect::<Vec<_>>(),
         // Opted-out contacts that the self-check found not denied for it since the start. See /v1/selfcheck.
         "selfCheckAlarms": alarms,

@@ -3,6 +3,7 @@
 //! Promises: never fewer places or zones than are plausible (I5), and no I/O. Must never guess: what the numbering
 //! plan does not settle stays a set. Guarded by `tests/place.rs` and the unit tests here.
 
+mod home;
 mod jurisdiction;
 mod number;
 mod plan;
@@ -10,6 +11,7 @@ mod postal;
 mod region;
 mod resolve;
 
+pub use home::{countries, country_of, is_country, shares_calling_code};
 pub use jurisdiction::{BadJurisdiction, Jurisdiction};
 pub use number::{E164, Number, NumberError};
 pub use plan::{TABLES, install_tables, tables, warm_up};

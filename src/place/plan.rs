@@ -156,6 +156,16 @@ pub(super) fn is_region(region: &str) -> bool {
     codes().regions.binary_search_by(|known| known.as_str().cmp(region)).is_ok()
 }
 
+/// The countries of the calling code that a number begins with; of none, where the code is of no country.
+pub(super) fn countries_of_code(digits: &[u8]) -> impl Iterator<Item = Jurisdiction> {
+    split(digits).into_iter().flat_map(|(code, _)| code.regions.iter().copied().flatten())
+}
+
+/// Whether some calling code is of this country and of another.
+pub(super) fn is_shared(country: Jurisdiction) -> bool {
+    codes().list.iter().any(|code| code.regions.contains(&Some(country)) && code.regions.len() > 1)
+}
+
 /// Whether a region shares +1.
 pub(super) fn is_nanp_region(region: &str) -> bool {
     codes().list.first().is_some_and(|code| code.regions.iter().flatten().any(|known| known.as_str() == region))

@@ -68,6 +68,10 @@ impl List {
 }
 
 impl List {
+    pub(super) fn into_set(self) -> Set {
+        self.set
+    }
+
     /// The numbers themselves.
     #[must_use]
     pub fn set(&self) -> &Set {

@@ -1,7 +1,7 @@
 //! Official do-not-call lists and the tenant's own: big, read-only, in memory, replaced whole.
 //!
-//! A folder holds one file a list: `ID.set` ([`set`]), made by `ringfence registry import`, or `ID.txt` ([`text`]). [`Registries`] keeps what the folder says; a question
-//! takes a [`Snapshot`] once and asks it. Promises: a look-up is exact; a snapshot never changes; a file that cannot be
+//! A folder holds one file a list: `ID.set` ([`set`]), made by `ringfence registry import`, or `ID.txt` ([`text`]).
+//! [`Registries`] keeps what the folder says; a question takes a [`Snapshot`] once and asks it. Promises: a look-up is exact; a snapshot never changes; a file that cannot be
 //! read in full is never used in part, and the list that was in force stays in force (its age tells when that is no
 //! longer enough). Nothing here judges freshness: `as_of` goes to the rules. Guarded by `tests/registry.rs`.
 //!

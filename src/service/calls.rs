@@ -7,7 +7,7 @@ use std::time::{Duration, Instant as Monotonic};
 use futures_util::{Stream, StreamExt as _};
 use tonic::{Code, Status};
 
-use super::status;
+use super::{rows, status};
 use crate::access::{Caller, Permit, Role};
 use crate::engine::watch::HEARTBEAT;
 use crate::engine::{Clock, Engine, Failure, ShadowReport, batch_too_long};
@@ -15,7 +15,7 @@ use crate::proto::v1;
 use crate::time::Instant;
 
 /// How many checks of one batch are under way at once: enough for their writes to share a commit.
-const AT_ONCE: usize = 128;
+pub(super) const AT_ONCE: usize = 128;
 /// For how long an answer is of use where the caller does not say.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The most checks of one batch.
@@ -127,8 +127,12 @@ impl Calls {
                 return Err(batch_too_long(length));
             }
             let clock = incoming.clock();
-            let checks = request.checks.into_iter().map(|check| self.engine.check(permit, check, clock));
-            let results = futures_util::stream::iter(checks).buffered(AT_ONCE).map(result).collect().await;
+            let results = if self.engine.has_regions() {
+                rows::by_region(&self.engine, permit, request.checks, clock).await
+            } else {
+                let checks = request.checks.into_iter().map(|check| self.engine.check(permit, check, clock));
+                futures_util::stream::iter(checks).buffered(AT_ONCE).map(result).collect().await
+            };
             Ok(v1::CheckBatchResponse { results })
         };
         let answer = incoming.within(Role::Check, work).await;
@@ -246,6 +250,21 @@ impl Calls {
             incoming.within(Role::Audit, async |permit| self.engine.decision(permit, &request.decision_id).await).await;
         let answer = answer.map(|record| v1::GetDecisionResponse { record: Some(record) });
         self.done("GetDecision", &incoming, answer)
+    }
+
+    /// `AuditService.ListDecisions`.
+    ///
+    /// # Errors
+    /// See [`Calls::check`].
+    pub async fn list_decisions(
+        &self,
+        incoming: Incoming,
+        request: v1::ListDecisionsRequest,
+    ) -> Result<v1::ListDecisionsResponse, Status> {
+        let answer = incoming
+            .within(Role::Audit, async |permit| self.engine.decisions(permit, &request, incoming.clock()).await)
+            .await;
+        self.done("ListDecisions", &incoming, answer)
     }
 
     /// `AuditService.Replay`.
@@ -639,7 +658,7 @@ impl Calls {
     }
 }
 
-fn result(answer: Result<v1::Decision, Failure>) -> v1::CheckResult {
+pub(super) fn result(answer: Result<v1::Decision, Failure>) -> v1::CheckResult {
     let result = match answer {
         Ok(decision) => v1::check_result::Result::Decision(decision),
         Err(failure) => v1::check_result::Result::Error(status::message(&status::of(failure))),

@@ -125,8 +125,9 @@ impl AuditService for Grpc {
         self.0.get_decision(incoming, request.into_inner()).await.map(Response::new)
     }
 
-    async fn list_decisions(&self, _request: Request<v1::ListDecisionsRequest>) -> Answer<v1::ListDecisionsResponse> {
-        Err(later("ListDecisions"))
+    async fn list_decisions(&self, request: Request<v1::ListDecisionsRequest>) -> Answer<v1::ListDecisionsResponse> {
+        let incoming = incoming(&request);
+        self.0.list_decisions(incoming, request.into_inner()).await.map(Response::new)
     }
 
     async fn replay(&self, request: Request<v1::ReplayRequest>) -> Answer<v1::ReplayResponse> {

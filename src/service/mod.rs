@@ -6,6 +6,7 @@
 mod calls;
 mod grpc;
 mod malformed;
+mod rows;
 pub mod status;
 
 use tonic::server::NamedService;

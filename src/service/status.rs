@@ -68,6 +68,9 @@ pub fn of(failure: Failure) -> Status {
         }
         Failure::Store(error) => store(&error),
         Failure::TooOld(what) => Status::with_error_details(Code::OutOfRange, what, info("TOO_OLD")),
+        Failure::Precondition(what) => {
+            Status::with_error_details(Code::FailedPrecondition, what, info("SEVERAL_STORES"))
+        }
         Failure::Stopping => Status::with_error_details(
             Code::Unavailable,
             "the server is stopping: go on with the last resume_token",

@@ -57,6 +57,22 @@ impl<J> Queue<J> {
         Arc::clone(&self.room).acquire_owned().await.map(Room).map_err(|_| Closed)
     }
 
+    /// Waits for so many places at once, for a job that takes more of the memory than others; all of them at most.
+    pub(crate) async fn room_for(&self, places: usize) -> Result<Room, Closed> {
+        let places = u32::try_from(places.clamp(1, self.size)).unwrap_or(u32::MAX);
+        Arc::clone(&self.room).acquire_many_owned(places).await.map(Room).map_err(|_| Closed)
+    }
+
+    /// Whether no further job is let in.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.room.is_closed()
+    }
+
+    /// Places that are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.size.saturating_sub(self.room.available_permits())
+    }
+
     /// Queues a job. Only an urgent one wakes the writer; the others wait for it to wake, or until the queue is half
     /// full.
     pub(crate) fn put(&self, job: J, room: Room, urgent: bool) -> Result<(), Closed> {

@@ -11,6 +11,7 @@
 use std::cell::RefCell;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
@@ -166,6 +167,19 @@ impl DataKey {
         out.push(UNDER_DATA_KEY);
         self.cipher.seal(&mut out, purpose, context, plain)?;
         Ok(out)
+    }
+
+    /// What salts a commitment to something sealed under this key. May be told together with it, and says nothing of the
+    /// key; gone with the key.
+    #[must_use]
+    pub fn salt(&self, context: &[u8]) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &*self.raw);
+        let mut text: SmallVec<[u8; 64]> = SmallVec::new();
+        text.extend_from_slice(b"ringfence salt 1\0");
+        text.extend_from_slice(context);
+        let mut out = [0; 32];
+        out.copy_from_slice(hmac::sign(&key, &text).as_ref());
+        out
     }
 
     /// Opens what [`DataKey::seal`] made with the same purpose and context.

@@ -43,6 +43,8 @@ async fn recorded(folder: &Path) -> Vec<Op> {
                     id,
                     tenant: "acme".into(),
                     tag: None,
+                    campaign: None,
+                    open: None,
                     key: BodyKey::Day(20_778),
                     body: vec![n as u8; 100 + n * 700],
                 };

@@ -1,5 +1,7 @@
 //! Store and log in step: what was committed has its entry, whatever happened in between.
 
+use ringfence::audit::{Archive, ArchiveAt, ArchiveSettings, Keeper, open_with, verify_with};
+
 use super::*;
 
 #[tokio::test]
@@ -123,13 +125,20 @@ async fn a_lost_log_is_reported() {
 
 const FOLDER: &str = "RINGFENCE_TEST_AUDIT_FOLDER";
 
+fn archive(folder: &Path) -> ArchiveSettings {
+    ArchiveSettings::new(ArchiveAt::Folder(folder.join("archive")))
+}
+
 /// Not a test by itself: swaps, appends and ticks until it is killed, if started by the test below.
 #[tokio::test(flavor = "multi_thread")]
 async fn child_decides_until_killed() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&folder, embedded::Settings::default()).unwrap());
     let settings = Settings { segment_bytes: 8_000, ..small() };
-    let opened = Arc::new(open(&folder.join("audit"), settings, Arc::clone(&store), now()).await.unwrap());
+    let archive = archive(&folder);
+    let opened = open_with(&folder.join("audit"), settings, Arc::clone(&store), now(), Some(&archive)).await.unwrap();
+    let opened = Arc::new(opened);
+    let keeper = Keeper::new(Arc::clone(&opened.log), Duration::ZERO);
     for n in 0..8 {
         let (store, opened) = (Arc::clone(&store), Arc::clone(&opened));
         tokio::spawn(async move {
@@ -146,6 +155,7 @@ async fn child_decides_until_killed() {
     }
     loop {
         opened.reconciler.tick(now()).await.unwrap();
+        keeper.tick(now()).await.unwrap();
         tokio::task::yield_now().await;
     }
 }
@@ -177,13 +187,22 @@ async fn nothing_told_is_missing_after_kill_9_and_the_chain_is_whole() {
         let store: Arc<dyn Store> =
             Arc::new(EmbeddedStore::open(folder.path(), embedded::Settings::default()).unwrap());
         let audit = folder.path().join("audit");
-        let opened = open(&audit, Settings::default(), Arc::clone(&store), now()).await.unwrap();
+        let archive = archive(folder.path());
+        let settings = Settings::default();
+        let opened = open_with(&audit, settings, Arc::clone(&store), now(), Some(&archive)).await.unwrap();
+        let writer = opened.log.writer();
         for id in told.keys() {
             let id = DecisionId::parse(id).unwrap();
             assert!(opened.log.find(id).await.unwrap().is_some(), "{id} was told and is gone");
         }
         drop(opened);
-        let report = verify(&audit, &expect(&*store).await).unwrap();
+        let expect = expect(&*store).await;
+        let archive = Archive::open(&archive, writer).unwrap();
+        let walked = tokio::task::spawn_blocking(move || verify_with(&audit, &expect, Some(&archive)));
+        let report = walked.await.unwrap().unwrap();
         assert!(report.sound(), "{:?} {} missing", report.bad, report.missing.len());
+        if round == 5 {
+            assert!(report.archived > 0, "segments were compressed and archived between the kills: {report:?}");
+        }
     }
 }

@@ -31,6 +31,32 @@ fn two_instances_share_a_redis_that_learns_no_number() {
 }
 
 #[test]
+fn a_log_beside_a_redis_is_compared_with_it() {
+    let server = Server::start(&[]);
+    let url = server.url();
+    let (one, two) = (Home::new(), Home::new());
+    let at = ["--store", url.as_str()];
+    for number in ["+4930231250", "+4930231251", "+4930231252"] {
+        let ask = with(&["check", number], &ALLOWED[2..]);
+        one.run(&with(&ask, &with(&at, &["--reserve"]))).quietly(0);
+    }
+    // Another instance's log is its own affair.
+    fs::copy(one.path("ringfence-keys"), two.path("ringfence-keys")).unwrap();
+    two.run(&with(&ALLOWED, &with(&at, &["--reserve"]))).quietly(0);
+    let verify = with(&["audit", "verify"], &at);
+    one.run(&verify).quietly(0).says(&["SOUND", "3 entries", "compared with what the store remembers"]);
+    two.run(&verify).quietly(0).says(&["SOUND", "1 entries"]);
+    one.run(&["audit", "verify"]).quietly(0).says(&["NOT compared"]);
+    let log = one.path("ringfence-data/audit/0000000001.log");
+    let whole = fs::read(&log).unwrap();
+    let length = |at: usize| u32::from_le_bytes(whole[at..at + 4].try_into().unwrap()) as usize + 4;
+    let second = 120 + length(120);
+    fs::write(&log, &whole[..second]).unwrap();
+    one.run(&verify).quietly(1).says(&["NOT SOUND", "cut off", "entry 3"]);
+    one.run(&["audit", "verify"]).quietly(0);
+}
+
+#[test]
 fn a_store_that_cannot_be_reached_is_no_allow() {
     let home = Home::new();
     let url = format!("redis://127.0.0.1:{}", super::redis::free_port());

@@ -41,7 +41,6 @@ def what_is_not_served_yet_says_so(client):
     for path in (
         "ConsentService/ImportContacts",
         "RegistryService/LookUp",
-        "AuditService/ListDecisions",
     ):
         equal(status_of(client, f"/ringfence.v1.{path}", b"").code, "UNIMPLEMENTED", path)
     equal(status_of(client, "/ringfence.v1.CheckService/Chekc", b"").code, "UNIMPLEMENTED")

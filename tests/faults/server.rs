@@ -37,6 +37,8 @@ pub struct House {
     pub data: PathBuf,
     /// What the program is started through, such as `nsenter` into a namespace where the disk is small.
     pub through: Vec<OsString>,
+    /// The address of the HTTP listener, or `off`.
+    pub http: String,
     /// Further options of `serve`, such as another store.
     pub more: Vec<String>,
 }
@@ -46,7 +48,8 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("packs")).unwrap();
         fs::write(folder.path().join("packs/house.toml"), PACK).unwrap();
-        Self { data: folder.path().join("data"), folder, through: Vec::new(), more: Vec::new() }
+        let data = folder.path().join("data");
+        Self { data, folder, through: Vec::new(), http: "off".to_owned(), more: Vec::new() }
     }
 
     pub fn path(&self) -> &Path {
@@ -88,14 +91,18 @@ impl House {
         let mut command = self.program();
         command.arg("serve").arg("--data").arg(data).arg("--keys").arg(keys);
         command.arg("--packs").arg(self.path().join("packs"));
-        command.args(["--grpc", "127.0.0.1:0", "--http", "off"]).args(&self.more);
+        command.args(["--grpc", "127.0.0.1:0", "--http", &self.http]).args(&self.more);
         command
     }
 
     /// Starts it and does not wait for anything.
     pub fn spawn(&self) -> Child {
+        self.spawn_as(self.serve())
+    }
+
+    fn spawn_as(&self, mut serve: Command) -> Child {
         let log: File = OpenOptions::new().create(true).append(true).open(self.path().join("log")).unwrap();
-        self.serve().stdout(Stdio::piped()).stderr(log).spawn().unwrap()
+        serve.stdout(Stdio::piped()).stderr(log).spawn().unwrap()
     }
 
     /// Starts it and waits until it serves.
@@ -103,9 +110,19 @@ impl House {
         self.try_start().unwrap_or_else(|status| panic!("the server ended with {status}:\n{}", self.said()))
     }
 
+    /// Starts it by this command and waits until it serves.
+    #[allow(dead_code, reason = "tests of regions use it")]
+    pub fn start_as(&self, serve: Command) -> Server {
+        let started = Self::started(self.spawn_as(serve));
+        started.unwrap_or_else(|status| panic!("the server ended with {status}:\n{}", self.said()))
+    }
+
     /// Starts it and waits until it serves, or ends.
     pub fn try_start(&self) -> Result<Server, ExitStatus> {
-        let mut child = self.spawn();
+        Self::started(self.spawn())
+    }
+
+    fn started(mut child: Child) -> Result<Server, ExitStatus> {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut server = Server { child, address: None, _stdout: None };
         let mut line = String::new();

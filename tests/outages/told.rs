@@ -1,20 +1,23 @@
 //! What a server says, byte by byte: errors in the place of answers, answers of no sense, cut, late, twice.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::house::{Heard, House, impatient};
+use super::house::{Heard, House, STAGE, impatient};
 use super::redis::Server;
 use super::wire::{Act, Wire};
 
 const FOR_EVER: usize = usize::MAX;
 
-async fn wired() -> (Server, Wire, House) {
+async fn wired(patience: Duration) -> (Server, Wire, House) {
     // Beside the others, which are held to their time.
     let server = tokio::task::spawn_blocking(|| Server::start(&[])).await.unwrap();
     let wire = Wire::before(server.port).await;
-    let house = House::over(impatient(&wire.url)).await;
+    let mut settings = impatient(&wire.url);
+    settings.timing.patience = patience;
+    let house = House::over(settings).await;
     (server, wire, house)
 }
 
@@ -22,7 +25,10 @@ async fn wired() -> (Server, Wire, House) {
 fn played<'h>(on: &'static str, times: usize, act: Act, heard: Heard<'h>) -> Pin<Box<dyn Future<Output = usize> + 'h>> {
     // Many of them at a time would be too much for the stack.
     Box::pin(async move {
-        let (_server, wire, house) = wired().await;
+        let _seat = STAGE.acquire().await.unwrap();
+        // What must not be heard has time to pass, on a busy machine too.
+        let patience = if matches!(heard, Heard::Nothing) { 5_000 } else { 2_400 };
+        let (_server, wire, house) = wired(Duration::from_millis(patience)).await;
         let mut done = 0;
         let harm = async || wire.trick(on, times, act);
         house.endures(heard, harm, async || done = wire.plain()).await;
@@ -55,7 +61,9 @@ async fn errors_that_pass() {
         let heard = if word == "NOSCRIPT" { "keeps forgetting" } else { word };
         let refused = Act::Refuse(format!("-{error}\r\n"));
         let done = played(command, FOR_EVER, refused, Heard::Refused(&[heard])).await;
-        assert!(done > 3, "{error} {command}: never asked again");
+        // Three questions read, two of them write: as often as each is asked once.
+        let once = if command == "GET" { 3 } else { 2 };
+        assert!(done > once, "{error} {command}: never asked again");
     });
     join_all(plays).await;
 }

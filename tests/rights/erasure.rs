@@ -235,18 +235,25 @@ async fn what_suppresses_stays_and_only_a_new_consent_with_its_proof_reopens() {
 
 #[tokio::test]
 async fn a_name_that_narrowed_an_opt_out_is_gone_and_it_reaches_further() {
+    for scope in [
+        v1::OptOutScope { subjects: vec!["case 4711 of Yourcenar".to_owned()], ..Default::default() },
+        v1::OptOutScope { campaigns: vec!["widows of Yourcenar".to_owned()], ..Default::default() },
+    ] {
+        narrowed(scope).await;
+    }
+}
+
+async fn narrowed(scope: v1::OptOutScope) {
     let engine = engine();
-    let scope = v1::OptOutScope { subjects: vec!["case 4711 of Yourcenar".to_owned()], ..Default::default() };
     let said = v1::RecordOptOutRequest { scope: Some(scope), ..opt_out(NUMBER, "s-1") };
     engine.record_opt_out(&permit(Role::WriteConsent), said, clock(DAY)).await.unwrap();
-    let other = v1::CheckRequest { subject: "another".to_owned(), ..notice(NUMBER) };
+    let other = v1::CheckRequest { subject: "another".to_owned(), campaign: "another".to_owned(), ..notice(NUMBER) };
     assert_eq!(check(&engine, other.clone()).await.verdict(), Verdict::Allow);
     erased(&engine, erase(NUMBER, "x-1")).await;
     assert_eq!(check(&engine, other).await.verdict(), Verdict::Deny, "wider, never narrower");
     let contact = kept(&engine, NUMBER).await.unwrap();
-    assert!(
-        contact.opt_outs.iter().all(|one| one.opt_out.as_ref().unwrap().scope.as_ref().unwrap().subjects.is_empty())
-    );
+    let mut scopes = contact.opt_outs.iter().map(|one| one.opt_out.as_ref().unwrap().scope.as_ref().unwrap());
+    assert!(scopes.all(|scope| scope.subjects.is_empty() && scope.campaigns.is_empty()));
 }
 
 #[tokio::test]

@@ -166,7 +166,7 @@ async fn a_slot_on_its_way_to_a_new_primary_is_asked_there() {
     assert_eq!(there.ask(&["CLUSTER", "COUNTKEYSINSLOT", &slot]), "1", "what confirms was written there");
     let begun = Instant::now();
     assert!(store.swap(write(key, 0, "too early")).await.unwrap_err().retry());
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     for server in [there, here] {
         assert_eq!(server.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &to]), "OK");
     }
@@ -190,7 +190,7 @@ async fn a_slot_that_is_stuck_and_a_slot_of_nobody_refuse_and_pass() {
     let begun = Instant::now();
     let error = store.swap(write(key(2), 0, "where?")).await.unwrap_err();
     assert!(error.retry() && error.to_string().contains("TRYAGAIN"), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     won(&store, write(key(1), 1, "all of its keys are here")).await;
     let place = format!("127.0.0.1:{}", here.port);
     let fixed = std::process::Command::new("redis-cli").args(["--cluster", "fix", &place]).output().unwrap();

@@ -130,6 +130,7 @@ impl Maker<'_> {
             sellers: if r.chance(30) { vec![seller(r.pick(&["acme", "acme", "other"]))] } else { Vec::new() },
             subjects: if r.chance(20) { vec![Subject::new("renewal").unwrap()] } else { Vec::new() },
             everything: r.chance(25),
+            campaigns: if r.chance(15) { vec![Campaign::new("spring").unwrap()] } else { Vec::new() },
         };
         scope.everything |= scope == Scope::default();
         // What is recorded carries the instant of its recording at the latest.

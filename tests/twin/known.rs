@@ -113,8 +113,8 @@ impl<'a> Twin<'a> {
 
     pub fn reaches(&self, opt_out: &OptOut) -> bool {
         let (attempt, scope) = (self.q.attempt, &opt_out.scope);
-        let only_channels =
-            scope.purposes.is_empty() && scope.sellers.is_empty() && scope.subjects.is_empty() && !scope.everything;
+        let names = !scope.sellers.is_empty() || !scope.subjects.is_empty() || !scope.campaigns.is_empty();
+        let only_channels = scope.purposes.is_empty() && !names && !scope.everything;
         let purpose = if only_channels {
             attempt.purpose == Purpose::Marketing
         } else {
@@ -124,6 +124,7 @@ impl<'a> Twin<'a> {
             && any(scope.channels, attempt.channel)
             && (scope.sellers.is_empty() || scope.sellers.contains(&attempt.seller))
             && (scope.subjects.is_empty() || attempt.subject.as_ref().is_none_or(|s| scope.subjects.contains(s)))
+            && (scope.campaigns.is_empty() || attempt.campaign.as_ref().is_none_or(|c| scope.campaigns.contains(c)))
             && !attempt.legally_required
     }
 
@@ -220,7 +221,13 @@ impl<'a> Twin<'a> {
         if let Some(found) = evidence.lists.look_up(list) {
             let fresh = made(found.as_of) && young(found.as_of);
             if found.listed {
-                hits.push((found.listed_at, counts(found.listed_at), fresh));
+                // A day without an hour is over everywhere a day and a half after it began in Greenwich.
+                const HOUR: i64 = 3_600_000;
+                let over = |day: Instant| {
+                    let known_to_the_hour = day.millis() % (24 * HOUR) != 0;
+                    if known_to_the_hour { day } else { Instant::from_millis(day.millis() + 36 * HOUR) }
+                };
+                hits.push((found.listed_at.map(over), counts(found.listed_at), fresh));
             } else {
                 clear |= fresh;
             }

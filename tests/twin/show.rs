@@ -140,6 +140,7 @@ fn opt_out(o: &OptOut) -> Value {
             "sellers": list(&scope.sellers, |s| json!(s.as_str())),
             "subjects": list(&scope.subjects, |s| json!(s.as_str())),
             "everything": scope.everything.then_some(true),
+            "campaigns": list(&scope.campaigns, |c| json!(c.as_str())),
         })),
     }))
 }

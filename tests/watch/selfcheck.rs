@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{consent, number, say_stop};
+use crate::forwarded::forwarded;
 use crate::support::{engine, engine_over, opt_out, permit};
 use ringfence::access::Role;
 use ringfence::engine::{Clock, Engine};
@@ -22,6 +23,8 @@ struct Hiding {
 }
 
 impl Store for Hiding {
+    forwarded!();
+
     fn load<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Versioned>> {
         if self.hides.load(Ordering::Relaxed) { Answer::ready(Ok(None)) } else { self.inner.load(key) }
     }
@@ -37,48 +40,8 @@ impl Store for Hiding {
         self.inner.swap(write)
     }
 
-    fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
-        self.inner.events(shard, after, limit)
-    }
-
-    fn last_event(&self, shard: Shard) -> Answer<'_, u64> {
-        self.inner.last_event(shard)
-    }
-
-    fn shards(&self) -> Answer<'_, Vec<Shard>> {
-        self.inner.shards()
-    }
-
-    fn unsettled(&self, writer: WriterId, after: Option<EventId>, limit: usize) -> Answer<'_, Vec<Unsettled>> {
-        self.inner.unsettled(writer, after, limit)
-    }
-
-    fn settle(&self, writer: WriterId, events: Vec<EventId>) -> Answer<'_, ()> {
-        self.inner.settle(writer, events)
-    }
-
-    fn scan(&self, after: Option<Key>, limit: usize) -> Answer<'_, Vec<(Key, Versioned)>> {
-        self.inner.scan(after, limit)
-    }
-
     fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
         self.inner.reseal(key, found, bytes)
-    }
-
-    fn meta_get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Versioned>> {
-        self.inner.meta_get(name)
-    }
-
-    fn meta_swap<'a>(&'a self, name: &'a str, expected: Version, bytes: Vec<u8>) -> Answer<'a, MetaSwapped> {
-        self.inner.meta_swap(name, expected, bytes)
-    }
-
-    fn meta_list<'a>(&'a self, prefix: &'a str) -> Answer<'a, Vec<(String, Versioned)>> {
-        self.inner.meta_list(prefix)
-    }
-
-    fn ready(&self) -> Answer<'_, ()> {
-        self.inner.ready()
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::replay::{Origin, Which};
-use crate::audit::{Entries, Library};
+use crate::audit::Library;
 use crate::cli::open::{AUDIT, LIBRARY};
 use crate::cli::progress::{Progress, grouped};
 use crate::cli::{Error, Exit, Global, output};
@@ -53,11 +53,12 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let keys = Keys::generate(&args.to_keys)?;
     let log = folder.join(AUDIT);
     let laws = Laws::new(Library::at(&folder.join(LIBRARY)));
-    let progress = Progress::new(Some(Entries::open(&log)?.total_bytes()), "bundle");
+    let entries = args.from.entries(&log)?;
+    let progress = Progress::new(Some(entries.total_bytes()), "bundle");
     let told = |bytes, rows| progress.advance(bytes, rows);
-    let source = Source { log: &log, vault: &vault, laws: &laws };
+    let source = Source { entries, vault: &vault, laws: &laws };
     let library = Library::at(&args.to.join(LIBRARY));
-    let bundled = bundle(&source, &filter, &keys, &args.to.join(AUDIT), &library, told).await?;
+    let bundled = bundle(source, &filter, &keys, &args.to.join(AUDIT), &library, told).await?;
     drop(progress);
     say(&bundled, &args, global)?;
     Ok(Exit::when(bundled.missing.is_empty()))

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use crate::audit::{DecisionId, Entries, Library};
+use crate::audit::{self, DecisionId, Entries, Library};
 use crate::cli::open::{AUDIT, LIBRARY, OpenError};
 use crate::cli::progress::Progress;
 use crate::cli::source::{DATA, Kept};
@@ -17,7 +17,7 @@ use crate::store::redis::RedisStore;
 use crate::store::{EmbeddedStore, Keys, Store, embedded};
 use crate::time::Instant;
 
-use super::replayed;
+use super::{Archived, replayed};
 
 /// Which decisions, and under what.
 #[derive(Debug, clap::Args)]
@@ -69,6 +69,8 @@ pub(super) struct Origin {
     /// Where records are: embedded, a file in the data folder (the default), or redis://host:port and the like
     #[arg(long, value_name = "URL", env = "RINGFENCE_STORE", hide_env_values = true)]
     store: Option<String>,
+    #[command(flatten)]
+    pub(super) archived: Archived,
 }
 
 /// Which decisions.
@@ -103,6 +105,11 @@ impl Origin {
             true => Ok(folder),
             false => Err(Error::said(format!("{}: no audit log there: name a data folder with --data", log.display()))),
         }
+    }
+
+    /// The log in this folder, with what of it is in the archive.
+    pub(super) fn entries(&self, log: &Path) -> Result<Entries, Error> {
+        Ok(Entries::open(log, self.archived.open(audit::writer_of(log)?)?)?)
     }
 
     /// Opens store and keys, and nothing else: a copy is read as it is.
@@ -186,10 +193,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let known_now = args.known == When::Now;
     let part = args.under.is_some();
     let plan = Plan { law: law.clone(), known_now, filter, examples: args.examples, part };
-    let total = Entries::open(&log)?.total_bytes();
-    let progress = (!part).then(|| Progress::new(Some(total), "replay"));
+    let entries = args.from.entries(&log)?;
+    let progress = (!part).then(|| Progress::new(Some(entries.total_bytes()), "replay"));
     let told = |bytes, rows| progress.iter().for_each(|progress| progress.advance(bytes, rows));
-    let mut tally = replay(&log, vault, laws, plan, told).await?;
+    let mut tally = replay(entries, vault, laws, plan, told).await?;
     drop(progress);
     if part {
         let text = serde_json::to_string(&tally).map_err(|error| Error::said(error.to_string()))?;
@@ -243,6 +250,7 @@ fn child(name: &str, args: &Args, folder: &Path, global: &Global) -> Result<Resu
     command.args(["audit", "replay", "--under", name]).arg("--data").arg(folder).arg("--keys").arg(&global.keys);
     command.arg("--examples").arg(args.examples.to_string());
     command.args(args.from.store.iter().map(|store| format!("--store={store}"))).args(args.which.arguments());
+    command.args(args.from.archived.arguments());
     if args.known == When::Now {
         command.arg("--known=now");
     }

@@ -64,6 +64,9 @@ pub(super) struct Status {
     pub(super) needed: Vec<u32>,
     /// What it has sealed anew since it was started.
     pub(super) anew: u64,
+    /// Whether it has regions, and so seals nothing anew.
+    #[serde(default)]
+    pub(super) regions: bool,
 }
 
 impl Status {

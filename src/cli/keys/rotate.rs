@@ -13,6 +13,7 @@ use super::list::{instance, instance_json};
 use super::place::{Place, Status, Where};
 use crate::cli::progress::{Progress, grouped};
 use crate::cli::{Error, Exit, Global, now, output};
+use crate::engine::layout::Layout;
 use crate::store::{Instance, KeyState, Keys, KeysFile, Ledger, Rewrap, Store, WriterId, instances, withdraw};
 
 const PAUSE: Duration = Duration::from_millis(200);
@@ -95,10 +96,15 @@ pub async fn run(args: RotateArgs, global: &Global) -> Result<Exit, Error> {
         let what = "no records there: name the data folder with --data, or a Redis with --store";
         return Err(Error::said(format!("{what} (new data need no rotation: `ringfence keys new`)")));
     }
-    if let Place::Open(store) = &place {
-        for writer in &args.gone {
-            withdraw(&**store, *writer).await?;
+    match &place {
+        Place::Open(store) => {
+            one_store_only(&**store).await?;
+            for writer in &args.gone {
+                withdraw(&**store, *writer).await?;
+            }
         }
+        Place::Served(folder, process) => no_regions(Status::read(folder, *process).as_ref())?,
+        Place::Nothing => {}
     }
     let mut rotation = Rotation { file, place, patience: Duration::from_secs(args.patience), done: Done::default() };
     match args.stage {
@@ -110,6 +116,20 @@ pub async fn run(args: RotateArgs, global: &Global) -> Result<Exit, Error> {
     }
     rotation.say(args.stage, global)?;
     Ok(Exit::when(rotation.done.left.is_none()))
+}
+
+const REGIONS: &str = "this store is one of several ([[pinned]] regions), and one walk sees one store: a key that it no longer needs may be \
+     the only one that opens the records of another region. Keys are not rotated where there are regions: no record was \
+     sealed anew, and no key was dropped. Keep the keys file as it is";
+
+/// A key that nothing needs in one store may be the only one that opens the records of another region.
+async fn one_store_only(store: &dyn Store) -> Result<(), Error> {
+    let layout = Layout::of(store).await.map_err(|failure| Error::said(failure.to_string()))?;
+    if layout.is_some_and(|layout| !layout.pins_nothing()) { Err(Error::said(REGIONS)) } else { Ok(()) }
+}
+
+fn no_regions(server: Option<&Status>) -> Result<(), Error> {
+    if server.is_some_and(|status| status.regions) { Err(Error::said(REGIONS)) } else { Ok(()) }
 }
 
 impl Rotation {
@@ -295,6 +315,7 @@ impl Rotation {
         let begun = last.as_ref().map_or(0, |status| status.anew);
         loop {
             let now = self.status();
+            no_regions(now.as_ref())?;
             if now.as_ref().is_some_and(&done) {
                 return Ok(());
             }

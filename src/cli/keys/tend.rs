@@ -19,7 +19,7 @@ const REST: Duration = Duration::from_millis(5);
 
 /// Looks at the keys until the server stops.
 pub(crate) async fn tend(opened: Arc<Opened>, data: PathBuf, mut stopping: watch::Receiver<bool>) {
-    let mut tender = Tender { opened, data, refused: None, walk: None, told: None, anew: 0 };
+    let mut tender = Tender { opened, data, refused: None, walk: None, told: None, anew: 0, kept: false };
     let mut looked: Option<Monotonic> = None;
     loop {
         if looked.is_none_or(|at| at.elapsed() >= LOOK) {
@@ -41,6 +41,8 @@ struct Tender {
     walk: Option<Walk>,
     told: Option<Status>,
     anew: u64,
+    /// Whether it was said that keys are kept, since there are regions.
+    kept: bool,
 }
 
 struct Walk {
@@ -64,6 +66,14 @@ impl Tender {
             Err(error) => self.refuse(&error),
         }
         self.opened.metrics.sealing_key(keys.now().sealing_id());
+        if engine.has_regions() {
+            // Only the engine's own store would be walked: what the others need would be given up.
+            if !std::mem::replace(&mut self.kept, true) {
+                tracing::info!("regions are configured: sealing keys are not rotated, and none is given up");
+            }
+            self.tell().await;
+            return;
+        }
         if engine.store().is_shared() {
             // Others walk: several servers would do the same work.
             return;
@@ -127,7 +137,8 @@ impl Tender {
         let Some(ledger) = keys.ledger().await else { return };
         let known = keys.now().about().iter().map(|key| key.id).collect();
         let (sealing, anew) = (keys.now().sealing_id(), self.anew);
-        let status = Status { process: std::process::id(), known, sealing, needed: ledger.needed, anew };
+        let regions = self.opened.engine.has_regions();
+        let status = Status { process: std::process::id(), known, sealing, needed: ledger.needed, anew, regions };
         if self.told.as_ref() != Some(&status) {
             match write(&status, &self.data).await {
                 Ok(()) => self.told = Some(status),

@@ -56,6 +56,9 @@ pub struct ImportArgs {
     /// So many lines may be left out because they are not understood; more, and nothing is imported
     #[arg(long, value_name = "N", default_value_t = 0)]
     most_rejected: u64,
+    /// The copy may be empty, or hold less than half of a great list before it
+    #[arg(long)]
+    fewer: bool,
     /// The numbers are made up: each answer that rests on the list says so
     #[arg(long)]
     sample: bool,
@@ -80,6 +83,7 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
         dates: !args.no_dates && !official(&args.id).is_some_and(|list| list.is_north_american()),
         columns: args.column.clone().map(|number| Columns { number, date: args.date_column.clone() }),
         most_rejected: args.most_rejected,
+        fewer: args.fewer,
     };
     let mut import = Import::begin(order, &args.registries).map_err(said)?;
     let total = args.files.iter().map(|file| std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file));
@@ -104,7 +108,7 @@ fn read(import: &mut Import, file: &Path, progress: &Progress) -> Result<(), Err
     let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
     let failed = |error: std::io::Error| Error::io("reading", &name, &error);
     let bytes = Arc::new(AtomicU64::new(0));
-    let mut told = |_: u64, lines: u64| progress.advance(bytes.swap(0, Ordering::Relaxed), lines);
+    let mut told = |lines: u64| progress.advance(bytes.swap(0, Ordering::Relaxed), lines);
     match open(file, &bytes).map_err(failed)? {
         Opened::Text(text) => import.read(&name, text, &mut told).map_err(said),
         Opened::Zip(mut archive) => {
@@ -121,7 +125,8 @@ fn read(import: &mut Import, file: &Path, progress: &Progress) -> Result<(), Err
 }
 
 fn tell(report: &Report, global: &Global) -> Result<(), Error> {
-    let Report { read, added, removed, rejected, named, missed, before, header, path } = report;
+    let Report { read, added, removed, rejects, ambiguous, missed, before, header, path, superseded } = report;
+    let rejected = rejects.named.iter().map(|line| json!({ "file": line.file, "line": line.line, "why": line.why }));
     if global.json {
         return output::say_json(&json!({
             "registry": header.registry,
@@ -135,9 +140,13 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
             "added": added,
             "removed": removed,
             "deleted_but_absent": missed,
-            "rejected": rejected,
-            "rejected_lines": named.iter().map(|line| json!({ "file": line.file, "line": line.line, "why": line.why })).collect::<Vec<_>>(),
-            "before": before.as_ref().map(|before| json!({ "as_of": before.as_of.to_string(), "version": before.version(), "numbers": before.count })),
+            "ambiguous": ambiguous,
+            "rejected": rejects.count,
+            "rejected_lines": rejected.collect::<Vec<_>>(),
+            "before": before.as_ref().map(|before| {
+                json!({ "as_of": before.as_of.to_string(), "version": before.version(), "numbers": before.count })
+            }),
+            "superseded": superseded.as_ref().map(|text| text.display().to_string()),
         }));
     }
     let mut text = format!(
@@ -149,17 +158,23 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
         grouped(*read),
         grouped(*added),
         grouped(*removed),
-        grouped(*rejected),
+        grouped(rejects.count),
     );
     if *missed > 0 {
         text += &format!("{} numbers were to be deleted and were not there\n", grouped(*missed));
+    }
+    if *ambiguous > 0 {
+        text += &format!("{} could be read as two numbers: both were taken\n", grouped(*ambiguous));
     }
     text += &match before {
         Some(before) => format!("In place of the copy of {}, version {}\n", before.as_of, before.version()),
         None => "The first copy of this list\n".to_owned(),
     };
     text += &format!("{}\n", path.display());
-    for line in named {
+    if let Some(superseded) = superseded {
+        text += &format!("{} is not used any more: remove it\n", superseded.display());
+    }
+    for line in &rejects.named {
         text += &format!("rejected: {line}\n");
     }
     output::say(&text)

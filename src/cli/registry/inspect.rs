@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::super::packs;
 use super::super::progress::grouped;
 use super::super::{Error, Exit, Global, output};
-use crate::law::{BUILT_IN, Body, Freshness, Law};
-use crate::registry::set::{Header, Set};
-use crate::registry::{List, ids};
-use crate::time::Instant;
+use crate::decision::stale_from;
+use crate::law::{Body, Freshness, Law};
+use crate::place::Zones;
+use crate::registry::List;
+use crate::registry::set::{Header, Set, SetFault};
+use crate::time::{Instant, Millis};
 
 /// What a list holds.
 #[derive(Debug, clap::Args)]
@@ -23,6 +26,9 @@ pub struct InspectArgs {
     /// A set file, or a list as text
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// A folder of packs that replace those built in, or add to them
+    #[arg(long, value_name = "DIR")]
+    packs: Option<PathBuf>,
 }
 
 /// Runs it.
@@ -31,12 +37,14 @@ pub struct InspectArgs {
 /// The file cannot be read, or is no list.
 pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Error> {
     let (header, areas) = looked_at(&args.file)?;
-    let stale = staleness(&header, now);
+    let law = packs::read(args.packs.as_deref()).map_err(super::super::open::OpenError::from)?;
+    let stale = staleness(&law, &header, now);
     let fresh = stale.iter().all(|stale| !stale.is_stale);
     if global.json {
         let areas: BTreeMap<_, _> = areas.iter().map(|(area, count)| (area.to_string(), *count)).collect();
         let rules = stale.iter().map(|one| {
-            json!({ "rule": one.rule, "fresh": one.fresh, "stale": one.is_stale, "until": one.until.map(|at| at.to_string()) })
+            let from = one.from.map(|at| at.to_string());
+            json!({ "rule": one.rule, "fresh": one.fresh, "stale": one.is_stale, "stale_from": from })
         });
         output::say_json(&json!({
             "registry": header.registry,
@@ -58,7 +66,7 @@ pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Er
     Ok(Exit::when(fresh))
 }
 
-fn looked_at(path: &Path) -> Result<(Header, BTreeMap<u32, u64>), Error> {
+fn looked_at(path: &Path) -> Result<(Header, BTreeMap<u64, u64>), Error> {
     let refused = |why: &dyn std::fmt::Display| Error::said(format!("{}: {why}", path.display()));
     if path.extension().is_some_and(|extension| extension == "txt") {
         let id = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -70,12 +78,11 @@ fn looked_at(path: &Path) -> Result<(Header, BTreeMap<u32, u64>), Error> {
     counted(&set).map_err(|why| refused(&why))
 }
 
-/// Numbers by area: the first digits, without the last seven.
-fn counted(set: &Set) -> Result<(Header, BTreeMap<u32, u64>), crate::registry::set::SetFault> {
+/// Numbers by area: all but the last seven digits. They are counted one by one, which the digest alone does not.
+fn counted(set: &Set) -> Result<(Header, BTreeMap<u64, u64>), SetFault> {
     let mut areas = BTreeMap::new();
     for number in set.numbers() {
-        let (number, _) = number?;
-        *areas.entry(u32::try_from(number / 10_000_000).unwrap_or(u32::MAX)).or_insert(0) += 1;
+        *areas.entry(number?.0 / 10_000_000).or_insert(0) += 1;
     }
     Ok((set.header().clone(), areas))
 }
@@ -85,33 +92,34 @@ struct Stale {
     rule: String,
     fresh: String,
     is_stale: bool,
-    until: Option<Instant>,
+    from: Option<Instant>,
 }
 
-fn staleness(header: &Header, now: Instant) -> Vec<Stale> {
-    let Ok(law) = Law::built_in() else { return Vec::new() };
-    let mut found = Vec::new();
-    for rule in law.rules() {
-        let Body::Registry { list, fresh, .. } = &rule.body else { continue };
-        if list.as_ref() != header.registry {
-            continue;
+/// By the clock of the rule's own pack; where its people live by several, the strictest of theirs decides.
+fn staleness(law: &Law, header: &Header, now: Instant) -> Vec<Stale> {
+    let rules = law.packs().iter().flat_map(|pack| pack.rules.iter().map(move |rule| (pack, rule)));
+    let asking = rules.filter_map(|(pack, rule)| match &rule.body {
+        Body::Registry { list, fresh, .. } if **list == *header.registry && rule.from <= now && now < rule.until => {
+            Some((rule, fresh, Zones::from_slice(&[pack.zone()])))
         }
-        let (until, is_stale) = match fresh {
-            Freshness::Age(age) => (Some(header.as_of.plus(*age)), now > header.as_of.plus(*age)),
-            Freshness::Month | Freshness::SinceDay(_) => (None, false),
-        };
+        _ => None,
+    });
+    let judged = asking.map(|(rule, fresh, zones)| {
+        let from = stale_from(fresh, &zones, header.as_of);
         let fresh = match fresh {
-            Freshness::Age(age) => format!("{} days", age.0 / 86_400_000),
-            Freshness::Month => "of the current month".to_owned(),
-            Freshness::SinceDay(days) => format!("since day {days:?} of the month"),
+            Freshness::Age(age) => format!("at most {} days old", age.0 / Millis::days(1).0),
+            Freshness::Month => "of this month".to_owned(),
+            Freshness::SinceDay(days) => {
+                let days: Vec<String> = days.iter().map(ToString::to_string).collect();
+                format!("of the latest day {} of a month, or younger", days.join(" or "))
+            }
         };
-        found.push(Stale { rule: rule.id.to_string(), fresh, is_stale, until });
-    }
-    let _ = (BUILT_IN, ids::OFFICIAL);
-    found
+        Stale { rule: rule.id.to_string(), fresh, is_stale: from.is_none_or(|from| now >= from), from }
+    });
+    judged.collect()
 }
 
-fn text(header: &Header, areas: &BTreeMap<u32, u64>, stale: &[Stale], now: Instant) -> String {
+fn text(header: &Header, areas: &BTreeMap<u64, u64>, stale: &[Stale], now: Instant) -> String {
     let days = (now.millis() - header.as_of.millis()) / 86_400_000;
     let mut text = format!(
         "{}: {} numbers, {} with a date of entry\nas of     {} ({days} days ago)\nversion   {}\nsource    {}\nbuilt by  {}\nbytes     {}{}\n",
@@ -127,11 +135,11 @@ fn text(header: &Header, areas: &BTreeMap<u32, u64>, stale: &[Stale], now: Insta
     );
     for one in stale {
         let word = if one.is_stale { "TOO OLD" } else { "fresh" };
-        let until = one.until.map(|at| format!(", until {at}")).unwrap_or_default();
-        text += &format!("{word:<9} for {} ({}{until})\n", one.rule, one.fresh);
+        let from = one.from.map(|at| format!("; too old from {at}")).unwrap_or_default();
+        text += &format!("{word:<9} for {} ({}{from})\n", one.rule, one.fresh);
     }
     if stale.is_empty() {
-        text += "no rule of the built-in packs asks for this list\n";
+        text += "no rule asks for this list now\n";
     }
     text += "\narea      numbers\n";
     for (area, count) in areas {

@@ -111,6 +111,7 @@ impl Contact {
         let now = self.recording(now);
         let writes = vec![write_of(id, receipt, now)];
         self.record.requests.push(store::StoredRequest { request: Some(request), writes });
+        self.form();
         now
     }
 
@@ -136,6 +137,7 @@ impl Contact {
     pub fn restrict(&mut self, now: Instant) {
         if self.record.restricted_at == 0 {
             self.record.restricted_at = self.recording(now).millis();
+            self.form();
         }
     }
 
@@ -162,6 +164,7 @@ impl Contact {
         hold.placed_at = Some(Timestamp::from_millis(now.millis()));
         let write = Some(write_of(id, receipt, now));
         self.record.holds.push(store::StoredHold { hold: Some(hold), write, lifting: None });
+        self.form();
         now
     }
 
@@ -318,9 +321,10 @@ fn strip_opt_out(stored: &mut store::StoredOptOut) {
     let Some(opt_out) = &mut stored.opt_out else { return };
     opt_out.opt_out_id.clear();
     let Some(scope) = &mut opt_out.scope else { return };
-    if !scope.subjects.is_empty() {
+    if !scope.subjects.is_empty() || !scope.campaigns.is_empty() {
         scope.subjects.clear();
-        // One that named nothing but subjects blocked for those what `everything` blocks.
+        scope.campaigns.clear();
+        // One that named nothing but these blocked for them what `everything` blocks.
         if scope.purposes.is_empty() && scope.sellers.is_empty() {
             scope.everything = true;
         }

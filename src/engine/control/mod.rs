@@ -1,8 +1,10 @@
 //! The switches that people throw: freezes and states of emergency.
 //!
 //! All of a tenant's are one record, kept like a contact's: swapped with its audit entry in one atomic step, sealed, and
-//! safe before it is answered. Which of them a check sees, and how fast, stands in [`standing`].
+//! safe before it is answered. Which of them a check sees, and how fast, stands in [`standing`]; where there are regions, each
+//! has all of them: see [`everywhere`].
 
+mod everywhere;
 mod record;
 mod standing;
 pub(super) mod wire;
@@ -13,7 +15,6 @@ pub use standing::Feed;
 pub(super) use standing::{FORMAT, Recorded, Standing};
 
 use super::answer::stamp;
-use super::audited::Kind;
 use super::consent::{receipt_text, request_id};
 use super::{Clock, Engine, Failure};
 use crate::access::Permit;
@@ -21,15 +22,11 @@ use crate::contact::WriteId;
 use crate::contact::wire::Reader;
 use crate::proto::store::{AuditedWrite, ControlRecord, StoredEmergency, StoredFreeze, audited_write};
 use crate::proto::v1;
-use crate::store::{DataKey, Swapped, Version, Write};
 use crate::time::Instant;
 
 /// Entries on a page where the caller does not say, and the most there are.
 const PAGE: usize = 100;
 const MOST_ON_PAGE: u32 = 1_000;
-
-/// Changes the record of switches, given the receipt and the instant of the recording.
-pub(super) type Make<'a> = dyn FnMut(&mut ControlRecord, [u8; 16], Instant) -> Result<(), Failure> + Send + 'a;
 
 impl Engine {
     /// Freezes contacts. Once this has returned, every check sees it.
@@ -128,7 +125,7 @@ impl Engine {
         request: &v1::ListFreezesRequest,
         now: Instant,
     ) -> Result<v1::ListFreezesResponse, Failure> {
-        let record = self.control().await?.map(|(.., record)| record).unwrap_or_default();
+        let record = self.switches().await?;
         let all = record.freezes.into_iter().rev().filter_map(|kept| kept.freeze);
         let wanted = all.filter(|freeze| request.history || record::freeze_holds(freeze, now));
         let (freezes, next_page_token) =
@@ -240,7 +237,7 @@ impl Engine {
         request: &v1::ListEmergenciesRequest,
         now: Instant,
     ) -> Result<v1::ListEmergenciesResponse, Failure> {
-        let record = self.control().await?.map(|(.., record)| record).unwrap_or_default();
+        let record = self.switches().await?;
         let recorded = record.emergencies.into_iter().rev().filter_map(|kept| kept.emergency);
         let feed = self.feed();
         let all = recorded.chain(feed.emergencies.iter().map(|state| wire::emergency_message(state)));
@@ -258,76 +255,6 @@ impl Engine {
         let rules = state.jurisdiction.parse().map(|place| law.emergency_rules(place)).unwrap_or_default();
         state.rule_ids = rules.into_iter().map(str::to_owned).collect();
         state
-    }
-
-    /// The record of switches as it is; `None`: no switch was ever thrown.
-    pub(super) async fn control(&self) -> Result<Option<(Version, DataKey, ControlRecord)>, Failure> {
-        let Some(found) = self.store.load(&self.control_key).await? else { return Ok(None) };
-        let (own, record) = self.opened_control(&found).await?;
-        Ok(Some((found.version, own, record)))
-    }
-
-    /// Makes the next record of switches and writes it with its entry, again and again until it wins or nobody waits any
-    /// more. The record as it is then, and the receipt: of an earlier write, if this one was done before.
-    pub(super) async fn switch(
-        &self,
-        permit: &Permit,
-        clock: Clock,
-        id: WriteId,
-        asked: audited_write::Request,
-        make: &mut Make<'_>,
-    ) -> Result<(ControlRecord, [u8; 16]), Failure> {
-        let key = self.control_key;
-        let mut found = self.control().await?;
-        if let Some(log) = &self.log {
-            log.ready()?;
-        }
-        let receipt = self.next_id(clock.now);
-        let mut lost = false;
-        loop {
-            if clock.passed() {
-                return Err(if lost { Failure::Aborted } else { Failure::TooLate });
-            }
-            let (expected, own, mut record) = match found {
-                Some(found) => found,
-                None => (
-                    Version::ABSENT,
-                    DataKey::random()?,
-                    ControlRecord { format: standing::FORMAT, ..ControlRecord::default() },
-                ),
-            };
-            if let Some(receipt) = record::done_before(&record, id)? {
-                // Whoever wrote it may never have been told that it is safe.
-                self.store.confirm(key.shard()).await?;
-                return Ok((record, receipt));
-            }
-            let now = record::recording(&record, clock.now);
-            make(&mut record, receipt, now)?;
-            record::prune(&mut record, now);
-            let next = expected.next();
-            let body = Self::write_body(permit, asked.clone(), next.0, now);
-            let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
-            let keys = self.keys.now();
-            let bytes = keys.seal_record(&key, &own, &record.encode_to_vec())?;
-            let event = entry.event(0, clock.now, Vec::new());
-            match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
-                Swapped::Won { event, .. } => {
-                    self.log_swapped(entry, event).await?;
-                    return Ok((record, receipt));
-                }
-                Swapped::Lost(winner) => {
-                    self.metrics.lost_race();
-                    lost = true;
-                    found = match winner {
-                        None => None,
-                        Some(winner) => {
-                            let (own, record) = self.opened_control(&winner).await?;
-                            Some((winner.version, own, record))
-                        }
-                    };
-                }
-            }
-        }
     }
 }
 

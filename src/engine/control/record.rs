@@ -73,6 +73,33 @@ pub(super) fn emergency_of_write(record: &ControlRecord, receipt: [u8; 16]) -> O
     found.and_then(|kept| kept.emergency.as_ref())
 }
 
+/// Adds the switches of another region's record. Of one that both have, the record that knows its end is right.
+pub(super) fn merge(into: &mut ControlRecord, from: &ControlRecord) {
+    for theirs in &from.freezes {
+        let Some(freeze) = &theirs.freeze else { continue };
+        let same = |kept: &&mut StoredFreeze| kept.freeze.as_ref().is_some_and(|f| f.freeze_id == freeze.freeze_id);
+        match into.freezes.iter_mut().find(same) {
+            None => into.freezes.push(theirs.clone()),
+            Some(mine) if mine.freeze.as_ref().is_some_and(|mine| mine.lifted_at.is_none()) => mine.clone_from(theirs),
+            Some(_) => {}
+        }
+    }
+    for theirs in &from.emergencies {
+        let Some(state) = &theirs.emergency else { continue };
+        let same =
+            |kept: &&mut StoredEmergency| kept.emergency.as_ref().is_some_and(|s| s.emergency_id == state.emergency_id);
+        match into.emergencies.iter_mut().find(same) {
+            None => into.emergencies.push(theirs.clone()),
+            Some(mine) if mine.emergency.as_ref().is_some_and(|mine| mine.ended_at.is_none()) => {
+                mine.clone_from(theirs)
+            }
+            Some(_) => {}
+        }
+    }
+    into.freezes.sort_by_key(|kept| kept.write.as_ref().map(|write| write.recorded_at));
+    into.emergencies.sort_by_key(|kept| kept.write.as_ref().map(|write| write.recorded_at));
+}
+
 /// Forgets what has long been over.
 pub(super) fn prune(record: &mut ControlRecord, now: Instant) {
     let oldest = now.minus(REMEMBERED);

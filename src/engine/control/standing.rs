@@ -10,7 +10,9 @@ use prost::Message;
 
 use super::wire;
 use crate::decision::{Freeze, Switches};
-use crate::engine::{Engine, Failure, Loaded};
+use crate::engine::find::Record;
+use crate::engine::region::Kept;
+use crate::engine::{Engine, Failure};
 use crate::law::Declared;
 use crate::proto::store::ControlRecord;
 use crate::store::{Beside, DataKey, Key, SealError, StoreError, Version, Versioned};
@@ -73,18 +75,31 @@ impl Engine {
     }
 
     /// A contact, and the switches as they are.
-    pub(in crate::engine) async fn load_with_switches(&self, key: &Key) -> Result<(Option<Loaded>, Standing), Failure> {
-        let known = self.recorded.load_full();
-        let (stored, beside) = self.store.load_beside(key, &self.control_key, Version(known.version)).await?;
+    pub(in crate::engine) async fn load_with_switches(
+        &self,
+        kept: &Kept,
+        key: &Key,
+    ) -> Result<(Option<Record>, Standing), Failure> {
+        let known = kept.recorded.load_full();
+        let asked = kept.ask(|store| store.load_beside(key, &kept.control_key, Version(known.version)));
+        let (stored, beside) = asked.await?;
         let recorded = match beside {
             Beside::Unchanged => known,
-            Beside::Now(found) => self.changed(&known, found.as_ref()).await?,
+            Beside::Now(found) => self.changed(kept, &known, found.as_ref()).await?,
         };
-        let loaded = self.opened(key, stored).await?;
+        let loaded = match stored {
+            None => None,
+            Some(stored) => Some(self.open(key, &stored).await?),
+        };
         Ok((loaded, Standing { recorded, feed: self.feed.load_full() }))
     }
 
-    async fn changed(&self, known: &Recorded, found: Option<&Versioned>) -> Result<Arc<Recorded>, Failure> {
+    async fn changed(
+        &self,
+        kept: &Kept,
+        known: &Recorded,
+        found: Option<&Versioned>,
+    ) -> Result<Arc<Recorded>, Failure> {
         let version = found.map_or(Version::ABSENT, |found| found.version);
         let Some(found) = found.filter(|_| version.0 > known.version) else {
             // A concurrent check may have read a newer one meanwhile; an older one is what a store gone back would show.
@@ -92,15 +107,19 @@ impl Engine {
             let place = "the record of switches".to_owned();
             return Err(StoreError::Unavailable { place, doing: "reading", why }.into());
         };
-        let record = self.opened_control(found).await?.1;
+        let record = self.opened_control(kept, found).await?.1;
         let recorded = Arc::new(read(version, &record).ok_or_else(|| broken("a switch of a newer build"))?);
-        self.recorded.rcu(|now| if now.version < recorded.version { Arc::clone(&recorded) } else { Arc::clone(now) });
+        kept.recorded.rcu(|now| if now.version < recorded.version { Arc::clone(&recorded) } else { Arc::clone(now) });
         Ok(recorded)
     }
 
     /// The record of switches, opened.
-    pub(super) async fn opened_control(&self, found: &Versioned) -> Result<(DataKey, ControlRecord), Failure> {
-        let opened = self.keys.open_record(&self.control_key, &found.bytes).await;
+    pub(super) async fn opened_control(
+        &self,
+        kept: &Kept,
+        found: &Versioned,
+    ) -> Result<(DataKey, ControlRecord), Failure> {
+        let opened = self.keys.open_record(&kept.control_key, &found.bytes).await;
         let (own, plain) = opened.map_err(|error| match error {
             SealError::UnknownKey(_) => error.into(),
             other => broken(&other.to_string()),

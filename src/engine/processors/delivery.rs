@@ -58,7 +58,7 @@ impl Delivery {
 
 impl Engine {
     fn delivery_name(&self, processor: &str) -> String {
-        format!("deliver/{}/{processor}", self.tenant.name())
+        format!("deliver/{}/{processor}", self.main.tenant.name())
     }
 
     /// How far a processor was told. What an earlier one of the same name was told says nothing.
@@ -67,7 +67,7 @@ impl Engine {
     /// The store cannot be asked, or holds what no build wrote.
     pub async fn delivery(&self, of: &Registered) -> Result<Delivery, Failure> {
         let name = self.delivery_name(&of.processor.name);
-        let found = self.store.meta_get(&name).await?;
+        let found = self.main.store.meta_get(&name).await?;
         let fresh = DeliveryState { format: FORM, registered_at: of.registered_at(), ..DeliveryState::default() };
         let Some(found) = found else { return Ok(Delivery { version: Version::ABSENT, state: fresh }) };
         let plain = self.keys.open_bytes(Purpose::Meta, name.as_bytes(), &found.bytes).await?;
@@ -75,7 +75,7 @@ impl Engine {
         if state.format > FORM {
             return Err(Failure::Internal(format!("{name} has form {}: run the newer build", state.format)));
         }
-        let shards = usize::from(self.store.shard_count().max(1));
+        let shards = usize::from(self.main.store.shard_count().max(1));
         let usable =
             state.registered_at == of.registered_at() && matches!(state.places.len(), n if n == 0 || n == shards);
         Ok(Delivery { version: found.version, state: if usable { state } else { fresh } })
@@ -91,7 +91,7 @@ impl Engine {
         delivery.state.beat = delivery.state.beat.wrapping_add(1);
         let keys = self.keys.now();
         let sealed = keys.seal_bytes(Purpose::Meta, name.as_bytes(), &delivery.state.encode_to_vec())?;
-        match self.store.meta_swap(&name, delivery.version, sealed).await? {
+        match self.main.store.meta_swap(&name, delivery.version, sealed).await? {
             MetaSwapped::Won(version) => {
                 delivery.version = version;
                 Ok(true)

@@ -17,6 +17,7 @@ pub use read::{Target, target};
 use super::answer::stamp;
 use super::consent::{receipt_text, request_id};
 use super::control::{fault, wire, write_id};
+use super::watch::ONE_STORE;
 use super::{Clock, Engine, Failure};
 use crate::access::Permit;
 use crate::contact::WriteId;
@@ -89,6 +90,7 @@ impl Engine {
         request: v1::PutProcessorRequest,
         clock: Clock,
     ) -> Result<v1::PutProcessorResponse, Failure> {
+        self.one_store_only(ONE_STORE)?;
         let mut reader = Reader::new();
         request_id(&mut reader, &request.request_id);
         wire::who(&mut reader, &request.who);
@@ -128,6 +130,7 @@ impl Engine {
         request: v1::RemoveProcessorRequest,
         clock: Clock,
     ) -> Result<v1::RemoveProcessorResponse, Failure> {
+        self.one_store_only(ONE_STORE)?;
         let mut reader = Reader::new();
         request_id(&mut reader, &request.request_id);
         wire::who(&mut reader, &request.who);
@@ -160,6 +163,7 @@ impl Engine {
         request: v1::ResumeProcessorRequest,
         clock: Clock,
     ) -> Result<v1::ResumeProcessorResponse, Failure> {
+        self.one_store_only(ONE_STORE)?;
         let mut reader = Reader::new();
         request_id(&mut reader, &request.request_id);
         wire::who(&mut reader, &request.who);
@@ -187,7 +191,7 @@ impl Engine {
         _permit: &Permit,
         request: &v1::ListProcessorsRequest,
     ) -> Result<v1::ListProcessorsResponse, Failure> {
-        let record = self.control().await?.map(|(.., record)| record).unwrap_or_default();
+        let record = self.control(&self.main).await?.map(|(.., record)| record).unwrap_or_default();
         let kept = record.processors.into_iter().filter(|kept| request.history || kept.removed_at == 0);
         let mut processors: Vec<_> = kept.filter_map(|kept| kept.processor).collect();
         processors.sort_by(|a, b| a.name.cmp(&b.name));
@@ -197,9 +201,10 @@ impl Engine {
     /// Those registered, with what signs.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// There are regions; the store cannot be asked.
     pub async fn registered(&self, now: Instant) -> Result<Vec<Registered>, Failure> {
-        let record = self.control().await?.map(|(.., record)| record).unwrap_or_default();
+        self.one_store_only(ONE_STORE)?;
+        let record = self.control(&self.main).await?.map(|(.., record)| record).unwrap_or_default();
         let kept = record.processors.into_iter().filter(|kept| kept.removed_at == 0);
         let mut found: Vec<_> = kept.filter_map(|kept| Registered::of(kept, now)).collect();
         found.sort_by(|a, b| a.processor.name.cmp(&b.processor.name));

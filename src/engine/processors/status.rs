@@ -6,6 +6,7 @@ use super::{Delivery, Registered, UNKNOWN};
 use crate::access::Permit;
 use crate::contact::wire::Reader;
 use crate::engine::answer::stamp;
+use crate::engine::find::Record;
 use crate::engine::watch::{Place, Told, kept_from, seek};
 use crate::engine::{Engine, Failure, consent};
 use crate::proto::store::DeliveredEvent;
@@ -43,13 +44,14 @@ impl Engine {
         request: &v1::GetProcessorStatusRequest,
         now: Instant,
     ) -> Result<v1::GetProcessorStatusResponse, Failure> {
+        self.one_store_only(crate::engine::watch::ONE_STORE)?;
         let events = match request.number.as_str() {
             "" => Vec::new(),
             text => {
                 let mut reader = Reader::new();
                 let number = consent::number(&mut reader, text, &request.default_region);
                 let number = consent::finish(reader, number)?;
-                self.events_of(self.key(permit, number)).await?
+                self.events_of(self.key(permit, &self.main, number)).await?
             }
         };
         let mut found = self.registered(now).await?;
@@ -100,10 +102,10 @@ impl Engine {
             None => self.places_since(one.since).await?,
         };
         for (shard, place) in (0..).zip(starts) {
-            let at = self.tenant.shard(shard);
+            let at = self.main.tenant.shard(shard);
             let mut after = place.seq.saturating_sub(1);
             while left > 0 && pending.count < PENDING {
-                let page = kept_from(&*self.store, at, after, PAGE).await?;
+                let page = kept_from(&*self.main.store, at, after, PAGE).await?;
                 let Some(last) = page.last() else { break };
                 after = last.id.seq;
                 left = left.saturating_sub(page.len());
@@ -133,14 +135,14 @@ impl Engine {
     /// # Errors
     /// The store cannot be asked.
     async fn places_since(&self, at: Instant) -> Result<Vec<Place>, Failure> {
-        let shards = (0..self.store.shard_count().max(1)).map(|index| self.tenant.shard(index));
-        let places = shards.map(|shard| seek(&*self.store, shard, at.minus(AROUND)));
+        let shards = (0..self.main.store.shard_count().max(1)).map(|index| self.main.tenant.shard(index));
+        let places = shards.map(|shard| seek(&*self.main.store, shard, at.minus(AROUND)));
         futures_util::future::try_join_all(places).await
     }
 
     /// The events about one contact that are kept, oldest first.
     async fn events_of(&self, key: Key) -> Result<Vec<Told>, Failure> {
-        let Some(loaded) = self.load(&key).await? else { return Ok(Vec::new()) };
+        let Some(Record::Here(loaded)) = self.load(&self.main, &key).await? else { return Ok(Vec::new()) };
         let record = loaded.contact.into_stored();
         let written = |write: Option<&crate::proto::store::StoredWrite>| write.map(|write| write.recorded_at);
         let closed = record.opt_outs.iter().filter_map(|kept| written(kept.write.as_ref()));
@@ -149,10 +151,10 @@ impl Engine {
         instants.sort_unstable();
         let mut found: BTreeMap<u64, StoredEvent> = BTreeMap::new();
         for at in instants.into_iter().rev().take(OPT_OUTS).map(Instant::from_millis) {
-            let mut after = seek(&*self.store, key.shard(), at.minus(AROUND)).await?.seq;
+            let mut after = seek(&*self.main.store, key.shard(), at.minus(AROUND)).await?.seq;
             let mut left = NEAR;
             while left > 0 {
-                let page = kept_from(&*self.store, key.shard(), after, PAGE).await?;
+                let page = kept_from(&*self.main.store, key.shard(), after, PAGE).await?;
                 let Some(last) = page.last() else { break };
                 after = last.id.seq;
                 left = left.saturating_sub(page.len());

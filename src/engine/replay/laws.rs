@@ -23,6 +23,9 @@ pub enum Unfit {
     /// Nobody can read it any more.
     #[error("its key is gone: the contact was erased")]
     Erased,
+    /// Its key went with the contact into another region.
+    #[error("the contact moved to region {0}, and its key with it: ask a server that has every region")]
+    Moved(String),
     /// The keys at hand do not open it.
     #[error("it does not open with the keys at hand ({0})")]
     Sealed(String),

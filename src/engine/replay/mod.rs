@@ -161,10 +161,18 @@ impl Past {
             "" => None,
             code => Some(code.parse().map_err(|_| Unfit::Unreadable(format!("{code} is no region")))?),
         };
-        let checked = question::read(&self.request, region).map_err(|violations| {
+        let mut checked = question::read(&self.request, region).map_err(|violations| {
             let fields: Vec<_> = violations.iter().map(|one| one.field.as_str()).collect();
             Unfit::Request(fields.join(", "))
         })?;
+        // Where the record was stored is where its data were processed, beside where it was asked from.
+        match body.store_region.as_str() {
+            "" => {}
+            code => {
+                let place = code.parse().map_err(|_| Unfit::Unreadable(format!("{code} is no region")))?;
+                checked.attempt.processing_regions.push(place);
+            }
+        }
         let now = Instant::from_millis(body.evaluated_at);
         let postures = postures(body)?;
         let number = match checked.number {

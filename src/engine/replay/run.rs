@@ -1,7 +1,6 @@
 //! A whole log judged again, on all cores, in flat memory.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -72,12 +71,12 @@ struct Job {
     plan: Plan,
 }
 
-/// Judges every decision of the log in this folder again. `progress` is told of bytes and entries that are done.
+/// Judges every decision of this log again. `progress` is told of bytes and entries that are done.
 ///
 /// # Errors
 /// Log or store cannot be read, or the log was altered: what comes behind is not to be relied on.
 pub async fn run(
-    folder: &Path,
+    entries: Entries,
     vault: Vault,
     laws: Laws,
     plan: Plan,
@@ -85,7 +84,6 @@ pub async fn run(
 ) -> Result<Tally, Failure> {
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let examples = plan.examples;
-    let entries = Entries::open(folder)?;
     let job = Arc::new(Job { vault, laws, plan });
     let (sender, batches) = mpsc::channel(workers * 2);
     let wanted = Arc::clone(&job);
@@ -108,12 +106,13 @@ pub async fn run(
     Ok(tally)
 }
 
-struct Batch {
-    entries: Vec<Entry>,
-    bytes: u64,
+pub(super) struct Batch {
+    pub(super) entries: Vec<Entry>,
+    pub(super) bytes: u64,
 }
 
-fn read(mut entries: Entries, filter: &Filter, sender: &mpsc::Sender<Batch>) -> Result<(), StoreError> {
+/// Reads what is wanted, batch by batch, until all is read or nobody takes it. Waits: for a thread of its own.
+pub(super) fn read(mut entries: Entries, filter: &Filter, sender: &mpsc::Sender<Batch>) -> Result<(), StoreError> {
     let mut batch = Batch { entries: Vec::with_capacity(BATCH), bytes: 0 };
     while let Some((found, bytes)) = entries.next_entry()? {
         batch.bytes += bytes;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::vault::contact;
 use super::{Change, Known, Past, Recorded, Under, Unfit};
 use crate::access::Permit;
 use crate::audit::DecisionId;
@@ -60,13 +59,17 @@ impl Engine {
         known_now: bool,
     ) -> Result<v1::Replayed, Failure> {
         const NONE: Failure = Failure::NotFound("no decision of this id is known here");
-        let (Some(id), Some(log)) = (DecisionId::parse(id), &self.log) else { return Err(NONE) };
+        let id = DecisionId::parse(id).ok_or(NONE)?;
+        let kept = self.kept_of(id)?;
+        let log = kept.log.as_ref().ok_or(NONE)?;
         let entry = log.find(id).await?.filter(|found| found.entry.tenant == permit.tenant()).ok_or(NONE)?.entry;
-        let Recorded::Decision(past) = Past::read(&entry, &self.open_body(&entry).await??)? else { return Err(NONE) };
+        let Recorded::Decision(past) = Past::read(&entry, &self.open_body(kept, &entry).await??)? else {
+            return Err(NONE);
+        };
         let law = if law_now { self.law() } else { self.law_of(&past).await? };
         let contact = match entry.tag.filter(|_| known_now) {
             None => None,
-            Some(tag) => contact(&*self.store, &self.keys.now(), &self.tenant, tag).await??,
+            Some(tag) => self.find_tagged(kept, tag, None).await?.loaded.map(|loaded| loaded.contact),
         };
         let known = if known_now { Known::Now(contact.as_ref()) } else { Known::Then };
         let judged = past.judge(Under { law: &law, known, lists: None, switches: None })?;

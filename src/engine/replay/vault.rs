@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::laws::Unfit;
 use crate::audit::{BodyKey, Entry};
-use crate::contact::Contact;
+use crate::contact::{Contact, Stored};
 use crate::engine::Failure;
 use crate::engine::audited::Kind;
+use crate::engine::layout::Layout;
 use crate::store::{DayKeyError, DayKeys, Keys, Purpose, SealError, Store, Tenant};
 use crate::time::Instant;
 
@@ -56,6 +57,65 @@ impl Vault {
         }
     }
 
+    /// What salts the commitment to the body of an entry ([`crate::audit::proof::shown_body`]); `None`: what seals it is not
+    /// here any more.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub async fn salt(&self, entry: &Entry) -> Result<Option<[u8; 32]>, Failure> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let context = entry.id.bytes();
+        match (entry.key, entry.tag) {
+            (BodyKey::Contact, Some(tag)) => {
+                let key = self.keys.key_of(&self.tenant, tag);
+                let Some(stored) = store.load(&key).await? else { return Ok(None) };
+                Ok(self.keys.open_record(&key, &stored.bytes).ok().map(|(own, _)| own.salt(&context)))
+            }
+            (BodyKey::Day(day), _) => {
+                let found = self.days.find(&**store, &self.keys, day).await;
+                Ok(found.ok().flatten().map(|key| key.salt(&context)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// By which regions the records of the store were placed; `None`: there is one store only, or none here.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub async fn layout(&self) -> Result<Option<Layout>, Failure> {
+        match &self.store {
+            Some(store) => Layout::of(&**store).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The record under this tag as it is now.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub async fn of_tag(&self, tag: [u8; 32]) -> Result<Result<Option<Contact>, Unfit>, Failure> {
+        match &self.store {
+            Some(store) => contact(&**store, &self.keys, &self.tenant, tag).await,
+            None => Ok(Err(Unfit::Sealed("what is known now is in the store, which is not here".to_owned()))),
+        }
+    }
+
+    /// The number of the contact who made a request under data-protection law; `None`: no such request is known, or the
+    /// contact was erased.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub async fn number_of_request(&self, id: uuid::Uuid) -> Result<Option<crate::place::Number>, Failure> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let key = crate::engine::rights::index_key(&self.keys, &self.tenant, id);
+        let Some(found) = store.load(&key).await? else { return Ok(None) };
+        let (_, plain) = self.keys.open_record(&key, &found.bytes).map_err(Failure::from)?;
+        let Some(tag) = crate::engine::rights::tag_in(&plain, id)? else { return Ok(None) };
+        let held = self.of_tag(tag).await?.map_err(|why| Failure::Internal(why.to_string()))?;
+        Ok(held.and_then(|contact| contact.digits()).and_then(crate::place::Number::from_digits))
+    }
+
     /// The record of a contact as it is now.
     ///
     /// # Errors
@@ -79,7 +139,11 @@ pub(in crate::engine) async fn contact(
     let key = keys.key_of(tenant, tag);
     let Some(stored) = store.load(&key).await? else { return Ok(Ok(None)) };
     Ok(match keys.open_record(&key, &stored.bytes) {
-        Ok((_, plain)) => Contact::from_bytes(&plain).map(Some).map_err(|error| Unfit::Unreadable(error.to_string())),
+        Ok((_, plain)) => match Stored::from_bytes(&plain) {
+            Ok(Stored::Here(contact)) => Ok(Some(contact)),
+            Ok(Stored::Elsewhere(to) | Stored::Arriving(_, to)) => Err(Unfit::Moved(to.region)),
+            Err(error) => Err(Unfit::Unreadable(error.to_string())),
+        },
         Err(SealError::UnknownKey(id)) => Err(Unfit::UnknownKey(id)),
         Err(error) => Err(Unfit::Sealed(error.to_string())),
     })
@@ -88,6 +152,14 @@ pub(in crate::engine) async fn contact(
 /// When the contact of this record was erased, if it is the record of one.
 fn erased_at(plain: &[u8]) -> Option<Instant> {
     Contact::from_bytes(plain).ok()?.erased_at()
+}
+
+/// The region that a pointer names, or from which a copy is on its way.
+fn moved_to(plain: &[u8]) -> Option<String> {
+    match Stored::from_bytes(plain).ok()? {
+        Stored::Here(_) => None,
+        Stored::Elsewhere(to) | Stored::Arriving(_, to) => Some(to.region),
+    }
 }
 
 /// The body of an entry, opened.
@@ -112,6 +184,9 @@ pub(in crate::engine) async fn opened(
                 Some(stored) => match keys.open_record(&key, &stored.bytes) {
                     Ok((own, plain)) => match own.open(Purpose::AuditBody, &context, &entry.body) {
                         // Sealed under the key that the erasure destroyed.
+                        Err(SealError::Damaged) if moved_to(&plain).is_some() => {
+                            Err(Unfit::Moved(moved_to(&plain).unwrap_or_default()))
+                        }
                         Err(SealError::Damaged) if erased_at(&plain).is_some() => Err(Unfit::Erased),
                         opened => opened.map_err(sealed),
                     },

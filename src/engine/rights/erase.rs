@@ -9,16 +9,20 @@ use super::{index, is_closed, marketing, read};
 use crate::access::Permit;
 use crate::contact::holds::Reach;
 use crate::contact::wire::Reader;
-use crate::contact::{self, Contact, ErasureReason, Left, RightsKind, RightsState, Seen, Term as _, WriteId};
+use crate::contact::{
+    self, Contact, ErasureReason, Left, Move, RightsKind, RightsState, Seen, Stored, Term as _, WriteId,
+};
 use crate::engine::answer::stamp;
-use crate::engine::audited::Kind;
+use crate::engine::audited::{About, Kind};
 use crate::engine::consent::{finish, number, receipt_text, request_id};
 use crate::engine::control::{self, fault};
+use crate::engine::find::{Record, Won};
+use crate::engine::region::Kept;
 use crate::engine::{Clock, Engine, Failure, Loaded};
 use crate::place::Number;
-use crate::proto::store::{ContactEvent, audited_write};
+use crate::proto::store::{AuditedMove, ContactEvent, audited_write};
 use crate::proto::v1;
-use crate::store::{DataKey, Key, Purpose, Swapped, Version, Write};
+use crate::store::{DataKey, Key, Purpose, Swapped, Version, Versioned, Write};
 use crate::time::Instant;
 
 use prost::Message as _;
@@ -28,6 +32,7 @@ struct Erasing<'a> {
     permit: &'a Permit,
     request: &'a v1::EraseContactRequest,
     number: Number,
+    kept: &'a Kept,
     key: Key,
     named: Option<uuid::Uuid>,
     id: WriteId,
@@ -55,19 +60,22 @@ impl Engine {
     ) -> Result<v1::EraseContactResponse, Failure> {
         let (number, named) = read_erasure(&request)?;
         let asked = audited_write::Request::EraseContact(request.clone());
+        let id = control::write_id(&request.request_id, &asked)?;
+        let found = self.find(permit, number, Some(clock.now)).await?;
         let erasing = Erasing {
             permit,
             request: &request,
             number,
-            key: self.key(permit, number),
+            kept: found.kept,
+            key: found.key,
             named,
-            id: control::write_id(&request.request_id, &asked)?,
-            receipt: self.next_id(clock.now),
+            id,
+            receipt: found.kept.next_id(clock.now),
         };
-        let mut loaded = self.load(&erasing.key).await?;
-        if let Some(log) = &self.log {
-            log.ready()?;
-        }
+        // A copy may be in any region: one that cannot be asked keeps the contact from being erased half.
+        self.copies_of(&erasing).await?;
+        let mut loaded = found.loaded;
+        erasing.kept.log_ready()?;
         let mut lost = false;
         loop {
             if clock.passed() {
@@ -75,9 +83,10 @@ impl Engine {
             }
             match self.erase_once(&erasing, loaded, clock).await? {
                 Round::Done(answer, request) => {
+                    self.destroy_copies(&erasing, clock.now).await?;
                     if let Some(request) = request {
                         let entry = index::entry(&request, *erasing.key.tag(), clock.now);
-                        self.index_put(permit, entry, clock).await?;
+                        self.index_put(permit, erasing.kept, entry, clock).await?;
                     }
                     return Ok(*answer);
                 }
@@ -91,7 +100,7 @@ impl Engine {
     }
 
     async fn erase_once(&self, erasing: &Erasing<'_>, loaded: Option<Loaded>, clock: Clock) -> Result<Round, Failure> {
-        let Erasing { request, key, number, .. } = *erasing;
+        let Erasing { request, kept: at, key, number, .. } = *erasing;
         let (expected, before, own) = match loaded {
             Some(Loaded { version, contact, own }) => (version, contact, Some(own)),
             None => (Version::ABSENT, Contact::new(number, clock.now), None),
@@ -100,7 +109,7 @@ impl Engine {
             Some(Seen::Other) => return Err(Failure::AlreadyExists("this request_id was used for another request")),
             Some(Seen::Same { receipt, recorded_at }) => {
                 // Whoever wrote it may never have been told that it is safe.
-                self.store.confirm(key.shard()).await?;
+                at.confirm(&key).await?;
                 return Ok(Round::Done(Box::new(erasing.again(&before, receipt, recorded_at, clock.now)), None));
             }
             None => {}
@@ -147,7 +156,7 @@ impl Engine {
         own: DataKey,
         clock: Clock,
     ) -> Result<Option<Option<Box<Loaded>>>, Failure> {
-        let Erasing { permit, request, key, number, receipt, .. } = *erasing;
+        let Erasing { permit, request, kept, key, number, receipt, .. } = *erasing;
         // Whoever copied the number must be told to forget it; so the event names it, under the key of the day.
         let nameless = v1::EraseContactRequest {
             number: String::new(),
@@ -157,7 +166,7 @@ impl Engine {
         };
         let asked = audited_write::Request::EraseContact(nameless);
         let body = Self::write_body(permit, asked, expected.next().0, clock.now);
-        let entry = self.day_entry(Kind::Write, receipt, clock.now, Some(*key.tag()), &body).await?;
+        let entry = self.day_entry(kept, Kind::Write, receipt, clock.now, Some(*key.tag()), &body).await?;
         let event = ContactEvent {
             format: 1,
             entry_id: receipt.to_vec(),
@@ -168,24 +177,76 @@ impl Engine {
             ..ContactEvent::default()
         };
         let plain = event.encode_to_vec();
-        let payload = self.under_day_key(clock.now, Purpose::Payload, &key.to_bytes(), &plain).await?;
+        let payload = self.under_day_key(kept, clock.now, Purpose::Payload, &key.to_bytes(), &plain).await?;
         let kind = u8::try_from(event.kind).unwrap_or(0);
         let keys = self.keys.now();
         let bytes = keys.seal_record(&key, &own, &after.to_bytes())?;
         let event = entry.event(kind, clock.now, payload);
         // Said before: a crash after the swap must not leave the old bytes behind unnoticed.
-        self.drop_later().await?;
-        match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
+        self.drop_later(kept).await?;
+        match kept.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
             Swapped::Won { event, .. } => {
                 self.hub.nudge();
-                self.log_swapped(entry, event).await?;
+                kept.log_swapped(entry, event).await?;
                 Ok(None)
             }
-            Swapped::Lost(winner) => {
-                let winner = self.opened(&key, winner).await?;
-                Ok(Some(winner.map(Box::new)))
+            Swapped::Lost(winner) => Ok(Some(self.still_here(&key, winner).await?)),
+        }
+    }
+
+    /// What won a race against an erasure. Where the contact moved meanwhile, whoever asked must ask again.
+    async fn still_here(&self, key: &Key, winner: Option<Versioned>) -> Result<Option<Box<Loaded>>, Failure> {
+        match self.winner(key, winner).await? {
+            Won::Here(winner) => Ok(winner.map(Box::new)),
+            Won::Elsewhere => Err(Failure::Aborted),
+        }
+    }
+
+    /// Copies of the record that a move left on its way in other regions: they hold the contact's own key.
+    async fn copies_of<'a>(&'a self, erasing: &Erasing<'a>) -> Result<Vec<(&'a Kept, Key, Loaded)>, Failure> {
+        let mut copies = Vec::new();
+        if !self.has_regions() {
+            return Ok(copies);
+        }
+        for kept in self.all_kept() {
+            let kept = kept?;
+            if std::ptr::eq(kept, erasing.kept) {
+                continue;
+            }
+            let key = kept.key(&self.keys, erasing.number);
+            if let Some(Record::Arriving(copy, _)) = self.load(kept, &key).await? {
+                copies.push((kept, key, copy));
             }
         }
+        Ok(copies)
+    }
+
+    /// Puts a pointer in the place of every copy that is older than the erasure. No move can make such a copy the record any
+    /// more: the record that it was copied from is not there. A copy made since is of the bare record, and is left alone.
+    async fn destroy_copies(&self, erasing: &Erasing<'_>, now: Instant) -> Result<(), Failure> {
+        if !self.has_regions() || erasing.request.dry_run {
+            return Ok(());
+        }
+        let erased = match self.load(erasing.kept, &erasing.key).await? {
+            Some(Record::Here(loaded) | Record::Arriving(loaded, _)) => loaded.contact.erased_at(),
+            Some(Record::Elsewhere(..)) | None => return Err(Failure::Aborted),
+        };
+        let Some(erased) = erased else { return Ok(()) };
+        for (kept, key, copy) in self.copies_of(erasing).await? {
+            if copy.contact.erased_at().is_some_and(|at| at >= erased) {
+                continue;
+            }
+            let id = uuid::Uuid::new_v4().as_u64_pair().1;
+            let (from, to) = (kept.name.to_string(), erasing.kept.name.to_string());
+            let pointer = Stored::Elsewhere(Move { region: to.clone(), id });
+            let moved = AuditedMove { from, to, move_id: id };
+            self.drop_later(kept).await?;
+            let own = DataKey::random()?;
+            if !self.write_move((kept, key, copy.version), (&pointer, &own), moved, now).await? {
+                return Err(Failure::Aborted);
+            }
+        }
+        Ok(())
     }
 
     /// A hold forbids the erasure: from now on the data are kept for the hold alone.
@@ -197,7 +258,7 @@ impl Engine {
         own: DataKey,
         clock: Clock,
     ) -> Result<Round, Failure> {
-        let Erasing { permit, request, key, number, receipt, .. } = *erasing;
+        let Erasing { permit, request, kept, key, number, receipt, .. } = *erasing;
         let mut after = before.clone();
         let opt_out = v1::RecordOptOutRequest {
             scope: Some(marketing()),
@@ -208,7 +269,8 @@ impl Engine {
         after.add_opt_out(&opt_out, Some(erasing.id), receipt, clock.now);
         let asked = audited_write::Request::EraseContact(request.clone());
         let body = Self::write_body(permit, asked, expected.next().0, clock.now);
-        let entry = self.contact_entry(Kind::Write, receipt, clock.now, &key, &own, &body)?;
+        let about = About::from(Kind::Write).of(Some(number));
+        let entry = self.contact_entry(about, receipt, clock.now, &key, &own, &body)?;
         let told = ContactEvent {
             format: 1,
             recorded_at: clock.now.millis(),
@@ -222,21 +284,19 @@ impl Engine {
             }),
             ..ContactEvent::default()
         };
-        let (kind, payload) = self.event_payload(Some(told), &key, &own, receipt, entry.digest(), clock.now).await?;
+        let (kind, payload) =
+            self.event_payload(kept, Some(told), &key, &own, (receipt, entry.digest()), clock.now).await?;
         let keys = self.keys.now();
         let bytes = keys.seal_record(&key, &own, &after.to_bytes())?;
         let event = entry.event(kind, clock.now, payload);
-        match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
+        match kept.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
             Swapped::Won { event, .. } => {
                 self.hub.nudge();
-                self.log_swapped(entry, event).await?;
+                kept.log_swapped(entry, event).await?;
                 let answer = erasing.answer(&after, Some(receipt), None, after.left(), clock.now);
                 Ok(Round::Done(Box::new(answer), None))
             }
-            Swapped::Lost(winner) => {
-                let winner = self.opened(&key, winner).await?;
-                Ok(Round::Lost(winner.map(Box::new)))
-            }
+            Swapped::Lost(winner) => Ok(Round::Lost(self.still_here(&key, winner).await?)),
         }
     }
 }

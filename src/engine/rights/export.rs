@@ -6,9 +6,11 @@ use super::{is_closed, read};
 use crate::access::Permit;
 use crate::contact::wire::Reader;
 use crate::contact::{Contact, RightsKind, RightsState, Term as _};
-use crate::engine::audited::{Kind, is_decision};
+use crate::engine::audited::{DECISIONS, Kind};
 use crate::engine::consent::{Change, Described, Target, already, finish, number, receipt_text, request_id};
 use crate::engine::control::{self, fault};
+use crate::engine::find::Found;
+use crate::engine::region::Kept;
 use crate::engine::{Clock, Engine, Failure};
 use crate::place::Number;
 use crate::proto::store::audited_write;
@@ -47,29 +49,27 @@ impl Engine {
         if request.page_size > MOST_ON_PAGE {
             reader.fault("page_size", "is more than 1,000");
         }
-        let before = match request.page_token.as_str() {
-            "" => Some(u64::MAX),
-            token => token.parse::<u64>().ok(),
-        };
-        if before.is_none() {
+        let place = self.export_place(&request.page_token);
+        if place.is_none() {
             reader.fault("page_token", "is of no export that is known: begin with the first page");
         }
         let number = finish(reader, number)?;
         let first = request.page_token.is_empty();
-        let key = self.key(permit, number);
-        let receipt_id = self.log_export(permit, number, &key, named, &request, clock).await?;
+        let found = self.find(permit, number, Some(clock.now)).await?;
+        let (kept, tag) = (found.kept, *found.key.tag());
+        let receipt_id = self.log_export(permit, number, found, named, &request, clock).await?;
         let size = if request.page_size == 0 { PAGE } else { request.page_size };
-        let (decisions, next) = self.decisions_of(&key, before.unwrap_or(u64::MAX), size).await?;
+        let (decisions, next) = self.decisions_of(tag, place.unwrap_or((0, u64::MAX)), size).await?;
         if let Some(named) = named.filter(|_| next.is_none()) {
-            self.close_answered(permit, &key, named, &request.request_id, clock).await?;
+            self.close_answered(permit, (kept, tag), named, &request.request_id, clock).await?;
         }
         let mut response = v1::ExportContactResponse {
             decisions,
-            next_page_token: next.map(|next| next.to_string()).unwrap_or_default(),
+            next_page_token: next.unwrap_or_default(),
             receipt_id,
             ..v1::ExportContactResponse::default()
         };
-        if first && let Some(loaded) = self.load(&key).await? {
+        if first && let Some(loaded) = self.find(permit, number, None).await?.loaded {
             response.contact = Some(loaded.contact.message(number, loaded.version.0));
             let digits = Some(number.reveal_digits());
             response.requests = loaded.contact.requests().map(|request| self.whole(request.clone(), digits)).collect();
@@ -83,7 +83,7 @@ impl Engine {
         &self,
         permit: &Permit,
         number: Number,
-        key: &Key,
+        found: Found<'_>,
         named: Option<uuid::Uuid>,
         request: &v1::ExportContactRequest,
         clock: Clock,
@@ -91,17 +91,17 @@ impl Engine {
         let whole = v1::ExportContactRequest { page_size: 0, page_token: String::new(), ..request.clone() };
         let asked = audited_write::Request::ExportContact(whole);
         let id = control::write_id(&request.request_id, &asked)?;
-        if self.load(key).await?.is_none() {
+        let (kept, key) = (found.kept, found.key);
+        if found.loaded.is_none() {
             if named.is_some() {
                 return Err(Failure::NotFound("no request of this rights_request_id is known for this number"));
             }
-            return self.log_reading(permit, key, asked, clock).await;
+            return self.log_reading(permit, kept, &key, asked, clock).await;
         }
         let described = Described { request: asked, event: None };
-        let target = Target { key: *key, number: Some(number) };
-        let receipt = self.next_id(clock.now);
+        let target = Target { tag: *key.tag(), number: Some(number), found };
         let written = self
-            .change_as(permit, target, receipt, clock, described, &mut |contact, receipt| {
+            .change_as(permit, target, None, clock, described, &mut |contact, receipt| {
                 if let Some(stands) = already(contact, Some(id))? {
                     return Ok(stands);
                 }
@@ -118,45 +118,70 @@ impl Engine {
     async fn log_reading(
         &self,
         permit: &Permit,
+        kept: &Kept,
         key: &Key,
         asked: audited_write::Request,
         clock: Clock,
     ) -> Result<String, Failure> {
-        let id = self.next_id(clock.now);
+        let id = kept.next_id(clock.now);
         let body = Self::write_body(permit, asked, 0, clock.now);
-        let entry = self.day_entry(Kind::Reading, id, clock.now, Some(*key.tag()), &body).await?;
-        if let Some(log) = &self.log {
+        let entry = self.day_entry(kept, Kind::Reading, id, clock.now, Some(*key.tag()), &body).await?;
+        if let Some(log) = &kept.log {
             let _ = log.append(entry, None).await?;
         }
         Ok(receipt_text(id))
     }
 
-    /// Decisions about this contact, newest first, and where to go on.
+    /// The log and the place in it that a token names: with regions, each has one.
+    fn export_place(&self, token: &str) -> Option<(usize, u64)> {
+        if token.is_empty() {
+            return Some((0, u64::MAX));
+        }
+        let Some((name, seq)) = token.rsplit_once('.') else {
+            return token.parse().ok().filter(|_| !self.has_regions()).map(|seq| (0, seq));
+        };
+        let at = self.regions().position(|region| *region.name == *name)?;
+        Some((at, seq.parse().ok()?))
+    }
+
+    /// Decisions about this contact, newest first within each region's log, and where to go on. A contact that moved has
+    /// some in every region where it was.
     async fn decisions_of(
         &self,
-        key: &Key,
-        before: u64,
+        tag: [u8; 32],
+        (at, before): (usize, u64),
         size: u32,
-    ) -> Result<(Vec<v1::DecisionRecord>, Option<u64>), Failure> {
-        let Some(log) = &self.log else { return Ok((Vec::new(), None)) };
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let tag = *key.tag();
-        let mut found = log.about(tag, before, size.saturating_add(1), is_decision).await?;
-        let more = found.len() > size;
-        found.truncate(size);
-        let next = found.last().map(|last| last.seq).filter(|_| more);
-        let mut decisions = Vec::with_capacity(found.len());
-        for one in found {
-            decisions.extend(self.decision_of(one).await?);
+    ) -> Result<(Vec<v1::DecisionRecord>, Option<String>), Failure> {
+        let mut left = usize::try_from(size).unwrap_or(usize::MAX);
+        let (mut before, mut decisions) = (before, Vec::new());
+        let token = |kept: &Kept, seq: u64| match self.has_regions() {
+            true => format!("{}.{seq}", kept.name),
+            false => seq.to_string(),
+        };
+        for kept in self.all_kept().into_iter().skip(at) {
+            let kept = kept?;
+            let Some(log) = &kept.log else { continue };
+            let mut found = log.about(tag, before, left.saturating_add(1), &DECISIONS).await?;
+            let more = found.len() > left;
+            found.truncate(left);
+            left -= found.len();
+            let next = found.last().map_or(before, |last| last.seq);
+            for one in found {
+                decisions.extend(self.decision_of(kept, one).await?);
+            }
+            if more {
+                return Ok((decisions, Some(token(kept, next))));
+            }
+            before = u64::MAX;
         }
-        Ok((decisions, next))
+        Ok((decisions, None))
     }
 
     /// Closes the request that was answered. The same export again finds it closed.
     async fn close_answered(
         &self,
         permit: &Permit,
-        key: &Key,
+        (kept, tag): (&Kept, [u8; 32]),
         named: uuid::Uuid,
         request_id: &str,
         clock: Clock,
@@ -173,9 +198,10 @@ impl Engine {
         let id = control::write_id(&step.request_id, &asked)?;
         let described = Described { request: asked, event: None };
         let mut closed = None;
-        let target = Target { key: *key, number: None };
-        let receipt = self.next_id(clock.now);
-        self.change_as(permit, target, receipt, clock, described, &mut |contact, receipt| {
+        let found = self.find_tagged(kept, tag, Some((permit, clock.now))).await?;
+        let kept = found.kept;
+        let target = Target { tag, number: None, found };
+        self.change_as(permit, target, None, clock, described, &mut |contact, receipt| {
             if let Some(stands) = already(contact, Some(id))? {
                 return Ok(stands);
             }
@@ -186,7 +212,7 @@ impl Engine {
         })
         .await?;
         match closed {
-            Some(closed) => self.index_put(permit, index::entry(&closed, *key.tag(), clock.now), clock).await,
+            Some(closed) => self.index_put(permit, kept, index::entry(&closed, tag, clock.now), clock).await,
             None => Ok(()),
         }
     }

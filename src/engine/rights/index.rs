@@ -1,6 +1,8 @@
 //! Where requests are to be found and when they are due: a few records of the tenant's own, so that listing reads no
 //! contact that has none.
 //!
+//! With regions, each has an index of its own in its store: what it says of a person does not leave the region either.
+//!
 //! Promises: a request is written here before the record that holds it, so none is missing; what the record says is what
 //! holds, and what stands here otherwise is put right when it is met. An entry knows the tag of the contact, no number.
 
@@ -8,10 +10,11 @@ use prost::Message as _;
 
 use crate::access::Permit;
 use crate::engine::audited::Kind;
+use crate::engine::region::Kept;
 use crate::engine::{Clock, Engine, Failure};
 use crate::proto::store::{IndexedRequest, RequestIndex, audited_write};
 use crate::proto::v1;
-use crate::store::{DataKey, Key, SealError, StoreError, Swapped, Version, Versioned, Write};
+use crate::store::{DataKey, Key, Keys, SealError, StoreError, Swapped, Tenant, Version, Versioned, Write};
 use crate::time::{Instant, Millis};
 
 /// Over how many records the index spreads, so that those who open requests at once seldom race.
@@ -55,43 +58,101 @@ pub(super) fn tag_of(entry: &IndexedRequest) -> Result<[u8; 32], Failure> {
     entry.contact_tag.as_slice().try_into().map_err(|_| broken("an entry names no contact"))
 }
 
+/// The key of the record in which the entry of this request is.
+pub(in crate::engine) fn key_for(keys: &Keys, tenant: &Tenant, id: uuid::Uuid) -> Key {
+    keys.requests(tenant, share_of(id.as_bytes()))
+}
+
+/// The tag of the contact who made this request, by what such a record holds.
+pub(in crate::engine) fn tag_in(plain: &[u8], id: uuid::Uuid) -> Result<Option<[u8; 32]>, Failure> {
+    let index = RequestIndex::decode(plain).map_err(|error| broken(&error.to_string()))?;
+    let entry = index.requests.into_iter().find(|entry| entry.rights_request_id == id.as_bytes());
+    entry.map(|entry| tag_of(&entry)).transpose()
+}
+
 impl Engine {
-    /// Whether a record of the store is one of contacts, and not one of switches or of the index.
+    /// Whether a record of the engine's own store is one of contacts, and not one of switches or of the index.
     #[must_use]
     pub fn is_of_a_contact(&self, key: &Key) -> bool {
-        !self.keys_of_others().contains(key)
+        !self.keys_of_others(&self.main).contains(key)
     }
 
     /// The keys of the records that are of no contact: those of switches and of the index.
-    pub(in crate::engine) fn keys_of_others(&self) -> Vec<Key> {
-        let mut keys = self.index_keys();
-        keys.push(self.control_key);
+    pub(in crate::engine) fn keys_of_others(&self, kept: &Kept) -> Vec<Key> {
+        let mut keys = self.index_keys(kept);
+        keys.push(kept.control_key);
         keys
     }
 
-    fn index_keys(&self) -> Vec<Key> {
-        (0..SHARES).map(|share| self.keys.now().requests(&self.tenant, share)).collect()
+    fn index_keys(&self, kept: &Kept) -> Vec<Key> {
+        (0..SHARES).map(|share| self.keys.now().requests(&kept.tenant, share)).collect()
     }
 
-    /// Every entry.
-    pub(super) async fn indexed_all(&self) -> Result<Vec<IndexedRequest>, Failure> {
-        let keys = self.index_keys();
-        let found = self.store.load_many(&keys).await?;
-        let mut all = Vec::new();
-        for (key, found) in keys.iter().zip(found) {
-            if let Some(found) = found {
-                all.extend(self.opened_index(key, &found).await?.1.requests);
+    /// Every entry of every region, with the region that lists it. A region that is away makes it fail: a request that is
+    /// due must not be missing from a list that looks whole.
+    pub(super) async fn indexed_all(&self) -> Result<Vec<(&Kept, IndexedRequest)>, Failure> {
+        let mut all: Vec<(&Kept, IndexedRequest)> = Vec::new();
+        for kept in self.all_kept() {
+            let kept = kept?;
+            let keys = self.index_keys(kept);
+            let found = kept.ask(|store| store.load_many(&keys)).await?;
+            for (key, found) in keys.iter().zip(found) {
+                if let Some(found) = found {
+                    let listed = self.opened_index(key, &found).await?.1.requests;
+                    all.extend(listed.into_iter().map(|entry| (kept, entry)));
+                }
             }
+        }
+        if !self.regions.is_empty() {
+            // Stopped while a contact moved, a request is listed in two: what was written last counts.
+            all.sort_by(|(_, one), (_, other)| {
+                (&one.rights_request_id, -one.written_at).cmp(&(&other.rights_request_id, -other.written_at))
+            });
+            all.dedup_by(|(_, one), (_, other)| one.rights_request_id == other.rights_request_id);
         }
         Ok(all)
     }
 
     /// The entry of one request.
-    pub(super) async fn indexed(&self, id: uuid::Uuid) -> Result<Option<IndexedRequest>, Failure> {
-        let key = self.keys.now().requests(&self.tenant, share_of(id.as_bytes()));
-        let Some(found) = self.store.load(&key).await? else { return Ok(None) };
+    pub(super) async fn indexed(&self, id: uuid::Uuid) -> Result<Option<(&Kept, IndexedRequest)>, Failure> {
+        let mut fault = None;
+        for kept in self.all_kept() {
+            match self.indexed_in(kept, id).await {
+                Ok(None) => {}
+                Ok(found) => return Ok(found),
+                Err(failure) => fault = Some(failure),
+            }
+        }
+        fault.map_or(Ok(None), Err)
+    }
+
+    async fn indexed_in<'a>(
+        &'a self,
+        kept: Result<&'a Kept, Failure>,
+        id: uuid::Uuid,
+    ) -> Result<Option<(&'a Kept, IndexedRequest)>, Failure> {
+        let kept = kept?;
+        let key = self.keys.now().requests(&kept.tenant, share_of(id.as_bytes()));
+        let Some(found) = kept.ask(|store| store.load(&key)).await? else { return Ok(None) };
         let index = self.opened_index(&key, &found).await?.1;
-        Ok(index.requests.into_iter().find(|entry| entry.rights_request_id == id.as_bytes()))
+        let entry = index.requests.into_iter().find(|entry| entry.rights_request_id == id.as_bytes());
+        Ok(entry.map(|entry| (kept, entry)))
+    }
+
+    /// Writes an entry where the contact is now, and takes it out of the region that listed it until now.
+    pub(super) async fn index_move(
+        &self,
+        permit: &Permit,
+        (from, to): (&Kept, &Kept),
+        entry: IndexedRequest,
+        clock: Clock,
+    ) -> Result<(), Failure> {
+        let gone = none(&entry);
+        self.index_put(permit, to, entry, clock).await?;
+        if !std::ptr::eq(from, to) {
+            self.index_put(permit, from, gone, clock).await?;
+        }
+        Ok(())
     }
 
     async fn opened_index(&self, key: &Key, found: &Versioned) -> Result<(DataKey, RequestIndex), Failure> {
@@ -108,13 +169,17 @@ impl Engine {
     }
 
     /// Writes an entry, in the place of the one of its id; or takes that out ([`none`]).
-    pub(super) async fn index_put(&self, permit: &Permit, entry: IndexedRequest, clock: Clock) -> Result<(), Failure> {
-        let key = self.keys.now().requests(&self.tenant, share_of(&entry.rights_request_id));
-        let mut found = self.store.load(&key).await?;
-        if let Some(log) = &self.log {
-            log.ready()?;
-        }
-        let receipt = self.next_id(clock.now);
+    pub(super) async fn index_put(
+        &self,
+        permit: &Permit,
+        kept: &Kept,
+        entry: IndexedRequest,
+        clock: Clock,
+    ) -> Result<(), Failure> {
+        let key = self.keys.now().requests(&kept.tenant, share_of(&entry.rights_request_id));
+        let mut found = kept.ask(|store| store.load(&key)).await?;
+        kept.log_ready()?;
+        let receipt = kept.next_id(clock.now);
         let mut lost = false;
         loop {
             if clock.passed() {
@@ -137,9 +202,9 @@ impl Engine {
             let keys = self.keys.now();
             let bytes = keys.seal_record(&key, &own, &index.encode_to_vec())?;
             let event = audited.event(0, clock.now, Vec::new());
-            match self.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
+            match kept.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
                 Swapped::Won { event, .. } => {
-                    self.log_swapped(audited, event).await?;
+                    kept.log_swapped(audited, event).await?;
                     return Ok(());
                 }
                 Swapped::Lost(winner) => {

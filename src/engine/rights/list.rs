@@ -1,13 +1,16 @@
 //! Requests as they are listed, and what presses.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::index::{self, tag_of};
 use super::{is_closed, read};
 use crate::access::Permit;
 use crate::contact::wire::Reader;
-use crate::contact::{RightsState, Term as _};
+use crate::contact::{Contact, RightsState, Term as _};
 use crate::engine::control::fault;
+use crate::engine::find::Record;
+use crate::engine::region::Kept;
 use crate::engine::{Clock, Engine, Failure};
 use crate::proto::store::IndexedRequest;
 use crate::proto::v1;
@@ -33,9 +36,9 @@ pub struct Pressing {
 }
 
 impl Pressing {
-    fn of(all: &[IndexedRequest], now: Instant) -> Self {
+    fn of<'a>(all: impl IntoIterator<Item = &'a IndexedRequest>, now: Instant) -> Self {
         let mut pressing = Self::default();
-        for entry in all.iter().filter(|entry| !closed(entry)) {
+        for entry in all.into_iter().filter(|entry| !closed(entry)) {
             let slot = match entry.due_at {
                 due if due != 0 && due <= now.millis() => &mut pressing.overdue,
                 due if due != 0 && due <= now.plus(SOON).millis() => &mut pressing.due_soon,
@@ -87,17 +90,17 @@ impl Engine {
         }
         let size = if request.page_size == 0 { PAGE } else { usize::try_from(request.page_size).unwrap_or(PAGE) };
         let mut all = self.indexed_all().await?;
-        all.sort_by(|one, other| order(one).cmp(&order(other)));
-        let pressing = Pressing::of(&all, clock.now);
-        let wanted = |entry: &&IndexedRequest| {
+        all.sort_by(|(_, one), (_, other)| order(one).cmp(&order(other)));
+        let pressing = Pressing::of(all.iter().map(|(_, entry)| entry), clock.now);
+        let wanted = |(_, entry): &&(&Kept, IndexedRequest)| {
             state.is_none_or(|state| i32::from(state.number()) == entry.state)
                 && due_before.is_none_or(|before| entry.due_at != 0 && entry.due_at < before.millis())
                 && (request.page_token.is_empty() || token(entry) > request.page_token)
         };
         let mut rest = all.iter().filter(wanted);
-        let page: Vec<&IndexedRequest> = rest.by_ref().take(size).collect();
+        let page: Vec<&(&Kept, IndexedRequest)> = rest.by_ref().take(size).collect();
         let next_page_token = match (rest.next(), page.last()) {
-            (Some(_), Some(last)) => token(last),
+            (Some(_), Some((_, last))) => token(last),
             _ => String::new(),
         };
         let requests = self.of_records(permit, &page, clock).await?;
@@ -106,40 +109,68 @@ impl Engine {
     }
 
     /// The requests of these entries as their records have them; what the index says otherwise is put right.
-    async fn of_records(
-        &self,
+    async fn of_records<'a>(
+        &'a self,
         permit: &Permit,
-        page: &[&IndexedRequest],
+        page: &[&(&'a Kept, IndexedRequest)],
         clock: Clock,
     ) -> Result<Vec<v1::RightsRequest>, Failure> {
-        let tags = page.iter().map(|entry| tag_of(entry)).collect::<Result<Vec<_>, _>>()?;
-        let ring = self.keys.now();
-        let keys: Vec<_> = tags.iter().map(|tag| ring.key_of(&self.tenant, *tag)).collect();
-        let mut opened = HashMap::new();
-        for (key, stored) in keys.iter().zip(self.store.load_many(&keys).await?) {
-            if let Some(stored) = stored
-                && !opened.contains_key(key)
-            {
-                opened.insert(*key, self.open(key, &stored).await?.contact);
-            }
-        }
+        let opened = self.contacts_of(page).await?;
         let mut listed = Vec::with_capacity(page.len());
-        for ((entry, key), tag) in page.iter().zip(&keys).zip(tags) {
+        for (listed_in, entry) in page {
+            let tag = tag_of(entry)?;
             let id = uuid::Uuid::from_slice(&entry.rights_request_id).unwrap_or_default().hyphenated().to_string();
-            let found = opened.get(key).and_then(|contact| contact.request(&id));
-            let right = match found {
-                Some(request) => {
+            let found = opened.get(&tag).and_then(|(kept, contact)| Some((*kept, contact.request(&id)?)));
+            let (kept, right) = match found {
+                Some((kept, request)) => {
                     listed.push(in_list(request.clone()));
-                    index::entry(request, tag, clock.now)
+                    (kept, index::entry(request, tag, clock.now))
                 }
                 None if entry.written_at > clock.now.minus(ORPHAN).millis() => continue,
-                None => index::none(entry),
+                None => (*listed_in, index::none(entry)),
             };
-            if !index::agree(entry, &right) {
-                self.index_put(permit, right, clock).await?;
+            if !index::agree(entry, &right) || !std::ptr::eq(kept, *listed_in) {
+                self.index_move(permit, (*listed_in, kept), right, clock).await?;
             }
         }
         Ok(listed)
+    }
+
+    /// The records of these entries, by tag, each with the region that has it now.
+    async fn contacts_of<'a>(
+        &'a self,
+        page: &[&(&'a Kept, IndexedRequest)],
+    ) -> Result<HashMap<[u8; 32], (&'a Kept, Contact)>, Failure> {
+        let mut opened = HashMap::new();
+        if !self.regions.is_empty() {
+            for (listed_in, entry) in page {
+                let tag = tag_of(entry)?;
+                if let Entry::Vacant(place) = opened.entry(tag) {
+                    let found = self.find_tagged(listed_in, tag, None).await?;
+                    if let Some(loaded) = found.loaded {
+                        place.insert((found.kept, loaded.contact));
+                    }
+                }
+            }
+            return Ok(opened);
+        }
+        let kept = &self.main;
+        let tags = page.iter().map(|(_, entry)| tag_of(entry)).collect::<Result<Vec<_>, _>>()?;
+        let ring = self.keys.now();
+        let keys: Vec<_> = tags.iter().map(|tag| ring.key_of(&kept.tenant, *tag)).collect();
+        for ((key, tag), stored) in keys.iter().zip(tags).zip(kept.store.load_many(&keys).await?) {
+            if let (Some(stored), Entry::Vacant(place)) = (stored, opened.entry(tag)) {
+                match self.open(key, &stored).await? {
+                    Record::Here(loaded) => {
+                        place.insert((kept, loaded.contact));
+                    }
+                    Record::Elsewhere(_, to) | Record::Arriving(_, to) => {
+                        self.kept(&to.region)?;
+                    }
+                }
+            }
+        }
+        Ok(opened)
     }
 
     /// One request with its number and what may be written to the person.
@@ -156,8 +187,8 @@ impl Engine {
         let id = read::rights_request_id(&mut reader, &request.rights_request_id);
         let violations = reader.violations();
         let Some(id) = id else { return Err(Failure::Invalid(violations)) };
-        let entry = self.indexed(id).await?.ok_or(NONE)?;
-        let loaded = self.load(&self.keys.now().key_of(&self.tenant, tag_of(&entry)?)).await?.ok_or(NONE)?;
+        let (kept, entry) = self.indexed(id).await?.ok_or(NONE)?;
+        let loaded = self.find_tagged(kept, tag_of(&entry)?, None).await?.loaded.ok_or(NONE)?;
         let found = loaded.contact.request(&id.hyphenated().to_string()).cloned().ok_or(NONE)?;
         Ok(self.whole(found, loaded.contact.digits()))
     }
@@ -167,7 +198,8 @@ impl Engine {
     /// # Errors
     /// Store unavailable.
     pub async fn pressing(&self, now: Instant) -> Result<Pressing, Failure> {
-        let pressing = Pressing::of(&self.indexed_all().await?, now);
+        let all = self.indexed_all().await?;
+        let pressing = Pressing::of(all.iter().map(|(_, entry)| entry), now);
         self.metrics.requests_open([
             ("overdue", pressing.overdue),
             ("due_soon", pressing.due_soon),

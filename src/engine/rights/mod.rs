@@ -15,7 +15,7 @@ mod replaced;
 mod reply;
 mod resolve;
 
-pub(super) use index::SHARES as INDEX_SHARES;
+pub(super) use index::{SHARES as INDEX_SHARES, key_for as index_key, tag_in};
 pub use list::Pressing;
 
 use super::answer::stamp;
@@ -78,16 +78,17 @@ impl Engine {
         let opening = read::opening(&request, clock.now)?;
         let asked = audited_write::Request::OpenRequest(request.clone());
         let id = control::write_id(&request.request_id, &asked)?;
-        let key = self.key(permit, opening.number);
-        let receipt = self.next_id(clock.now);
-        let before = self.load(&key).await?.map(|loaded| loaded.contact);
-        let known = before.as_ref().is_some_and(|contact| contact.seen(Some(id)).is_some());
+        let found = self.find(permit, opening.number, Some(clock.now)).await?;
+        let (kept, key) = (found.kept, found.key);
+        let receipt = kept.next_id(clock.now);
+        let before = found.loaded.as_ref().map(|loaded| &loaded.contact);
+        let known = before.is_some_and(|contact| contact.seen(Some(id)).is_some());
         let mut noted = None;
         if !known {
             let empty = Contact::new(opening.number, clock.now);
-            let draft = self.draft(&opening, before.as_ref().unwrap_or(&empty), receipt, clock.now)?;
+            let draft = self.draft(&opening, before.unwrap_or(&empty), receipt, clock.now)?;
             let entry = index::entry(&draft, *key.tag(), clock.now);
-            self.index_put(permit, entry.clone(), clock).await?;
+            self.index_put(permit, kept, entry.clone(), clock).await?;
             noted = Some(entry);
         }
         let event = opening.closes().map(|scope| ContactEvent {
@@ -105,9 +106,9 @@ impl Engine {
         });
         let described = Described { request: asked, event };
         let mut answer = None;
-        let target = Target { key, number: Some(opening.number) };
+        let target = Target { tag: *key.tag(), number: Some(opening.number), found };
         let written = self
-            .change_as(permit, target, receipt, clock, described, &mut |contact, receipt| {
+            .change_as(permit, target, Some(receipt), clock, described, &mut |contact, receipt| {
                 if let Some(stands) = already(contact, Some(id))? {
                     if let Change::Stands { receipt, .. } = &stands {
                         answer = contact.request_of(*receipt).cloned();
@@ -125,10 +126,10 @@ impl Engine {
         match noted {
             // The same request, asked at the same time, was opened under another id.
             Some(noted) if noted.rights_request_id != entry.rights_request_id => {
-                self.index_put(permit, index::none(&noted), clock).await?;
+                self.index_put(permit, kept, index::none(&noted), clock).await?;
             }
             // Another write came between, and with it perhaps another residence and clock.
-            Some(noted) if !index::agree(&noted, &entry) => self.index_put(permit, entry, clock).await?,
+            Some(noted) if !index::agree(&noted, &entry) => self.index_put(permit, kept, entry, clock).await?,
             _ => {}
         }
         let request = self.whole(request, Some(opening.number.reveal_digits()));

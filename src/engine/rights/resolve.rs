@@ -8,6 +8,7 @@ use crate::contact::{Contact, Refusal, RightsKind, RightsState, RightsStep, Term
 use crate::engine::answer::stamp;
 use crate::engine::consent::{Change, Described, Target, already, receipt_text, request_id};
 use crate::engine::control::{self, fault};
+use crate::engine::region::Kept;
 use crate::engine::{Clock, Engine, Failure};
 use crate::proto::store::{ContactEvent, audited_write};
 use crate::proto::v1;
@@ -36,7 +37,10 @@ impl Engine {
         let step = Step { asked: &request, step, at: step_at(&request, clock.now) };
         let asked = audited_write::Request::ResolveRequest(request.clone());
         let id = control::write_id(&request.request_id, &asked)?;
-        let (key, receipt) = (self.key_of_request(named).await?, self.next_id(clock.now));
+        let (listed_in, tag) = self.request_of(named).await?;
+        let found = self.find_tagged(listed_in, tag, Some((permit, clock.now))).await?;
+        let kept = found.kept;
+        let receipt = kept.next_id(clock.now);
         let event = (step.step == RightsStep::LiftRestriction).then(|| ContactEvent {
             format: 1,
             recorded_at: clock.now.millis(),
@@ -45,9 +49,9 @@ impl Engine {
         });
         let described = Described { request: asked, event };
         let mut answer = None;
-        let target = Target { key, number: None };
+        let target = Target { tag, number: None, found };
         let written = self
-            .change_as(permit, target, receipt, clock, described, &mut |contact, receipt| {
+            .change_as(permit, target, Some(receipt), clock, described, &mut |contact, receipt| {
                 let change = match already(contact, Some(id))? {
                     Some(stands) => stands,
                     None => Change::Changed(self.step(contact, named, &step, id, receipt, clock.now)?),
@@ -59,16 +63,16 @@ impl Engine {
             .await?;
         let (request, digits) =
             answer.ok_or_else(|| Failure::Internal("a request that was changed is not there".to_owned()))?;
-        self.index_put(permit, index::entry(&request, *key.tag(), clock.now), clock).await?;
+        self.index_move(permit, (listed_in, kept), index::entry(&request, tag, clock.now), clock).await?;
         let request = self.whole(request, digits);
         Ok(v1::ResolveRequestResponse { request: Some(request), receipt_id: receipt_text(written.receipt) })
     }
 
-    /// The record that holds a request.
-    pub(super) async fn key_of_request(&self, id: uuid::Uuid) -> Result<crate::store::Key, Failure> {
-        let entry = self.indexed(id).await?;
-        let entry = entry.ok_or(Failure::NotFound("no request of this rights_request_id is known"))?;
-        Ok(self.keys.now().key_of(&self.tenant, tag_of(&entry)?))
+    /// The region that lists a request, and the tag of the record that holds it.
+    async fn request_of(&self, id: uuid::Uuid) -> Result<(&Kept, [u8; 32]), Failure> {
+        let found = self.indexed(id).await?;
+        let (kept, entry) = found.ok_or(Failure::NotFound("no request of this rights_request_id is known"))?;
+        Ok((kept, tag_of(&entry)?))
     }
 
     fn step(

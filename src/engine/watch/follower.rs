@@ -62,6 +62,7 @@ impl Engine {
     /// # Errors
     /// What is asked for is no longer kept; the store cannot be asked.
     pub async fn follow(self: &Arc<Self>, start: Start, now: Now) -> Result<Follower, Failure> {
+        self.one_store_only(super::ONE_STORE)?;
         // Before the first look into the store: so nothing falls between that and what is told to all.
         let live = self.hub.live.subscribe();
         let stopping = self.hub.stopping.subscribe();
@@ -70,8 +71,10 @@ impl Engine {
             Start::After(places, told_at) => {
                 let since = told_at.minus(REWIND);
                 // Whoever comes too late is told so at once.
-                let looks =
-                    self.shards().zip(&places).map(|(shard, place)| read_on(&*self.store, shard, *place, since, 1));
+                let looks = self
+                    .shards()
+                    .zip(&places)
+                    .map(|(shard, place)| read_on(&*self.main.store, shard, *place, since, 1));
                 futures_util::future::try_join_all(looks).await?;
                 (places, Some(since))
             }
@@ -85,11 +88,11 @@ impl Engine {
     }
 
     async fn oldest(&self) -> Result<Vec<Place>, Failure> {
-        futures_util::future::try_join_all(self.shards().map(|shard| oldest(&*self.store, shard))).await
+        futures_util::future::try_join_all(self.shards().map(|shard| oldest(&*self.main.store, shard))).await
     }
 
     async fn since(&self, at: Instant) -> Result<Vec<Place>, Failure> {
-        let store = &*self.store;
+        let store = &*self.main.store;
         let places = self.shards().map(|shard| async move {
             let place = seek(store, shard, at.minus(REWIND)).await?;
             // Before the oldest event that is kept there were others.
@@ -150,12 +153,12 @@ impl Follower {
             self.behind.remove(&shard);
             return Ok(None);
         };
-        let (engine, at) = (&self.engine, self.engine.tenant.shard(shard));
+        let (engine, at) = (&self.engine, self.engine.main.tenant.shard(shard));
         let since = self.since.unwrap_or_else(|| (self.now)().minus(REWIND));
-        let place::Read { events, place, rewound } = read_on(&*engine.store, at, place, since, PAGE).await?;
+        let place::Read { events, place, rewound } = read_on(&*engine.main.store, at, place, since, PAGE).await?;
         let told = engine.told(&events).await?;
         if !told.is_empty() {
-            engine.store.confirm(at).await?;
+            engine.main.store.confirm(at).await?;
         }
         // Nothing is awaited from here on.
         if events.is_empty() && !rewound {

@@ -45,6 +45,10 @@ const REFRESH: Duration = Duration::from_secs(5);
 /// The named value that tells stores apart in tokens: random, made when a store is first followed.
 const NAME: &str = "watch/name";
 
+/// Why nobody follows where there are several stores: those who follow would not be told of opt-outs in the others.
+pub(in crate::engine) const ONE_STORE: &str = "regions are configured ([[pinned]]): opt-outs are in several stores, and following reads one. Instead check \
+     each contact just before it is made: every check sees the opt-outs of every region; see deploy/regions.md";
+
 /// The wall clock, as its caller reads it.
 pub type Now = fn() -> Instant;
 
@@ -98,12 +102,12 @@ impl Engine {
     }
 
     fn shards(&self) -> impl Iterator<Item = Shard> + use<'_> {
-        (0..self.store.shard_count().max(1)).map(|index| self.tenant.shard(index))
+        (0..self.main.store.shard_count().max(1)).map(|index| self.main.tenant.shard(index))
     }
 
     /// The places of the newest events.
     async fn heads(&self) -> Result<Vec<Place>, Failure> {
-        let places = self.shards().map(|shard| newest(&*self.store, shard));
+        let places = self.shards().map(|shard| newest(&*self.main.store, shard));
         futures_util::future::try_join_all(places).await
     }
 
@@ -113,11 +117,11 @@ impl Engine {
             return Ok(*name);
         }
         let read = |bytes: &[u8]| bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
-        let found = match self.store.meta_get(NAME).await? {
+        let found = match self.main.store.meta_get(NAME).await? {
             Some(found) => found.bytes,
             None => {
                 let made = uuid::Uuid::new_v4().as_bytes().to_vec();
-                match self.store.meta_swap(NAME, Version::ABSENT, made.clone()).await? {
+                match self.main.store.meta_swap(NAME, Version::ABSENT, made.clone()).await? {
                     MetaSwapped::Won(_) => made,
                     MetaSwapped::Lost(found) => found.map(|found| found.bytes).unwrap_or_default(),
                 }
@@ -185,7 +189,7 @@ impl Engine {
         };
         let since = now().minus(REWIND);
         let reads = self.shards().zip(&reader.heads).map(|(shard, head)| {
-            let (store, head) = (&*self.store, *head);
+            let (store, head) = (&*self.main.store, *head);
             async move {
                 let read = read_on(store, shard, head, since, PAGE).await;
                 let read = match read {

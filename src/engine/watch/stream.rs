@@ -53,6 +53,7 @@ impl Engine {
         now: Now,
         heartbeat: Duration,
     ) -> Result<impl Stream<Item = Result<v1::WatchOptOutsResponse, Failure>> + Send + use<>, Failure> {
+        self.one_store_only(super::ONE_STORE)?;
         let mut reader = Reader::new();
         let from = reader.instant("from", request.from.as_ref());
         if from.is_some() && !request.resume_token.is_empty() {
@@ -111,8 +112,9 @@ impl Engine {
         text: &str,
         sellers: &[String],
     ) -> Result<Token, Failure> {
+        self.one_store_only(super::ONE_STORE)?;
         let good = Good { tenant: permit.tenant(), store: self.store_name().await?, sellers };
-        Token::open(text, &self.keys.now(), &good, usize::from(self.store.shard_count().max(1)))
+        Token::open(text, &self.keys.now(), &good, usize::from(self.main.store.shard_count().max(1)))
     }
 }
 
@@ -158,7 +160,7 @@ impl Watch {
     fn response(&self, event: Option<v1::OptOutEvent>) -> Result<v1::WatchOptOutsResponse, Failure> {
         let issued_at: Instant = (self.now)();
         let token = Token { issued_at, places: self.places.clone() };
-        let good = Good { tenant: self.engine.tenant.name(), store: self.store, sellers: &self.sellers };
+        let good = Good { tenant: self.engine.main.tenant.name(), store: self.store, sellers: &self.sellers };
         let resume_token = token.seal(&self.engine.keys.now(), &good)?;
         Ok(v1::WatchOptOutsResponse { event, resume_token })
     }

@@ -10,6 +10,7 @@ use prost::Message as _;
 
 use crate::contact::{Grade, Term as _};
 use crate::engine::answer::stamp;
+use crate::engine::region::Kept;
 use crate::engine::{Engine, Failure};
 use crate::place::Number;
 use crate::proto::store::ContactEvent;
@@ -75,7 +76,7 @@ pub(in crate::engine) fn consent_event(number: Number, consent: &v1::Consent) ->
         purposes: consent.purposes.clone(),
         sellers: consent.sellers.clone(),
         subjects: consent.products.clone(),
-        everything: false,
+        ..v1::OptOutScope::default()
     };
     Some(ContactEvent {
         format: 1,
@@ -92,22 +93,22 @@ fn kind_of(event: &StoredEvent) -> Option<OptOutEventKind> {
 }
 
 impl Engine {
-    /// The kind and the sealed payload of an event.
+    /// The kind and the sealed payload of an event; `entry` is the id and the digest of its audit entry.
     pub(in crate::engine) async fn event_payload(
         &self,
+        kept: &Kept,
         event: Option<ContactEvent>,
         key: &Key,
         own: &DataKey,
-        receipt: [u8; 16],
-        digest: [u8; 32],
+        (id, digest): ([u8; 16], [u8; 32]),
         now: Instant,
     ) -> Result<(u8, Vec<u8>), Failure> {
         let Some(event) = event else { return Ok((0, Vec::new())) };
-        let event = ContactEvent { entry_id: receipt.to_vec(), entry_digest: digest.to_vec(), ..event };
+        let event = ContactEvent { entry_id: id.to_vec(), entry_digest: digest.to_vec(), ..event };
         let kind = u8::try_from(event.kind).unwrap_or(0);
         let (context, plain) = (key.to_bytes(), event.encode_to_vec());
         let payload = if event.kind == i32::from(OptOutEventKind::Erased) {
-            let day = self.day_key(DayKeys::day(now)).await?;
+            let day = self.day_key(kept, DayKeys::day(now)).await?;
             day.seal(Purpose::Payload, &context, &plain)?
         } else {
             own.seal(Purpose::Payload, &context, &plain)?
@@ -120,7 +121,7 @@ impl Engine {
     /// # Errors
     /// The store cannot be asked.
     pub async fn event_at(&self, shard: u16, seq: u64) -> Result<Option<Told>, Failure> {
-        let found = kept_from(&*self.store, self.tenant.shard(shard), seq.saturating_sub(1), 1).await?;
+        let found = kept_from(&*self.main.store, self.main.tenant.shard(shard), seq.saturating_sub(1), 1).await?;
         let found: Vec<_> = found.into_iter().filter(|event| event.id.seq == seq).collect();
         Ok(self.told(&found).await?.pop())
     }
@@ -130,7 +131,7 @@ impl Engine {
         let wanted: Vec<_> = events.iter().filter_map(|event| Some((event, kind_of(event)?))).collect();
         let keys: Vec<Key> = wanted.iter().map(|(event, _)| event.key).collect();
         let mut owns: BTreeMap<Key, Option<DataKey>> = BTreeMap::new();
-        let records = if keys.is_empty() { Vec::new() } else { self.store.load_many(&keys).await? };
+        let records = if keys.is_empty() { Vec::new() } else { self.main.store.load_many(&keys).await? };
         for (key, record) in keys.iter().zip(records) {
             if !owns.contains_key(key) {
                 owns.insert(*key, self.own_key(key, record).await?);
@@ -161,7 +162,7 @@ impl Engine {
     async fn tell(&self, stored: &StoredEvent, kind: OptOutEventKind, own: Option<&DataKey>) -> Result<Told, Failure> {
         let context = stored.key.to_bytes();
         let plain = if kind == OptOutEventKind::Erased {
-            let day = self.find_day_key(DayKeys::day(stored.at)).await?;
+            let day = self.find_day_key(&self.main, DayKeys::day(stored.at)).await?;
             day.and_then(|day| day.open(Purpose::Payload, &context, &stored.payload).ok())
         } else {
             own.and_then(|own| own.open(Purpose::Payload, &context, &stored.payload).ok())

@@ -13,6 +13,8 @@ use crate::time::Instant;
 pub struct Line {
     /// The digits of the E.164 form.
     pub number: u64,
+    /// What else the digits could mean, with and without a country code.
+    pub other: Option<u64>,
     /// The date beside it.
     pub date: Option<Instant>,
     /// Of a list of changes: whether the number was added.
@@ -58,18 +60,15 @@ impl Reading {
             Some(second) if north_american && is_digits(first, 3) && is_digits(second, 7) => {
                 let number = digits(first)? * 10_000_000 + digits(second)?;
                 fields.next();
-                self.north_american(number)?
+                (self.north_american(number)?, None)
             }
             _ => self.number(first)?,
         };
         let (date, added) = self.rest(fields)?;
-        Ok(Line { number, date, added })
+        Ok(Line { number: number.0, other: number.1, date, added })
     }
 
-    fn rest<'f>(
-        self,
-        fields: impl Iterator<Item = &'f str>,
-    ) -> Result<(Option<Instant>, Option<bool>), &'static str> {
+    fn rest<'f>(self, fields: impl Iterator<Item = &'f str>) -> Result<(Option<Instant>, Option<bool>), &'static str> {
         let (mut date, mut added) = (None, None);
         for field in fields.filter(|field| !field.is_empty()) {
             let flag = match field {
@@ -88,47 +87,46 @@ impl Reading {
         Ok((date, added))
     }
 
-    /// Reads a number.
-    pub fn number(self, field: &str) -> Result<u64, &'static str> {
+    /// Reads a number; two where the digits mean one person with their country code and another without.
+    pub fn number(self, field: &str) -> Result<(u64, Option<u64>), &'static str> {
         let plain = field.len() <= 15 && !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit());
         if self.list.is_some_and(OfficialList::is_north_american) {
             if plain && field.len() == 10 {
-                return self.north_american(digits(field)?);
+                return Ok((self.north_american(digits(field)?)?, None));
             }
             if plain && field.len() == 11 && field.starts_with('1') {
-                return self.north_american(digits(field)? - 10_000_000_000);
+                return Ok((self.north_american(digits(field)? - 10_000_000_000)?, None));
             }
         }
         let international = field.strip_prefix('+').or_else(|| field.strip_prefix("00"));
-        let number = match international {
+        let (number, other) = match international {
             Some(bare) if (7..=15).contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_digit()) => {
-                digits(bare)?
+                (digits(bare)?, None)
             }
             // Spaces and strokes within.
-            Some(_) => parsed(field, self.region)?,
-            None if self.region.is_none() => return Err("the number has no country code: write it with + and the code"),
+            Some(_) => (parsed(field, self.region)?, None),
+            None if self.region.is_none() => {
+                return Err("the number has no country code: write it with + and the code");
+            }
             None => self.national(field, plain)?,
         };
         if self.list.is_some_and(|list| !list.covers(number)) {
             return Err("the number does not belong to the territory of this list");
         }
-        if number % 10_000_000_000_000_000 != number || number < 1_000_000 {
+        if !(1_000_000..1_000_000_000_000_000).contains(&number) {
             return Err("this is no number");
         }
-        Ok(number)
+        Ok((number, other))
     }
 
-    /// Without `+`: written as in its country, or with the country code but no sign of it. What could be both, as two
-    /// different people, is refused.
-    fn national(self, field: &str, plain: bool) -> Result<u64, &'static str> {
+    /// Without `+`: written as in its country, or with the country code but no sign of it.
+    fn national(self, field: &str, plain: bool) -> Result<(u64, Option<u64>), &'static str> {
         let here = parsed(field, self.region);
         let coded = digits(field).ok().filter(|number| plain && !field.starts_with('0') && self.covers(*number));
         let coded = coded.and_then(Number::from_digits).map(Number::reveal_digits);
         match (here, coded) {
-            (Ok(here), Some(coded)) if here != coded => {
-                Err("the number can be read with its country code and without: write it with +, or in national form with its 0")
-            }
-            (Ok(number), _) | (Err(_), Some(number)) => Ok(number),
+            (Ok(here), Some(coded)) if here != coded => Ok((here, Some(coded))),
+            (Ok(number), _) | (Err(_), Some(number)) => Ok((number, None)),
             (Err(why), None) => Err(why),
         }
     }
@@ -174,7 +172,8 @@ impl Reading {
             _ => return Err(NONE),
         };
         let small = |part: i16| i8::try_from(part).map_err(|_| NONE);
-        let date = jiff::civil::Date::new(year, small(month)?, small(day_of_month)?).map_err(|_| "there is no such date")?;
+        let date =
+            jiff::civil::Date::new(year, small(month)?, small(day_of_month)?).map_err(|_| "there is no such date")?;
         Instant::from_rfc3339(&format!("{date}T00:00:00Z")).ok_or(NONE)
     }
 
@@ -212,17 +211,34 @@ mod tests {
 
     #[test]
     fn the_shapes_of_the_national_registry() {
-        let plain = Ok(Line { number: 12_025_550_143, date: None, added: None });
-        for line in ["202,5550143", "2025550143", "12025550143", "+12025550143", "\"202\",\"5550143\"", " 202 , 5550143 "] {
+        let plain = Ok(Line { number: 12_025_550_143, other: None, date: None, added: None });
+        for line in
+            ["202,5550143", "2025550143", "12025550143", "+12025550143", "\"202\",\"5550143\"", " 202 , 5550143 "]
+        {
             assert_eq!(read("us.dnc.national", line), plain, "{line}");
         }
         let day = at("2026-10-01T00:00:00Z");
-        for line in ["202,5550143,10/01/2026,A", "202,5550143,A,2026-10-01", "2025550143,20261001,a", "202,5550143,10/1/2026 14:05:00,A"] {
-            let change = Line { number: 12_025_550_143, date: day, added: Some(true) };
+        for line in [
+            "202,5550143,10/01/2026,A",
+            "202,5550143,A,2026-10-01",
+            "2025550143,20261001,a",
+            "202,5550143,10/1/2026 14:05:00,A",
+        ] {
+            let change = Line { number: 12_025_550_143, other: None, date: day, added: Some(true) };
             assert_eq!(read("us.dnc.national", line), Ok(change), "{line}");
         }
         assert_eq!(read("us.dnc.national", "202,5550143,D").unwrap().added, Some(false));
-        for wrong in ["102,5550143", "202,0550143", "202,1550143", "202555014", "+442079460000", "", "202,5550143,x", "202,5550143,A,D", "202,5550143,2026-02-30"] {
+        for wrong in [
+            "102,5550143",
+            "202,0550143",
+            "202,1550143",
+            "202555014",
+            "+442079460000",
+            "",
+            "202,5550143,x",
+            "202,5550143,A,D",
+            "202,5550143,2026-02-30",
+        ] {
             assert!(read("us.dnc.national", wrong).is_err(), "{wrong}");
         }
     }
@@ -236,10 +252,13 @@ mod tests {
         assert_eq!(read("it.rpo", "0669812345").map(|line| line.number), Ok(390_669_812_345));
         assert_eq!(read("it.rpo", "+390669812345,01/10/2026").unwrap().date, at("2026-10-01T00:00:00Z"));
         assert_eq!(read("be.dncm", "0470123456,01.10.2026").unwrap().date, at("2026-10-01T00:00:00Z"));
-        assert!(read("ca.dncl", "4165550143,01/02/2026").is_err(), "either the first of February or the second of January");
+        assert!(
+            read("ca.dncl", "4165550143,01/02/2026").is_err(),
+            "either the first of February or the second of January"
+        );
         assert!(read("uk.tps", "+33639980001").is_err());
         let own = Reading::of(None);
-        assert_eq!(own.number("+33639980001"), Ok(33_639_980_001));
+        assert_eq!(own.number("+33639980001"), Ok((33_639_980_001, None)));
         assert!(own.number("0639980001").is_err());
     }
 }

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use super::layout::{BLOCKS, Day, FEW, Form, Parts, Record, Shape, THOUSAND, WORDS, word};
+use super::layout::{BITS, BLOCKS, Day, FEW, Form, LIST, Parts, RECORD, Record, Shape, WORDS, Word};
 
 /// A list of so many is looked over for repeats, and becomes bits if it is no shorter then.
 const CROWDED: usize = 626;
-const BITS: usize = 10_000 / 64 + 1;
+const WHOLE: usize = 10_000 / 64 + 1;
 
 /// The numbers of a list while it is built.
 #[derive(Default)]
@@ -44,7 +44,10 @@ impl Builder {
     pub(super) fn finish(mut self) -> Finished<impl Iterator<Item = Section>> {
         self.prefixes.retain(|_, numbers| !numbers.is_empty());
         let prefixes = self.prefixes.len();
-        Finished { prefixes, sections: self.prefixes.into_iter().filter_map(|(prefix, numbers)| numbers.section(prefix)) }
+        Finished {
+            prefixes,
+            sections: self.prefixes.into_iter().filter_map(|(prefix, numbers)| numbers.section(prefix)),
+        }
     }
 }
 
@@ -147,13 +150,23 @@ impl Prefix {
                 if count < FEW {
                     let low = |block: usize, low: u16| u32::try_from(block).unwrap_or(0) * 10_000 + u32::from(low);
                     let numbers = blocks.into_vec().into_iter().enumerate();
-                    let numbers = numbers.flat_map(|(at, block)| block.numbers().map(move |(n, day)| (low(at, n), day)));
+                    let numbers =
+                        numbers.flat_map(|(at, block)| block.numbers().map(move |(n, day)| (low(at, n), day)));
                     return few(prefix, &numbers.collect::<Vec<_>>());
                 }
-                written(prefix, count, blocks)
+                let dated = blocks.iter().map(Block::dated).sum();
+                let bytes = if dated == 0 { in_thousands(blocks)? } else { with_dates(blocks)? };
+                section(prefix, count, true, dated, bytes)
             }
         }
     }
+}
+
+fn section(prefix: u32, count: usize, blocks: bool, dated: u64, mut bytes: Vec<u8>) -> Option<Section> {
+    bytes.resize(bytes.len().next_multiple_of(RECORD), 0);
+    let shape = Shape { blocks, dated: dated > 0 };
+    let record = Record { prefix, shape, count: u32::try_from(count).ok()?, at: 0 };
+    Some(Section { record, bytes, dated })
 }
 
 fn dates<'d>(days: impl Iterator<Item = &'d Day>) -> u64 {
@@ -161,39 +174,47 @@ fn dates<'d>(days: impl Iterator<Item = &'d Day>) -> u64 {
 }
 
 fn few(prefix: u32, numbers: &[(u32, Day)]) -> Option<Section> {
-    let count = u32::try_from(numbers.len()).ok().filter(|count| *count > 0)?;
     let dated = dates(numbers.iter().map(|(_, day)| day));
     let mut bytes: Vec<u8> = numbers.iter().flat_map(|(rest, _)| rest.to_le_bytes()).collect();
-    bytes.extend(numbers.iter().flat_map(|(_, day)| day.0.to_le_bytes()));
-    Some(Section { record: Record { prefix, shape: Shape::Few, count, at: 0 }, bytes, dated })
+    if dated > 0 {
+        bytes.extend(numbers.iter().flat_map(|(_, day)| day.0.to_le_bytes()));
+    }
+    section(prefix, numbers.len(), false, dated, bytes)
 }
 
-fn written(prefix: u32, count: usize, blocks: Box<[Block]>) -> Option<Section> {
+fn in_thousands(blocks: Box<[Block]>) -> Option<Vec<u8>> {
     let mut bytes = vec![0; WORDS];
-    let mut words = Vec::with_capacity(BLOCKS + 1);
-    let mut dated = 0;
+    let mut words = Vec::with_capacity(WORDS);
+    let units = |bytes: &Vec<u8>| (bytes.len() - WORDS) / 2;
     for block in blocks.into_vec() {
-        let at = bytes.len() - WORDS;
-        if let Block::Dated(days) = &block {
-            dated += dates(days.values());
-        }
-        let form = block.write(&mut bytes);
-        words.push(word(at, form)?);
+        let at = units(&bytes);
+        let (thousands, form) = block.write(&mut bytes);
+        words.extend(Word { at, thousands, form }.bytes()?);
     }
-    words.push(word(bytes.len() - WORDS, Form::List)?);
-    for (to, from) in bytes.iter_mut().zip(words.into_iter().flat_map(u32::to_le_bytes)) {
-        *to = from;
+    words.extend(Word { at: units(&bytes), thousands: 0, form: Form::Bits }.bytes()?);
+    bytes.get_mut(..WORDS)?.copy_from_slice(&words);
+    Some(bytes)
+}
+
+fn with_dates(blocks: Box<[Block]>) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; WORDS];
+    for (block, at) in blocks.into_vec().into_iter().zip((4..).step_by(4)) {
+        let numbers: Vec<(u16, Day)> = block.numbers().collect();
+        bytes.extend(numbers.iter().flat_map(|(low, _)| low.to_le_bytes()));
+        bytes.extend(numbers.iter().flat_map(|(_, day)| day.0.to_le_bytes()));
+        let count = u32::try_from((bytes.len() - WORDS) / 4).ok()?;
+        *bytes.get_mut(at..)?.first_chunk_mut()? = count.to_le_bytes();
     }
-    let record = Record { prefix, shape: Shape::Blocks, count: u32::try_from(count).ok()?, at: 0 };
-    Some(Section { record, bytes, dated })
+    Some(bytes)
 }
 
 /// Numbers of one block.
 enum Block {
     /// In any order, perhaps repeated, never crowded.
     List(Vec<u16>),
-    Bits(Box<[u64; BITS]>),
-    Dated(BTreeMap<u16, Day>),
+    Bits(Box<[u64; WHOLE]>),
+    /// Ascending, each once.
+    Dated(Vec<(u16, Day)>),
 }
 
 impl Default for Block {
@@ -204,6 +225,10 @@ impl Default for Block {
 
 fn bit(low: u16) -> (usize, u64) {
     (usize::from(low / 64), 1 << (low % 64))
+}
+
+fn place(days: &[(u16, Day)], low: u16) -> Result<usize, usize> {
+    days.binary_search_by_key(&low, |(low, _)| *low)
 }
 
 impl Block {
@@ -225,9 +250,14 @@ impl Block {
                     *word |= bit;
                 }
             }
-            Self::Dated(days) => {
-                days.entry(low).and_modify(|known| *known = day.min(*known)).or_insert(day);
-            }
+            Self::Dated(days) => match place(days, low) {
+                Ok(at) => {
+                    if let Some((_, known)) = days.get_mut(at) {
+                        *known = day.min(*known);
+                    }
+                }
+                Err(at) => days.insert(at, (low, day)),
+            },
             Self::List(_) | Self::Bits(_) => {
                 *self = Self::Dated(std::mem::take(self).numbers().collect());
                 self.add(low, day);
@@ -249,7 +279,7 @@ impl Block {
                 *word &= !bit;
                 was
             }
-            Self::Dated(days) => days.remove(&low).is_some(),
+            Self::Dated(days) => place(days, low).map(|at| days.remove(at)).is_ok(),
         }
     }
 
@@ -265,6 +295,14 @@ impl Block {
         }
     }
 
+    /// How many of its numbers have a date.
+    fn dated(&self) -> u64 {
+        match self {
+            Self::List(_) | Self::Bits(_) => 0,
+            Self::Dated(days) => dates(days.iter().map(|(_, day)| day)),
+        }
+    }
+
     /// Ascending, each once.
     fn numbers(mut self) -> Box<dyn Iterator<Item = (u16, Day)>> {
         let _ = self.count();
@@ -275,40 +313,30 @@ impl Block {
         }
     }
 
-    /// In the form that takes least.
-    fn write(mut self, bytes: &mut Vec<u8>) -> Form {
-        let count = self.count();
-        if let Self::Dated(days) = &self {
-            if days.values().any(|day| *day != Day::NONE) {
-                bytes.extend(days.keys().flat_map(|low| low.to_le_bytes()));
-                bytes.extend(days.values().flat_map(|day| day.0.to_le_bytes()));
-                return Form::Dated;
-            }
-        }
+    /// Says which thousands it has, and in which form they are written.
+    fn write(self, bytes: &mut Vec<u8>) -> (u32, Form) {
         let lows: Vec<u16> = self.numbers().map(|(low, _)| low).collect();
-        let mut thousands = [[0u8; THOUSAND]; 10];
-        let mut mask = 0u16;
-        for low in &lows {
-            let (thousand, place) = (usize::from(low / 1_000), usize::from(low % 1_000));
-            mask |= 1 << thousand;
-            if let Some(byte) = thousands.get_mut(thousand).and_then(|bytes| bytes.get_mut(place / 8)) {
-                *byte |= 1 << (place % 8);
+        let thousands = lows.iter().fold(0, |seen, low| seen | 1 << (low / 1_000));
+        let units = BITS * usize::try_from(u32::count_ones(thousands)).unwrap_or(0);
+        if lows.len() * LIST.1 <= units * LIST.0 {
+            bytes.extend(lows.into_iter().flat_map(u16::to_le_bytes));
+            return (thousands, Form::List);
+        }
+        for thousand in lows.chunk_by(|a, b| a / 1_000 == b / 1_000) {
+            let mut bits = [0; 2 * BITS];
+            for place in thousand.iter().map(|low| low % 1_000) {
+                if let Some(byte) = bits.get_mut(usize::from(place / 8)) {
+                    *byte |= 1_u8 << (place % 8);
+                }
             }
+            bytes.extend(bits);
         }
-        let used = usize::try_from(mask.count_ones()).unwrap_or(10);
-        if 2 * count <= 2 + THOUSAND * used {
-            bytes.extend(lows.iter().flat_map(|low| low.to_le_bytes()));
-            return Form::List;
-        }
-        bytes.extend(mask.to_le_bytes());
-        let used = thousands.iter().enumerate().filter(|(at, _)| mask >> at & 1 == 1);
-        bytes.extend(used.flat_map(|(_, thousand)| thousand));
-        Form::Bits
+        (thousands, Form::Bits)
     }
 }
 
-fn bits(lows: &[u16]) -> Box<[u64; BITS]> {
-    let mut words = Box::new([0; BITS]);
+fn bits(lows: &[u16]) -> Box<[u64; WHOLE]> {
+    let mut words = Box::new([0; WHOLE]);
     for low in lows {
         let (at, bit) = bit(*low);
         if let Some(word) = words.get_mut(at) {
@@ -318,9 +346,10 @@ fn bits(lows: &[u16]) -> Box<[u64; BITS]> {
     words
 }
 
-fn ones(words: Box<[u64; BITS]>) -> impl Iterator<Item = (u16, Day)> {
-    (0..10_000_u16).filter(move |low| {
+fn ones(words: Box<[u64; WHOLE]>) -> impl Iterator<Item = (u16, Day)> {
+    let is_in = move |low: &u16| {
         let (at, bit) = bit(*low);
         words.get(at).is_some_and(|word| word & bit != 0)
-    }).map(|low| (low, Day::NONE))
+    };
+    (0..10_000_u16).filter(is_in).map(|low| (low, Day::NONE))
 }

@@ -86,6 +86,14 @@ impl Set {
         Self::of(Bytes::Map(map))
     }
 
+    /// Takes the bytes of a set file that is in memory, as [`Self::map`] does those of one on disk.
+    ///
+    /// # Errors
+    /// They are no whole set file.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, SetFault> {
+        Self::of(Bytes::Memory(bytes))
+    }
+
     fn of(bytes: Bytes) -> Result<Self, SetFault> {
         let refused = SetFault::Refused;
         let header = Header::read(bytes.all()).map_err(refused)?;
@@ -95,7 +103,7 @@ impl Set {
             return Err(SetFault::Refused(what));
         }
         let table = Table::read(bytes.body(), header.prefixes).map_err(refused)?;
-        let count: u64 = table.records().iter().map(|record| u64::from(record.count)).sum();
+        let count: u64 = table.sections().iter().map(|section| u64::from(section.record.count)).sum();
         if count != header.count {
             let what = format!("its header promises {} numbers, its prefixes have {count}", header.count);
             return Err(SetFault::Refused(what));
@@ -155,7 +163,7 @@ impl Set {
 
     /// How many numbers have each prefix (all but the last seven digits), ascending.
     pub fn counts(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        self.table.records().iter().map(|record| (record.prefix, record.count))
+        self.table.sections().iter().map(|section| (section.record.prefix, section.record.count))
     }
 }
 
@@ -165,27 +173,89 @@ impl Set {
 /// # Errors
 /// The folder cannot be written; what was begun is removed, where that is possible.
 pub fn write(path: &Path, header: Header, builder: Builder) -> Result<Header, SetFault> {
-    let unfinished = unfinished(path);
-    let written = write_beside(&unfinished, header, builder).and_then(|header| {
-        fs::rename(&unfinished, path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
-        Ok(header)
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&unfinished);
-    }
-    written
+    Draft::write(path, header, builder)?.publish()
 }
 
-/// The name under which a file is written: hidden, so that no reader of the folder takes it for a list.
-fn unfinished(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+/// A set file that is whole and on disk, but not yet under its name. Dropped, it is removed.
+pub struct Draft {
+    path: PathBuf,
+    unfinished: PathBuf,
+    header: Header,
+}
+
+impl Draft {
+    /// Writes it. `path` is what it will be called.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write(path: &Path, header: Header, builder: Builder) -> Result<Self, SetFault> {
+        // Hidden, so that no reader of the folder takes it for a list; of a name that no other writer, on whatever
+        // machine, has too.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let unfinished = path.with_file_name(format!("{}{}.part", unfinished(&name), uuid::Uuid::new_v4()));
+        let mut draft = Self { path: path.to_owned(), unfinished, header };
+        draft.header = write_beside(&draft.unfinished, draft.header.clone(), builder)?;
+        Ok(draft)
+    }
+
+    /// What its header says.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Reads it back, every byte.
+    ///
+    /// # Errors
+    /// The disk did not keep what was written.
+    pub fn read_back(&self) -> Result<Set, SetFault> {
+        let set = Set::map(&self.unfinished)?;
+        set.verify()?;
+        Ok(set)
+    }
+
+    /// Gives it its name, in one step, in place of what had it.
+    ///
+    /// # Errors
+    /// The folder cannot be written; then what had the name keeps it.
+    pub fn publish(self) -> Result<Header, SetFault> {
+        fs::rename(&self.unfinished, &self.path)?;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()?;
+        Ok(self.header.clone())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Gone after it was given its name.
+        let _ = fs::remove_file(&self.unfinished);
+    }
+}
+
+/// How the names begin under which a file of this name is written.
+fn unfinished(name: &str) -> String {
+    format!(".{name}.")
+}
+
+/// Removes what killed writers of this file left. Call it only where nobody else writes it.
+///
+/// # Errors
+/// The folder cannot be read, or a file in it not removed.
+pub fn tidy(path: &Path) -> io::Result<()> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    let begins = unfinished(&path.file_name().unwrap_or_default().to_string_lossy());
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&begins) && name.ends_with(".part") {
+            fs::remove_file(folder.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 fn write_beside(unfinished: &Path, header: Header, builder: Builder) -> Result<Header, SetFault> {
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(unfinished)?);
+    let mut file = BufWriter::with_capacity(1 << 20, File::create_new(unfinished)?);
     let header = write_to(&mut file, header, builder)?;
     file.seek(SeekFrom::Start(0))?;
     file.write_all(&header.page())?;

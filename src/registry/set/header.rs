@@ -74,7 +74,12 @@ impl Header {
 
     fn lines(&self) -> String {
         let one_line = |text: &str| -> String {
-            text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SOURCE).collect::<String>().trim().to_owned()
+            text.chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .take(SOURCE)
+                .collect::<String>()
+                .trim()
+                .to_owned()
         };
         format!(
             "{FIRST}\nregistry {}\nas_of {}\ncount {}\ndated {}\nprefixes {}\nsource {}\nsample {}\nbuilt_by {}\n\
@@ -105,7 +110,8 @@ impl Header {
         }
         let page = page.get(..HEAD).ok_or("it ends within its header")?;
         let text = std::str::from_utf8(page).map_err(|_| "its header is not text")?;
-        let (lines, rest) = text.rfind("seal ").and_then(|at| text.split_at_checked(at)).ok_or("its header has no seal")?;
+        let (lines, rest) =
+            text.rfind("seal ").and_then(|at| text.split_at_checked(at)).ok_or("its header has no seal")?;
         let sealed = rest.trim_end_matches('\n');
         if sealed != format!("seal {}", seal(lines)) {
             return Err("its header is not as it was written".to_owned());

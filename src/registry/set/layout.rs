@@ -4,13 +4,20 @@
 //! code: all that comes before); of these the first three name one of the prefix's thousand *blocks* (in North America:
 //! exchanges), the last four its place in the block.
 //!
-//! All integers are little-endian. The body is:
+//! All integers are little-endian. The body is a [`Record`] of 16 bytes for each prefix that has numbers, ascending, and
+//! for each of them, in the same order, its section, filled up with zeros to a multiple of 16 bytes. By [`Shape`]:
 //!
-//! 1. a [`Record`] of 16 bytes for each prefix that has numbers, ascending;
-//! 2. for each of them, in the same order, its section. A section with few numbers ([`Shape::Few`]) is their last seven
-//!    digits, ascending, four bytes each, then as many dates. Any other ([`Shape::Blocks`]) is
-//!    1,001 words of four bytes, then the blocks. Word `i` holds in its lower 30 bits where block `i` begins, counted from
-//!    the end of the words, and in its upper two bits the [`Form`] of it; the last word is where the blocks end.
+//! - *few*: the last seven digits of each number, ascending, four bytes each; where they are dated, then as many dates;
+//! - *blocks*: 1,001 [`Word`]s of four bytes, one a block and one for the end, then what they point to. A word says which
+//!   of its block's ten thousands have numbers, at which two-byte unit behind the words they begin, and in which [`Form`].
+//!   Bits are 63 units for each of these thousands: a bit a number, the lowest first, and a zero at the end. A list is the
+//!   last four digits, ascending, two bytes each;
+//! - *dated blocks*: 1,001 counts of four bytes, which say how many numbers stand before each block and in all, then block
+//!   by block their last four digits, ascending, two bytes each, and as many dates.
+//!
+//! So one number of a great list is asked for in its word, which is among a megabyte that the processor keeps near, and
+//! then waits for memory far away once: a list is compared with it as a whole, since a search by halves would wait for
+//! each half.
 //!
 //! The digest in the header is SHA-256 over all sections and then the table of prefixes, which is known last.
 //!
@@ -22,19 +29,19 @@ use crate::time::Instant;
 /// Numbers of one prefix.
 pub const PREFIX: u64 = 10_000_000;
 /// Numbers of one block.
-pub const BLOCK: u64 = 10_000;
+pub const BLOCK: u32 = 10_000;
 /// Blocks of one prefix.
 pub const BLOCKS: usize = 1_000;
-/// Bytes of the words at the head of a section of blocks.
-pub const WORDS: usize = 4 * (BLOCKS + 1);
-/// Bytes of a [`Record`].
+/// Bytes of a [`Record`], and of what each section is a multiple of.
 pub const RECORD: usize = 16;
-/// A prefix with fewer numbers than this is written as [`Shape::Few`].
+/// Bytes of all words at the head of a section of blocks, and of the counts at the head of one of dated blocks.
+pub const WORDS: usize = 4 * (BLOCKS + 1);
+/// A prefix with fewer numbers than this is written as few, which is no longer than the words alone.
 pub const FEW: usize = 1_000;
-/// Numbers of one thousand, as bits, are so many bytes.
-pub const THOUSAND: usize = 125;
-
-const AT: u32 = (1 << 30) - 1;
+/// The numbers of one thousand, as bits, are so many units of two bytes.
+pub const BITS: usize = 63;
+/// A block is a list if that takes at most these parts of what bits take: bits are faster to ask.
+pub const LIST: (usize, usize) = (1, 2);
 
 /// A number in its parts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,42 +72,45 @@ impl Parts {
 
 /// How the numbers of a prefix are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shape {
-    Few,
-    Blocks,
+pub struct Shape {
+    /// In blocks; otherwise few.
+    pub blocks: bool,
+    /// With a date beside each.
+    pub dated: bool,
 }
 
 /// How the numbers of a block are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
-    /// The last four digits, ascending, two bytes each.
-    List,
-    /// Two bytes whose bit `t` says that there are numbers `t000` to `t999`; for each such thousand 125 bytes, a bit a
-    /// number, the lowest first.
     Bits,
-    /// As a list, then as many dates.
-    Dated,
+    List,
 }
 
-/// A word at the head of a section of blocks.
-pub fn word(at: usize, form: Form) -> Option<u32> {
-    let tag = match form {
-        Form::List => 0,
-        Form::Bits => 1,
-        Form::Dated => 2,
-    };
-    u32::try_from(at).ok().filter(|at| *at <= AT).map(|at| at | tag << 30)
+/// What a section of blocks says of one of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Word {
+    /// Where it begins, in units behind the words.
+    pub at: usize,
+    /// Bit `t` says that it has numbers `t000` to `t999`.
+    pub thousands: u32,
+    pub form: Form,
 }
 
-/// Where a block begins, and its form.
-pub fn unword(word: u32) -> Option<(usize, Form)> {
-    let form = match word >> 30 {
-        0 => Form::List,
-        1 => Form::Bits,
-        2 => Form::Dated,
-        _ => return None,
-    };
-    usize::try_from(word & AT).ok().map(|at| (at, form))
+impl Word {
+    const AT: u32 = (1 << 20) - 1;
+
+    /// 20 bits of the place, ten of the thousands, one of the form. `None` for a place that no section reaches.
+    pub fn bytes(self) -> Option<[u8; 4]> {
+        let form = u32::from(self.form == Form::List);
+        let at = u32::try_from(self.at).ok().filter(|at| *at <= Self::AT)?;
+        Some((at | self.thousands << 20 | form << 30).to_le_bytes())
+    }
+
+    #[inline]
+    pub fn read(word: u32) -> Self {
+        let form = if word >> 30 & 1 == 1 { Form::List } else { Form::Bits };
+        Self { at: usize::try_from(word & Self::AT).unwrap_or(usize::MAX), thousands: word >> 20 & 0x3ff, form }
+    }
 }
 
 /// One prefix in the table at the head of the body.
@@ -115,9 +125,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// Eight bytes of the place, four of the prefix, four of the count, whose highest bit says [`Shape::Blocks`].
+    /// Eight bytes of the place, four of the prefix, four of the count, whose two highest bits are the shape.
     pub fn bytes(self) -> [u8; RECORD] {
-        let shape = if self.shape == Shape::Blocks { 1 << 31 } else { 0 };
+        let shape = u32::from(self.shape.blocks) << 31 | u32::from(self.shape.dated) << 30;
         let mut bytes = [0; RECORD];
         let parts = self.at.to_le_bytes().into_iter().chain(self.prefix.to_le_bytes());
         let parts = parts.chain((self.count | shape).to_le_bytes());
@@ -131,9 +141,9 @@ impl Record {
         let (at, rest) = bytes.split_first_chunk::<8>()?;
         let (prefix, rest) = rest.split_first_chunk::<4>()?;
         let count = u32::from_le_bytes(*rest.first_chunk::<4>()?);
-        let shape = if count >> 31 == 1 { Shape::Blocks } else { Shape::Few };
+        let shape = Shape { blocks: count >> 31 == 1, dated: count >> 30 & 1 == 1 };
         let (prefix, at) = (u32::from_le_bytes(*prefix), u64::from_le_bytes(*at));
-        Some(Self { prefix, shape, count: count & !(1 << 31), at })
+        Some(Self { prefix, shape, count: count & !(3 << 30), at })
     }
 }
 

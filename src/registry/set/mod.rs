@@ -13,7 +13,7 @@ mod layout;
 
 pub use body::Found;
 pub use builder::{Added, Builder};
-pub use file::{Set, SetFault, write};
+pub use file::{Draft, Set, SetFault, tidy, write};
 pub use header::Header;
 pub use layout::Day;
 

@@ -72,6 +72,7 @@ pub struct Keys {
     /// Never written down.
     ephemeral: bool,
     hash: hmac::Key,
+    mark: [u8; 4],
     /// Never empty; numbers rise.
     seals: Arc<[SealingKey]>,
     /// Which of them seals: the file's, or a later one that the store wants.
@@ -115,7 +116,10 @@ impl Keys {
             seals.push(SealingKey { about, cipher: Cipher::new(&key.raw)? });
         }
         let sealing = seals.iter().position(|key| key.about.id == written.sealing()).unwrap_or(0);
-        Ok(Self { path, ephemeral: false, hash, seals: seals.into(), sealing })
+        // Never zeros, which an entry without a tag has.
+        let mark = hmac::sign(&hash, b"hash mark").as_ref().first_chunk().copied().unwrap_or_default();
+        let mark = if mark == [0; 4] { [1; 4] } else { mark };
+        Ok(Self { path, ephemeral: false, hash, mark, seals: seals.into(), sealing })
     }
 
     /// The file they are from.
@@ -184,6 +188,27 @@ impl Keys {
         let mut tag = [0; 32];
         tag.copy_from_slice(mac.as_ref());
         self.key_of(tenant, tag)
+    }
+
+    /// What a number is bound with in the log, of the contact with this tag: without the hash key nobody has it.
+    #[must_use]
+    pub fn name_key(&self, tag: &[u8; 32]) -> [u8; 32] {
+        let mut key = [0; 32];
+        key.copy_from_slice(self.mac(&[b"name", tag]).as_ref());
+        key
+    }
+
+    /// Tells hash keys apart, and so under which a tag was made; says nothing of the key.
+    #[must_use]
+    pub const fn hash_mark(&self) -> [u8; 4] {
+        self.mark
+    }
+
+    /// The tag by which the audit log knows a campaign: without the hash key it says nothing about the name.
+    #[must_use]
+    pub fn campaign(&self, tenant: &Tenant, name: &str) -> [u8; 16] {
+        let mac = self.mac(&[b"campaign", tenant.name.as_bytes(), name.as_bytes()]);
+        mac.as_ref().first_chunk().copied().unwrap_or_default()
     }
 
     /// The key of the record with this tag.

@@ -1,0 +1,77 @@
+//! What a log counts, for whoever looks after it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Keep;
+
+/// Counters of a log since it was opened.
+#[derive(Default, Debug)]
+pub struct Counts {
+    waited: AtomicU64,
+    refused: AtomicU64,
+    lost: AtomicU64,
+    packed: AtomicU64,
+    archived: AtomicU64,
+    moved: AtomicU64,
+    archive_failures: AtomicU64,
+    waiting: AtomicU64,
+}
+
+/// Counters as they were read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counted {
+    /// Answers that waited for the disk although they need not have, had it kept up.
+    pub waited: u64,
+    /// Entries that were not taken, so that nothing was answered.
+    pub refused: u64,
+    /// Entries that were taken and never written: the disk refused them until the process ended.
+    pub lost: u64,
+    /// Segments compressed.
+    pub packed: u64,
+    /// Segments copied to the archive.
+    pub archived: u64,
+    /// Segments removed here, being in the archive.
+    pub moved: u64,
+    /// Looks after the archive that failed.
+    pub archive_failures: u64,
+    /// Closed segments that wait to be compressed or archived, at the last look.
+    pub waiting: u64,
+}
+
+impl Counts {
+    pub(super) fn waited(&self) {
+        self.waited.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn lost(&self, entries: usize) {
+        self.lost.fetch_add(entries as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn kept(&self, keep: &Keep, failed: bool) {
+        self.packed.fetch_add(keep.packed as u64, Ordering::Relaxed);
+        self.archived.fetch_add(keep.archived as u64, Ordering::Relaxed);
+        self.moved.fetch_add(keep.moved as u64, Ordering::Relaxed);
+        self.archive_failures.fetch_add(u64::from(failed), Ordering::Relaxed);
+        self.waiting.store(keep.waiting as u64, Ordering::Relaxed);
+    }
+
+    /// The counters now.
+    #[must_use]
+    pub fn read(&self) -> Counted {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counted {
+            waited: read(&self.waited),
+            refused: read(&self.refused),
+            lost: read(&self.lost),
+            packed: read(&self.packed),
+            archived: read(&self.archived),
+            moved: read(&self.moved),
+            archive_failures: read(&self.archive_failures),
+            waiting: read(&self.waiting),
+        }
+    }
+}
