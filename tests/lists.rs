@@ -226,7 +226,7 @@ fn a_folder_takes_set_files_up_and_keeps_the_old_one_while_the_new_one_is_bad() 
         fs::rename(&beside, &path).unwrap();
         registries.refresh()
     };
-    assert!(replace(&good[..5_000]).refused[0].to_string().contains("us.dnc.national.set: "));
+    assert!(replace(&good[..4_400]).refused[0].to_string().contains("us.dnc.national.set: "));
     assert_eq!(ask(12_025_550_001), Some(Answer::Listed { since: None }), "the old one stays");
     fs::write(folder.path().join("us.dnc.tx.set"), &good).unwrap();
     let refused = registries.refresh().refused;

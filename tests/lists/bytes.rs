@@ -89,8 +89,7 @@ fn passes(bytes: Vec<u8>) -> bool {
     for number in [12_025_550_143, 13_050_000_007, 442_079_460_003, 33_199_000_001, 0, u64::MAX] {
         let _ = set.look_up(number);
     }
-    let walked = set.numbers().take(100_000).all(|number| number.is_ok());
-    assert!(walked || !whole, "what is whole can be walked through");
+    assert!(!whole || set.numbers().all(|number| number.is_ok()), "what is whole can be walked through");
     whole
 }
 

@@ -217,7 +217,7 @@ fn what_each_keeper_hands_out() {
         home.import(&[id, file, "--as-of", AS_OF, "--fewer"]);
         assert_eq!(home.numbers(id), *expected, "{id}: {text}");
     }
-    let text = said(&home.home.inspect("lists/be.dncm.set", false));
+    let text = said(&home.inspect("lists/be.dncm.set", false));
     assert!(text.contains("2 with a date of entry"), "{text}");
 }
 
