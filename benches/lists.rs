@@ -195,7 +195,7 @@ fn main() {
         fewer: false,
     };
     let begun = Clock::now();
-    let mut import = Import::begin(order, folder.path()).unwrap();
+    let mut import = Import::begin(order, folder.path(), None).unwrap();
     import.read("made up", Text { thousands: &thousands, next: 0, lines: Vec::new(), at: 0 }, &mut |_| {}).unwrap();
     let read = begun.elapsed();
     let report = import.finish().unwrap();

@@ -16,6 +16,8 @@ mod bytes;
 mod import;
 #[path = "lists/killed.rs"]
 mod killed;
+#[path = "lists/own.rs"]
+mod own;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -17,7 +17,7 @@ fuzz_target!(|rows: &[u8]| {
         most_rejected: u64::MAX,
         fewer: true,
     };
-    let mut intake = Intake::new(order).expect("a known list");
+    let mut intake = Intake::new(order, None).expect("a known list");
     let text = [b"n,d,other\n", rows].concat();
     if intake.read("text", text.as_slice(), &mut |_| {}).is_ok() {
         let _ = intake.taken();

@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
         most_rejected: u64::MAX,
         fewer: true,
     };
-    let mut intake = Intake::new(order).expect("a known list");
+    let mut intake = Intake::new(order, None).expect("a known list");
     if intake.read("text", text, &mut |_| {}).is_ok() {
         let _ = intake.taken();
     }

@@ -1,5 +1,6 @@
 //! `ringfence registry`: the do-not-call lists and the tenant's own.
 
+pub(super) mod age;
 mod import;
 mod inspect;
 

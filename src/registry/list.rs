@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::fault::Fault;
 use super::ids;
 use super::set::{Found, Header, Set, SetFault};
+use super::tags::Tagger;
 use crate::time::Instant;
 
 /// One list: what is known about it, and its numbers.
@@ -25,6 +26,8 @@ pub struct List {
     /// Whether its header calls it a sample: made-up numbers, never a reason to call anybody.
     pub sample: bool,
     pub(super) set: Set,
+    /// Where the set is one of tags: what makes them.
+    pub(super) tagger: Option<Arc<dyn Tagger>>,
 }
 
 impl List {
@@ -32,7 +35,11 @@ impl List {
     /// +1 202 555 0143.
     #[must_use]
     pub fn look_up(&self, e164_digits: u64) -> Answer {
-        match self.set.look_up(e164_digits) {
+        let found = match &self.tagger {
+            Some(tagger) => self.set.look_up_tag(tagger.tag(&self.id, e164_digits)),
+            None => self.set.look_up(e164_digits),
+        };
+        match found {
             Found::In(day) => Answer::Listed { since: day.begin() },
             Found::Out => Answer::NotListed,
             // What cannot be read forbids: it may have been there.
@@ -46,7 +53,7 @@ impl List {
     ///
     /// # Errors
     /// The file is no whole set file, or one of another list.
-    pub fn map(id: &str, path: &Path) -> Result<Self, Fault> {
+    pub fn map(id: &str, path: &Path, tagger: Option<&Arc<dyn Tagger>>) -> Result<Self, Fault> {
         let again = "copy it again, or build it anew with `ringfence registry import`";
         let fault = |fault| match fault {
             SetFault::Io(error) => Fault::unreadable(path, &error),
@@ -60,10 +67,22 @@ impl List {
             let what = format!("it is a copy of `{}`", set.header().registry);
             return Err(Fault::new(path, what, "name the file after the list that it holds"));
         }
+        let tagger = match (set.header().tagged, tagger) {
+            (None, _) => None,
+            (Some(mark), Some(tagger)) if mark == tagger.mark() => Some(Arc::clone(tagger)),
+            (Some(_), Some(_)) => {
+                let remedy = "import it anew with the keys of this store, or name its keys with --keys";
+                return Err(Fault::new(path, "it was made under other keys", remedy));
+            }
+            (Some(_), None) => {
+                let fault = Fault::new(path, "holds tags, and no keys are known", "name the keys with --keys");
+                return Err(Fault { may_pass: true, ..fault });
+            }
+        };
         set.verify().map_err(fault)?;
         let Header { as_of, count, source, sample, .. } = set.header().clone();
         let source = (!source.is_empty()).then_some(source);
-        Ok(Self { id: id.to_owned(), as_of, version: set.header().version(), source, count, sample, set })
+        Ok(Self { id: id.to_owned(), as_of, version: set.header().version(), source, count, sample, set, tagger })
     }
 }
 

@@ -13,18 +13,20 @@ pub mod import;
 mod list;
 pub mod sample;
 pub mod set;
+mod tags;
 pub mod text;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 
 pub use fault::Fault;
 pub use list::{Answer, List, ListIx, Snapshot};
+pub use tags::Tagger;
 
 /// What the name of a set file ends with.
 pub const SET: &str = "set";
@@ -36,6 +38,7 @@ pub struct Registries {
     faults: ArcSwap<Vec<Fault>>,
     /// What is known of each file. Held for a whole refresh; readers never take it.
     files: Mutex<BTreeMap<PathBuf, Known>>,
+    tagger: OnceLock<Arc<dyn Tagger>>,
 }
 
 /// What a refresh changed, by list id. All empty where nothing changed.
@@ -63,6 +66,7 @@ impl Registries {
             current: ArcSwap::default(),
             faults: ArcSwap::default(),
             files: Mutex::default(),
+            tagger: OnceLock::new(),
         };
         if let Some(dir) = dir {
             files_of(dir)?;
@@ -79,7 +83,14 @@ impl Registries {
             current: ArcSwap::from_pointee(Snapshot::of(lists)),
             faults: ArcSwap::default(),
             files: Mutex::default(),
+            tagger: OnceLock::new(),
         }
+    }
+
+    /// Makes known what the tags of the tenant's own lists are made with, and reads those lists. Only the first counts.
+    pub fn know_tags(&self, tagger: Arc<dyn Tagger>) -> Changes {
+        let _ = self.tagger.set(tagger);
+        self.refresh()
     }
 
     /// The lists in force now. Take it once for a question.
@@ -116,7 +127,7 @@ impl Registries {
                 });
                 for (path, id) in found {
                     let file = known.entry(path.clone()).or_default();
-                    if file.renew(&path, &id) {
+                    if file.renew(&path, &id, self.tagger.get()) {
                         changes.loaded.push(id);
                     }
                 }
@@ -149,7 +160,7 @@ struct Known {
 
 impl Known {
     /// Reads the file again if it changed; says whether another list is in force now.
-    fn renew(&mut self, path: &Path, id: &str) -> bool {
+    fn renew(&mut self, path: &Path, id: &str, tagger: Option<&Arc<dyn Tagger>>) -> bool {
         let stamp = match fs::metadata(path) {
             Ok(metadata) => Stamp::of(&metadata),
             Err(error) => {
@@ -161,7 +172,7 @@ impl Known {
         if self.stamp == Some(stamp) {
             return false;
         }
-        let read = read_file(path, id, stamp);
+        let read = read_file(path, id, stamp, tagger);
         let is_final = stamp.is_settled() && !read.as_ref().is_err_and(|fault| fault.may_pass);
         self.stamp = is_final.then_some(stamp);
         match read {
@@ -184,7 +195,7 @@ impl Known {
 }
 
 /// Reads one file whole, unless it is no list or changes meanwhile.
-fn read_file(path: &Path, id: &str, stamp: Stamp) -> Result<List, Fault> {
+fn read_file(path: &Path, id: &str, stamp: Stamp, tagger: Option<&Arc<dyn Tagger>>) -> Result<List, Fault> {
     if path.extension().is_none_or(|extension| extension != "txt" && extension != SET) {
         let remedy = "name lists ID.txt or ID.set, such as us.dnc.national.set";
         return Err(Fault::new(path, "is not named like a list", remedy));
@@ -193,7 +204,7 @@ fn read_file(path: &Path, id: &str, stamp: Stamp) -> Result<List, Fault> {
         return Err(Fault::new(path, "is not a regular file", "put a plain text file in its place"));
     }
     if path.extension().is_some_and(|extension| extension == SET) {
-        return List::map(id, path);
+        return List::map(id, path, tagger);
     }
     let unreadable = |error: std::io::Error| Fault::unreadable(path, &error);
     let mut file = File::open(path).map_err(unreadable)?;

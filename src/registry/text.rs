@@ -76,6 +76,7 @@ impl List {
             count: set.header().count,
             sample,
             set,
+            tagger: None,
         })
     }
 }

@@ -145,7 +145,7 @@ fn order(id: &str, changes: bool, column: bool) -> Order {
 
 /// What an importer makes of a text: how many numbers, or words.
 fn taken(id: &str, changes: bool, column: bool, text: &[u8]) -> Option<u64> {
-    let mut intake = Intake::new(order(id, changes, column)).unwrap();
+    let mut intake = Intake::new(order(id, changes, column), None).unwrap();
     match intake.read("text", text, &mut |_| {}) {
         Ok(()) => {
             let taken = intake.taken();

@@ -205,7 +205,6 @@ fn what_each_keeper_hands_out() {
         ("au.dncr", "0412345678\n61298765432\n", &[61_298_765_432, 61_412_345_678]),
         ("sg.dnc.voice", "81234567\n", &[6_581_234_567]),
         ("in.dnd", "9876543210\n", &[919_876_543_210]),
-        ("tenant.litigators", "+12025550143\n+442079460000\n", &[12_025_550_143, 442_079_460_000]),
     ];
     for (id, text, expected) in cases {
         let file = home.write("given.txt", text);
@@ -268,4 +267,34 @@ fn of_changes_of_one_instant_the_strictest_counts() {
     let changes = home.write("changes.txt", "202,5550143,2026-11-20,A\n202,5550143,2026-11-20,D\n");
     home.import(&["us.dnc.national", changes, "--changes", "--as-of", AS_OF]);
     assert_eq!(home.numbers("us.dnc.national"), [12_025_550_143]);
+}
+
+#[test]
+fn a_list_of_the_tenants_own_holds_no_number() {
+    let home = Home::new();
+    let file = home.write("own.txt", "+12025550143\n+442079460000,2026-01-02\n");
+    home.refused(&["tenant.litigators", file, "--as-of", AS_OF], &["ringfence-keys"]);
+    let mut keys = Command::new(env!("CARGO_BIN_EXE_ringfence"));
+    let made = keys.current_dir(home.0.path()).args(["keys", "new"]).output().unwrap();
+    assert!(made.status.success(), "{}", said(&made));
+    let told = home.import(&["tenant.litigators", file, "--as-of", AS_OF]);
+    assert_eq!((&told["numbers"], &told["with_date"]), (&2.into(), &1.into()));
+    let bytes = fs::read(home.path("lists/tenant.litigators.set")).unwrap();
+    assert!(!bytes.windows(8).any(|eight| eight == 12_025_550_143_u64.to_le_bytes()));
+    let text = said(&home.inspect("lists/tenant.litigators.set", false));
+    assert!(text.contains("2 numbers") && text.contains("keyed tags") && !text.contains("+1202"), "{text}");
+}
+
+#[test]
+fn the_doctor_looks_at_the_age_of_lists() {
+    let home = Home::new();
+    let file = home.write("own.txt", "202,5550143\n");
+    home.import(&["us.dnc.national", file, "--as-of", "2026-01-01T00:00:00Z"]);
+    home.write("lists/uk.tps.txt", "no list");
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_ringfence"));
+    let ran = doctor.current_dir(home.0.path()).arg("doctor").env("RINGFENCE_REGISTRIES", "lists").output().unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    for word in ["us.dnc.national", "too old since 2026-02-01", "which denies", "uk.tps.txt", "no `as_of`"] {
+        assert!(said(&ran).contains(word), "{word} in {}", said(&ran));
+    }
 }

@@ -9,9 +9,11 @@ use serde_json::json;
 use super::super::progress::{Progress, grouped};
 use super::super::terms::instant;
 use super::super::{Error, Exit, Global, output};
-use crate::registry::Fault;
-use crate::registry::ids::official;
+use crate::engine::ListTags;
+use crate::registry::ids::{OWN, official};
 use crate::registry::import::{Columns, Import, Opened, Order, Report, open};
+use crate::registry::{Fault, Tagger};
+use crate::store::Keys;
 use crate::time::{Instant, Millis};
 
 /// Make a list and put it in force.
@@ -20,7 +22,8 @@ use crate::time::{Instant, Millis};
     about = "Make a list from the files its keeper hands out, and put it in force",
     after_help = "Read are: one number a line; area code and seven digits; lists of changes (A added, D deleted) with \
                   --changes; and CSV by the names of its columns. Gzipped and zipped files are read as they are, - is \
-                  standard input. The file ID.set in the folder is replaced in one step, and a running server takes it up \
+                  standard input. Of a list of your own (tenant.NAME) the file holds keyed tags in place of numbers, under the \
+                  keys of --keys. The file ID.set in the folder is replaced in one step, and a running server takes it up \
                   by itself.\n\n\
                   Example: ringfence registry import us.dnc.national 2026-11-20_*.zip --registries lists --as-of \
                   2026-11-20T04:00:00Z"
@@ -85,7 +88,12 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
         most_rejected: args.most_rejected,
         fewer: args.fewer,
     };
-    let mut import = Import::begin(order, &args.registries).map_err(said)?;
+    let tagger = if args.id.starts_with(OWN) {
+        Some(Arc::new(ListTags(Keys::open(&global.keys)?)) as Arc<dyn Tagger>)
+    } else {
+        None
+    };
+    let mut import = Import::begin(order, &args.registries, tagger).map_err(said)?;
     let total = args.files.iter().map(|file| std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file));
     let total = total.map(|about| about.map(|about| about.len())).sum();
     let progress = Progress::new(total, &args.id);

@@ -5,15 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::super::packs;
 use super::super::progress::grouped;
-use super::super::{Error, Exit, Global, output};
-use crate::decision::stale_from;
-use crate::law::{Body, Freshness, Law};
-use crate::place::Zones;
+use super::super::{Error, Exit, Global, output, packs};
+use super::age::{Stale, staleness};
 use crate::registry::List;
 use crate::registry::set::{Header, Set, SetFault};
-use crate::time::{Instant, Millis};
+use crate::time::Instant;
 
 /// What a list holds.
 #[derive(Debug, clap::Args)]
@@ -38,7 +35,7 @@ pub struct InspectArgs {
 pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Error> {
     let (header, areas) = looked_at(&args.file)?;
     let law = packs::read(args.packs.as_deref()).map_err(super::super::open::OpenError::from)?;
-    let stale = staleness(&law, &header, now);
+    let stale = staleness(&law, &header.registry, header.as_of, now);
     let fresh = stale.iter().all(|stale| !stale.is_stale);
     if global.json {
         let areas: BTreeMap<_, _> = areas.iter().map(|(area, count)| (area.to_string(), *count)).collect();
@@ -53,6 +50,7 @@ pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Er
             "version": header.version(),
             "source": header.source,
             "sample": header.sample,
+            "tagged": header.tagged.is_some(),
             "built_by": header.built_by,
             "numbers": header.count,
             "with_date": header.dated,
@@ -81,42 +79,14 @@ fn looked_at(path: &Path) -> Result<(Header, BTreeMap<u64, u64>), Error> {
 /// Numbers by area: all but the last seven digits. They are counted one by one, which the digest alone does not.
 fn counted(set: &Set) -> Result<(Header, BTreeMap<u64, u64>), SetFault> {
     let mut areas = BTreeMap::new();
+    if set.header().tagged.is_some() {
+        let damaged = set.numbers().find_map(Result::err);
+        return damaged.map_or_else(|| Ok((set.header().clone(), areas)), Err);
+    }
     for number in set.numbers() {
         *areas.entry(number?.0 / 10_000_000).or_insert(0) += 1;
     }
     Ok((set.header().clone(), areas))
-}
-
-/// What one rule makes of the age of a list.
-struct Stale {
-    rule: String,
-    fresh: String,
-    is_stale: bool,
-    from: Option<Instant>,
-}
-
-/// By the clock of the rule's own pack; where its people live by several, the strictest of theirs decides.
-fn staleness(law: &Law, header: &Header, now: Instant) -> Vec<Stale> {
-    let rules = law.packs().iter().flat_map(|pack| pack.rules.iter().map(move |rule| (pack, rule)));
-    let asking = rules.filter_map(|(pack, rule)| match &rule.body {
-        Body::Registry { list, fresh, .. } if **list == *header.registry && rule.from <= now && now < rule.until => {
-            Some((rule, fresh, Zones::from_slice(&[pack.zone()])))
-        }
-        _ => None,
-    });
-    let judged = asking.map(|(rule, fresh, zones)| {
-        let from = stale_from(fresh, &zones, header.as_of);
-        let fresh = match fresh {
-            Freshness::Age(age) => format!("at most {} days old", age.0 / Millis::days(1).0),
-            Freshness::Month => "of this month".to_owned(),
-            Freshness::SinceDay(days) => {
-                let days: Vec<String> = days.iter().map(ToString::to_string).collect();
-                format!("of the latest day {} of a month, or younger", days.join(" or "))
-            }
-        };
-        Stale { rule: rule.id.to_string(), fresh, is_stale: from.is_none_or(|from| now >= from), from }
-    });
-    judged.collect()
 }
 
 fn text(header: &Header, areas: &BTreeMap<u64, u64>, stale: &[Stale], now: Instant) -> String {
@@ -140,6 +110,10 @@ fn text(header: &Header, areas: &BTreeMap<u64, u64>, stale: &[Stale], now: Insta
     }
     if stale.is_empty() {
         text += "no rule asks for this list now\n";
+    }
+    if header.tagged.is_some() {
+        text += "numbers stand in it as keyed tags: by area they are not known\n";
+        return text;
     }
     text += "\narea      numbers\n";
     for (area, count) in areas {

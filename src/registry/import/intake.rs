@@ -4,10 +4,12 @@ use std::cell::Cell;
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::super::Fault;
 use super::super::ids::{self, Kind};
-use super::super::set::Builder;
+use super::super::set::{Builder, Day};
+use super::super::tags::Tagger;
 use super::{Columns, Line, Lines, Order, Reading, Rejects};
 use crate::time::Instant;
 
@@ -21,6 +23,8 @@ pub struct Intake {
     pub(super) order: Order,
     reading: Reading,
     pub(super) builder: Builder,
+    /// Where the list is one of tags.
+    pub(super) tagger: Option<Arc<dyn Tagger>>,
     /// Of a list of changes: what happened, in the order of the files.
     changes: Vec<Change>,
     read: u64,
@@ -56,13 +60,22 @@ impl Intake {
     ///
     /// # Errors
     /// The id is of no list, in words.
-    pub fn new(order: Order) -> Result<Self, String> {
+    pub fn new(order: Order, tagger: Option<Arc<dyn Tagger>>) -> Result<Self, String> {
         let official = match ids::kind(&order.id)? {
             Kind::Official(list) => Some(list),
             Kind::Tenant => None,
         };
         let (builder, rejects) = (Builder::default(), Rejects::default());
-        Ok(Self { order, reading: Reading::of(official), builder, changes: Vec::new(), read: 0, ambiguous: 0, rejects })
+        Ok(Self {
+            order,
+            reading: Reading::of(official),
+            builder,
+            tagger,
+            changes: Vec::new(),
+            read: 0,
+            ambiguous: 0,
+            rejects,
+        })
     }
 
     /// Reads one text, to its end. `name` is what it is called in the report; `told` hears now and then of lines.
@@ -172,7 +185,7 @@ impl Intake {
             (false, None) => {
                 let day = Reading::day(line.date.filter(|_| self.order.dates));
                 for number in numbers {
-                    self.builder.add(number, day);
+                    self.add(number, day);
                 }
             }
             // Whoever may still be listed stays so.
@@ -186,6 +199,22 @@ impl Intake {
         Ok(())
     }
 
+    pub(super) fn add(&mut self, number: u64, day: Day) {
+        match &self.tagger {
+            Some(tagger) => self.builder.add_tag(tagger.tag(&self.order.id, number), day),
+            None => {
+                self.builder.add(number, day);
+            }
+        }
+    }
+
+    fn remove(&mut self, number: u64) -> bool {
+        match &self.tagger {
+            Some(tagger) => self.builder.remove_tag(tagger.tag(&self.order.id, number)),
+            None => self.builder.remove(number),
+        }
+    }
+
     /// All of it, changes made: in the order of their dates where all have one, those of one instant deletions first,
     /// since which came last is not known; otherwise in the order of the files.
     #[must_use]
@@ -194,10 +223,10 @@ impl Intake {
             self.changes.sort_by_key(|change| (change.at, change.added));
         }
         let mut missed = 0;
-        for Change { at, number, added } in self.changes {
+        for Change { at, number, added } in std::mem::take(&mut self.changes) {
             if added {
-                self.builder.add(number, Reading::day(at.filter(|_| self.order.dates)));
-            } else if !self.builder.remove(number) {
+                self.add(number, Reading::day(at.filter(|_| self.order.dates)));
+            } else if !self.remove(number) {
                 missed += 1;
             }
         }

@@ -12,13 +12,16 @@ mod source;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use intake::{Intake, Taken};
 pub use line::{Line, Reading};
 pub use order::{Columns, Order, Rejected, Rejects, Report};
 pub use source::{Lines, Opened, open};
 
+use super::ids;
 use super::set::{self, Draft, Header, Set, SetFault};
+use super::tags::Tagger;
 use super::{Fault, List, SET};
 
 /// A copy before of fewer numbers may shrink as it will.
@@ -34,13 +37,13 @@ pub struct Import {
 }
 
 impl Import {
-    /// Begins an import into a folder of lists.
+    /// Begins an import into a folder of lists. Lists of the tenant's own become lists of tags, and need what makes them.
     ///
     /// # Errors
-    /// The id is of no list; the copy in force is younger, or unreadable, or missing though it is to be changed.
-    pub fn begin(order: Order, folder: &Path) -> Result<Self, Fault> {
+    /// The id is of no list, or of one of the tenant's own and there is no tagger; the copy in force is younger, or unreadable, or missing though it is to be changed.
+    pub fn begin(order: Order, folder: &Path, tagger: Option<Arc<dyn Tagger>>) -> Result<Self, Fault> {
         let path = folder.join(format!("{}.{SET}", order.id));
-        let mut intake = Intake::new(order).map_err(|why| {
+        let mut intake = Intake::new(order, tagger).map_err(|why| {
             Fault::new(&path, why, "give the id of a registry, as `ringfence registry list` shows them")
         })?;
         let order = &intake.order;
@@ -54,10 +57,22 @@ impl Import {
             let what = format!("holds a copy of {}, which is younger than {}", before.as_of, order.as_of);
             return Err(Fault::new(&path, what, "import the newest copy, or remove this file first"));
         }
+        let (own, marked) = (order.id.starts_with(ids::OWN), intake.tagger.as_ref().map(|tagger| tagger.mark()));
+        if own != marked.is_some() {
+            let what = if own { "would hold numbers of your own, unprotected" } else { "is no list of your own" };
+            return Err(Fault::new(&path, what, "name your keys with --keys: they turn numbers into tags"));
+        }
+        let tagged = before.as_ref().and_then(|before| before.header().tagged);
+        if order.changes && tagged.is_some() && tagged != marked {
+            return Err(Fault::new(&path, "was made under other keys", "import the full list anew"));
+        }
         if let Some(before) = before.as_ref().filter(|_| order.changes) {
             for number in before.numbers() {
                 let (number, day) = number.map_err(|fault| broken(&path, &fault))?;
-                intake.builder.add(number, day);
+                match tagged {
+                    Some(_) => intake.builder.add_tag(number, day),
+                    None => intake.add(number, day),
+                }
             }
         }
         Ok(Self { intake, before, path, _lock: lock })
@@ -79,8 +94,10 @@ impl Import {
     pub fn finish(self) -> Result<Report, Fault> {
         let Self { intake, before, path, _lock } = self;
         intake.rejects.within(intake.order.most_rejected)?;
+        let tagged = intake.tagger.as_ref().map(|tagger| tagger.mark());
         let Taken { builder, missed, order, read, ambiguous, rejects } = intake.taken();
-        let header = Header::new(&order.id, order.as_of, &order.source, order.sample);
+        let mut header = Header::new(&order.id, order.as_of, &order.source, order.sample);
+        header.tagged = tagged;
         let draft = Draft::write(&path, header, builder).map_err(|fault| unwritten(&path, &fault))?;
         if !order.fewer {
             not_fewer(&path, before.as_ref().map_or(0, |before| before.header().count), draft.header().count)?;
@@ -88,6 +105,7 @@ impl Import {
         let new = draft.read_back().map_err(|fault| broken(&path, &fault))?;
         let (added, removed) = match &before {
             None => (new.header().count, 0),
+            Some(before) if before.header().tagged != tagged => (new.header().count, before.header().count),
             Some(before) => compared(before, &new).map_err(|fault| broken(&path, &fault))?,
         };
         let header = draft.publish().map_err(|fault| unwritten(&path, &fault))?;

@@ -14,6 +14,7 @@ pub enum Found {
 }
 
 /// The table of prefixes, as read from the head of a body and checked; and how to find one in it fast.
+#[derive(Default)]
 pub struct Table {
     sections: Vec<Section>,
     /// By the upper bits of a prefix, counted from the first: where in `sections` those with them begin.
@@ -133,6 +134,10 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(4 * at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(8 * at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
 /// Where `wanted` stands among `count` that ascend, if it does. The outer `None` is a place outside the bytes.
 fn search<N: Ord>(count: usize, wanted: &N, at: impl Fn(usize) -> Option<N>) -> Option<Option<usize>> {
     let (mut from, mut left) = (0, count);
@@ -189,6 +194,33 @@ fn in_blocks(section: &[u8], parts: Parts) -> Option<Found> {
 #[inline]
 fn among(list: &[u8], wanted: u16) -> bool {
     list.as_chunks().0.iter().fold(false, |found, low| found | (u16::from_le_bytes(*low) == wanted))
+}
+
+/// Whether a tag is in a set of tags of this size.
+pub fn look_up_tag(body: &[u8], count: usize, tag: u64) -> Found {
+    let found = search(count, &tag, |at| u64_at(body, at));
+    match found {
+        None => Found::Broken,
+        Some(None) => Found::Out,
+        Some(Some(at)) => tag_day(body, count, at).map_or(Found::Broken, Found::In),
+    }
+}
+
+fn tag_day(body: &[u8], count: usize, at: usize) -> Option<Day> {
+    let days = body.get(8 * count..)?;
+    if days.is_empty() { Some(Day::NONE) } else { u16_at(days, at).map(Day) }
+}
+
+/// Every tag of a body, ascending, with its day; `None` once where the bytes make no sense, and nothing after it.
+pub fn tags(body: &[u8], count: usize) -> impl Iterator<Item = Option<(u64, Day)>> + '_ {
+    let mut last = None;
+    let all = (0..count).map(move |at| {
+        let tag = u64_at(body, at).filter(|tag| last.is_none_or(|last| last < *tag));
+        last = tag;
+        tag.zip(tag_day(body, count, at))
+    });
+    let mut broken = false;
+    all.take_while(move |tag| !std::mem::replace(&mut broken, tag.is_none()))
 }
 
 /// Every number of a body, ascending, with its day; `None` once where the bytes make no sense, and nothing after it.

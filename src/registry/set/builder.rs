@@ -14,6 +14,7 @@ const WHOLE: usize = 10_000 / 64 + 1;
 #[derive(Default)]
 pub struct Builder {
     prefixes: BTreeMap<u32, Prefix>,
+    tags: BTreeMap<u64, Day>,
 }
 
 /// What [`Builder::add`] did.
@@ -38,6 +39,26 @@ impl Builder {
     pub fn remove(&mut self, number: u64) -> bool {
         let Some(parts) = Parts::of(number) else { return false };
         self.prefixes.get_mut(&parts.prefix).is_some_and(|prefix| prefix.remove(parts))
+    }
+
+    /// Puts a tag in, in a set of tags.
+    pub fn add_tag(&mut self, tag: u64, day: Day) {
+        self.tags.entry(tag).and_modify(|known| *known = day.min(*known)).or_insert(day);
+    }
+
+    /// Takes a tag out; says whether it was in.
+    pub fn remove_tag(&mut self, tag: u64) -> bool {
+        self.tags.remove(&tag).is_some()
+    }
+
+    /// The body of a set of tags, how many there are, and how many of them have a date.
+    pub(super) fn finish_tags(self) -> (Vec<u8>, u64, u64) {
+        let (count, dated) = (u64::try_from(self.tags.len()).unwrap_or(u64::MAX), dates(self.tags.values()));
+        let mut bytes: Vec<u8> = self.tags.keys().flat_map(|tag| tag.to_le_bytes()).collect();
+        if dated > 0 {
+            bytes.extend(self.tags.values().flat_map(|day| day.0.to_le_bytes()));
+        }
+        (bytes, count, dated)
     }
 
     /// What is to be written.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{Context, SHA256};
 use memmap2::Mmap;
 
-use super::body::{Found, Table, numbers};
+use super::body::{Found, Table, look_up_tag, numbers, tags};
 use super::builder::Builder;
 use super::header::{HEAD, Header};
 use super::layout::{Day, RECORD};
@@ -102,6 +102,13 @@ impl Set {
             let what = format!("its header promises {} bytes of numbers, there are {length}", header.length);
             return Err(SetFault::Refused(what));
         }
+        if header.tagged.is_some() {
+            let each = if header.dated > 0 { 10 } else { 8 };
+            if header.prefixes != 0 || header.count.checked_mul(each) != Some(length) || header.dated > header.count {
+                return Err(SetFault::Refused("its header and its tags do not fit".to_owned()));
+            }
+            return Ok(Self { header, table: Table::default(), bytes });
+        }
         let table = Table::read(bytes.body(), header.prefixes).map_err(refused)?;
         let count: u64 = table.sections().iter().map(|section| u64::from(section.record.count)).sum();
         if count != header.count {
@@ -151,14 +158,24 @@ impl Set {
         self.table.look_up(self.bytes.body(), e164_digits)
     }
 
-    /// Every number, ascending, with its day of entry.
+    /// Whether a tag is in the set.
+    #[must_use]
+    pub fn look_up_tag(&self, tag: u64) -> Found {
+        let count = usize::try_from(self.header.count).unwrap_or(usize::MAX);
+        if self.header.tagged.is_some() { look_up_tag(self.bytes.body(), count, tag) } else { Found::Broken }
+    }
+
+    /// Every number, ascending, with its day of entry; of a set of tags, the tags.
     ///
     /// # Errors
     /// `Refused` once, as the last item, where a section makes no sense, which [`Self::verify`] rules out for files of
     /// our own.
     pub fn numbers(&self) -> impl Iterator<Item = Result<(u64, Day), SetFault>> + '_ {
         let broken = || SetFault::Refused("a section of it makes no sense".to_owned());
-        numbers(&self.table, self.bytes.body()).map(move |number| number.ok_or_else(broken))
+        let body = self.bytes.body();
+        let count = if self.header.tagged.is_some() { usize::try_from(self.header.count).unwrap_or(0) } else { 0 };
+        let all = tags(body, count).chain(numbers(&self.table, body));
+        all.map(move |number| number.ok_or_else(broken))
     }
 
     /// How many numbers have each prefix (all but the last seven digits), ascending.
@@ -268,6 +285,16 @@ fn write_beside(unfinished: &Path, header: Header, builder: Builder) -> Result<H
 /// filled when all sections are written.
 fn write_to(file: &mut (impl io::Write + Seek), mut header: Header, builder: Builder) -> Result<Header, SetFault> {
     let too_large = || SetFault::Refused("the set is too large for a file".to_owned());
+    if header.tagged.is_some() {
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&vec![0; HEAD])?;
+        let (bytes, count, dated) = builder.finish_tags();
+        file.write_all(&bytes)?;
+        (header.count, header.dated, header.prefixes) = (count, dated, 0);
+        header.length = u64::try_from(bytes.len()).map_err(|_| too_large())?;
+        header.body = super::hex(aws_lc_rs::digest::digest(&SHA256, &bytes).as_ref());
+        return Ok(header);
+    }
     let parts = builder.finish();
     let room = parts.prefixes.checked_mul(RECORD).ok_or_else(too_large)?;
     file.seek(SeekFrom::Start(0))?;

@@ -24,6 +24,8 @@ pub struct Header {
     pub dated: u64,
     /// How many prefixes they have.
     pub prefixes: usize,
+    /// Where it holds tags in place of numbers: the mark of the keys they were made under.
+    pub tagged: Option<[u8; 4]>,
     /// Where the copy came from, in words; may be empty.
     pub source: String,
     /// Whether the numbers are made up.
@@ -46,6 +48,7 @@ impl Header {
             count: 0,
             dated: 0,
             prefixes: 0,
+            tagged: None,
             source: source.to_owned(),
             sample,
             built_by: concat!("ringfence ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -82,13 +85,14 @@ impl Header {
                 .to_owned()
         };
         format!(
-            "{FIRST}\nregistry {}\nas_of {}\ncount {}\ndated {}\nprefixes {}\nsource {}\nsample {}\nbuilt_by {}\n\
+            "{FIRST}\nregistry {}\nas_of {}\ncount {}\ndated {}\nprefixes {}\ntagged {}\nsource {}\nsample {}\nbuilt_by {}\n\
              length {}\nbody {}\n",
             self.registry,
             self.as_of,
             self.count,
             self.dated,
             self.prefixes,
+            self.tagged.map_or_else(|| "no".to_owned(), |mark| super::hex(&mark)),
             one_line(&self.source),
             self.sample,
             one_line(&self.built_by),
@@ -130,6 +134,10 @@ impl Header {
             count: next("count")?.parse().ok()?,
             dated: next("dated")?.parse().ok()?,
             prefixes: next("prefixes")?.parse().ok()?,
+            tagged: match next("tagged")?.as_str() {
+                "no" => None,
+                mark => Some(u32::from_str_radix(mark, 16).ok()?.to_be_bytes()),
+            },
             source: next("source")?,
             sample: next("sample")?.parse().ok()?,
             built_by: next("built_by")?,

@@ -19,6 +19,9 @@
 //! then waits for memory far away once: a list is compared with it as a whole, since a search by halves would wait for
 //! each half.
 //!
+//! A set of tags has no prefixes: its body is the tags, ascending, eight bytes each, and, where any is dated, as many
+//! dates.
+//!
 //! The digest in the header is SHA-256 over all sections and then the table of prefixes, which is known last.
 //!
 //! A date is two bytes: days since 1 January 2000, or 0 for a number without one. Days are those of UTC, cut off and not
