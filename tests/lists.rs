@@ -235,6 +235,14 @@ fn a_folder_takes_set_files_up_and_keeps_the_old_one_while_the_new_one_is_bad() 
     assert!(refused.iter().any(|fault| fault.what.contains("a copy of `us.dnc.national`")), "{refused:?}");
     fs::remove_file(folder.path().join("us.dnc.tx.set")).unwrap();
     replace(&good);
+    // Written over in place, it is the very file that is asked: then there is no list rather than a wrong one.
+    let mut spoilt = good.clone();
+    *spoilt.last_mut().unwrap() ^= 0x40;
+    fs::write(&path, &spoilt).unwrap();
+    assert_eq!(registries.refresh().removed, ["us.dnc.national"]);
+    assert_eq!(ask(12_025_550_001), None);
+    replace(&good);
+    assert_eq!(ask(12_025_550_001), Some(Answer::Listed { since: None }));
     fs::write(folder.path().join("us.dnc.national.txt"), format!("# as_of={AS_OF}\n+12025559999\n")).unwrap();
     let refused = registries.refresh().refused;
     assert!(refused.iter().any(|fault| fault.what.contains("a set file holds the same list")), "{refused:?}");

@@ -128,7 +128,7 @@ impl Registries {
                 for (path, id) in found {
                     let file = known.entry(path.clone()).or_default();
                     if file.renew(&path, &id, self.tagger.get()) {
-                        changes.loaded.push(id);
+                        if file.list.is_some() { &mut changes.loaded } else { &mut changes.removed }.push(id);
                     }
                 }
             }
@@ -155,6 +155,9 @@ impl Registries {
 struct Known {
     stamp: Option<Stamp>,
     list: Option<Arc<List>>,
+    /// The state of the file that the list in force is mapped from.
+    #[cfg(unix)]
+    mapped: Option<Stamp>,
     fault: Option<Fault>,
 }
 
@@ -178,6 +181,10 @@ impl Known {
         match read {
             Ok(list) => {
                 self.fault = None;
+                #[cfg(unix)]
+                {
+                    self.mapped = path.extension().is_some_and(|extension| extension == SET).then_some(stamp);
+                }
                 if self.list.as_ref().is_some_and(|old| old.version == list.version) {
                     return false;
                 }
@@ -187,8 +194,13 @@ impl Known {
                 true
             }
             Err(fault) => {
+                // Written over in place, it is what the list in force reads too.
+                #[cfg(unix)]
+                let spoilt = !fault.may_pass && self.mapped.is_some_and(|mapped| mapped.inode.0 == stamp.inode.0);
+                #[cfg(not(unix))]
+                let spoilt = false;
                 self.fault = Some(fault);
-                false
+                spoilt && self.list.take().is_some()
             }
         }
     }

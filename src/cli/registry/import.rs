@@ -23,7 +23,7 @@ use crate::time::{Instant, Millis};
     after_help = "Read are: one number a line; area code and seven digits; lists of changes (A added, D deleted) with \
                   --changes; and CSV by the names of its columns. Gzipped and zipped files are read as they are, - is \
                   standard input. Of a list of your own (tenant.NAME) the file holds keyed tags in place of numbers, under the \
-                  keys of --keys. The file ID.set in the folder is replaced in one step, and a running server takes it up \
+                  keys of --keys, which are made where there are none. The file ID.set in the folder is replaced in one step, and a running server takes it up \
                   by itself.\n\n\
                   Example: ringfence registry import us.dnc.national 2026-11-20_*.zip --registries lists --as-of \
                   2026-11-20T04:00:00Z"
@@ -89,7 +89,9 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
         fewer: args.fewer,
     };
     let tagger = if args.id.starts_with(OWN) {
-        Some(Arc::new(ListTags(Keys::open(&global.keys)?)) as Arc<dyn Tagger>)
+        // As `serve` does; under other keys than the store's the list is refused there, and named.
+        let keys = if global.keys.exists() { Keys::open(&global.keys)? } else { Keys::generate(&global.keys)? };
+        Some(Arc::new(ListTags(keys)) as Arc<dyn Tagger>)
     } else {
         None
     };
@@ -122,7 +124,8 @@ fn read(import: &mut Import, file: &Path, progress: &Progress) -> Result<(), Err
         Opened::Zip(mut archive) => {
             for at in 0..archive.len() {
                 let member = archive.by_index(at).map_err(|error| failed(error.into()))?;
-                if member.is_file() {
+                // Macs put files of their own beside what is packed.
+                if member.is_file() && !member.name().starts_with("__MACOSX/") {
                     let name = format!("{name}/{}", member.name());
                     import.read(&name, member, &mut told).map_err(said)?;
                 }

@@ -137,7 +137,7 @@ impl Reading {
 
     /// Ten digits, of which the first and the fourth are 2 to 9.
     fn north_american(self, ten: u64) -> Result<u64, &'static str> {
-        if ten < 2_000_000_000 || ten > 9_999_999_999 || ten / 1_000_000 % 10 < 2 {
+        if !(2_000_000_000..=9_999_999_999).contains(&ten) || ten / 1_000_000 % 10 < 2 {
             return Err("this is no North American number: ten digits, the first and the fourth 2 to 9");
         }
         Ok(10_000_000_000 + ten)
