@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use ringfence::registry::set::{Found, Set};
+use ringfence::time::Instant;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -295,4 +296,21 @@ fn the_doctor_looks_at_the_age_of_lists() {
     for word in ["us.dnc.national", "too old since 2026-02-01", "which denies", "uk.tps.txt", "no `as_of`"] {
         assert!(said(&ran).contains(word), "{word} in {}", said(&ran));
     }
+}
+
+#[test]
+fn a_decision_names_the_copy_it_rests_on() {
+    let home = Home::new();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let as_of = Instant::from_millis(i64::try_from(now.as_millis()).unwrap() - 3_600_000).to_string();
+    let told = home.import(&["us.dnc.national", home.write("full.txt", "305,5550123\n"), "--as-of", &as_of]);
+    let question = ["check", "+13055550123", "--channel=call", "--purpose=marketing", "--technology=manual"];
+    let facts = ["--recipient=consumer", "--line-type=landline", "--seller=acme", "--json", "--registries=lists"];
+    let mut check = Command::new(env!("CARGO_BIN_EXE_ringfence"));
+    let ran = check.current_dir(home.0.path()).args(question).args(facts).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{}", said(&ran));
+    let answer: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let copies = answer["registryCopies"].as_array().unwrap();
+    let named = copies.iter().find(|copy| copy["registry"] == "us.dnc.national").unwrap();
+    assert_eq!((&named["version"], &named["listed"]), (&told["version"], &true.into()), "{named}");
 }

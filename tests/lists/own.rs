@@ -22,8 +22,9 @@ impl Tagger for Keys {
     }
 
     fn tag(&self, list: &str, e164_digits: u64) -> u64 {
-        let own = list.bytes().fold(u64::from(self.0) + 1, |own, byte| own * 31 + u64::from(byte));
-        (e164_digits ^ own << 40)
+        let own =
+            list.bytes().fold(u64::from(self.0) + 1, |own, byte| own.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        (e164_digits ^ (own << 40))
             .wrapping_mul(0x9E37_79B9_7F4A_7C15)
             .rotate_left(29)
             .wrapping_mul(0xD6E8_FEB8_6659_FD93)
