@@ -10,6 +10,9 @@ use super::set::{Found, Header, Set, SetFault};
 use super::tags::Tagger;
 use crate::time::Instant;
 
+/// What is wrong with a list of tags before any keys are known: lists are opened before the keys are.
+pub(super) const AWAITS_KEYS: &str = "holds tags, and no keys are known";
+
 /// One list: what is known about it, and its numbers.
 pub struct List {
     /// The canonical id, such as `us.dnc.national`.
@@ -75,7 +78,7 @@ impl List {
                 return Err(Fault::new(path, "it was made under other keys", remedy));
             }
             (Some(_), None) => {
-                let fault = Fault::new(path, "holds tags, and no keys are known", "name the keys with --keys");
+                let fault = Fault::new(path, AWAITS_KEYS, "name the keys with --keys");
                 return Err(Fault { may_pass: true, ..fault });
             }
         };

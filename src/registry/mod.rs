@@ -137,7 +137,9 @@ impl Registries {
         faults.extend(known.values().filter_map(|file| file.fault.clone()));
         let before = self.faults.load();
         for fault in faults.iter().filter(|fault| !before.contains(fault)) {
-            tracing::warn!(path = %fault.path.display(), line = fault.line, remedy = fault.remedy, "{}", fault.what);
+            if fault.what != list::AWAITS_KEYS {
+                tracing::warn!(path = %fault.path.display(), line = fault.line, remedy = fault.remedy, "{}", fault.what);
+            }
             changes.refused.push(fault.clone());
         }
         self.faults.store(Arc::new(faults));
