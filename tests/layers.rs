@@ -17,7 +17,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("store", &["time"]),
     // The log reconciles itself with the store's outbox.
     ("audit", &["store", "time"]),
-    ("registry", &["time"]),
+    ("registry", &["place", "time"]),
     ("telemetry", &["contact", "proto"]),
     ("access", &["time"]),
     ("listen", &["access", "telemetry"]),

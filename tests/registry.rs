@@ -326,7 +326,7 @@ fn entry() -> impl Strategy<Value = (String, u64, Option<Instant>)> {
         (190_000_u64..190_010, 0_u64..3).prop_map(|(block, n)| (block << 16) - n - 1),
         1_000_000_u64..=999_999_999_999_999,
     ];
-    (number, proptest::option::of((2000_i32..2027, 1_u8..=12, 1_u8..=28)), any::<bool>()).prop_map(
+    (number, proptest::option::of((2001_i32..2027, 1_u8..=12, 1_u8..=28)), any::<bool>()).prop_map(
         |(number, date, plus)| {
             let plus = if plus { "+" } else { "" };
             match date {

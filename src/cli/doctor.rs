@@ -1,4 +1,5 @@
-//! `ringfence doctor`: whether store and keys are set up so that what is acknowledged is kept. Changes nothing.
+//! `ringfence doctor`: whether store and keys are set up so that what is acknowledged is kept, and the lists young enough.
+//! Changes nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -52,6 +53,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     for region in regions::loaded(&config)? {
         findings.extend(pinned(region).await);
     }
+    findings.extend(super::registry::age::look(&config, super::now()));
     let worst = findings.iter().map(|finding| finding.weight).max().unwrap_or(Weight::Fine);
     if global.json {
         let rows: Vec<_> = findings

@@ -29,6 +29,7 @@ mod question;
 mod ready;
 pub mod regions;
 mod regions_beside;
+mod registry;
 mod remote;
 mod request;
 mod retention;
@@ -131,6 +132,9 @@ pub enum Command {
     Keys(keys::Command),
     /// Whether the store is set up so that it keeps what it acknowledges
     Doctor(doctor::Args),
+    /// Do-not-call lists and your own: made, looked into, put in force
+    #[command(subcommand)]
+    Registry(registry::Command),
     /// Requests of people about the data kept about them, and when they are due
     #[command(subcommand)]
     Request(request::Command),
@@ -187,6 +191,11 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Request(command) => request::run(command, global).await,
         Command::Audit(command) => audit::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
+        Command::Registry(command) => {
+            let global = cli.global.clone();
+            let done = tokio::task::spawn_blocking(move || registry::run(command, &global, now())).await;
+            done.map_err(|error| Error::said(format!("the import broke off: {error}")))?
+        }
         Command::Doctor(args) => doctor::run(args, global).await,
         Command::Policy(command) => policy::run(command, global).await,
         Command::Retention(command) => retention::run(command, global).await,

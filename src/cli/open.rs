@@ -14,7 +14,7 @@ use super::packs::{self, PacksError};
 use super::regions::{self, PinnedSettings, RegionKeeper};
 use crate::access;
 use crate::audit::{self, ArchiveSettings, Library, Log, Reconciled, Reconciler};
-use crate::engine::{self, Engine, Failure, Parts};
+use crate::engine::{self, Engine, Failure, ListTags, Parts};
 use crate::registry::{self, Registries, sample};
 use crate::store::redis::{self, RedisStore, Weight};
 use crate::store::{EmbeddedStore, Keys, KeysError, MemoryStore, Store, StoreError, embedded};
@@ -213,6 +213,14 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
     });
     let metrics = Arc::new(Metrics::default());
     let kept = keep(settings).await?;
+    // Without a store the keys are made up, and those of the tenant's own lists are in the file.
+    let listed = match &settings.data {
+        Some(_) => Some(kept.keys.clone()),
+        None => Keys::open(&settings.keys).ok(),
+    };
+    if let Some(keys) = listed {
+        registries.know_tags(Arc::new(ListTags(keys)));
+    }
     let store = Arc::clone(&kept.store);
     let engine = Engine::new(Parts {
         store: kept.store,

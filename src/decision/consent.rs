@@ -55,7 +55,7 @@ fn is_fit(
     let flagged = consent.obtained_from.as_deref().is_none_or(|from| from == "person")
         || consent.flags.contains(crate::contact::Flag::ThirdParty);
     let after_listing = || match listing {
-        Some(Listing::Listed { since, .. }) => since.zip(consent.given_at).is_some_and(|(entry, given)| given > entry),
+        Some(Listing::Listed { by, .. }) => by.zip(consent.given_at).is_some_and(|(entry, given)| given > entry),
         // Where no fresh copy says otherwise, the number may have been entered since the consent.
         Some(Listing::Unknown { .. }) => false,
         Some(Listing::Clear { .. }) | None => true,

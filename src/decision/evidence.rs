@@ -67,6 +67,8 @@ pub(crate) enum Listing {
     Listed {
         /// The latest entry date known; `None`: unknown, the newest of all.
         since: Option<Instant>,
+        /// When it was made at the latest: where only a day is known, the day may have ended far west of here.
+        by: Option<Instant>,
         /// From when on the entry counts, where it does not yet and a fresh look says so.
         bites_at: Option<Instant>,
     },
@@ -242,7 +244,7 @@ impl<'a> Evidence<'a> {
         {
             let counts = look.listed_at.map_or(Instant::NEVER, bites);
             let as_of = Some(look.as_of.min(now)).filter(|_| made(look.as_of));
-            seen.add(look.listed, look.listed_at, counts, as_of);
+            seen.add(look.listed, look.listed_at, look.listed_at.map(day_ends), counts, as_of);
         }
         for (facts, trusted) in [(self.stored, true), (self.asserted, !stored_only)] {
             for check in facts.registry_checks.iter().filter(|check| &*check.registry == registry) {
@@ -253,10 +255,10 @@ impl<'a> Evidence<'a> {
                     // An untrusted word that an entry does not count yet would loosen; that there is one tightens.
                     Some(true) if exists => {
                         let counts = check.listed_at.filter(|_| trusted).map_or(Instant::NEVER, bites);
-                        seen.add(true, check.listed_at, counts, aged.map(|a| a.min(now)));
+                        seen.add(true, check.listed_at, check.listed_at, counts, aged.map(|a| a.min(now)));
                     }
                     Some(false) if exists && trusted => {
-                        seen.add(false, None, Instant::FAR, aged.map(|a| a.min(now)));
+                        seen.add(false, None, None, Instant::FAR, aged.map(|a| a.min(now)));
                     }
                     _ => {}
                 }
@@ -276,11 +278,20 @@ fn plausible<T: crate::contact::Term>(asserted: Set<T>, stored: Set<T>, stored_o
     if said.is_empty() { Set::all() } else { said }
 }
 
+/// When an entry of a list was made at the latest. Lists know days, as midnights in UTC: of which clock is not said, and
+/// the westernmost is twelve hours behind.
+fn day_ends(listed_at: Instant) -> Instant {
+    const DAY: Millis = Millis::days(1);
+    if listed_at.millis().rem_euclid(DAY.0) == 0 { listed_at.plus(DAY).plus(Millis::hours(12)) } else { listed_at }
+}
+
 #[derive(Default)]
 struct Seen {
     listed: bool,
     /// The latest known entry; `Some(None)` once one is unknown.
     since: Option<Option<Instant>>,
+    /// The same, by the latest instant each may have been made at.
+    by: Option<Option<Instant>>,
     /// When the first of the entries counts.
     bites_at: Instant,
     /// The youngest look that found the number.
@@ -290,13 +301,22 @@ struct Seen {
 }
 
 impl Seen {
-    fn add(&mut self, listed: bool, listed_at: Option<Instant>, bites_at: Instant, as_of: Option<Instant>) {
+    fn add(
+        &mut self,
+        listed: bool,
+        listed_at: Option<Instant>,
+        by: Option<Instant>,
+        bites_at: Instant,
+        as_of: Option<Instant>,
+    ) {
+        let later = |known: Option<Option<Instant>>, other: Option<Instant>| match known {
+            None => other,
+            Some(earlier) => earlier.zip(other).map(|(a, b)| a.max(b)),
+        };
         if listed {
             self.listed = true;
-            self.since = Some(match self.since {
-                None => listed_at,
-                Some(earlier) => earlier.zip(listed_at).map(|(a, b)| a.max(b)),
-            });
+            self.since = Some(later(self.since, listed_at));
+            self.by = Some(later(self.by, by));
             self.bites_at = self.bites_at.min(bites_at);
             self.hit = self.hit.max(as_of);
         } else {
@@ -307,7 +327,8 @@ impl Seen {
     fn listing(self, oldest: Instant, now: Instant) -> Listing {
         if self.listed {
             let not_yet = self.bites_at > now && self.hit.is_some_and(|as_of| as_of >= oldest);
-            return Listing::Listed { since: self.since.flatten(), bites_at: not_yet.then_some(self.bites_at) };
+            let bites_at = not_yet.then_some(self.bites_at);
+            return Listing::Listed { since: self.since.flatten(), by: self.by.flatten(), bites_at };
         }
         match self.clear {
             Some(as_of) if as_of >= oldest => Listing::Clear { as_of },

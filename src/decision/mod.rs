@@ -27,6 +27,7 @@ use smallvec::SmallVec;
 pub use attempt::{Attempt, Postures};
 pub use evidence::{Evidence, Lists, Look, NoLists};
 pub use reason::{BuiltIn, Decision, ListUsed, Obligation, Reason, Source, Verdict, Warning};
+pub use scene::stale_from;
 pub use switches::{Freeze, Switches, Target};
 pub use windows::{Opening, openings};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::contact::{LegalForm, OptOut, PastAttempt, Purpose, Recipient, Set, Technology};
 use crate::law::{Applies, Counts, Declared, Freshness, Law, Rule, Span};
 use crate::place::{LineType, Zones};
-use crate::time::{Instant, ZoneId, date_of, day_of};
+use crate::time::{Instant, Millis, ZoneId, date_of, day_of};
 
 use super::attempt::{Attempt, Postures};
 use super::evidence::{Evidence, Listing};
@@ -168,6 +168,19 @@ pub(crate) fn oldest(fresh: &Freshness, zones: &Zones, now: Instant) -> Instant 
     };
     // Without a zone, or beyond the calendar, no copy is young enough.
     zones.iter().map(|zone| since(zone).unwrap_or(Instant::FAR)).max().unwrap_or(Instant::FAR)
+}
+
+/// From when on a copy of a registry is too old; `None` if it never is within the calendar.
+pub fn stale_from(fresh: &Freshness, zones: &Zones, as_of: Instant) -> Option<Instant> {
+    if let Freshness::Age(age) = fresh {
+        return Some(as_of.plus(*age).plus(Millis(1)));
+    }
+    // A fixed day of the month comes at least every second month.
+    let starts = |zone: &ZoneId| {
+        let (zone, first) = (*zone, zone.civil(as_of).day);
+        (first..first + 70).map(move |day| zone.day_start(day))
+    };
+    zones.iter().flat_map(starts).filter(|at| *at > as_of && oldest(fresh, zones, *at) > as_of).min()
 }
 
 /// When an entry of this date begins to count: the earliest of the zones.

@@ -37,6 +37,13 @@ impl Fault {
     }
 }
 
+impl Fault {
+    pub(super) fn unwritable(path: &Path, error: &std::io::Error) -> Self {
+        let remedy = "let the user who runs this write there, and see that the disk has room";
+        Self::new(path, format!("cannot be written: {error}"), remedy)
+    }
+}
+
 /// `path:line: what; remedy`.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -31,6 +31,9 @@ impl OfficialList {
     }
 }
 
+/// What the ids of the tenant's own lists begin with.
+pub const OWN: &str = "tenant.";
+
 /// What an id stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -48,7 +51,7 @@ pub fn kind(id: &str) -> Result<Kind, String> {
     if let Some(list) = official(id) {
         return Ok(Kind::Official(list));
     }
-    if let Some(name) = id.strip_prefix("tenant.") {
+    if let Some(name) = id.strip_prefix(OWN) {
         let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
         if (1..=64).contains(&name.len()) && name.bytes().all(good) {
             return Ok(Kind::Tenant);

@@ -1,10 +1,17 @@
 //! One list in memory, and the lists that are in force together.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
-use super::set::NumberSet;
+use super::fault::Fault;
+use super::ids;
+use super::set::{Found, Header, Set, SetFault};
+use super::tags::Tagger;
 use crate::time::Instant;
+
+/// What is wrong with a list of tags before any keys are known: lists are opened before the keys are.
+pub(super) const AWAITS_KEYS: &str = "holds tags, and no keys are known";
 
 /// One list: what is known about it, and its numbers.
 pub struct List {
@@ -21,7 +28,9 @@ pub struct List {
     pub count: u64,
     /// Whether its header calls it a sample: made-up numbers, never a reason to call anybody.
     pub sample: bool,
-    pub(super) entries: Entries,
+    pub(super) set: Set,
+    /// Where the set is one of tags: what makes them.
+    pub(super) tagger: Option<Arc<dyn Tagger>>,
 }
 
 impl List {
@@ -29,7 +38,66 @@ impl List {
     /// +1 202 555 0143.
     #[must_use]
     pub fn look_up(&self, e164_digits: u64) -> Answer {
-        self.entries.look_up(e164_digits)
+        let found = match &self.tagger {
+            Some(tagger) => self.set.look_up_tag(tagger.tag(&self.id, e164_digits)),
+            None => self.set.look_up(e164_digits),
+        };
+        match found {
+            Found::In(day) => Answer::Listed { since: day.begin() },
+            Found::Out => Answer::NotListed,
+            // What cannot be read forbids: it may have been there.
+            Found::Broken => Answer::Listed { since: None },
+        }
+    }
+}
+
+impl List {
+    /// Maps a set file, and reads all of it once to be sure of it. Blocks while it reads.
+    ///
+    /// # Errors
+    /// The file is no whole set file, or one of another list.
+    pub fn map(id: &str, path: &Path, tagger: Option<&Arc<dyn Tagger>>) -> Result<Self, Fault> {
+        let again = "copy it again, or build it anew with `ringfence registry import`";
+        let fault = |fault| match fault {
+            SetFault::Io(error) => Fault::unreadable(path, &error),
+            SetFault::Refused(why) => Fault::new(path, why, again),
+        };
+        ids::kind(id).map_err(|why| {
+            Fault::new(path, why, "rename the file to ID.set with the id of a registry, or remove it")
+        })?;
+        let set = Set::map(path).map_err(fault)?;
+        if set.header().registry != id {
+            let what = format!("it is a copy of `{}`", set.header().registry);
+            return Err(Fault::new(path, what, "name the file after the list that it holds"));
+        }
+        let tagger = match (set.header().tagged, tagger) {
+            (None, _) => None,
+            (Some(mark), Some(tagger)) if mark == tagger.mark() => Some(Arc::clone(tagger)),
+            (Some(_), Some(_)) => {
+                let remedy = "import it anew with the keys of this store, or name its keys with --keys";
+                return Err(Fault::new(path, "it was made under other keys", remedy));
+            }
+            (Some(_), None) => {
+                let fault = Fault::new(path, AWAITS_KEYS, "name the keys with --keys");
+                return Err(Fault { may_pass: true, ..fault });
+            }
+        };
+        set.verify().map_err(fault)?;
+        let Header { as_of, count, source, sample, .. } = set.header().clone();
+        let source = (!source.is_empty()).then_some(source);
+        Ok(Self { id: id.to_owned(), as_of, version: set.header().version(), source, count, sample, set, tagger })
+    }
+}
+
+impl List {
+    pub(super) fn into_set(self) -> Set {
+        self.set
+    }
+
+    /// The numbers themselves.
+    #[must_use]
+    pub fn set(&self) -> &Set {
+        &self.set
     }
 }
 
@@ -51,48 +119,11 @@ impl fmt::Debug for List {
 pub enum Answer {
     /// The number is on the list.
     Listed {
-        /// When it was entered: midnight UTC where the list gives a date only; `None` where it gives nothing.
+        /// The day of its entry, as its midnight in UTC; `None` where the list gives none.
         since: Option<Instant>,
     },
     /// The number is not on the list.
     NotListed,
-}
-
-/// The numbers of a list: those without an entry date, and those with one.
-#[derive(Default)]
-pub(super) struct Entries {
-    undated: NumberSet,
-    dated: NumberSet,
-    /// The entry date of each dated number, by rank.
-    dates: Vec<Instant>,
-}
-
-impl Entries {
-    /// From entries in any order. Of a number given twice the strictest entry counts: one without a date, which may
-    /// be of any age, before the earliest date. `None` for more than four billion.
-    pub(super) fn new(mut undated: Vec<u64>, mut dated: Vec<(u64, Instant)>) -> Option<Self> {
-        undated.sort_unstable();
-        let undated = NumberSet::from_sorted(undated)?;
-        dated.sort_unstable();
-        dated.dedup_by_key(|entry| entry.0);
-        dated.retain(|entry| undated.position(entry.0).is_none());
-        let dates = dated.iter().map(|entry| entry.1).collect();
-        Some(Self { undated, dated: NumberSet::from_sorted(dated.into_iter().map(|entry| entry.0))?, dates })
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        u64::try_from(self.undated.len() + self.dated.len()).unwrap_or(u64::MAX)
-    }
-
-    fn look_up(&self, number: u64) -> Answer {
-        if self.undated.position(number).is_some() {
-            return Answer::Listed { since: None };
-        }
-        match self.dated.position(number) {
-            Some(rank) => Answer::Listed { since: self.dates.get(rank).copied() },
-            None => Answer::NotListed,
-        }
-    }
 }
 
 /// The lists in force at one moment. Take it once for a question, so that all its rules see the same lists.

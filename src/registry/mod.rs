@@ -1,7 +1,7 @@
 //! Official do-not-call lists and the tenant's own: big, read-only, in memory, replaced whole.
 //!
-//! A folder holds one file a list, `ID.txt` (the form: [`text`]). [`Registries`] keeps what the folder says; a question
-//! takes a [`Snapshot`] once and asks it. Promises: a look-up is exact; a snapshot never changes; a file that cannot be
+//! A folder holds one file a list: `ID.set` ([`set`]), made by `ringfence registry import`, or `ID.txt` ([`text`]).
+//! [`Registries`] keeps what the folder says; a question takes a [`Snapshot`] once and asks it. Promises: a look-up is exact; a snapshot never changes; a file that cannot be
 //! read in full is never used in part, and the list that was in force stays in force (its age tells when that is no
 //! longer enough). Nothing here judges freshness: `as_of` goes to the rules. Guarded by `tests/registry.rs`.
 //!
@@ -9,21 +9,27 @@
 
 mod fault;
 pub mod ids;
+pub mod import;
 mod list;
 pub mod sample;
-mod set;
+pub mod set;
+mod tags;
 pub mod text;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 
 pub use fault::Fault;
 pub use list::{Answer, List, ListIx, Snapshot};
+pub use tags::Tagger;
+
+/// What the name of a set file ends with.
+pub const SET: &str = "set";
 
 /// The lists of a folder, as they were at the last [`Registries::refresh`].
 pub struct Registries {
@@ -32,6 +38,7 @@ pub struct Registries {
     faults: ArcSwap<Vec<Fault>>,
     /// What is known of each file. Held for a whole refresh; readers never take it.
     files: Mutex<BTreeMap<PathBuf, Known>>,
+    tagger: OnceLock<Arc<dyn Tagger>>,
 }
 
 /// What a refresh changed, by list id. All empty where nothing changed.
@@ -59,6 +66,7 @@ impl Registries {
             current: ArcSwap::default(),
             faults: ArcSwap::default(),
             files: Mutex::default(),
+            tagger: OnceLock::new(),
         };
         if let Some(dir) = dir {
             files_of(dir)?;
@@ -75,7 +83,14 @@ impl Registries {
             current: ArcSwap::from_pointee(Snapshot::of(lists)),
             faults: ArcSwap::default(),
             files: Mutex::default(),
+            tagger: OnceLock::new(),
         }
+    }
+
+    /// Makes known what the tags of the tenant's own lists are made with, and reads those lists. Only the first counts.
+    pub fn know_tags(&self, tagger: Arc<dyn Tagger>) -> Changes {
+        let _ = self.tagger.set(tagger);
+        self.refresh()
     }
 
     /// The lists in force now. Take it once for a question.
@@ -100,7 +115,8 @@ impl Registries {
         let mut known = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let mut faults = Vec::new();
         match files_of(dir) {
-            Ok(found) => {
+            Ok(mut found) => {
+                faults.extend(take_out_doubles(&mut found));
                 known.retain(|path, file| {
                     let stays = found.contains_key(path);
                     if let Some(list) = file.list.as_ref().filter(|_| !stays) {
@@ -111,8 +127,8 @@ impl Registries {
                 });
                 for (path, id) in found {
                     let file = known.entry(path.clone()).or_default();
-                    if file.renew(&path, &id) {
-                        changes.loaded.push(id);
+                    if file.renew(&path, &id, self.tagger.get()) {
+                        if file.list.is_some() { &mut changes.loaded } else { &mut changes.removed }.push(id);
                     }
                 }
             }
@@ -121,7 +137,9 @@ impl Registries {
         faults.extend(known.values().filter_map(|file| file.fault.clone()));
         let before = self.faults.load();
         for fault in faults.iter().filter(|fault| !before.contains(fault)) {
-            tracing::warn!(path = %fault.path.display(), line = fault.line, remedy = fault.remedy, "{}", fault.what);
+            if fault.what != list::AWAITS_KEYS {
+                tracing::warn!(path = %fault.path.display(), line = fault.line, remedy = fault.remedy, "{}", fault.what);
+            }
             changes.refused.push(fault.clone());
         }
         self.faults.store(Arc::new(faults));
@@ -139,12 +157,15 @@ impl Registries {
 struct Known {
     stamp: Option<Stamp>,
     list: Option<Arc<List>>,
+    /// The state of the file that the list in force is mapped from.
+    #[cfg(unix)]
+    mapped: Option<Stamp>,
     fault: Option<Fault>,
 }
 
 impl Known {
     /// Reads the file again if it changed; says whether another list is in force now.
-    fn renew(&mut self, path: &Path, id: &str) -> bool {
+    fn renew(&mut self, path: &Path, id: &str, tagger: Option<&Arc<dyn Tagger>>) -> bool {
         let stamp = match fs::metadata(path) {
             Ok(metadata) => Stamp::of(&metadata),
             Err(error) => {
@@ -156,12 +177,16 @@ impl Known {
         if self.stamp == Some(stamp) {
             return false;
         }
-        let read = read_file(path, id, stamp);
+        let read = read_file(path, id, stamp, tagger);
         let is_final = stamp.is_settled() && !read.as_ref().is_err_and(|fault| fault.may_pass);
         self.stamp = is_final.then_some(stamp);
         match read {
             Ok(list) => {
                 self.fault = None;
+                #[cfg(unix)]
+                {
+                    self.mapped = path.extension().is_some_and(|extension| extension == SET).then_some(stamp);
+                }
                 if self.list.as_ref().is_some_and(|old| old.version == list.version) {
                     return false;
                 }
@@ -171,20 +196,29 @@ impl Known {
                 true
             }
             Err(fault) => {
+                // Written over in place, it is what the list in force reads too.
+                #[cfg(unix)]
+                let spoilt = !fault.may_pass && self.mapped.is_some_and(|mapped| mapped.inode.0 == stamp.inode.0);
+                #[cfg(not(unix))]
+                let spoilt = false;
                 self.fault = Some(fault);
-                false
+                spoilt && self.list.take().is_some()
             }
         }
     }
 }
 
 /// Reads one file whole, unless it is no list or changes meanwhile.
-fn read_file(path: &Path, id: &str, stamp: Stamp) -> Result<List, Fault> {
-    if path.extension().is_none_or(|extension| extension != "txt") {
-        return Err(Fault::new(path, "is not named like a list", "name lists ID.txt, such as us.dnc.national.txt"));
+fn read_file(path: &Path, id: &str, stamp: Stamp, tagger: Option<&Arc<dyn Tagger>>) -> Result<List, Fault> {
+    if path.extension().is_none_or(|extension| extension != "txt" && extension != SET) {
+        let remedy = "name lists ID.txt or ID.set, such as us.dnc.national.set";
+        return Err(Fault::new(path, "is not named like a list", remedy));
     }
     if !stamp.is_file {
         return Err(Fault::new(path, "is not a regular file", "put a plain text file in its place"));
+    }
+    if path.extension().is_some_and(|extension| extension == SET) {
+        return List::map(id, path, tagger);
     }
     let unreadable = |error: std::io::Error| Fault::unreadable(path, &error);
     let mut file = File::open(path).map_err(unreadable)?;
@@ -232,6 +266,17 @@ impl Stamp {
     }
 }
 
+/// A list that stands in a set file and as text is one too many: the set file counts, and the text is named.
+fn take_out_doubles(found: &mut BTreeMap<PathBuf, String>) -> Vec<Fault> {
+    let texts = found.keys().filter(|path| path.extension().is_some_and(|extension| extension == "txt"));
+    let doubles: Vec<PathBuf> = texts.filter(|path| found.contains_key(&path.with_extension(SET))).cloned().collect();
+    let fault = |path: PathBuf| {
+        found.remove(&path);
+        Fault::new(&path, "is not used: a set file holds the same list", "remove one of the two files")
+    };
+    doubles.into_iter().map(fault).collect()
+}
+
 /// The files of a folder that are lists, or should be, with the id that each name gives.
 fn files_of(dir: &Path) -> Result<BTreeMap<PathBuf, String>, Fault> {
     let unreadable = |error: std::io::Error| Fault::unreadable(dir, &error);
@@ -243,7 +288,7 @@ fn files_of(dir: &Path) -> Result<BTreeMap<PathBuf, String>, Fault> {
             || name.ends_with('~')
             || name.to_ascii_uppercase().starts_with("README")
             || [".tmp", ".part"].iter().any(|end| name.ends_with(end));
-        match name.strip_suffix(".txt") {
+        match name.strip_suffix(".txt").or_else(|| name.strip_suffix(".set")) {
             Some(id) if !is_other => {
                 found.insert(path.clone(), id.to_owned());
             }

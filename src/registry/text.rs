@@ -20,7 +20,8 @@ use aws_lc_rs::digest;
 
 use super::fault::Fault;
 use super::ids::{self, Kind};
-use super::list::{Entries, List};
+use super::list::List;
+use super::set::{Builder, Day, Header as SetHeader, Set};
 use crate::time::Instant;
 
 /// No line of a list needs more bytes; a longer one is another kind of file.
@@ -38,7 +39,7 @@ impl List {
         })?;
         let mut lines = Lines::new(path, source);
         let mut header = Header::default();
-        let (mut undated, mut dated) = (Vec::new(), Vec::new());
+        let (mut builder, mut found) = (Builder::default(), 0_u64);
         let mut in_header = true;
         while let Some((number, line)) = lines.next_line()? {
             let refuse = |(what, remedy): Refusal| Fault::at_line(path, number, what, remedy);
@@ -51,30 +52,31 @@ impl List {
             }
             if comment.is_none() && !line.is_empty() {
                 in_header = false;
-                match entry(kind, line).map_err(refuse)? {
-                    (digits, None) => undated.push(digits),
-                    (digits, Some(since)) => dated.push((digits, since)),
-                }
+                let (digits, since) = entry(kind, line).map_err(refuse)?;
+                builder.add(digits, since.map_or(Day::NONE, Day::of));
+                found += 1;
             }
         }
         let Some(as_of) = header.as_of else {
             return Err(Fault::new(path, "the file is empty", FIRST_LINE));
         };
-        let found = undated.len() + dated.len();
-        if header.count.is_some_and(|count| u64::try_from(found) != Ok(count)) {
+        if header.count.is_some_and(|count| found != count) {
             let what = format!("the header promises {} numbers, the file has {found}", header.count.unwrap_or(0));
             return Err(Fault::new(path, what, "the file was cut off or changed: copy it again"));
         }
-        let entries = Entries::new(undated, dated)
-            .ok_or_else(|| Fault::new(path, "the file has more than four billion numbers", "split it"))?;
+        let sample = header.sample.unwrap_or(false);
+        let source = header.source.unwrap_or_default();
+        let named = SetHeader::new(id, as_of, &source, sample);
+        let set = Set::in_memory(named, builder).map_err(|fault| Fault::new(path, fault.to_string(), "split it"))?;
         Ok(Self {
             id: id.to_owned(),
             as_of,
             version: lines.version(),
-            source: header.source,
-            count: entries.count(),
-            sample: header.sample.unwrap_or(false),
-            entries,
+            source: (!source.is_empty()).then_some(source),
+            count: set.header().count,
+            sample,
+            set,
+            tagger: None,
         })
     }
 }

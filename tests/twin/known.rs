@@ -222,7 +222,13 @@ impl<'a> Twin<'a> {
         if let Some(found) = evidence.lists.look_up(list) {
             let fresh = made(found.as_of) && young(found.as_of);
             if found.listed {
-                hits.push((found.listed_at, counts(found.listed_at), fresh));
+                // A day without an hour is over everywhere a day and a half after it began in Greenwich.
+                const HOUR: i64 = 3_600_000;
+                let over = |day: Instant| {
+                    let known_to_the_hour = day.millis() % (24 * HOUR) != 0;
+                    if known_to_the_hour { day } else { Instant::from_millis(day.millis() + 36 * HOUR) }
+                };
+                hits.push((found.listed_at.map(over), counts(found.listed_at), fresh));
             } else {
                 clear |= fresh;
             }

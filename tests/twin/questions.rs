@@ -262,7 +262,11 @@ pub fn question(r: &mut Random, law: &Arc<Law>, choices: &Choices) -> Asked {
         if r.chance(45) {
             let look = Look {
                 listed: r.chance(15),
-                listed_at: maker.date(r, 50),
+                // Lists know days.
+                listed_at: maker.date(r, 50).map(|at| {
+                    let day = at.millis() - at.millis().rem_euclid(86_400_000);
+                    if r.chance(60) { Instant::from_millis(day) } else { at }
+                }),
                 as_of: maker.near(r),
                 version: "v".into(),
                 sample: false,

@@ -172,6 +172,13 @@ impl Keys {
         self.key_of(tenant, tag)
     }
 
+    /// The tag of a number (the digits of its E.164 form) in a list of the tenant's own.
+    #[must_use]
+    pub fn listed(&self, list: &str, e164_digits: u64) -> u64 {
+        let mac = self.mac(&[b"listed", list.as_bytes(), &e164_digits.to_le_bytes()]);
+        mac.as_ref().first_chunk().map_or(0, |tag| u64::from_le_bytes(*tag))
+    }
+
     /// The key of the record that holds the tenant's switches: no number has it.
     #[must_use]
     pub fn control(&self, tenant: &Tenant) -> Key {

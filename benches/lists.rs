@@ -1,0 +1,276 @@
+//! A national registry: built from text, mapped, and asked, beside other ways to hold the same numbers.
+//!
+//! The numbers are made up as real ones lie: 380 area codes, 30 to 95 of 100 exchanges in use, thousands uneven, a fifth of
+//! them empty and none more than nine tenths full. Printed are the build (time, peak memory), bits a number, the time to
+//! map and to verify, and the time of one look-up: of a number that is in, of its neighbour, and of any ten digits; then a
+//! sorted array and a roaring bitmap of the same numbers, and a Redis set of the first ten million.
+//!
+//! `RINGFENCE_BENCH_NUMBERS` says how many (default 250000000: some six minutes, and 5 GB for the sorted array and the
+//! bitmap; the registry itself takes a tenth of that). Fewer of them lie in fewer area codes, as close.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a benchmark"
+)]
+
+use std::hint::black_box;
+use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant as Clock};
+
+use ringfence::registry::import::{Import, Order};
+use ringfence::registry::set::{Found, Set};
+use ringfence::time::Instant;
+use roaring::RoaringTreemap;
+
+#[allow(dead_code, reason = "shared with the tests")]
+#[path = "../tests/support/redis.rs"]
+mod redis;
+
+const PROBES: usize = 1_000_000;
+const REDIS: u64 = 10_000_000;
+
+/// xorshift: the same numbers on every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        (self.next() >> 11) % end
+    }
+
+    fn part(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// A thousand numbers of which some are on the list.
+#[derive(Clone, Copy)]
+struct Thousand {
+    first: u64,
+    /// How full it is, of `u64::MAX`.
+    full: u64,
+}
+
+impl Thousand {
+    fn numbers(self) -> impl Iterator<Item = u64> {
+        let mut random = Random(self.first.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        (0..1_000).filter(move |_| random.next() < self.full).map(move |n| self.first + n)
+    }
+}
+
+fn thousands(wanted: u64) -> Vec<Thousand> {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut weighed = Vec::new();
+    // Fewer numbers are fewer areas, which are as full.
+    for area in 0..(380 * wanted).div_ceil(250_000_000).clamp(1, 380) {
+        let (area, used) = (201 + area * 2, 30 + random.below(66));
+        for exchange in 200..1_000 {
+            if random.below(100) >= used {
+                continue;
+            }
+            for thousand in 0..10 {
+                if random.below(5) > 0 {
+                    let first = (1_000 + area) * 10_000_000 + exchange * 10_000 + thousand * 1_000;
+                    weighed.push((first, random.part().powi(3)));
+                }
+            }
+        }
+    }
+    let sum = |scale: f64| weighed.iter().map(|(_, weight)| (weight * scale).min(0.9) * 1_000.0).sum::<f64>();
+    let mut scale = 0.1;
+    for _ in 0..60 {
+        scale *= wanted as f64 / sum(scale);
+    }
+    let full = |weight: f64| ((weight * scale).min(0.9) * u64::MAX as f64) as u64;
+    weighed.into_iter().map(|(first, weight)| Thousand { first, full: full(weight) }).collect()
+}
+
+/// The numbers as the keeper hands them out, thousands in no order.
+struct Text<'t> {
+    thousands: &'t [Thousand],
+    next: usize,
+    lines: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Text<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.lines.len() && self.next < self.thousands.len() {
+            self.lines.clear();
+            self.at = 0;
+            // Strides that meet every thousand once: 99,991 is a prime, and divides none of the counts here.
+            let thousand = self.thousands[(self.next * 99_991) % self.thousands.len()];
+            self.next += 1;
+            for number in thousand.numbers() {
+                let mut line = *b"202,5550143\n";
+                let mut rest = number - 10_000_000_000;
+                for place in [10, 9, 8, 7, 6, 5, 4, 2, 1, 0] {
+                    line[place] = b'0' + (rest % 10) as u8;
+                    rest /= 10;
+                }
+                self.lines.extend(line);
+            }
+        }
+        let count = (&self.lines[self.at..]).read(buffer)?;
+        self.at += count;
+        Ok(count)
+    }
+}
+
+/// The most memory this process ever had, in megabytes.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or(0) / 1_024
+}
+
+struct Probes {
+    hits: Vec<u64>,
+    near: Vec<u64>,
+    any: Vec<u64>,
+}
+
+fn probes(thousands: &[Thousand], count: u64) -> Probes {
+    let mut random = Random(3);
+    let every = (count / PROBES as u64).max(1);
+    let mut hits: Vec<u64> =
+        thousands.iter().flat_map(|thousand| thousand.numbers()).filter(|_| random.below(every) == 0).collect();
+    for at in (1..hits.len()).rev() {
+        hits.swap(at, random.below(at as u64 + 1) as usize);
+    }
+    let near = hits.iter().map(|number| number + 1).collect();
+    let any = hits.iter().map(|_| 12_000_000_000 + random.below(8_000_000_000)).collect();
+    Probes { hits, near, any }
+}
+
+/// Nanoseconds of one look-up, best of three: hit, neighbour, any.
+fn asked(name: &str, probes: &Probes, size: &str, is_in: impl Fn(u64) -> bool) {
+    let best = |numbers: &[u64]| {
+        let run = || {
+            let begun = Clock::now();
+            let found = numbers.iter().filter(|number| is_in(**number)).count();
+            black_box(found);
+            begun.elapsed().as_nanos() as f64 / numbers.len() as f64
+        };
+        (0..3).map(|_| run()).fold(f64::INFINITY, f64::min)
+    };
+    assert!(probes.hits.iter().all(|number| is_in(*number)), "{name} is not the same set");
+    let [hit, near, any] = [best(&probes.hits), best(&probes.near), best(&probes.any)];
+    println!("{name:<16} {size:<22} hit {hit:7.1} ns   neighbour {near:7.1} ns   any {any:7.1} ns");
+}
+
+fn main() {
+    let wanted: u64 =
+        std::env::var("RINGFENCE_BENCH_NUMBERS").map_or(250_000_000, |text| text.parse().expect("a whole number"));
+    let thousands = thousands(wanted);
+    let begun = Clock::now();
+    let mut text = Text { thousands: &thousands, next: 0, lines: Vec::new(), at: 0 };
+    let bytes = io::copy(&mut text, &mut io::sink()).unwrap();
+    let made = begun.elapsed();
+    println!("text: {} MB, made up in {made:.1?}, which the build below has in it", bytes >> 20);
+
+    let folder = tempfile::tempdir().unwrap();
+    let order = Order {
+        id: "us.dnc.national".to_owned(),
+        as_of: Instant::from_millis(1_763_611_200_000),
+        source: "made up".to_owned(),
+        sample: true,
+        changes: false,
+        dates: false,
+        columns: None,
+        most_rejected: 0,
+        fewer: false,
+    };
+    let begun = Clock::now();
+    let mut import = Import::begin(order, folder.path(), None).unwrap();
+    import.read("made up", Text { thousands: &thousands, next: 0, lines: Vec::new(), at: 0 }, &mut |_| {}).unwrap();
+    let read = begun.elapsed();
+    let report = import.finish().unwrap();
+    let (count, size) = (report.header.count, std::fs::metadata(&report.path).unwrap().len());
+    println!("build: {count} numbers in {:.1?} ({read:.1?} to read), peak memory {} MB", begun.elapsed(), peak());
+    println!("file: {} MB, {:.2} bits a number", size >> 20, size as f64 * 8.0 / count as f64);
+
+    let begun = Clock::now();
+    let set = Set::map(&report.path).unwrap();
+    let mapped = begun.elapsed();
+    set.verify().unwrap();
+    println!("mapped in {mapped:.2?}, every byte verified in {:.1?} more", begun.elapsed() - mapped);
+
+    let probes = probes(&thousands, count);
+    asked("set file", &probes, &format!("{:.2} bytes a number", size as f64 / count as f64), |number| {
+        matches!(set.look_up(number), Found::In(_))
+    });
+    let sorted: Vec<u64> = thousands.iter().flat_map(|thousand| thousand.numbers()).collect();
+    asked("sorted array", &probes, "8.00 bytes a number", |number| sorted.binary_search(&number).is_ok());
+    let roaring = RoaringTreemap::from_sorted_iter(sorted.iter().copied()).unwrap();
+    let bytes = format!("{:.2} bytes a number", roaring.serialized_size() as f64 / count as f64);
+    asked("roaring bitmap", &probes, &bytes, |number| roaring.contains(number));
+    in_redis(&sorted);
+}
+
+/// A Redis set of some of the numbers: its memory, and how long an answer takes, alone and a thousand at a time.
+fn in_redis(sorted: &[u64]) {
+    let server = redis::Server::start(&["--save", "", "--appendonly", "no", "--maxmemory", "0"]);
+    let address = server.url().trim_start_matches("redis://").trim_end_matches('/').to_owned();
+    let stream = TcpStream::connect(address).expect("the server answers");
+    stream.set_nodelay(true).unwrap();
+    let mut replies = BufReader::new(stream.try_clone().unwrap());
+    let mut ask = |commands: &[Vec<String>]| -> Duration {
+        let mut text = String::new();
+        for command in commands {
+            text += &format!("*{}\r\n", command.len());
+            command.iter().for_each(|word| text += &format!("${}\r\n{word}\r\n", word.len()));
+        }
+        let begun = Clock::now();
+        (&stream).write_all(text.as_bytes()).unwrap();
+        let mut line = String::new();
+        for _ in commands {
+            line.clear();
+            replies.read_line(&mut line).unwrap();
+            assert!(line.starts_with(':'), "{line}");
+        }
+        begun.elapsed()
+    };
+    let used = || {
+        let about = server.ask(&["INFO", "memory"]);
+        let line = about.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap_or("0").trim().to_owned();
+        line.parse::<f64>().unwrap()
+    };
+    let numbers = &sorted[..sorted.len().min(REDIS as usize)];
+    let before = used();
+    let begun = Clock::now();
+    for chunk in numbers.chunks(1_000) {
+        let words = ["SADD".to_owned(), "list".to_owned()].into_iter().chain(chunk.iter().map(u64::to_string));
+        ask(&[words.collect()]);
+    }
+    let (filled, memory) = (begun.elapsed(), used() - before);
+    let is_member = |number: u64| vec!["SISMEMBER".to_owned(), "list".to_owned(), number.to_string()];
+    let mut random = Random(5);
+    let mut some = |count: usize| -> Vec<Vec<String>> {
+        (0..count).map(|_| is_member(numbers[random.below(numbers.len() as u64) as usize])).collect()
+    };
+    let alone: Duration = some(20_000).iter().map(|one| ask(std::slice::from_ref(one))).sum();
+    let together: Duration = some(200_000).chunks(1_000).map(|chunk| ask(chunk)).sum();
+    println!(
+        "{:<16} {:<22} one at a time {:.0} ns, a thousand at a time {:.0} ns each (of {} numbers, filled in {filled:.1?})",
+        "Redis set",
+        format!("{:.2} bytes a number", memory / numbers.len() as f64),
+        alone.as_nanos() as f64 / 20_000.0,
+        together.as_nanos() as f64 / 200_000.0,
+        numbers.len(),
+    );
+}

@@ -1,0 +1,91 @@
+//! Whether copies of lists are young enough, and for how long.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::decision::stale_from;
+use crate::engine::ListTags;
+use crate::law::{Body, Freshness, Law};
+use crate::place::Zones;
+use crate::registry::{List, Registries};
+use crate::store::Keys;
+use crate::store::redis::{Finding, Weight};
+use crate::time::{Instant, Millis};
+
+/// A copy that is too old within this is worth a word now: decisions warn as long before.
+const SOON: Millis = Millis::days(3);
+
+/// What one rule makes of the age of a list.
+pub(super) struct Stale {
+    /// Its id.
+    pub rule: String,
+    /// How old it lets a copy be, in words.
+    pub fresh: String,
+    /// It finds the copy too old now.
+    pub is_stale: bool,
+    /// From when on it does.
+    pub from: Option<Instant>,
+}
+
+/// By the clock of the rule's own pack; where its people live by several, the strictest of theirs decides.
+pub(super) fn staleness(law: &Law, id: &str, as_of: Instant, now: Instant) -> Vec<Stale> {
+    let rules = law.packs().iter().flat_map(|pack| pack.rules.iter().map(move |rule| (pack, rule)));
+    let asking = rules.filter_map(|(pack, rule)| match &rule.body {
+        Body::Registry { list, fresh, .. } if **list == *id && rule.from <= now && now < rule.until => {
+            Some((rule, fresh, Zones::from_slice(&[pack.zone()])))
+        }
+        _ => None,
+    });
+    let judged = asking.map(|(rule, fresh, zones)| {
+        let from = stale_from(fresh, &zones, as_of);
+        let fresh = match fresh {
+            Freshness::Age(age) => format!("at most {} days old", age.0 / Millis::days(1).0),
+            Freshness::Month => "of this month".to_owned(),
+            Freshness::SinceDay(days) => {
+                let days: Vec<String> = days.iter().map(ToString::to_string).collect();
+                format!("of the latest day {} of a month, or younger", days.join(" or "))
+            }
+        };
+        Stale { rule: rule.id.to_string(), fresh, is_stale: from.is_none_or(|from| now >= from), from }
+    });
+    judged.collect()
+}
+
+/// What there is to say of the lists of a server with these settings.
+pub fn look(config: &Config, now: Instant) -> Vec<Finding> {
+    let Some(folder) = &config.registries else { return Vec::new() };
+    let warning =
+        |place: &Path, text: String| Finding { weight: Weight::Warning, server: place.display().to_string(), text };
+    let law = match super::super::packs::read(config.packs.as_deref()) {
+        Ok(law) => law,
+        Err(error) => return vec![warning(folder, error.to_string())],
+    };
+    let registries = match Registries::open(Some(folder)) {
+        Ok(registries) => registries,
+        Err(fault) => return vec![warning(folder, fault.to_string())],
+    };
+    if let Ok(keys) = Keys::open(&config.keys) {
+        registries.know_tags(Arc::new(ListTags(keys)));
+    }
+    let faults = registries.faults();
+    let faults = faults.iter().map(|fault| warning(&fault.path, format!("{}; {}", fault.what, fault.remedy)));
+    let snapshot = registries.snapshot();
+    faults.chain(snapshot.iter().map(|list| finding(&law, list, now))).collect()
+}
+
+fn finding(law: &Law, list: &List, now: Instant) -> Finding {
+    let rules = staleness(law, &list.id, list.as_of, now);
+    let first = rules.iter().filter_map(|rule| rule.from.map(|from| (from, rule.rule.as_str()))).min();
+    let text = match first {
+        _ if list.as_of > now => format!("says it is of {}, which is yet to come", list.as_of),
+        Some((from, rule)) if now >= from => {
+            format!("as of {}: too old since {from} for {rule}, which denies", list.as_of)
+        }
+        Some((from, rule)) => format!("as of {}: too old from {from} for {rule}", list.as_of),
+        None => format!("as of {}: no rule asks for it", list.as_of),
+    };
+    let soon = first.is_some_and(|(from, _)| now.plus(SOON) >= from);
+    let weight = if soon || list.as_of > now { Weight::Warning } else { Weight::Fine };
+    Finding { weight, server: list.id.clone(), text }
+}

@@ -1,0 +1,192 @@
+//! `ringfence registry import`: a list from the files its keeper hands out.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::json;
+
+use super::super::progress::{Progress, grouped};
+use super::super::terms::instant;
+use super::super::{Error, Exit, Global, output};
+use crate::engine::ListTags;
+use crate::registry::ids::{OWN, official};
+use crate::registry::import::{Columns, Import, Opened, Order, Report, open};
+use crate::registry::{Fault, Tagger};
+use crate::store::Keys;
+use crate::time::{Instant, Millis};
+
+/// Make a list and put it in force.
+#[derive(Debug, clap::Args)]
+#[command(
+    about = "Make a list from the files its keeper hands out, and put it in force",
+    after_help = "Read are: one number a line; area code and seven digits; lists of changes (A added, D deleted) with \
+                  --changes; and CSV by the names of its columns. Gzipped and zipped files are read as they are, - is \
+                  standard input. Of a list of your own (tenant.NAME) the file holds keyed tags in place of numbers, under the \
+                  keys of --keys, which are made where there are none. The file ID.set in the folder is replaced in one step, and a running server takes it up \
+                  by itself.\n\n\
+                  Example: ringfence registry import us.dnc.national 2026-11-20_*.zip --registries lists --as-of \
+                  2026-11-20T04:00:00Z"
+)]
+pub struct ImportArgs {
+    /// The id of the list: an official one, or tenant.NAME
+    #[arg(value_name = "ID")]
+    id: String,
+    /// The files, all of one copy
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// The folder of lists
+    #[arg(long, value_name = "DIR")]
+    registries: PathBuf,
+    /// When the keeper made this copy: a rule counts its age from here
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    as_of: Instant,
+    /// Where the copy comes from, for those who look later; left out: the names of the files
+    #[arg(long, value_name = "TEXT")]
+    source: Option<String>,
+    /// The files say what was added (A) and deleted (D) since the copy in force
+    #[arg(long)]
+    changes: bool,
+    /// The column of the numbers, in CSV files with a header
+    #[arg(long, value_name = "NAME", conflicts_with = "changes")]
+    column: Option<String>,
+    /// The column of the dates of entry
+    #[arg(long, value_name = "NAME", requires = "column")]
+    date_column: Option<String>,
+    /// Leave out dates of entry; without it they are kept, but for North American lists, where no rule asks for them
+    #[arg(long)]
+    no_dates: bool,
+    /// So many lines may be left out because they are not understood; more, and nothing is imported
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    most_rejected: u64,
+    /// The copy may be empty, or hold less than half of a great list before it
+    #[arg(long)]
+    fewer: bool,
+    /// The numbers are made up: each answer that rests on the list says so
+    #[arg(long)]
+    sample: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// A file cannot be read or is refused; the folder cannot be written.
+pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Error> {
+    if args.as_of > now.plus(Millis::hours(1)) {
+        return Err(Error::said(format!("--as-of {} lies in the future: give the instant of the copy", args.as_of)));
+    }
+    let names = args.files.iter().filter_map(|file| file.file_name()).map(|name| name.to_string_lossy().into_owned());
+    let source = args.source.clone().unwrap_or_else(|| names.collect::<Vec<_>>().join(" "));
+    let order = Order {
+        id: args.id.clone(),
+        as_of: args.as_of,
+        source,
+        sample: args.sample,
+        changes: args.changes,
+        dates: !args.no_dates && !official(&args.id).is_some_and(|list| list.is_north_american()),
+        columns: args.column.clone().map(|number| Columns { number, date: args.date_column.clone() }),
+        most_rejected: args.most_rejected,
+        fewer: args.fewer,
+    };
+    let tagger = if args.id.starts_with(OWN) {
+        // As `serve` does; under other keys than the store's the list is refused there, and named.
+        let keys = if global.keys.exists() { Keys::open(&global.keys)? } else { Keys::generate(&global.keys)? };
+        Some(Arc::new(ListTags(keys)) as Arc<dyn Tagger>)
+    } else {
+        None
+    };
+    let mut import = Import::begin(order, &args.registries, tagger).map_err(said)?;
+    let total = args.files.iter().map(|file| std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file));
+    let total = total.map(|about| about.map(|about| about.len())).sum();
+    let progress = Progress::new(total, &args.id);
+    for file in &args.files {
+        read(&mut import, file, &progress)?;
+    }
+    let report = import.finish().map_err(said)?;
+    progress.finish(&format!("{} numbers", grouped(report.header.count)));
+    tell(&report, global)?;
+    Ok(Exit::Yes)
+}
+
+/// A fault as it is; the words are the same on every road.
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn said(fault: Fault) -> Error {
+    Error::said(fault.to_string())
+}
+
+fn read(import: &mut Import, file: &Path, progress: &Progress) -> Result<(), Error> {
+    let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
+    let failed = |error: std::io::Error| Error::io("reading", &name, &error);
+    let bytes = Arc::new(AtomicU64::new(0));
+    let mut told = |lines: u64| progress.advance(bytes.swap(0, Ordering::Relaxed), lines);
+    match open(file, &bytes).map_err(failed)? {
+        Opened::Text(text) => import.read(&name, text, &mut told).map_err(said),
+        Opened::Zip(mut archive) => {
+            for at in 0..archive.len() {
+                let member = archive.by_index(at).map_err(|error| failed(error.into()))?;
+                // Macs put files of their own beside what is packed.
+                if member.is_file() && !member.name().starts_with("__MACOSX/") {
+                    let name = format!("{name}/{}", member.name());
+                    import.read(&name, member, &mut told).map_err(said)?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn tell(report: &Report, global: &Global) -> Result<(), Error> {
+    let Report { read, added, removed, rejects, ambiguous, missed, before, header, path, superseded } = report;
+    let rejected = rejects.named.iter().map(|line| json!({ "file": line.file, "line": line.line, "why": line.why }));
+    if global.json {
+        return output::say_json(&json!({
+            "registry": header.registry,
+            "file": path.display().to_string(),
+            "as_of": header.as_of.to_string(),
+            "version": header.version(),
+            "numbers": header.count,
+            "with_date": header.dated,
+            "bytes": header.length,
+            "lines_read": read,
+            "added": added,
+            "removed": removed,
+            "deleted_but_absent": missed,
+            "ambiguous": ambiguous,
+            "rejected": rejects.count,
+            "rejected_lines": rejected.collect::<Vec<_>>(),
+            "before": before.as_ref().map(|before| {
+                json!({ "as_of": before.as_of.to_string(), "version": before.version(), "numbers": before.count })
+            }),
+            "superseded": superseded.as_ref().map(|text| text.display().to_string()),
+        }));
+    }
+    let mut text = format!(
+        "{}: {} numbers as of {}, version {}\n{} lines read, {} numbers added, {} removed, {} lines rejected\n",
+        header.registry,
+        grouped(header.count),
+        header.as_of,
+        header.version(),
+        grouped(*read),
+        grouped(*added),
+        grouped(*removed),
+        grouped(rejects.count),
+    );
+    if *missed > 0 {
+        text += &format!("{} numbers were to be deleted and were not there\n", grouped(*missed));
+    }
+    if *ambiguous > 0 {
+        text += &format!("{} could be read as two numbers: both were taken\n", grouped(*ambiguous));
+    }
+    text += &match before {
+        Some(before) => format!("In place of the copy of {}, version {}\n", before.as_of, before.version()),
+        None => "The first copy of this list\n".to_owned(),
+    };
+    text += &format!("{}\n", path.display());
+    if let Some(superseded) = superseded {
+        text += &format!("{} is not used any more: remove it\n", superseded.display());
+    }
+    for line in &rejects.named {
+        text += &format!("rejected: {line}\n");
+    }
+    output::say(&text)
+}

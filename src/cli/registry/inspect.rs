@@ -1,0 +1,123 @@
+//! `ringfence registry inspect`: what a list holds, and until when it may be used.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::super::progress::grouped;
+use super::super::{Error, Exit, Global, output, packs};
+use super::age::{Stale, staleness};
+use crate::registry::List;
+use crate::registry::set::{Header, Set, SetFault};
+use crate::time::Instant;
+
+/// What a list holds.
+#[derive(Debug, clap::Args)]
+#[command(
+    about = "What a list holds, how old it is, and when it is too old",
+    after_help = "Every byte is read and compared with the digest in the file, every number is counted. Exit status 1 if \
+                  a rule finds the list too old."
+)]
+pub struct InspectArgs {
+    /// A set file, or a list as text
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// A folder of packs that replace those built in, or add to them
+    #[arg(long, value_name = "DIR")]
+    packs: Option<PathBuf>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The file cannot be read, or is no list.
+pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Error> {
+    let (header, areas) = looked_at(&args.file)?;
+    let law = packs::read(args.packs.as_deref()).map_err(super::super::open::OpenError::from)?;
+    let stale = staleness(&law, &header.registry, header.as_of, now);
+    let fresh = stale.iter().all(|stale| !stale.is_stale);
+    if global.json {
+        let areas: BTreeMap<_, _> = areas.iter().map(|(area, count)| (area.to_string(), *count)).collect();
+        let rules = stale.iter().map(|one| {
+            let from = one.from.map(|at| at.to_string());
+            json!({ "rule": one.rule, "fresh": one.fresh, "stale": one.is_stale, "stale_from": from })
+        });
+        output::say_json(&json!({
+            "registry": header.registry,
+            "as_of": header.as_of.to_string(),
+            "age_seconds": (now.millis() - header.as_of.millis()) / 1_000,
+            "version": header.version(),
+            "source": header.source,
+            "sample": header.sample,
+            "tagged": header.tagged.is_some(),
+            "built_by": header.built_by,
+            "numbers": header.count,
+            "with_date": header.dated,
+            "bytes": header.length,
+            "by_area": areas,
+            "rules": rules.collect::<Vec<_>>(),
+        }))?;
+        return Ok(Exit::when(fresh));
+    }
+    output::say(&text(&header, &areas, &stale, now))?;
+    Ok(Exit::when(fresh))
+}
+
+fn looked_at(path: &Path) -> Result<(Header, BTreeMap<u64, u64>), Error> {
+    let refused = |why: &dyn std::fmt::Display| Error::said(format!("{}: {why}", path.display()));
+    if path.extension().is_some_and(|extension| extension == "txt") {
+        let id = path.file_stem().unwrap_or_default().to_string_lossy();
+        let file = std::fs::File::open(path).map_err(|error| Error::at(path, "reading", &error))?;
+        let list = List::read(&id, path, file).map_err(|fault| Error::said(fault.to_string()))?;
+        return counted(list.set()).map_err(|why| refused(&why));
+    }
+    let set = Set::map(path).and_then(|set| set.verify().map(|()| set)).map_err(|why| refused(&why))?;
+    counted(&set).map_err(|why| refused(&why))
+}
+
+/// Numbers by area: all but the last seven digits. They are counted one by one, which the digest alone does not.
+fn counted(set: &Set) -> Result<(Header, BTreeMap<u64, u64>), SetFault> {
+    let mut areas = BTreeMap::new();
+    if set.header().tagged.is_some() {
+        let damaged = set.numbers().find_map(Result::err);
+        return damaged.map_or_else(|| Ok((set.header().clone(), areas)), Err);
+    }
+    for number in set.numbers() {
+        *areas.entry(number?.0 / 10_000_000).or_insert(0) += 1;
+    }
+    Ok((set.header().clone(), areas))
+}
+
+fn text(header: &Header, areas: &BTreeMap<u64, u64>, stale: &[Stale], now: Instant) -> String {
+    let days = (now.millis() - header.as_of.millis()) / 86_400_000;
+    let mut text = format!(
+        "{}: {} numbers, {} with a date of entry\nas of     {} ({days} days ago)\nversion   {}\nsource    {}\nbuilt by  {}\nbytes     {}{}\n",
+        header.registry,
+        grouped(header.count),
+        grouped(header.dated),
+        header.as_of,
+        header.version(),
+        if header.source.is_empty() { "not said" } else { &header.source },
+        header.built_by,
+        grouped(header.length),
+        if header.sample { "\nsample    yes: the numbers are made up" } else { "" },
+    );
+    for one in stale {
+        let word = if one.is_stale { "TOO OLD" } else { "fresh" };
+        let from = one.from.map(|at| format!("; too old from {at}")).unwrap_or_default();
+        text += &format!("{word:<9} for {} ({}{from})\n", one.rule, one.fresh);
+    }
+    if stale.is_empty() {
+        text += "no rule asks for this list now\n";
+    }
+    if header.tagged.is_some() {
+        text += "numbers stand in it as keyed tags: by area they are not known\n";
+        return text;
+    }
+    text += "\narea      numbers\n";
+    for (area, count) in areas {
+        text += &format!("+{area:<8} {:>12}\n", grouped(*count));
+    }
+    text
+}

@@ -1,0 +1,256 @@
+//! The lines of a list, gathered: what is read of its files, before anything is written.
+
+use std::cell::Cell;
+use std::io::{self, BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::super::Fault;
+use super::super::ids::{self, Kind};
+use super::super::set::{Builder, Day};
+use super::super::tags::Tagger;
+use super::{Columns, Line, Lines, Order, Reading, Rejects};
+use crate::time::Instant;
+
+/// Lines between two words of how far it is.
+const OFTEN: u64 = 10_000;
+/// No row of a CSV file, line ends within its fields included, has many more bytes.
+const ROW: usize = 1 << 20;
+
+/// What was read so far.
+pub struct Intake {
+    pub(super) order: Order,
+    reading: Reading,
+    pub(super) builder: Builder,
+    /// Where the list is one of tags.
+    pub(super) tagger: Option<Arc<dyn Tagger>>,
+    /// Of a list of changes: what happened, in the order of the files.
+    changes: Vec<Change>,
+    read: u64,
+    ambiguous: u64,
+    pub(super) rejects: Rejects,
+}
+
+/// All that was read.
+pub struct Taken {
+    /// What was asked.
+    pub order: Order,
+    /// The numbers.
+    pub builder: Builder,
+    /// Lines, those of headers and empty ones apart.
+    pub read: u64,
+    /// Lines that could be read as two numbers.
+    pub ambiguous: u64,
+    /// Lines that were not understood.
+    pub rejects: Rejects,
+    /// Numbers that were to be deleted and were not there.
+    pub missed: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Change {
+    at: Option<Instant>,
+    number: u64,
+    added: bool,
+}
+
+impl Intake {
+    /// Nothing yet.
+    ///
+    /// # Errors
+    /// The id is of no list, in words.
+    pub fn new(order: Order, tagger: Option<Arc<dyn Tagger>>) -> Result<Self, String> {
+        let official = match ids::kind(&order.id)? {
+            Kind::Official(list) => Some(list),
+            Kind::Tenant => None,
+        };
+        let (builder, rejects) = (Builder::default(), Rejects::default());
+        Ok(Self {
+            order,
+            reading: Reading::of(official),
+            builder,
+            tagger,
+            changes: Vec::new(),
+            read: 0,
+            ambiguous: 0,
+            rejects,
+        })
+    }
+
+    /// Reads one text, to its end. `name` is what it is called in the report; `told` hears now and then of lines.
+    ///
+    /// # Errors
+    /// The text cannot be read, is no list, or has too many lines that are not understood.
+    pub fn read(&mut self, name: &str, text: impl Read, told: &mut dyn FnMut(u64)) -> Result<(), Fault> {
+        if let Some(columns) = self.order.columns.clone() {
+            return self.read_columns(name, text, &columns, told);
+        }
+        let place = PathBuf::from(name);
+        let mut lines = Lines::new(text);
+        let (mut since, mut first) = (0, true);
+        while let Some((number, line)) = lines.next().map_err(|error| Fault::unreadable(&place, &error))? {
+            let Some(line) = line else {
+                self.judge(name, number, Err("the line is not text, or has more than 4,096 bytes"))?;
+                continue;
+            };
+            since += 1;
+            if since == OFTEN {
+                told(since);
+                since = 0;
+            }
+            let line = line.trim();
+            if line.starts_with('<') {
+                return Err(Fault::new(&place, "is XML", "download the flat file (comma-separated text) instead"));
+            }
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            // A first line without any digit is a header, which needs no names to be passed over.
+            if std::mem::take(&mut first) && !line.bytes().any(|byte| byte.is_ascii_digit()) {
+                continue;
+            }
+            let understood = self.reading.line(line.split(delimiter(line)));
+            self.judge(name, number, understood)?;
+        }
+        told(since);
+        Ok(())
+    }
+
+    /// A file of which the columns are named, with quotes and line ends within fields as such files may have them.
+    fn read_columns(
+        &mut self,
+        name: &str,
+        text: impl Read,
+        wanted: &Columns,
+        told: &mut dyn FnMut(u64),
+    ) -> Result<(), Fault> {
+        let place = PathBuf::from(name);
+        let unreadable = |error: csv::Error| Fault::unreadable(&place, &error.into());
+        let room = Rc::new(Cell::new(ROW));
+        let mut text = BufReader::with_capacity(1 << 16, Roomed { text, room: Rc::clone(&room) });
+        let head = text.fill_buf().map_err(|error| Fault::unreadable(&place, &error))?;
+        let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let delimiter = u8::try_from(delimiter(&String::from_utf8_lossy(first))).unwrap_or(b',');
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text);
+        let header = reader.headers().map_err(unreadable)?;
+        let column = |wanted: &str| {
+            let mut names = header.iter().map(|name| name.trim_start_matches('\u{feff}').trim());
+            names.position(|name| name.eq_ignore_ascii_case(wanted)).ok_or_else(|| {
+                let what = format!("no column is called `{wanted}`");
+                Fault::at_line(&place, 1, what, "name the columns as the first line of the file has them")
+            })
+        };
+        let number_at = column(&wanted.number)?;
+        let date_at = wanted.date.as_deref().map(column).transpose()?;
+        let mut row = csv::ByteRecord::new();
+        let mut rows = 0;
+        while reader.read_byte_record(&mut row).map_err(unreadable)? {
+            room.set(ROW);
+            let field = |at: usize| {
+                let field = row.get(at).ok_or("the line has fewer fields than the first one")?;
+                std::str::from_utf8(field).map(str::trim).map_err(|_| "the line is not text")
+            };
+            let understood = field(number_at).and_then(|number| {
+                let (number, other) = self.reading.number(number)?;
+                let date = date_at.map(field).transpose()?.filter(|field| !field.is_empty());
+                Ok(Line { number, other, date: date.map(|field| self.reading.date(field)).transpose()?, added: None })
+            });
+            self.judge(name, row.position().map_or(0, csv::Position::line), understood)?;
+            rows += 1;
+            if rows == OFTEN {
+                told(rows);
+                rows = 0;
+            }
+        }
+        told(rows);
+        Ok(())
+    }
+
+    fn judge(&mut self, name: &str, number: u64, understood: Result<Line, &'static str>) -> Result<(), Fault> {
+        self.read += 1;
+        match understood {
+            Ok(line) => self.take(line).map_err(|what| {
+                let remedy = "import a full list without --changes, a list of changes with it";
+                Fault::at_line(Path::new(name), number, what, remedy)
+            }),
+            Err(why) => self.rejects.add(name, number, why, self.order.most_rejected),
+        }
+    }
+
+    fn take(&mut self, line: Line) -> Result<(), &'static str> {
+        self.ambiguous += u64::from(line.other.is_some());
+        let numbers = [Some(line.number), line.other].into_iter().flatten();
+        match (self.order.changes, line.added) {
+            (false, None) => {
+                let day = Reading::day(line.date.filter(|_| self.order.dates));
+                for number in numbers {
+                    self.add(number, day);
+                }
+            }
+            // Whoever may still be listed stays so.
+            (true, Some(false)) if line.other.is_some() => {}
+            (true, Some(added)) => {
+                self.changes.extend(numbers.map(|number| Change { at: line.date, number, added }));
+            }
+            (false, Some(_)) => return Err("this is a line of changes (A or D), and a full list was expected"),
+            (true, None) => return Err("this line says neither A nor D, and changes were expected"),
+        }
+        Ok(())
+    }
+
+    pub(super) fn add(&mut self, number: u64, day: Day) {
+        match &self.tagger {
+            Some(tagger) => self.builder.add_tag(tagger.tag(&self.order.id, number), day),
+            None => {
+                self.builder.add(number, day);
+            }
+        }
+    }
+
+    fn remove(&mut self, number: u64) -> bool {
+        match &self.tagger {
+            Some(tagger) => self.builder.remove_tag(tagger.tag(&self.order.id, number)),
+            None => self.builder.remove(number),
+        }
+    }
+
+    /// All of it, changes made: in the order of their dates where all have one, those of one instant deletions first,
+    /// since which came last is not known; otherwise in the order of the files.
+    #[must_use]
+    pub fn taken(mut self) -> Taken {
+        if self.changes.iter().all(|change| change.at.is_some()) {
+            self.changes.sort_by_key(|change| (change.at, change.added));
+        }
+        let mut missed = 0;
+        for Change { at, number, added } in std::mem::take(&mut self.changes) {
+            if added {
+                self.add(number, Reading::day(at.filter(|_| self.order.dates)));
+            } else if !self.remove(number) {
+                missed += 1;
+            }
+        }
+        let Self { order, builder, read, ambiguous, rejects, .. } = self;
+        Taken { order, builder, read, ambiguous, rejects, missed }
+    }
+}
+
+/// A text that ends in an error once one row takes more room than rows do: what has no end of line must not fill memory.
+struct Roomed<R> {
+    text: R,
+    room: Rc<Cell<usize>>,
+}
+
+impl<R: Read> Read for Roomed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.text.read(buffer)?;
+        let left = self.room.get().checked_sub(count);
+        self.room.set(left.ok_or_else(|| io::Error::other("a row of it has no end"))?);
+        Ok(count)
+    }
+}
+
+/// What parts the fields of a line.
+fn delimiter(line: &str) -> char {
+    line.chars().find(|c| matches!(c, ',' | ';' | '\t' | '|')).unwrap_or(',')
+}

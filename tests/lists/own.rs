@@ -1,0 +1,130 @@
+//! The tenant's own lists: tags in place of numbers, by the same road.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use ringfence::registry::import::{Import, Order};
+use ringfence::registry::set::Set;
+use ringfence::registry::{Answer, Registries, Tagger};
+use ringfence::time::Instant;
+
+use super::{AS_OF, at};
+
+const LISTED: Answer = Answer::Listed { since: None };
+
+/// Keys of a kind.
+struct Keys(u8);
+
+impl Tagger for Keys {
+    fn mark(&self) -> [u8; 4] {
+        [0, self.0, 7, 255]
+    }
+
+    fn tag(&self, list: &str, e164_digits: u64) -> u64 {
+        let own =
+            list.bytes().fold(u64::from(self.0) + 1, |own, byte| own.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        (e164_digits ^ (own << 40))
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .rotate_left(29)
+            .wrapping_mul(0xD6E8_FEB8_6659_FD93)
+    }
+}
+
+fn keys(kind: u8) -> Arc<dyn Tagger> {
+    Arc::new(Keys(kind))
+}
+
+fn order(id: &str, changes: bool) -> Order {
+    let (id, source, as_of) = (id.to_owned(), "counsel".to_owned(), at(AS_OF));
+    Order { id, as_of, source, sample: false, changes, dates: true, columns: None, most_rejected: 0, fewer: false }
+}
+
+fn import(
+    folder: &Path,
+    id: &str,
+    changes: bool,
+    text: &str,
+    keys: Option<Arc<dyn Tagger>>,
+) -> Result<(u64, u64, u64), String> {
+    let mut import = Import::begin(order(id, changes), folder, keys).map_err(|fault| fault.to_string())?;
+    import.read("text", text.as_bytes(), &mut |_| {}).map_err(|fault| fault.to_string())?;
+    let report = import.finish().map_err(|fault| fault.to_string())?;
+    Ok((report.header.count, report.added, report.removed))
+}
+
+fn ask(registries: &Registries, id: &str, number: u64) -> Option<Answer> {
+    registries.snapshot().get(id).map(|list| list.look_up(number))
+}
+
+#[test]
+fn own_lists_hold_tags_and_answer_under_their_keys_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let text: String = (0..5_000).map(|n| format!("+1202{:07}\n", 5_550_000 + n * 3)).collect();
+    assert_eq!(import(folder.path(), "tenant.litigators", false, &text, Some(keys(1))), Ok((5_000, 5_000, 0)));
+    let path = folder.path().join("tenant.litigators.set");
+    let set = Set::map(&path).unwrap();
+    assert!(set.numbers().all(|tag| !(12_025_550_000..12_025_570_000).contains(&tag.unwrap().0)), "numbers");
+    let registries = Registries::open(Some(folder.path())).unwrap();
+    assert!(registries.faults()[0].to_string().contains("no keys are known"), "{:?}", registries.faults());
+    assert_eq!(ask(&registries, "tenant.litigators", 12_025_550_000), None);
+    assert_eq!(registries.know_tags(keys(1)).loaded, ["tenant.litigators"]);
+    assert!(registries.faults().is_empty());
+    for n in 0..15_000 {
+        let expected = if n % 3 == 0 { LISTED } else { Answer::NotListed };
+        assert_eq!(ask(&registries, "tenant.litigators", 12_025_550_000 + n), Some(expected), "{n}");
+    }
+    let others = Registries::open(Some(folder.path())).unwrap();
+    others.know_tags(keys(2));
+    assert!(others.faults()[0].to_string().contains("made under other keys"));
+    assert_eq!(ask(&others, "tenant.litigators", 12_025_550_000), None, "a list that cannot be asked is none");
+}
+
+#[test]
+fn own_lists_change_keep_dates_and_never_hold_numbers_unprotected() {
+    let folder = tempfile::tempdir().unwrap();
+    let lists = folder.path();
+    fs::write(lists.join("tenant.deceased.txt"), format!("# as_of={AS_OF}\n+442079460000\n+442079460001,2025-01-02\n"))
+        .unwrap();
+    let changes = "+442079460000,D\n+33199000001,2026-01-02,A\n+12025550143,A\n";
+    let none = import(lists, "tenant.deceased", true, changes, None).unwrap_err();
+    assert!(none.contains("unprotected") && none.contains("--keys"), "{none}");
+    assert_eq!(import(lists, "tenant.deceased", true, changes, Some(keys(1))), Ok((3, 3, 2)), "of text, all is new");
+    assert_eq!(import(lists, "tenant.deceased", true, "+12025550143,D\n", Some(keys(1))), Ok((2, 0, 1)));
+    assert!(import(lists, "tenant.deceased", true, changes, Some(keys(2))).unwrap_err().contains("other keys"));
+    fs::remove_file(lists.join("tenant.deceased.txt")).unwrap();
+    let registries = Registries::open(Some(lists)).unwrap();
+    registries.know_tags(keys(1));
+    let since = |text| Some(Answer::Listed { since: Instant::from_rfc3339(text) });
+    assert_eq!(ask(&registries, "tenant.deceased", 442_079_460_001), since("2025-01-02T00:00:00Z"));
+    assert_eq!(ask(&registries, "tenant.deceased", 33_199_000_001), since("2026-01-02T00:00:00Z"));
+    assert_eq!(ask(&registries, "tenant.deceased", 442_079_460_000), Some(Answer::NotListed));
+    assert_eq!(ask(&registries, "tenant.deceased", 12_025_550_143), Some(Answer::NotListed));
+    assert!(
+        import(lists, "uk.tps", false, "+442079460000\n", Some(keys(1))).unwrap_err().contains("no list of your own")
+    );
+    // Made anew under other keys.
+    assert_eq!(import(lists, "tenant.deceased", false, "+442079460000\n", Some(keys(2))), Ok((1, 1, 2)));
+}
+
+#[test]
+fn no_byte_of_a_set_of_tags_can_be_another() {
+    let folder = tempfile::tempdir().unwrap();
+    import(
+        folder.path(),
+        "tenant.own",
+        false,
+        "+442079460000\n+442079460001,2025-01-02\n+12025550143\n",
+        Some(keys(1)),
+    )
+    .unwrap();
+    let whole = fs::read(folder.path().join("tenant.own.set")).unwrap();
+    let passes = |bytes: &[u8]| Set::read(bytes.to_vec()).is_ok_and(|set| set.verify().is_ok());
+    assert!(passes(&whole));
+    for place in 0..whole.len() {
+        let mut changed = whole.clone();
+        changed[place] ^= 1 << (place % 8);
+        assert!(!passes(&changed), "byte {place}");
+        assert!(!passes(&whole[..place]), "cut to {place}");
+    }
+}
