@@ -46,7 +46,7 @@ impl Calls {
             }
         };
         let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
-        self.metrics().answered("ImportContacts", status::name(code), None);
+        self.server().metrics().answered("ImportContacts", status::name(code), None);
         answer
     }
 

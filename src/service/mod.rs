@@ -72,7 +72,7 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
         };
     }
     let checks = CheckServiceServer::new(grpc.clone()).max_decoding_message_size(MESSAGE_BYTES);
-    builder.add_service(malformed::Refuse(lenient::Lenient { inner: checks, calls }));
+    builder.add_service(malformed::Refuse(lenient::Lenient { inner: checks, calls: calls.clone() }));
     add!(ConsentServiceServer, ControlServiceServer, AuditServiceServer);
     add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer, ProcessorServiceServer);
     add!(PolicyServiceServer, RetentionServiceServer, IncidentServiceServer);

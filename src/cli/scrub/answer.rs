@@ -157,7 +157,7 @@ impl Judge {
 }
 
 /// Asks a server, again where it was away for a moment: a dry run counts nothing, and an attempt_id counts once.
-async fn asked(client: &CheckServiceClient<Channel>, rows: Vec<v1::CheckStreamRequest>) -> Result<Vec<Answer>, Error> {
+async fn asked(client: &CheckServiceClient<Wire>, rows: Vec<v1::CheckStreamRequest>) -> Result<Vec<Answer>, Error> {
     let mut tries = 0;
     loop {
         match stream(client, rows.clone()).await? {
@@ -173,7 +173,7 @@ async fn asked(client: &CheckServiceClient<Channel>, rows: Vec<v1::CheckStreamRe
 
 /// One stream for these rows. What passes by itself is handed back as the status to ask again by.
 async fn stream(
-    client: &CheckServiceClient<Channel>,
+    client: &CheckServiceClient<Wire>,
     rows: Vec<v1::CheckStreamRequest>,
 ) -> Result<Result<Vec<Answer>, tonic::Status>, Error> {
     let wanted = rows.len();

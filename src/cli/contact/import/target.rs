@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use tonic::transport::Channel;
-
 use crate::access::{Caller, Permit, Role};
 use crate::cli::open::Opened;
+use crate::cli::remote::Wire;
 use crate::cli::source::{self, Kept, NO_LISTS};
 use crate::cli::{Error, Global, now, remote};
 use crate::engine::{Clock, Failure, Import, Imported};
@@ -31,7 +30,7 @@ pub(super) enum Target {
     /// A server.
     Remote {
         /// The way there.
-        client: Box<ConsentServiceClient<Channel>>,
+        client: Box<ConsentServiceClient<Wire>>,
         /// The name of the import.
         import_id: String,
         /// The entries of its log.
@@ -89,7 +88,7 @@ impl Target {
 
 /// Sends rows, again where the server was away for a moment: that records nothing twice.
 async fn sent(
-    client: &mut ConsentServiceClient<Channel>,
+    client: &mut ConsentServiceClient<Wire>,
     rows: &[v1::ImportContactsRequest],
 ) -> Result<v1::ImportContactsResponse, Error> {
     let mut tries = 0;
