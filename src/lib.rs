@@ -30,7 +30,7 @@
 //! | I6 | more opt-outs never allow more; `retry_at` and `valid_until` are exact | `tests/twin.rs` |
 //! | I7 | what rests on unverified text says so | `tests/law.rs`, `tests/twin.rs` |
 //! | I8 | evidence is append-only and every answer is in a chained log | `tests/audit.rs`, `tests/archive.rs`, `tests/faults.rs` |
-//! | I9 | no log line, metric or error carries a whole number | `tests/service.rs`, `tests/cli.rs` |
+//! | I9 | no tenant finds what is another's; no log line, metric or error carries a whole number | `tests/access.rs`, `tests/service.rs`, `tests/cli.rs` |
 //! | I10 | a second, naive implementation answers the same | `tests/twin.rs` |
 
 /// A check makes many small things and drops them on other threads than made them: the system's allocator took a sixth of

@@ -213,7 +213,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let checking = tokio::spawn(async move { engine.self_check(often, service::now, stopped).await });
     let sweeping =
         tokio::spawn(super::retention::sweep_by_turns(Arc::clone(&opened.engine), config.sweeper, stopping.clone()));
-    if let (true, Some(address)) = (args.sample, bound.grpc) {
+    // It is asked as anybody would, which is of use only where anybody may ask.
+    let open = config.exposed.access.is_none() && config.exposed.tls.is_none();
+    if let (true, Some(address)) = (args.sample && open, bound.grpc) {
         first_answer(address, bound.http).await?;
     }
     stop_signal(signals, &mut servers).await;

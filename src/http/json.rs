@@ -27,9 +27,9 @@ const NOT_TEXT: &str = "the path is not UTF-8";
 const TIMEOUT: &str = "x-ringfence-timeout-ms";
 
 /// A request with who asks.
-pub(super) struct From(pub Incoming);
+pub(super) struct Asked(pub Incoming);
 
-impl FromRequestParts<Calls> for From {
+impl FromRequestParts<Calls> for Asked {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, calls: &Calls) -> Result<Self, Self::Rejection> {
@@ -104,7 +104,7 @@ pub(super) fn refusal(status: &Status) -> Answer {
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident,)*) => {$(
         $(#[$doc])*
-        pub(super) async fn $name(State(calls): State<Calls>, From(incoming): From, sent: Sent) -> Answer {
+        pub(super) async fn $name(State(calls): State<Calls>, Asked(incoming): Asked, sent: Sent) -> Answer {
             match read(sent) {
                 Ok(request) => answer(calls.$name(incoming, request).await),
                 Err(refused) => refused,
@@ -215,34 +215,34 @@ calls! {
 }
 
 /// `GET /v1/decisions/{decision_id}`
-pub(super) async fn get_decision(State(calls): State<Calls>, path: Segment, From(incoming): From) -> Answer {
+pub(super) async fn get_decision(State(calls): State<Calls>, path: Segment, Asked(incoming): Asked) -> Answer {
     let Ok(Path(decision_id)) = path else { return refusal(&status::unreadable(Some("decision_id"), NOT_TEXT)) };
     answer(calls.get_decision(incoming, v1::GetDecisionRequest { decision_id }).await)
 }
 
 /// `GET /v1/shadow`
-pub(super) async fn shadow(State(calls): State<Calls>, From(incoming): From) -> Answer {
+pub(super) async fn shadow(State(calls): State<Calls>, Asked(incoming): Asked) -> Answer {
     answer(calls.shadow(&incoming))
 }
 
 /// `GET /v1/selfcheck`
-pub(super) async fn get_self_check(State(calls): State<Calls>, From(incoming): From) -> Answer {
+pub(super) async fn get_self_check(State(calls): State<Calls>, Asked(incoming): Asked) -> Answer {
     answer(calls.get_self_check(incoming).await)
 }
 
 /// `GET /v1/law/packs`
-pub(super) async fn list_packs(State(calls): State<Calls>, From(incoming): From) -> Answer {
+pub(super) async fn list_packs(State(calls): State<Calls>, Asked(incoming): Asked) -> Answer {
     answer(calls.list_packs(&incoming))
 }
 
 /// `GET /v1/law/rules/{rule_id}`
-pub(super) async fn get_rule(State(calls): State<Calls>, path: Segment, From(incoming): From) -> Answer {
+pub(super) async fn get_rule(State(calls): State<Calls>, path: Segment, Asked(incoming): Asked) -> Answer {
     let Ok(Path(rule_id)) = path else { return refusal(&status::unreadable(Some("rule_id"), NOT_TEXT)) };
     answer(calls.get_rule(&incoming, &v1::GetRuleRequest { rule_id }))
 }
 
 /// `POST /v1/law/calendar`
-pub(super) async fn calendar(State(calls): State<Calls>, From(incoming): From, sent: Sent) -> Answer {
+pub(super) async fn calendar(State(calls): State<Calls>, Asked(incoming): Asked, sent: Sent) -> Answer {
     match read(sent) {
         Ok(request) => answer(calls.calendar(&incoming, &request)),
         Err(refused) => refused,

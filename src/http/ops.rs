@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderValue, StatusCode, header};
 
-use super::json::{From, refusal};
+use super::json::{Asked, refusal};
 use crate::access::Role;
 use crate::service::{Calls, now};
 
@@ -23,7 +23,7 @@ pub(super) async fn alive() -> Answer {
 }
 
 /// `GET /readyz`: whether answers can be given; names what is not ready.
-pub(super) async fn ready(State(calls): State<Calls>, From(incoming): From) -> Answer {
+pub(super) async fn ready(State(calls): State<Calls>, Asked(incoming): Asked) -> Answer {
     let engine = calls.server();
     let faults = engine.not_ready().await;
     let ready = faults.is_empty();
@@ -51,7 +51,7 @@ pub(super) async fn ready(State(calls): State<Calls>, From(incoming): From) -> A
 }
 
 /// `GET /metrics`: OpenMetrics text.
-pub(super) async fn metrics(State(calls): State<Calls>, From(incoming): From) -> Answer {
+pub(super) async fn metrics(State(calls): State<Calls>, Asked(incoming): Asked) -> Answer {
     if let Err(status) = calls.may_operate("Metrics", &incoming) {
         return refusal(&status);
     }

@@ -31,9 +31,9 @@ const BESIDE_FRAME: i64 = 64;
 const FOR_ROOM: usize = 256;
 /// Whoever gives a call up later than this has waited for it, as those do who have a deadline.
 const WAITED: Duration = Duration::from_millis(50);
-/// Calls that a peer may give up sooner, at once and in each second.
+/// Calls that a peer may give up sooner, at once and in each second; beside one for each that it waited for.
 const GIVEN_UP: i64 = 200;
-const GIVEN_UP_A_SECOND: u64 = 50;
+const GIVEN_UP_A_SECOND: i64 = 50;
 /// The preface of HTTP/2: whoever has not sent that much has sent nothing.
 const PREFACE: u64 = 24;
 
@@ -47,8 +47,8 @@ pub(super) struct Pace {
     read: AtomicU64,
     /// Bytes that may be read still, but for the seconds that passed.
     allowance: AtomicI64,
-    /// Calls that may be given up still, but for the seconds that passed.
-    patience: AtomicI64,
+    /// Thousandths of calls that may be given up still, and as of when.
+    patience: Mutex<(i64, u64)>,
     /// When something last went on, in milliseconds since it began.
     last: AtomicU64,
     /// Since when the peer takes nothing, in milliseconds since it began, and one; 0: it does.
@@ -82,7 +82,7 @@ impl Pace {
             under_way: AtomicU64::new(0),
             read: AtomicU64::new(0),
             allowance: AtomicI64::new(BEYOND),
-            patience: AtomicI64::new(GIVEN_UP),
+            patience: Mutex::new((1_000 * GIVEN_UP, 0)),
             last: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
             handed: Mutex::default(),
@@ -135,10 +135,17 @@ impl Pace {
         read > allowed
     }
 
-    fn gave_up(&self) {
-        let left = self.patience.fetch_sub(1, Ordering::Relaxed);
-        let earned = (self.millis(Monotonic::now()) / 1_000).saturating_mul(GIVEN_UP_A_SECOND);
-        if left.saturating_add(i64::try_from(earned).unwrap_or(i64::MAX)) <= 0 {
+    /// A call ended. Whoever waits for answers may give up more of them.
+    fn ends(&self, gave_up: bool) {
+        let now = self.millis(Monotonic::now());
+        let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        let (left, since) = *patience;
+        let passed = i64::try_from(now.saturating_sub(since)).unwrap_or(i64::MAX);
+        let earned = passed.saturating_mul(GIVEN_UP_A_SECOND);
+        let change = if gave_up { -1_000 } else { 1_000 };
+        let left = left.saturating_add(earned).min(1_000 * GIVEN_UP).saturating_add(change).min(1_000 * GIVEN_UP);
+        *patience = (left, now);
+        if left < 0 {
             self.resets.store(true, Ordering::Relaxed);
             self.changed.notify_one();
         }
@@ -224,8 +231,8 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         self.pace.moved();
         self.pace.under_way.fetch_sub(1, Ordering::Relaxed);
-        if !self.answered && self.began.elapsed() < WAITED {
-            self.pace.gave_up();
+        if self.answered || self.began.elapsed() < WAITED {
+            self.pace.ends(!self.answered);
         }
     }
 }
@@ -356,7 +363,7 @@ mod tests {
             pace.begins(0).answered();
         }
         assert_eq!(pace.verdict(pace.began), Verdict::Fine);
-        for _ in 0..=GIVEN_UP {
+        for _ in 0..2 * GIVEN_UP {
             drop(pace.begins(0));
         }
         assert_eq!(pace.verdict(pace.began), Verdict::Cut("rapid_reset"));
