@@ -30,7 +30,6 @@ use ringfence::registry::set::{Found, Set};
 use ringfence::time::Instant;
 use roaring::RoaringTreemap;
 
-#[allow(dead_code, reason = "shared with the tests")]
 #[path = "../tests/support/redis.rs"]
 mod redis;
 
@@ -264,7 +263,7 @@ fn in_redis(sorted: &[u64]) {
         (0..count).map(|_| is_member(numbers[random.below(numbers.len() as u64) as usize])).collect()
     };
     let alone: Duration = some(20_000).iter().map(|one| ask(std::slice::from_ref(one))).sum();
-    let together: Duration = some(200_000).chunks(1_000).map(|chunk| ask(chunk)).sum();
+    let together: Duration = some(200_000).chunks(1_000).map(ask).sum();
     println!(
         "{:<16} {:<22} one at a time {:.0} ns, a thousand at a time {:.0} ns each (of {} numbers, filled in {filled:.1?})",
         "Redis set",

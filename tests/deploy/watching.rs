@@ -111,7 +111,7 @@ fn form(expression: &str) -> Option<String> {
             }
         }
     }
-    if !open.is_empty() || expression.matches('"').count() % 2 != 0 {
+    if !open.is_empty() || !expression.matches('"').count().is_multiple_of(2) {
         return Some("something is left open".to_owned());
     }
     let bare: String = expression.split('"').step_by(2).collect();
