@@ -1,5 +1,12 @@
 //! The use cases over real stores: I1, I2, idempotency, outcomes, what the record keeps.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
 mod support;
 
@@ -312,4 +319,24 @@ async fn every_reading_leaves_an_entry() {
         (Asked::ListDecisions(v1::ListDecisionsRequest::default()), true),
     ];
     assert_eq!(readings[..4], expected);
+}
+
+/// The futures that a server keeps for each request under way.
+#[tokio::test]
+async fn requests_under_way_are_small() {
+    let engine = engine();
+    let (reads, writes, checks) = (permit(Role::ReadContacts), permit(Role::WriteConsent), permit(Role::Check));
+    let get = v1::GetContactRequest::default();
+    let sizes = [
+        ("check", size_of_val(&engine.check(&checks, florida(NUMBER), clock(DAY)))),
+        ("record_opt_out", size_of_val(&engine.record_opt_out(&writes, opt_out(NUMBER, "o"), clock(DAY)))),
+        ("contact", size_of_val(&engine.contact(&reads, &get, support::READ_AT))),
+        (
+            "record_consent",
+            size_of_val(&engine.record_consent(&writes, v1::RecordConsentRequest::default(), clock(DAY))),
+        ),
+        ("check_many", size_of_val(&engine.check_many(&checks, Vec::new(), clock(DAY)))),
+    ];
+    println!("{sizes:?}");
+    assert!(sizes.iter().all(|(_, size)| *size <= 48 << 10), "{sizes:?}");
 }

@@ -63,6 +63,9 @@ impl Engine {
         requests: Vec<v1::CheckRequest>,
         clock: Clock,
     ) -> Vec<Result<v1::Decision, Failure>> {
+        if self.is_of(permit).is_err() {
+            return requests.iter().map(|_| self.is_of(permit).and(Err(Failure::TooLate))).collect();
+        }
         let (law, lists) = (self.law.load_full(), self.registries.snapshot());
         let common = Common { permit, law: &law, lists: &lists, clock };
         let mut answers: Vec<Option<Result<v1::Decision, Failure>>> = Vec::with_capacity(requests.len());

@@ -71,7 +71,7 @@ fn a_server_that_is_not_there_is_named() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     home.run(&with(&ALLOWED, &["--server", &url])).refused(&[&url, "no answer", "serve"]);
-    for bad in ["localhost:50051", "https://127.0.0.1:50051", "http://", "nonsense"] {
+    for bad in ["localhost:50051", "ftp://127.0.0.1:50051", "http://", "nonsense"] {
         home.run(&with(&ALLOWED, &["--server", bad])).refused(&["--server", "http://127.0.0.1:50051"]);
     }
     fs::create_dir(home.path("d")).unwrap();

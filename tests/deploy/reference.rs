@@ -63,6 +63,7 @@ const EXAMPLES: &[&[(&str, &str)]] = &[
     ],
     &[
         ("access", "/etc/ringfence/access.toml"),
+        ("tenant_packs", "/etc/ringfence/tenants"),
         ("tls_cert", "/etc/ringfence/tls/tls.crt"),
         ("tls_key", "/etc/ringfence/tls/tls.key"),
         ("tls_client_ca", "/etc/ringfence/tls/clients.pem"),
