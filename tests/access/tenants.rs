@@ -309,11 +309,15 @@ async fn requests(asked: &mut Asked<'_>) {
 /// The two streams, which HTTP has not: asked of the engines that serve them.
 async fn streams(asked: &mut Asked<'_>) {
     let (mut told, mut recorded) = (Vec::new(), Vec::new());
+    let refused = "+13055550188";
+    asked
+        .own("/v1/opt-outs:record", json!({"number": refused, "requestId": "s", "source": "OPT_OUT_SOURCE_PHONE"}))
+        .await;
     for tenant in ["acme", "beta"] {
         let engine = engine_of(asked, tenant);
         let permit = |role| Caller::local_of(tenant).permit(role).unwrap();
         let clock = || Clock::at(now());
-        let check: v1::CheckRequest = serde_json::from_value(question(NUMBER)).unwrap();
+        let check: v1::CheckRequest = serde_json::from_value(question(refused)).unwrap();
         let answers = engine.check_many(&permit(Role::Check), vec![check], clock()).await;
         told.push(families(&json!(answers[0].as_ref().unwrap())));
         // The same import of both: what one recorded is not taken for what the other sent.
@@ -344,7 +348,7 @@ async fn keeping(asked: &mut Asked<'_>) {
     asked.both("PolicyService.ListOvertakenConsents", listed, json!({}), count("consents")).await;
     asked.both("PolicyService.PublishPolicy", "/v1/policies:publish", publish("Others."), done).await;
     let transfer = |to: &str| {
-        json!({"requestId": "k-2", "from": "old", "to": to, "recipientName": "N", "recipientContact": "n@example.com",
+        json!({"requestId": "k-2", "fromSeller": "old", "toSeller": to, "recipientName": "N", "recipientContact": "n@example.com",
             "why": "Merger.", "who": "ann"})
     };
     asked.own("/v1/sellers:transfer", transfer("new")).await;
