@@ -311,7 +311,7 @@ async fn streams(asked: &mut Asked<'_>) {
     let (mut told, mut recorded) = (Vec::new(), Vec::new());
     let refused = "+13055550188";
     asked
-        .own("/v1/opt-outs:record", json!({"number": refused, "requestId": "s", "source": "OPT_OUT_SOURCE_PHONE"}))
+        .own("/v1/opt-outs:record", json!({"number": refused, "requestId": "s", "scope": {"everything": true}, "source": "OPT_OUT_SOURCE_PHONE"}))
         .await;
     for tenant in ["acme", "beta"] {
         let engine = engine_of(asked, tenant);
