@@ -23,5 +23,3 @@ mod house;
 mod server;
 #[path = "outages/told.rs"]
 mod told;
-#[path = "outages/trips.rs"]
-mod trips;
