@@ -283,3 +283,37 @@ async fn a_service_that_ended_collects_nothing() {
     assert!(matches!(refused, Err(Failure::Precondition(_))), "{refused:?}");
     engine.record_opt_out(&permit(Role::WriteConsent), opt_out(BERLIN, "o-1"), clock(DAY)).await.unwrap();
 }
+
+/// A store that drops what has expired drops an emptied record once the log about it may go: no later sweep puts that off,
+/// a hold does, and its release ends it.
+#[tokio::test]
+async fn an_emptied_record_expires_with_the_log_about_it() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let folder = tempfile::tempdir().unwrap();
+    let [engine, _] = pair(&store, &folder.path().join("keys")).await;
+    bought(&engine, "+5511987654321", "2020-06-15T15:00:00Z").await;
+    let terms = async || {
+        let all = store.scan(None, 10).await.unwrap();
+        all.into_iter().filter_map(|(_, stored)| stored.expires).collect::<Vec<_>>()
+    };
+    assert_eq!(sweep(&engine, DAY).await.0, 1);
+    let first = terms().await;
+    assert!(first.len() == 1 && first[0] > at("2030-01-01T00:00:00Z"), "{first:?}");
+    sweep(&engine, "2026-12-18T16:00:00Z").await;
+    assert_eq!(terms().await, first, "a sweep by itself puts nothing off");
+    place(&engine, hold(&[Class::Decisions], 0)).await;
+    sweep(&engine, "2026-12-19T16:00:00Z").await;
+    assert!(terms().await.is_empty(), "held");
+    let holds = v1::ListRetentionHoldsRequest::default();
+    let placed = engine.list_retention_holds(&permit(Role::Control), &holds, at(DAY)).await.unwrap().holds.remove(0);
+    let release = v1::ReleaseRetentionHoldRequest {
+        request_id: "x".to_owned(),
+        hold_id: placed.hold_id,
+        who: "bob".to_owned(),
+        why: "Settled.".to_owned(),
+    };
+    engine.release_retention_hold(&permit(Role::Control), release, clock(DAY)).await.unwrap();
+    sweep(&engine, "2026-12-20T16:00:00Z").await;
+    let last = terms().await;
+    assert!(last.len() == 1 && last >= first, "{last:?}");
+}

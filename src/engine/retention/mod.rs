@@ -316,12 +316,18 @@ impl Engine {
                 swept = Rules { standing: &standing, ..*rules }.judge(&contact, untold);
             }
             let own = if swept.key_goes { DataKey::random()? } else { own };
-            // A hold that came since, or a law, keeps the log for longer: and with it what opens it.
-            let forgotten_at = match swept.after.is_empty(clock.now) && !self.has_regions() {
+            let empty = swept.after.is_empty(clock.now);
+            let forgotten_at = match empty && !self.has_regions() {
                 true => rules.forgotten_at(&swept.after),
                 false => None,
             };
-            let renewed = expires.is_some_and(|before| forgotten_at.is_none_or(|now| before < now));
+            // A hold that came since, or a law, keeps the log for longer, and with it what opens it; or no more. By when
+            // something was recorded last: each sweep would put it off by what has passed since the one before.
+            let renewed = empty
+                && match expires {
+                    None => forgotten_at.is_some(),
+                    Some(before) => self.has_regions() || rules.log_until(contact.updated_at()) > before,
+                };
             if !swept.changes() && !renewed {
                 tally.add(&contact, &swept);
                 return Ok(());
