@@ -23,3 +23,5 @@ mod house;
 mod server;
 #[path = "outages/told.rs"]
 mod told;
+#[path = "outages/trips.rs"]
+mod trips;

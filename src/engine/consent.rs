@@ -280,13 +280,18 @@ impl Engine {
         described: Described,
         make: &mut Make<'_>,
     ) -> Result<Written, Failure> {
-        let found = self.find(permit, number, Some(clock.now)).await?;
         // An opt-out asks for no switch: it is taken whatever they say.
         let collects = matches!(
             described.request,
             audited_write::Request::RecordConsent(_) | audited_write::Request::UpdateContact(_)
         );
-        if collects && self.standing(found.kept).await?.off_boarded_at().is_some() {
+        let (found, ended) = if collects {
+            let (found, standing) = self.find_with_switches(permit, number, Some(clock.now)).await?;
+            (found, standing.off_boarded_at().is_some())
+        } else {
+            (self.find(permit, number, Some(clock.now)).await?, false)
+        };
+        if ended {
             return Err(Failure::Precondition("the tenant's service has ended: nothing is collected any more"));
         }
         let target = Target { tag: *found.key.tag(), number: Some(number), found };

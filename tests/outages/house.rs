@@ -89,6 +89,23 @@ impl House {
         bounded(Box::pin(self.engine.check(&permit(Role::Check), request, clock()))).await
     }
 
+    /// A dry run about a number.
+    pub async fn asks(&self, index: usize) {
+        let request = v1::CheckRequest { dry_run: true, ..florida(&number(index)) };
+        let decision = self.engine.check(&permit(Role::Check), request, clock()).await.unwrap();
+        assert!(allowed(&decision), "{:?}", decision.reasons);
+    }
+
+    /// The first attempt at a number, which counts.
+    pub async fn reserves(&self, index: usize) {
+        assert!(allowed(&self.check(index, "first").await.unwrap()));
+    }
+
+    /// Dry runs of many at a time, as a batch has them.
+    pub async fn asks_many(&self, indexes: std::ops::Range<usize>) {
+        futures_util::future::join_all(indexes.map(|index| self.asks(index))).await;
+    }
+
     async fn opt_out(&self, index: usize, id: &str) -> Result<(), String> {
         let request = opt_out(&number(index), id);
         bounded(Box::pin(self.engine.record_opt_out(&permit(Role::WriteConsent), request, clock()))).await.map(drop)

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -36,7 +37,21 @@ struct Plan {
     trick: Mutex<Option<Trick>>,
     done: Mutex<usize>,
     late: Notify,
+    trips: Mutex<Trips>,
 }
+
+/// Times that somebody had to wait for the server, whatever was asked at a time.
+#[derive(Default)]
+struct Trips {
+    /// How far away the server is; zero: nothing is counted.
+    away: Duration,
+    under_way: usize,
+    /// Of each trip what was asked.
+    made: Vec<Vec<String>>,
+}
+
+/// What a service asks of its own accord, on nobody's behalf.
+const OF_ITS_OWN: [&str; 5] = ["ROLE", "PING", "INFO", "CONFIG", "CLIENT"];
 
 impl Plan {
     /// What to do to this command, if anything; it counts as done.
@@ -46,6 +61,21 @@ impl Plan {
         planned.times -= 1;
         *self.done.lock().unwrap() += 1;
         Some(planned.act.clone())
+    }
+
+    /// A command goes to the server: when its answer arrives, if it counts.
+    fn sets_out(&self, name: &str) -> Option<tokio::time::Instant> {
+        let mut trips = self.trips.lock().unwrap();
+        if trips.away.is_zero() || OF_ITS_OWN.contains(&name) {
+            return None;
+        }
+        let under_way = trips.under_way > 0;
+        match trips.made.last_mut().filter(|_| under_way) {
+            Some(trip) => trip.push(name.to_owned()),
+            None => trips.made.push(vec![name.to_owned()]),
+        }
+        trips.under_way += 1;
+        Some(tokio::time::Instant::now() + trips.away)
     }
 }
 
@@ -77,6 +107,18 @@ impl Wire {
         *self.plan.trick.lock().unwrap() = Some(Trick { on, times, act });
     }
 
+    /// Counts trips from now on, to a server that is so far away: what is asked before an answer came is one trip.
+    pub fn count(&self, away: Duration) {
+        *self.plan.trips.lock().unwrap() = Trips { away, ..Trips::default() };
+    }
+
+    /// The trips since this was asked last.
+    pub fn trips(&self) -> Vec<Vec<String>> {
+        let mut trips = self.plan.trips.lock().unwrap();
+        assert_eq!(trips.under_way, 0, "somebody still waits");
+        std::mem::take(&mut trips.made)
+    }
+
     /// Tricks no more; what was held back arrives. Returns how often something was done.
     pub fn plain(&self) -> usize {
         *self.plan.trick.lock().unwrap() = None;
@@ -88,6 +130,8 @@ impl Wire {
 /// What is expected of the server next: the answer to a command, or one that was made here.
 enum Next {
     Answer(Option<Act>),
+    /// The same, which is counted, and arrives from afar at this instant.
+    Counted(tokio::time::Instant),
     Made(Vec<u8>),
 }
 
@@ -114,13 +158,15 @@ async fn ask(
     let mut frames = Frames::default();
     while frames.more(&mut from_client).await {
         while let Some(command) = frames.take() {
-            let act = plan.take(&name(&command));
+            let name = name(&command);
+            let act = plan.take(&name);
             if let Some(Act::Refuse(text)) = act {
                 expected.lock().unwrap().push_back(Next::Made(text.into_bytes()));
                 made(&expected, &mut *to_client.lock().await).await;
                 continue;
             }
-            expected.lock().unwrap().push_back(Next::Answer(act));
+            let counted = plan.sets_out(&name).filter(|_| act.is_none());
+            expected.lock().unwrap().push_back(counted.map_or(Next::Answer(act), Next::Counted));
             if to_server.write_all(&command).await.is_err() {
                 return;
             }
@@ -167,6 +213,11 @@ async fn answer(
                     let _ = to_client.write_all(now).await;
                     late.await;
                     later.to_vec()
+                }
+                Some(Next::Counted(arrives)) => {
+                    tokio::time::sleep_until(arrives).await;
+                    plan.trips.lock().unwrap().under_way -= 1;
+                    answer
                 }
                 _ => answer,
             };

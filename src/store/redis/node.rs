@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
+use ::redis::io::tcp::TcpSettings;
 use ::redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo, Pipeline, RedisConnectionInfo,
-    TlsCertificates, Value,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
+    RedisConnectionInfo, TlsCertificates, Value,
 };
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -72,8 +73,13 @@ impl Connector {
         if let Some(password) = login.password_now() {
             redis = redis.set_password(password.reveal());
         }
+        let info = |place: ConnectionAddr| -> ::redis::RedisResult<ConnectionInfo> {
+            // Many ask on one connection: none of them waits until what another asked is acknowledged.
+            let tcp = TcpSettings::default().set_nodelay(true);
+            Ok(place.into_connection_info()?.set_tcp_settings(tcp).set_redis_settings(redis))
+        };
         match &settings.tls {
-            None => Client::open(ConnectionAddr::Tcp(host, port).into_connection_info()?.set_redis_settings(redis)),
+            None => Client::open(info(ConnectionAddr::Tcp(host, port))?),
             Some(tls) => {
                 let place = ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
                 let client_tls = tls.client.as_ref().map(|(certificate, key)| ClientTlsConfig {
@@ -81,7 +87,7 @@ impl Connector {
                     client_key: key.to_vec(),
                 });
                 let certificates = TlsCertificates { client_tls, root_cert: tls.authority.clone() };
-                Client::build_with_tls(place.into_connection_info()?.set_redis_settings(redis), certificates)
+                Client::build_with_tls(info(place)?, certificates)
             }
         }
     }
