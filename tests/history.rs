@@ -2,7 +2,7 @@
 //! cut off from each other, from the sentinels and from the instances, one way and both: a checker goes over all of it.
 //! No ALLOW after an acknowledged opt-out, no cap exceeded, no acknowledged write lost.
 //!
-//! `RINGFENCE_REDIS_OPERATIONS` sets how many operations each history has (60000; two thirds or a quarter of it where
+//! `RINGFENCE_REDIS_OPERATIONS` sets how many operations each history has (54000; two thirds or a quarter of it where
 //! failovers take their time); a long run is `RINGFENCE_REDIS_OPERATIONS=2000000 cargo test --release --test history`.
 #![cfg(target_os = "linux")]
 #![allow(
@@ -48,7 +48,7 @@ use self::net::{Net, Party};
 use self::redis::{Server, until};
 
 fn operations() -> usize {
-    std::env::var("RINGFENCE_REDIS_OPERATIONS").map_or(60_000, |text| text.parse().expect("a number"))
+    std::env::var("RINGFENCE_REDIS_OPERATIONS").map_or(54_000, |text| text.parse().expect("a number"))
 }
 
 /// Three instances with keys of one file, each with connections of its own.

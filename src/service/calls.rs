@@ -16,8 +16,6 @@ use crate::engine::{Clock, Engine, Failure, ShadowReport, Tenants, batch_too_lon
 use crate::proto::v1;
 use crate::time::Instant;
 
-/// How many checks of one batch are under way at once: enough for their writes to share a commit.
-pub(super) const AT_ONCE: usize = 128;
 /// For how long an answer is of use where the caller does not say.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// The most checks of one batch.
@@ -211,12 +209,7 @@ impl Calls {
             incoming.charge(u32::try_from(length.saturating_sub(1)).unwrap_or(u32::MAX))?;
             let clock = incoming.clock();
             let engine = self.of(permit)?;
-            let results = if engine.has_regions() {
-                rows::by_region(&engine, permit, request.checks, clock).await
-            } else {
-                let checks = request.checks.into_iter().map(|check| engine.check(permit, check, clock));
-                futures_util::stream::iter(checks).buffered(AT_ONCE).map(result).collect().await
-            };
+            let results = rows::answer(&engine, permit, request.checks, clock).await?;
             Ok(v1::CheckBatchResponse { results })
         };
         let answer = incoming.within(Role::Check, work).await;

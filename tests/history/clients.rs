@@ -9,7 +9,7 @@ use ringfence::engine::{Clock, Engine};
 use ringfence::proto::v1;
 use tokio::task::JoinHandle;
 
-use crate::support::{DAY, at, florida, opt_out, permit};
+use crate::support::{DAY, at, florida, opt_out, permit, stamp};
 
 const CLIENTS: usize = 48;
 /// Operations about one number, before the clients go on to the next ones: caps and opt-outs are met while they matter.
@@ -20,8 +20,20 @@ const TOGETHER: usize = 40;
 /// What was asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Asked {
-    Check { attempt: String },
-    OptOut { request: String },
+    Check {
+        attempt: String,
+    },
+    OptOut {
+        request: String,
+    },
+    /// One given before all opt-outs, so that it reopens nothing.
+    Consent {
+        request: String,
+    },
+    /// What became of an attempt that this client was allowed.
+    Outcome {
+        attempt: String,
+    },
 }
 
 /// One operation. The instants are places in one order that all clients share.
@@ -31,8 +43,17 @@ pub struct Operation {
     pub asked: Asked,
     pub began: u64,
     pub ended: u64,
-    /// `None`: an error, so nothing is known. For a check whether it was allowed; for an opt-out that it was recorded.
-    pub answer: Option<bool>,
+    /// `None`: an error, so nothing is known.
+    pub answer: Option<Answer>,
+}
+
+/// What was answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    Allowed,
+    Denied,
+    /// It is recorded, by this receipt. An outcome has none.
+    Recorded(String),
 }
 
 /// All that happened.
@@ -96,6 +117,7 @@ impl Run {
 
 async fn act(history: Arc<History>, engines: Vec<Arc<Engine>>, client: usize, operations: usize) {
     let mut tries = client;
+    let mut allowed: Option<(usize, String)> = None;
     let round = history.round.load(Ordering::SeqCst);
     loop {
         let turn = history.next.fetch_add(1, Ordering::SeqCst);
@@ -105,9 +127,15 @@ async fn act(history: Arc<History>, engines: Vec<Arc<Engine>>, client: usize, op
         // A small generator: what is chosen need not be random, only different.
         let dice = ((turn + round * 0x1000_0000) as u64 ^ 0x9e37_79b9).wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
         let number = turn / (EACH * TOGETHER) * TOGETHER + dice as usize % TOGETHER;
-        let asked = match (dice >> 8) % 16 {
-            0 => Asked::OptOut { request: format!("{round}-{client}-{turn}") },
-            _ => Asked::Check { attempt: format!("{round}-{client}-{turn}") },
+        let id = format!("{round}-{client}-{turn}");
+        let (number, asked) = match ((dice >> 8) % 16, allowed.take()) {
+            (0, _) => (number, Asked::OptOut { request: id }),
+            (1, _) => (number, Asked::Consent { request: id }),
+            (2..8, Some((number, attempt))) => (number, Asked::Outcome { attempt }),
+            (_, kept) => {
+                allowed = kept;
+                (number, Asked::Check { attempt: id })
+            }
         };
         // What failed is asked again, elsewhere, by the same id, as a client should.
         loop {
@@ -115,9 +143,13 @@ async fn act(history: Arc<History>, engines: Vec<Arc<Engine>>, client: usize, op
             let began = history.now();
             let answer = ask(&engines[tries % engines.len()], number, &asked).await;
             let ended = history.now();
+            if let (Asked::Check { attempt }, Some(Answer::Allowed)) = (&asked, &answer) {
+                allowed = Some((number, attempt.clone()));
+            }
+            let known = answer.is_some();
             let asked = asked.clone();
             history.operations.lock().unwrap().push(Operation { number, asked, began, ended, answer });
-            if answer.is_some() {
+            if known {
                 break;
             }
             history.failed.fetch_add(1, Ordering::SeqCst);
@@ -126,18 +158,45 @@ async fn act(history: Arc<History>, engines: Vec<Arc<Engine>>, client: usize, op
     }
 }
 
-async fn ask(engine: &Engine, index: usize, asked: &Asked) -> Option<bool> {
+async fn ask(engine: &Engine, index: usize, asked: &Asked) -> Option<Answer> {
     let clock = Clock { now: at(DAY), deadline: Some(Monotonic::now() + Duration::from_secs(2)) };
+    let number = number(index);
     match asked {
         Asked::Check { attempt } => {
-            let request = v1::CheckRequest { attempt_id: attempt.clone(), ..florida(&number(index)) };
+            let request = v1::CheckRequest { attempt_id: attempt.clone(), ..florida(&number) };
             let decision = engine.check(&permit(Role::Check), request, clock).await.ok()?;
-            Some(decision.verdict() == v1::Verdict::Allow)
+            Some(if decision.verdict() == v1::Verdict::Allow { Answer::Allowed } else { Answer::Denied })
         }
         Asked::OptOut { request } => {
-            let request = opt_out(&number(index), request);
+            let request = opt_out(&number, request);
             let recorded = engine.record_opt_out(&permit(Role::WriteConsent), request, clock).await;
-            recorded.ok().map(|_| true)
+            recorded.ok().map(|recorded| Answer::Recorded(recorded.receipt_id))
+        }
+        Asked::Consent { request } => {
+            let recorded = engine.record_consent(&permit(Role::WriteConsent), consent(number, request), clock).await;
+            recorded.ok().map(|recorded| Answer::Recorded(recorded.receipt_id))
+        }
+        Asked::Outcome { attempt } => {
+            let request = v1::ReportOutcomeRequest {
+                number,
+                attempt_id: attempt.clone(),
+                outcome: v1::Outcome::Connected.into(),
+                ..Default::default()
+            };
+            let reported = engine.report_outcome(&permit(Role::Check), request, clock).await;
+            reported.ok().map(|_| Answer::Recorded(String::new()))
         }
     }
+}
+
+fn consent(number: String, request: &str) -> v1::RecordConsentRequest {
+    let consent = v1::Consent {
+        grade: v1::ConsentGrade::Express.into(),
+        given_at: stamp("2026-11-17T16:00:00Z"),
+        evidence_ref: request.to_owned(),
+        method: v1::ConsentMethod::WebForm.into(),
+        sellers: vec!["another".to_owned()],
+        ..Default::default()
+    };
+    v1::RecordConsentRequest { number, request_id: request.to_owned(), consent: Some(consent), ..Default::default() }
 }

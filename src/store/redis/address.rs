@@ -146,7 +146,8 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// How long things may take. Every call ends within about `patience` plus one of the others, whatever the server does.
+/// How long things may take. Every command ends within `patience` plus one answer, replicas or disks included, whatever
+/// the server does.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// For a connection to be made.
@@ -199,6 +200,18 @@ pub struct Settings {
     pub writers: usize,
     /// How long things may take.
     pub timing: Timing,
+}
+
+impl Settings {
+    /// How long the answer to one question takes at the longest, replicas and disks waited for.
+    pub(super) fn longest_answer(&self) -> Duration {
+        let timing = &self.timing;
+        timing.answer
+            + match self.acked_from {
+                AckedFrom::Memory => timing.replicas,
+                AckedFrom::Disk => timing.disks,
+            }
+    }
 }
 
 /// Something never shown.

@@ -87,8 +87,7 @@ pub(super) async fn run(shared: Arc<Shared>, queue: Arc<Mutex<mpsc::Receiver<Job
 }
 
 async fn connect(shared: &Shared) -> Result<Open, Trouble> {
-    let era = shared.era();
-    let mut connection = shared.connect().await?;
+    let (mut connection, era) = shared.connect().await?;
     let names = load(shared, &mut connection).await?;
     shared.count_reconnect();
     Ok(Open { connection, names, era })
@@ -112,6 +111,11 @@ async fn serve(shared: &Shared, open: &mut Open, jobs: &mut Vec<Job>) -> Result<
             return Err(Trouble::FewReplicas { have, need });
         }
     }
+    // What was given up meanwhile is not written late: its bytes may be sealed under a key that goes.
+    jobs.retain(|job| !job.reply.is_closed());
+    if jobs.is_empty() {
+        return Ok(());
+    }
     let answers = send(shared, open, jobs).await?;
     let mut forgotten = Vec::new();
     for (job, answer) in std::mem::take(jobs).into_iter().zip(answers) {
@@ -132,6 +136,7 @@ async fn serve(shared: &Shared, open: &mut Open, jobs: &mut Vec<Job>) -> Result<
     // A server that was restarted, or told to forget: nothing of these was done.
     *jobs = forgotten;
     open.names = load(shared, &mut open.connection).await?;
+    jobs.retain(|job| !job.reply.is_closed());
     let answers = send(shared, open, jobs).await?;
     for (job, answer) in std::mem::take(jobs).into_iter().zip(answers) {
         job.tell(answer);

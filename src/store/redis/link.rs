@@ -119,7 +119,9 @@ impl Link {
 
     /// Connects anew everywhere: answers do not stand where they should.
     pub(super) fn start_anew(&self) {
-        self.nodes().iter().for_each(|node| node.shared.new_era());
+        for node in self.nodes() {
+            node.shared.new_era();
+        }
     }
 
     fn is_cluster(&self) -> bool {
@@ -173,6 +175,7 @@ impl Link {
     ) -> Result<(Vec<Value>, bool), StoreError> {
         let patience = self.settings.timing.patience;
         let until = Instant::now() + patience;
+        let given_up = until + self.settings.longest_answer();
         let mut pause = FIRST_PAUSE;
         let mut again = false;
         let mut moving: Option<Address> = None;
@@ -184,7 +187,7 @@ impl Link {
             };
             let trouble = match target {
                 None => Trouble::Elsewhere(format!("no node has slot {slot}")),
-                Some((node, asking)) => match asked.of(&node, asking).await {
+                Some((node, asking)) => match within(given_up, asked.of(&node, asking)).await {
                     Ok(values) => return Ok((values, again)),
                     Err(trouble) => {
                         again |= trouble.may_have_happened();
@@ -246,6 +249,15 @@ impl Link {
     pub(super) fn drawn(&self) -> u64 {
         self.map.load().drawn
     }
+}
+
+/// Gives up what is under way: it may have been carried out.
+async fn within(
+    until: Instant,
+    asked: impl Future<Output = Result<Vec<Value>, Trouble>>,
+) -> Result<Vec<Value>, Trouble> {
+    let late = || Trouble::Cut { sent: true, why: "no answer in time".to_owned() };
+    tokio::time::timeout_at(until, asked).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Keeps the map of a cluster fresh, so that replicas that join or leave are known.

@@ -7,6 +7,9 @@ use super::{RedisStore, reply, shape};
 use crate::store::memory::check_size;
 use crate::store::{MetaSwapped, StoreError, Version, Versioned};
 
+/// Named values read at a time: some are as large as a value may be, and other questions wait behind the answer.
+const NAMED: usize = 16;
+
 impl RedisStore {
     pub(super) async fn meta_read(&self, name: &str) -> Result<Option<Versioned>, StoreError> {
         let mut pipe = Pipeline::new();
@@ -42,19 +45,29 @@ impl RedisStore {
 
     pub(super) async fn meta_find(&self, prefix: &str) -> Result<Vec<(String, Versioned)>, StoreError> {
         let doing = "reading named values";
-        let mut pipe = Pipeline::new();
-        pipe.cmd("HGETALL").arg(shape::META);
-        let answers = self.link.read(shape::slot(shape::META), &pipe, doing).await?;
+        let slot = shape::slot(shape::META);
+        let mut pipe = Pipeline::with_capacity(1);
+        pipe.cmd("HKEYS").arg(shape::META);
+        let answers = self.link.read(slot, &pipe, doing).await?;
         let all = reply::list(answers.into_iter().next().unwrap_or(Value::Nil)).map_err(self.trouble(doing))?;
-        let mut found = Vec::new();
-        let mut all = all.into_iter();
-        while let (Some(name), Some(value)) = (all.next(), all.next()) {
-            let name = reply::text(name).map_err(self.trouble(doing))?;
-            if name.starts_with(prefix) {
-                found.extend(self.value_of(Some(value))?.map(|value| (name, value)));
+        let names: Result<Vec<_>, _> = all.into_iter().map(reply::text).collect();
+        let mut names = names.map_err(self.trouble(doing))?;
+        names.retain(|name| name.starts_with(prefix));
+        names.sort_unstable();
+        let mut found = Vec::with_capacity(names.len());
+        for names in names.chunks(NAMED) {
+            let mut pipe = Pipeline::with_capacity(1);
+            let command = pipe.cmd("HMGET").arg(shape::META);
+            names.iter().for_each(|name| {
+                command.arg(name.as_str());
+            });
+            let answers = self.link.read(slot, &pipe, doing).await?;
+            let values = reply::list(answers.into_iter().next().unwrap_or(Value::Nil)).map_err(self.trouble(doing))?;
+            for (name, value) in names.iter().zip(values) {
+                // Nothing: removed since its name was read.
+                found.extend(self.value_of(Some(value))?.map(|value| (name.clone(), value)));
             }
         }
-        found.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(found)
     }
 }

@@ -74,8 +74,9 @@ impl Connector {
             redis = redis.set_password(password.reveal());
         }
         let info = |place: ConnectionAddr| -> ::redis::RedisResult<ConnectionInfo> {
-            // Many ask on one connection: none of them waits until what another asked is acknowledged.
-            let tcp = TcpSettings::default().set_nodelay(true);
+            // Many ask on one connection: none of them waits until what another asked is acknowledged. And what was given
+            // up is not brought there after all when the network heals.
+            let tcp = TcpSettings::default().set_nodelay(true).set_linger_time(Duration::ZERO);
             Ok(place.into_connection_info()?.set_tcp_settings(tcp).set_redis_settings(redis))
         };
         match &settings.tls {
@@ -170,10 +171,11 @@ impl Shared {
         self.era.load(Ordering::Acquire)
     }
 
-    /// Connects anew, everywhere: the primary is another one, or is none any more.
-    pub(super) fn new_era(&self) {
-        self.era.fetch_add(1, Ordering::AcqRel);
+    /// Connects anew, everywhere: the primary is another one, or is none any more. The number of the era.
+    pub(super) fn new_era(&self) -> u64 {
+        let before = self.era.fetch_add(1, Ordering::AcqRel);
         self.broken.notify_one();
+        before.wrapping_add(1)
     }
 
     /// Where it was when last connected to.
@@ -185,8 +187,10 @@ impl Shared {
         self.reconnects.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// A new connection to the primary, which is asked whether it is one.
-    pub(super) async fn connect(&self) -> Result<MultiplexedConnection, Trouble> {
+    /// A new connection to the primary, which is asked whether it is one, and the era it is of. Where the primary is not
+    /// where it was, a new era begins: connections made before lead to a deposed one.
+    pub(super) async fn connect(&self) -> Result<(MultiplexedConnection, u64), Trouble> {
+        let era = self.era();
         let address = match &self.finder {
             Finder::At(address) => address.clone(),
             Finder::AskSentinels => {
@@ -203,8 +207,13 @@ impl Shared {
             reply::Role::Primary { replicas } => self.saw_replicas(replicas.len()),
             reply::Role::Other(role) => return Err(Trouble::Elsewhere(format!("{address} is a {role}"))),
         }
-        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
-        Ok(connection)
+        let before = self.address.lock().unwrap_or_else(PoisonError::into_inner).replace(address.clone());
+        if before.is_none_or(|before| before == address) {
+            return Ok((connection, era));
+        }
+        let now = self.new_era();
+        // Whoever began another one meanwhile knows of something else that this connection does not.
+        Ok((connection, if now == era.wrapping_add(1) { now } else { era }))
     }
 }
 
@@ -321,9 +330,8 @@ impl Node {
 /// Connects, and connects again whenever told that the connection is broken.
 async fn keep_connected(shared: Arc<Shared>) {
     loop {
-        let era = shared.era();
         match shared.connect().await {
-            Ok(connection) => {
+            Ok((connection, era)) => {
                 shared.count_reconnect();
                 shared.up.send_modify(|up| {
                     if let Up::Down(since, trouble) = up
