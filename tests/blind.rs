@@ -1,6 +1,6 @@
 //! Blind at rest: whoever copies the data folder, the files of a Redis or the log of a server learns no number, no seller,
-//! no wording, no policy, no evidence: however it is spelt, in text or in binary. Everything that is recorded about a
-//! contact is recorded here, with words that are found again.
+//! no wording, no policy, no evidence: however it is spelt, in text or in binary. Everything that can be recorded is recorded
+//! here, with words that are found again.
 #![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +17,8 @@
 mod clients;
 #[path = "support/redis.rs"]
 mod redis;
+#[path = "blind/rest.rs"]
+mod rest;
 #[allow(dead_code, reason = "shared with the tests of faults")]
 #[path = "faults/server.rs"]
 mod server;
@@ -115,7 +117,7 @@ fn assert_blind(folder: &Path, least: usize) {
     let mut found = Vec::new();
     files(folder, &mut found);
     assert!(found.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > least, "hardly anything stands there");
-    let words = WORDS.iter().map(|word| ((*word).to_owned(), word.as_bytes().to_vec()));
+    let words = WORDS.iter().chain(&rest::WORDS).map(|word| ((*word).to_owned(), word.as_bytes().to_vec()));
     for (what, needle) in words.chain(spellings()) {
         for (file, bytes) in &found {
             let shown = bytes.windows(needle.len()).any(|part| part.eq_ignore_ascii_case(&needle));
@@ -209,7 +211,7 @@ fn assert_silent(house: &House) {
     for (what, needle) in spellings() {
         assert!(!said.as_bytes().windows(needle.len()).any(|part| part == needle), "{what} stands in the server's log");
     }
-    assert!(WORDS.iter().all(|word| !said.contains(word)), "{said}");
+    assert!(WORDS.iter().chain(&rest::WORDS).all(|word| !said.contains(word)), "{said}");
 }
 
 fn keys(house: &House, arguments: &[&str]) {
@@ -222,6 +224,7 @@ async fn a_data_folder_shows_nothing() {
     let house = House::new();
     let server = house.start();
     record_everything(server.address()).await;
+    rest::record(server.address()).await;
     // As it is while it is served, as it is stopped, and after a rotation.
     assert_blind(&house.data, 10_000);
     assert!(server.stop().success());
@@ -239,6 +242,7 @@ async fn the_files_of_a_redis_show_nothing() {
     house.more = vec!["--store".to_owned(), redis.url()];
     let server = house.start();
     record_everything(server.address()).await;
+    rest::record(server.address()).await;
     keys_beside(&house, &redis.url()).await;
     assert_eq!(redis.ask(&["SAVE"]), "OK");
     assert!(redis.folder().join("dump.rdb").exists() && redis.folder().join("appendonlydir").exists());
