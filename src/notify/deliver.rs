@@ -222,8 +222,7 @@ impl Held {
         let done = |told: &Told| {
             before.iter().any(|done| done.shard == u32::from(told.shard) && done.event_id == told.event.event_id)
         };
-        // Without its number an event is of no use to anybody; that of the erasure names it.
-        let concerned = |told: &Told| one.concerns(told) && !told.event.number.is_empty();
+        let concerned = |told: &Told| one.is_sent(told);
         self.window.take(step, Monotonic::now(), concerned, done);
         self.unnoted = true;
     }

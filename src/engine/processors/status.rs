@@ -10,7 +10,7 @@ use crate::engine::find::Record;
 use crate::engine::watch::{Place, Told, kept_from, seek};
 use crate::engine::{Engine, Failure, consent};
 use crate::proto::store::DeliveredEvent;
-use crate::proto::v1::{self, ProcessorState};
+use crate::proto::v1::{self, OptOutEventKind, ProcessorState};
 use crate::store::{Key, StoredEvent};
 use crate::time::{Instant, Millis};
 
@@ -211,5 +211,13 @@ impl Registered {
     pub fn concerns(&self, told: &Told) -> bool {
         let sellers: Vec<String> = self.processor.sellers.iter().map(|seller| seller.to_lowercase()).collect();
         told.recorded_at() >= self.since && told.concerns(&sellers) && told.reaches(&self.processor.channels)
+    }
+
+    /// Whether an event is sent to it. Without its number one is of no use to anybody, but for a changed policy, which is
+    /// about no number; that of the erasure names it.
+    #[must_use]
+    pub fn is_sent(&self, told: &Told) -> bool {
+        let says = !told.event.number.is_empty() || told.event.kind() == OptOutEventKind::PolicyChanged;
+        says && self.concerns(told)
     }
 }
