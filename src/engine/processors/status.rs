@@ -7,7 +7,7 @@ use crate::access::Permit;
 use crate::contact::wire::Reader;
 use crate::engine::answer::stamp;
 use crate::engine::find::Record;
-use crate::engine::watch::{Place, Told, kept_from, seek};
+use crate::engine::watch::{Place, REWIND, Told, kept_from, seek};
 use crate::engine::{Engine, Failure, consent};
 use crate::proto::store::DeliveredEvent;
 use crate::proto::v1::{self, OptOutEventKind, ProcessorState};
@@ -137,7 +137,7 @@ impl Engine {
     /// The store cannot be asked.
     async fn places_since(&self, at: Instant) -> Result<Vec<Place>, Failure> {
         let shards = (0..self.main.store.shard_count().max(1)).map(|index| self.main.tenant.shard(index));
-        let places = shards.map(|shard| seek(&*self.main.store, shard, at.minus(AROUND)));
+        let places = shards.map(|shard| seek(&*self.main.store, shard, at.minus(REWIND)));
         futures_util::future::try_join_all(places).await
     }
 
