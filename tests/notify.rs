@@ -12,6 +12,8 @@
 
 #[path = "notify/instances.rs"]
 mod instances;
+#[path = "notify/lost.rs"]
+mod lost;
 #[path = "notify/process.rs"]
 mod process;
 #[path = "notify/receiver.rs"]

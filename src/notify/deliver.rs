@@ -166,6 +166,9 @@ impl Held {
         self.resume().await?;
         loop {
             self.send();
+            if self.delivery.is_disabled(&self.one) {
+                return self.release(Ended::Released).await;
+            }
             let due = self.next_due();
             tokio::select! {
                 () = told(&mut stop) => return self.release(Ended::Stopping).await,
@@ -235,7 +238,7 @@ impl Held {
         for given_up in &self.delivery.state.given_up {
             let shard = u16::try_from(given_up.shard).unwrap_or_default();
             if let Some(told) = self.common.engine.event_at(shard, given_up.seq).await?
-                && told.event.event_id == given_up.event_id
+                && told.goes_by(&given_up.event_id)
             {
                 self.window.take_again(std::sync::Arc::new(told), Monotonic::now());
             }
@@ -253,6 +256,10 @@ impl Held {
         while now >= self.not_before
             && let Some((id, told)) = self.window.send(now, at_once)
         {
+            if told.is_unreadable() {
+                self.give_up(id, "it does not open: record or key is damaged");
+                continue;
+            }
             let (client, target) = (std::sync::Arc::clone(&self.common.client), self.target.clone());
             let (keys, within) = (self.one.keys.clone(), self.common.settings.answer_within);
             let at = (self.common.now)();
@@ -294,8 +301,7 @@ impl Held {
                 if let Some(item) = self.window.done(id)
                     && item.again
                 {
-                    let event_id = &item.told.event.event_id;
-                    self.delivery.state.given_up.retain(|given_up| given_up.event_id != *event_id);
+                    self.delivery.state.given_up.retain(|given_up| !item.told.goes_by(&given_up.event_id));
                 }
                 if self.delivery.state.failures > 0 {
                     tracing::info!(processor, "delivery works again");

@@ -194,7 +194,8 @@ fn confirmation(one: &Registered, delivery: &Delivery, told: &Told) -> v1::Event
     };
     let gone = holds(&delivery.state.given_up);
     let reached = delivery.state.places.get(usize::from(told.shard)).is_some_and(|seq| *seq >= told.place.seq);
-    let concerned = one.concerns(told);
+    // Who watches is told of an event whose contact was erased since; to others it is not sent.
+    let concerned = if one.processor.url.is_empty() { one.concerns(told) } else { one.is_sent(told) };
     v1::EventConfirmation {
         event_id: told.event.event_id.clone(),
         kind: told.event.kind,
@@ -213,11 +214,11 @@ impl Registered {
         told.recorded_at() >= self.since && told.concerns(&sellers) && told.reaches(&self.processor.channels)
     }
 
-    /// Whether an event is sent to it. Without its number one is of no use to anybody, but for a changed policy, which is
-    /// about no number; that of the erasure names it.
+    /// Whether an event is sent to it, or given up if it cannot be. Once its contact was erased one is of no use to
+    /// anybody: the event of the erasure names the number. A changed policy is about none.
     #[must_use]
     pub fn is_sent(&self, told: &Told) -> bool {
         let says = !told.event.number.is_empty() || told.event.kind() == OptOutEventKind::PolicyChanged;
-        says && self.concerns(told)
+        (says || told.is_unreadable()) && self.concerns(told)
     }
 }
