@@ -120,7 +120,7 @@ struct Held {
 }
 
 impl Held {
-    async fn new(common: Common, of: watch::Receiver<Registered>, delivery: Delivery) -> Result<Self, Failure> {
+    async fn new(common: Common, of: watch::Receiver<Registered>, mut delivery: Delivery) -> Result<Self, Failure> {
         let one = of.borrow().clone();
         let target = target(&one.processor.url).map_err(|why| Failure::Internal(format!("the url {why}")))?;
         let start = match delivery.places() {
@@ -128,12 +128,7 @@ impl Held {
             None => Start::Since(one.since),
         };
         let follower = match common.engine.follow(start, common.now).await {
-            Err(Failure::TooOld(why)) => {
-                let processor = &one.processor.name;
-                tracing::error!(processor, why, "ALARM: events were dropped before they could be delivered");
-                common.metrics_delivered(processor, "given_up");
-                common.engine.follow(Start::Oldest, common.now).await?
-            }
+            Err(Failure::TooOld(_)) => common.follow_what_is_left(&one, &mut delivery).await?,
             other => other?,
         };
         let window = Window::new(follower.places());
@@ -183,14 +178,13 @@ impl Held {
                 step = self.follower.next(), if self.window.has_room() => match step {
                     Ok(step) => self.take(step),
                     Err(Failure::Stopping) => return self.release(Ended::Stopping).await,
-                    Err(Failure::TooOld(why)) => {
-                        // The gap is told, not hidden: what is left is delivered, and the operator knows.
-                        let processor = &self.one.processor.name;
-                        tracing::error!(processor, why, "ALARM: events were dropped before they could be delivered");
-                        self.common.metrics_delivered(processor, "given_up");
-                        self.follower = self.common.engine.follow(Start::Oldest, self.common.now).await?;
+                    Err(Failure::TooOld(_)) => {
+                        // What was under way counts as missed from the last place on that was confirmed.
+                        self.delivery.move_to(self.window.places(), (self.common.now)());
+                        self.follower = self.common.follow_what_is_left(&self.one, &mut self.delivery).await?;
                         self.window = Window::new(self.follower.places());
                         self.sending = JoinSet::new();
+                        self.unnoted = true;
                     }
                     Err(error) => {
                         tracing::debug!(%error, "events cannot be read");
@@ -393,6 +387,22 @@ impl Held {
 }
 
 impl Common {
+    /// Goes on past what is no longer kept. The gap is noted, not hidden: what is left is delivered, and the operator knows.
+    async fn follow_what_is_left(&self, one: &Registered, delivery: &mut Delivery) -> Result<Follower, Failure> {
+        let processor = &one.processor.name;
+        let missed = self.engine.missed(one, delivery, None).await?;
+        let places = self.engine.places_left(delivery).await?;
+        let told_at = Instant::from_millis(delivery.state.moved_at);
+        let follower = self.engine.follow(Start::After(places, told_at), self.now).await?;
+        if missed.is_any() {
+            let events = missed.events;
+            tracing::error!(processor, events, "ALARM: events went before they were confirmed: give it the list anew");
+            self.metrics_delivered(processor, "given_up");
+            delivery.note_missed(missed);
+        }
+        Ok(follower)
+    }
+
     fn metrics_delivered(&self, processor: &str, result: &'static str) {
         self.engine.metrics().delivered(processor, result);
     }

@@ -5,6 +5,7 @@
 //! ([`delivery`]): it moves with every event, and is nothing that anybody decided.
 
 mod delivery;
+mod kept;
 mod read;
 mod status;
 
@@ -12,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 pub use delivery::{Delivery, PATIENCE};
+pub use kept::{Held, Missed};
 pub use read::{Target, target};
 
 use super::answer::stamp;

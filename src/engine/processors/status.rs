@@ -72,6 +72,7 @@ impl Engine {
     async fn status_of(&self, one: &Registered, events: &[Told]) -> Result<v1::ProcessorStatus, Failure> {
         let delivery = self.delivery(one).await?;
         let pending = self.pending(one, &delivery).await?;
+        let missed = delivery.noted_missed().and(self.missed(one, &delivery, None).await?);
         let state = &delivery.state;
         let watches = one.processor.url.is_empty();
         let disabled = delivery.is_disabled(one);
@@ -92,6 +93,8 @@ impl Engine {
             tried_at: (state.tried_at != 0 && !watches).then(|| stamp(Instant::from_millis(state.tried_at))),
             given_up: state.given_up.iter().map(given_up).collect(),
             events: events.iter().map(|told| confirmation(one, &delivery, told)).collect(),
+            missed: missed.events,
+            missed_until: missed.until.map(stamp),
         })
     }
 

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 pub use follower::{Follower, Start, Step};
 pub use place::Place;
-pub(in crate::engine) use place::{REWIND, kept_from, seek};
+pub(in crate::engine) use place::{REWIND, kept_from, oldest, seek};
 pub use stream::HEARTBEAT;
 pub(in crate::engine) use stream::watched_sellers;
 pub use token::Token;
@@ -108,7 +108,7 @@ impl Engine {
         async move { drop(stopping.wait_for(|stop| *stop).await) }
     }
 
-    fn shards(&self) -> impl Iterator<Item = Shard> + use<'_> {
+    pub(in crate::engine) fn shards(&self) -> impl Iterator<Item = Shard> + use<'_> {
         (0..self.main.store.shard_count().max(1)).map(|index| self.main.tenant.shard(index))
     }
 
