@@ -379,7 +379,7 @@ async fn an_erasure_put_off_is_told_as_wide_as_it_stops() {
     let told = super::told(&engine).await.pop().unwrap();
     assert_eq!((told.kind(), told.number.as_str()), (v1::OptOutEventKind::Closed, NUMBER));
     let said = told.opt_out.unwrap();
-    assert!(said.scope.unwrap().everything, "a dialer that follows events stops its notices too");
+    assert!(said.scope.as_ref().unwrap().everything, "a dialer that follows events stops its notices too");
     assert_eq!(said.source(), v1::OptOutSource::RightsRequest);
 }
 
