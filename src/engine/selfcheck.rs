@@ -21,7 +21,7 @@ use super::region::Kept;
 use super::watch::Now;
 use super::{Engine, Failure, Loaded};
 use crate::access::Permit;
-use crate::contact::{Channel, Consent, Contact, Grade, OptOut, Purpose, Scope, Set, Term as _};
+use crate::contact::{Channel, Consent, Grade, OptOut, Purpose, Scope, Set, Term as _};
 use crate::law::Family;
 use crate::place::Number;
 use crate::proto::store::SelfCheckState;
