@@ -390,7 +390,7 @@ impl Common {
     /// Goes on past what is no longer kept. The gap is noted, not hidden: what is left is delivered, and the operator knows.
     async fn follow_what_is_left(&self, one: &Registered, delivery: &mut Delivery) -> Result<Follower, Failure> {
         let processor = &one.processor.name;
-        let missed = self.engine.missed(one, delivery, None).await?;
+        let missed = self.engine.missed(one, delivery, None, (self.now)()).await?;
         let places = self.engine.places_left(delivery).await?;
         let told_at = Instant::from_millis(delivery.state.moved_at);
         let follower = self.engine.follow(Start::After(places, told_at), self.now).await?;

@@ -124,6 +124,28 @@ async fn what_was_not_confirmed_is_kept_and_where_it_goes_all_the_same_nobody_ca
     assert!(engine.metrics().text().contains("result=\"given_up\""));
 }
 
+/// What went before somebody was registered was never owed to him.
+#[tokio::test]
+async fn what_went_before_the_registration_is_not_missed() {
+    let store = Arc::new(MemoryStore::new());
+    let engine = engine_over(store.clone());
+    let tenants = Tenants::new(Arc::clone(&engine));
+    say_stop(&engine, 1).await;
+    say_stop(&engine, 2).await;
+    assert_eq!(trim(&store, &tenants, 8).await, 1);
+    put(&engine, processor("gateway", "")).await;
+    say_stop(&engine, 3).await;
+    let status_in = async |days: i64| {
+        let request = v1::GetProcessorStatusRequest::default();
+        let later = now().plus(Millis::days(days));
+        engine.processor_status(&permit(Role::Audit), &request, later).await.unwrap().statuses.remove(0)
+    };
+    assert_eq!(trim(&store, &tenants, 8).await, 0, "held for ten minutes and more before the registration");
+    assert_eq!((status_in(8).await.missed, status_in(8).await.pending), (0, 2));
+    assert_eq!(trim(&store, &tenants, 91).await, 2);
+    assert_eq!(status_in(91).await.missed, 3, "at most: nobody knows any more what those were");
+}
+
 /// The same of one that watches, and comes back too late.
 #[tokio::test]
 async fn a_watcher_that_comes_too_late_has_not_confirmed_what_it_missed() {

@@ -136,7 +136,7 @@ impl Engine {
             if delivery.state.tried_at >= token.issued_at.millis() {
                 return Ok(());
             }
-            let missed = self.missed(&of, &delivery, Some(&token.places)).await?;
+            let missed = self.missed(&of, &delivery, Some(&token.places), now).await?;
             delivery.note_missed(missed);
             delivery.move_to(&token.places, now);
             delivery.state.tried_at = token.issued_at.millis();

@@ -98,7 +98,13 @@ impl Engine {
     ///
     /// # Errors
     /// The store cannot be asked.
-    pub async fn missed(&self, one: &Registered, delivery: &Delivery, to: Option<&[Place]>) -> Result<Missed, Failure> {
+    pub async fn missed(
+        &self,
+        one: &Registered,
+        delivery: &Delivery,
+        to: Option<&[Place]>,
+        now: Instant,
+    ) -> Result<Missed, Failure> {
         let places = delivery.places();
         let looks = self.shards().map(|shard| {
             let at = usize::from(shard.index());
@@ -113,8 +119,10 @@ impl Engine {
                 }
                 let first = kept_from(&*self.main.store, shard, gone, 1).await?;
                 let until = first.first().map_or(Instant::FAR, |first| first.at);
-                // What was older than its registration was promised as far as it is kept.
-                let promised = place.is_some() || until.millis() > one.registered_at();
+                // Of one that never confirmed anything: what was older than its registration was promised as far as it is
+                // kept, and what is newer is held.
+                let outlived = until.min(now.minus(PATIENT)).millis() >= one.registered_at();
+                let promised = place.is_some() || outlived;
                 let missed = promised.then_some(Missed { events: gone - from, until: Some(until) });
                 Ok::<_, Failure>(missed.unwrap_or_default())
             }

@@ -64,15 +64,15 @@ impl Engine {
         }
         let mut statuses = Vec::with_capacity(found.len());
         for one in &found {
-            statuses.push(self.status_of(one, &events).await?);
+            statuses.push(self.status_of(one, &events, now).await?);
         }
         Ok(v1::GetProcessorStatusResponse { statuses })
     }
 
-    async fn status_of(&self, one: &Registered, events: &[Told]) -> Result<v1::ProcessorStatus, Failure> {
+    async fn status_of(&self, one: &Registered, events: &[Told], now: Instant) -> Result<v1::ProcessorStatus, Failure> {
         let delivery = self.delivery(one).await?;
         let pending = self.pending(one, &delivery).await?;
-        let missed = delivery.noted_missed().and(self.missed(one, &delivery, None).await?);
+        let missed = delivery.noted_missed().and(self.missed(one, &delivery, None, now).await?);
         let state = &delivery.state;
         let watches = one.processor.url.is_empty();
         let disabled = delivery.is_disabled(one);
