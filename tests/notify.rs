@@ -12,6 +12,8 @@
 
 #[path = "notify/instances.rs"]
 mod instances;
+#[path = "notify/lost.rs"]
+mod lost;
 #[path = "notify/process.rs"]
 mod process;
 #[path = "notify/receiver.rs"]
@@ -336,6 +338,38 @@ async fn a_certificate_is_verified_and_a_private_address_needs_leave() {
     assert!(receiver.all().is_empty(), "nothing was said to anybody");
     put(&engine, processor("dialer", &receiver.url)).await;
     until(&engine, "dialer", "confirmed", |status| status.pending == 0).await;
+    delivering.stop().await;
+}
+
+/// It names no number, and is posted all the same: consents given before it do not cover what they did.
+#[tokio::test]
+async fn a_material_change_of_the_policy_is_posted_and_a_cosmetic_one_is_not() {
+    let engine = engine();
+    let receiver = Receiver::start(|got| Answer::Status(if got.seen_before == 0 { 503 } else { 200 })).await;
+    let narrow = v1::Processor { sellers: vec!["acme".into()], ..processor("dialer", &receiver.url) };
+    put(&engine, narrow).await;
+    let delivering = deliver(&engine, quick());
+    for (version, kind) in [("1", v1::PolicyChangeKind::Cosmetic), ("2", v1::PolicyChangeKind::Material)] {
+        let material = kind == v1::PolicyChangeKind::Material;
+        let request = v1::PublishPolicyRequest {
+            request_id: version.to_owned(),
+            version: version.to_owned(),
+            effective_at: Some(ringfence::proto::well_known::Timestamp::from_millis(now().millis() + 60_000)),
+            kind: kind.into(),
+            reasons: if material { vec![v1::PolicyChangeReason::Recipients.into()] } else { Vec::new() },
+            texts: vec![v1::PolicyText { language: "en".into(), text: version.into(), ..Default::default() }],
+            summary: "Partners may call you.".to_owned(),
+            who: "ann".to_owned(),
+            ..Default::default()
+        };
+        engine.publish_policy(&permit(Role::Control), request, Clock::at(now())).await.unwrap();
+    }
+    until(&engine, "dialer", "confirmed", |status| status.pending == 0 && status.confirmed_until.is_some()).await;
+    let got = receiver.all();
+    assert_eq!(got.len(), 2, "refused once, then confirmed");
+    let body: serde_json::Value = serde_json::from_str(&got[1].body).unwrap();
+    assert_eq!((&body["type"], &body["data"]["policyVersion"]), (&"policy.changed".into(), &"2".into()));
+    assert!(body["data"].get("number").is_none_or(|number| number == ""));
     delivering.stop().await;
 }
 

@@ -90,6 +90,15 @@ async fn check(engine: &Engine, request: v1::CheckRequest) -> v1::Decision {
     engine.check(&permit(Role::Check), request, clock(DAY)).await.unwrap()
 }
 
+/// What those who follow opt-outs are told, in order.
+async fn told(engine: &Engine) -> Vec<v1::OptOutEvent> {
+    let mut told = Vec::new();
+    for seq in 1..100 {
+        told.extend(engine.event_at(0, seq).await.unwrap().map(|told| told.event));
+    }
+    told
+}
+
 fn dry(number: &str) -> v1::CheckRequest {
     v1::CheckRequest { dry_run: true, ..florida(number) }
 }

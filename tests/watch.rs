@@ -10,6 +10,8 @@
     reason = "tests"
 )]
 
+#[path = "watch/cutoff.rs"]
+mod cutoff;
 #[path = "support/forwarded.rs"]
 mod forwarded;
 #[path = "watch/latency.rs"]

@@ -291,7 +291,9 @@ async fn status(args: StatusArgs, global: &Global) -> Result<Exit, Error> {
     })?;
     let open = |one: &v1::ProcessorStatus| {
         let of_number = one.events.iter().any(|event| !event.confirmed && !event.not_concerned);
-        if request.number.is_empty() { one.pending > 0 || !one.given_up.is_empty() } else { of_number }
+        let any = if request.number.is_empty() { one.pending > 0 || !one.given_up.is_empty() } else { of_number };
+        // What was missed may be of any number.
+        any || one.missed > 0
     };
     let all = !answer.statuses.iter().any(open);
     if global.json {
@@ -323,6 +325,15 @@ fn describe(out: &mut String, one: &v1::ProcessorStatus) {
     let _ = writeln!(out, "{name}: {stands}\n  confirmed until {confirmed}; pending {}{since}", one.pending);
     for event in &one.given_up {
         let _ = writeln!(out, "  given up: {} of {}: {}", event.event_id, at(event.recorded_at.as_ref()), event.why);
+    }
+    if one.missed > 0 {
+        let until = at(one.missed_until.as_ref());
+        let _ = writeln!(
+            out,
+            "  MISSED: up to {} events recorded before {until} went before it confirmed them: give it the list of who opted \
+             out, then remove it and register it anew",
+            one.missed
+        );
     }
     let rows: Vec<Vec<String>> = one.events.iter().map(row).collect();
     for line in table(&rows).lines() {

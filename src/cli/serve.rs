@@ -183,10 +183,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         emergencies: config.emergencies.clone(),
         shadow_packs: config.shadow_packs.clone(),
     };
+    let tenants = Arc::clone(guard.tenants());
     let guarding = tokio::spawn(guard.keep(tls, stopping.clone()));
-    let tidying = config
-        .keep_events
-        .map(|keep| tokio::spawn(tidy::trim_events(Arc::clone(&opened.engine), keep, told(stopping.clone()))));
+    let tidying = config.keep_events.map(|keep| tokio::spawn(tidy::trim_events(tenants, keep, told(stopping.clone()))));
     let keeping_regions: Vec<_> = opened
         .regions
         .iter()

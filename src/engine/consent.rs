@@ -49,6 +49,8 @@ pub(super) enum Change {
     Changed(Instant),
     /// Changed, as of this instant, by what only the record could tell.
     Found(Instant, Box<Inbound>),
+    /// Changed, as of this instant, and told by an event that only the record could make.
+    Told(Instant, Box<ContactEvent>),
     /// Changed, as of this instant, from what is kept in the log.
     Corrected(Instant, Box<v1::ContactFacts>),
     Stands {
@@ -335,10 +337,14 @@ impl Engine {
             if let Some(number) = number {
                 contact.name_again(number);
             }
-            let mut replaced = None;
+            let (mut replaced, mut own_event) = (None, None);
             let (recorded_at, heard) = match make(&mut contact, receipt)? {
                 Change::Changed(at) => (at, None),
                 Change::Found(at, found) => (at, Some(*found)),
+                Change::Told(at, event) => {
+                    own_event = Some(*event);
+                    (at, None)
+                }
                 Change::Corrected(at, before) => {
                     replaced = Some(*before);
                     (at, None)
@@ -373,7 +379,7 @@ impl Engine {
             // A consent reopens only what somebody closed.
             let reopens = i32::from(v1::OptOutEventKind::Reopened);
             let event = event.filter(|event| event.kind != reopens || contact.has_opt_outs());
-            let event = event.map(|event| ContactEvent { recorded_at: recorded_at.millis(), ..event });
+            let event = own_event.or(event).map(|event| ContactEvent { recorded_at: recorded_at.millis(), ..event });
             let (kind, payload) =
                 self.event_payload(kept, event, &key, &own, (receipt, entry.digest()), clock.now).await?;
             let keys = self.keys.now();

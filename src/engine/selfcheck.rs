@@ -1,8 +1,10 @@
-//! The self-check: everybody who opted out is asked about, in the scope of the opt-out, and must be denied for it.
+//! The self-check: everybody who opted out, or whose data are restricted, is asked about in the scope of that, and must be
+//! denied for it.
 //!
-//! Promises: it goes the way that a check goes (a fresh read of the record, the switches, the law in force, the same
-//! decision) but for reserving and the log: what it is answered is told to nobody. An opt-out that does not deny is an
-//! alarm even where something else denies: at another hour nothing would. Rounds run one after another, a page of
+//! Promises: it goes the way that a check goes (a fresh read of the record for each opt-out, the switches, the law in force,
+//! the same decision) but for reserving and the log: what it is answered is told to nobody. An opt-out that does not deny
+//! is an alarm even where something else denies: at another hour nothing would. The erased are not asked about: of them
+//! there is no number to ask with. Rounds run one after another, a page of
 //! records at a time; of several instances on one store one runs a round. Guarded by `tests/watch.rs`.
 
 use std::time::Duration;
@@ -12,13 +14,14 @@ use tokio::sync::watch;
 
 use super::answer::stamp;
 use super::check::{Asked, Turned, decide};
-use super::find::Record;
+use super::control::Standing;
+use super::find::{Found, Record};
 use super::question::{self, Checked};
 use super::region::Kept;
 use super::watch::Now;
 use super::{Engine, Failure, Loaded};
 use crate::access::Permit;
-use crate::contact::{Channel, Consent, Contact, Facts, Grade, OptOut, Purpose, Term as _};
+use crate::contact::{Channel, Consent, Grade, OptOut, Purpose, Scope, Set, Term as _};
 use crate::law::Family;
 use crate::place::Number;
 use crate::proto::store::SelfCheckState;
@@ -54,9 +57,8 @@ impl Default for Settings {
 }
 
 /// What one question showed.
-enum Found {
+enum Shown {
     Denied,
-    Reopened,
     Alarm { allowed: bool },
 }
 
@@ -151,9 +153,9 @@ impl Engine {
                 }
                 match self.open(key, stored).await {
                     // A copy on its way is asked about by its number as well: the record in force is found by that.
-                    Ok(Record::Here(loaded) | Record::Arriving(loaded, _)) => {
+                    Ok(record @ (Record::Here(_) | Record::Arriving(..))) => {
                         report.contacts += 1;
-                        match self.self_check_contact(&loaded.contact, &mut report, now()).await {
+                        match self.self_check_contact(&record, &mut report, now()).await {
                             Err(Failure::Store(error)) if self.has_regions() => fault = Some(error.into()),
                             done => done?,
                         }
@@ -201,30 +203,51 @@ impl Engine {
 
     async fn self_check_contact(
         &self,
-        contact: &Contact,
+        record: &Record,
         report: &mut SelfCheckReport,
         now: Instant,
     ) -> Result<(), Failure> {
-        if !contact.has_opt_outs() {
+        // Whether a copy on its way is still restricted, the record in force says.
+        let (contact, scanned) = match record {
+            Record::Here(Loaded { contact, version, .. }) => (contact, Some(*version)),
+            Record::Arriving(Loaded { contact, .. }, _) => (contact, None),
+            Record::Elsewhere(..) => return Ok(()),
+        };
+        if !contact.has_opt_outs() && contact.restricted_at().is_none() {
             return Ok(());
         }
         // What was erased holds no number to ask about; its tag alone suppresses it.
         let Some(number) = Number::from_digits(contact.clone().into_stored().number) else { return Ok(()) };
         let facts = contact.facts(None);
-        for opt_out in &facts.opt_outs {
-            for request in questions(number, opt_out) {
+        let closed =
+            facts.opt_outs.iter().map(|opt_out| (opt_out.recorded_at, questions(number, opt_out), Some(opt_out)));
+        let everything = |_| (facts.restricted_at, ask(number, &Scope::default(), &every_purpose()), None);
+        let restricted = facts.restricted_at.filter(|_| scanned.is_some()).map(everything);
+        for (recorded_at, requests, opt_out) in closed.chain(restricted) {
+            // One fresh read for all questions of it.
+            let (found, standing) = self.look_up(number, None).await?;
+            let fresh = found.loaded.as_ref();
+            let over = if let Some(opt_out) = opt_out {
+                let consents = fresh.map(|loaded| loaded.contact.facts(None).consents).unwrap_or_default();
+                facts.consents.iter().chain(&consents).any(|consent| may_reopen(consent, opt_out))
+            } else {
+                // Lifted since; a record that is older than the one met is a fault.
+                fresh.is_some_and(|loaded| Some(loaded.version) > scanned && loaded.contact.restricted_at().is_none())
+            };
+            for request in requests {
                 let checked = question::read(&request, self.settings.server_region).map_err(Failure::Invalid)?;
                 report.questions += 1;
-                match self.self_check_ask(number, opt_out, &facts, &checked, now).await? {
-                    Found::Denied => report.denied += 1,
-                    Found::Reopened => report.reopened += 1,
-                    Found::Alarm { allowed } => {
+                match self.self_check_ask(number, &checked, (&standing, &found), now) {
+                    Shown::Denied => report.denied += 1,
+                    Shown::Alarm { .. } if over => report.reopened += 1,
+                    Shown::Alarm { allowed } => {
                         report.alarms += 1;
                         self.metrics.self_check_alarm();
                         let channel = checked.attempt.channel;
                         tracing::error!(
                             contact = %number,
                             channel = channel.word(),
+                            purpose = checked.attempt.purpose.word(),
                             allowed,
                             "ALARM: an opt-out does not deny: stop contacting and find out why"
                         );
@@ -232,7 +255,7 @@ impl Engine {
                             report.examples.push(SelfCheckAlarm {
                                 contact: number.to_string(),
                                 allowed,
-                                recorded_at: opt_out.recorded_at.map(stamp),
+                                recorded_at: recorded_at.map(stamp),
                                 channel: request.channel,
                             });
                         }
@@ -243,32 +266,24 @@ impl Engine {
         Ok(())
     }
 
-    async fn self_check_ask(
+    fn self_check_ask(
         &self,
         number: Number,
-        opt_out: &OptOut,
-        scanned: &Facts,
         checked: &Checked,
+        (standing, found): (&Standing, &Found<'_>),
         now: Instant,
-    ) -> Result<Found, Failure> {
+    ) -> Shown {
         let law = self.law();
         let snapshot = self.registries.snapshot();
-        let (found, standing) = self.look_up(number, None).await?;
         let lists = Turned { lists: &snapshot, digits: number.reveal_digits() };
         let asked = Asked { checked, number, law: &law, lists, now };
-        let contact = found.loaded.as_ref().map(|Loaded { contact, .. }| contact);
-        let decision = decide(self, &asked, &standing, &found);
+        let decision = decide(self, &asked, standing, found);
         let by = |families: &[Family]| decision.reasons.iter().any(|reason| families.contains(&reason.family));
         // What can never be contacted is denied before anybody looks at opt-outs.
         if !decision.allows() && by(&[Family::OptOut, Family::Objection, Family::Number, Family::Jurisdiction]) {
-            return Ok(Found::Denied);
+            return Shown::Denied;
         }
-        let fresh = contact.map(|contact| contact.facts(None).consents).unwrap_or_default();
-        let mut consents = scanned.consents.iter().chain(&fresh);
-        if consents.any(|consent| may_reopen(consent, opt_out)) {
-            return Ok(Found::Reopened);
-        }
-        Ok(Found::Alarm { allowed: decision.allows() })
+        Shown::Alarm { allowed: decision.allows() }
     }
 
     async fn self_check_state(&self) -> Result<(Version, SelfCheckState), Failure> {
@@ -315,22 +330,36 @@ fn may_reopen(consent: &Consent, opt_out: &OptOut) -> bool {
         && consent.recorded_at.zip(opt_out.recorded_at).is_some_and(|(consent, opt_out)| consent > opt_out)
 }
 
+/// Every purpose that an opt-out can close.
+fn every_purpose() -> Vec<Purpose> {
+    Set::all().iter().filter(|purpose| *purpose != Purpose::Emergency).collect()
+}
+
 /// Questions within the scope of an opt-out: one for each channel and purpose that it surely closes.
 fn questions(number: Number, opt_out: &OptOut) -> Vec<v1::CheckRequest> {
     let scope = &opt_out.scope;
-    let channels = [Channel::Call, Channel::Text];
-    let channels = channels.into_iter().filter(|one| scope.channels.is_empty() || scope.channels.contains(*one));
     let named: Vec<Purpose> = scope.purposes.iter().filter(|purpose| *purpose != Purpose::Emergency).collect();
+    let bare = scope.sellers.is_empty() && scope.subjects.is_empty() && scope.campaigns.is_empty();
     let purposes = match named.as_slice() {
+        _ if scope.everything => every_purpose(),
         // Emergencies alone: no opt-out closes those.
         [] if !scope.purposes.is_empty() => Vec::new(),
-        [] => vec![Purpose::Marketing],
+        // Only a channel was named: it stops marketing there.
+        [] if bare => vec![Purpose::Marketing],
+        [] => every_purpose(),
         named => named.to_vec(),
     };
+    ask(number, scope, &purposes)
+}
+
+/// A question for each channel of a scope and each of these purposes.
+fn ask(number: Number, scope: &Scope, purposes: &[Purpose]) -> Vec<v1::CheckRequest> {
+    let channels = [Channel::Call, Channel::Text];
+    let channels = channels.into_iter().filter(|one| scope.channels.is_empty() || scope.channels.contains(*one));
     let seller = scope.sellers.first().map_or(SELLER, |seller| seller.as_str());
     let subject = scope.subjects.first().map_or("", |subject| subject.as_str());
     let campaign = scope.campaigns.first().map_or("", |campaign| campaign.as_str());
-    let ask = |channel: Channel, purpose: Purpose| v1::CheckRequest {
+    let one = |channel: Channel, purpose: Purpose| v1::CheckRequest {
         number: number.reveal_e164().as_str().to_owned(),
         channel: channel.number().into(),
         purpose: purpose.number().into(),
@@ -340,5 +369,5 @@ fn questions(number: Number, opt_out: &OptOut) -> Vec<v1::CheckRequest> {
         dry_run: true,
         ..v1::CheckRequest::default()
     };
-    channels.flat_map(|channel| purposes.iter().map(move |purpose| ask(channel, *purpose))).collect()
+    channels.flat_map(|channel| purposes.iter().map(move |purpose| one(channel, *purpose))).collect()
 }

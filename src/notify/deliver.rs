@@ -120,7 +120,7 @@ struct Held {
 }
 
 impl Held {
-    async fn new(common: Common, of: watch::Receiver<Registered>, delivery: Delivery) -> Result<Self, Failure> {
+    async fn new(common: Common, of: watch::Receiver<Registered>, mut delivery: Delivery) -> Result<Self, Failure> {
         let one = of.borrow().clone();
         let target = target(&one.processor.url).map_err(|why| Failure::Internal(format!("the url {why}")))?;
         let start = match delivery.places() {
@@ -128,12 +128,7 @@ impl Held {
             None => Start::Since(one.since),
         };
         let follower = match common.engine.follow(start, common.now).await {
-            Err(Failure::TooOld(why)) => {
-                let processor = &one.processor.name;
-                tracing::error!(processor, why, "ALARM: events were dropped before they could be delivered");
-                common.metrics_delivered(processor, "given_up");
-                common.engine.follow(Start::Oldest, common.now).await?
-            }
+            Err(Failure::TooOld(_)) => common.follow_what_is_left(&one, &mut delivery).await?,
             other => other?,
         };
         let window = Window::new(follower.places());
@@ -166,6 +161,9 @@ impl Held {
         self.resume().await?;
         loop {
             self.send();
+            if self.delivery.is_disabled(&self.one) {
+                return self.release(Ended::Released).await;
+            }
             let due = self.next_due();
             tokio::select! {
                 () = told(&mut stop) => return self.release(Ended::Stopping).await,
@@ -180,14 +178,13 @@ impl Held {
                 step = self.follower.next(), if self.window.has_room() => match step {
                     Ok(step) => self.take(step),
                     Err(Failure::Stopping) => return self.release(Ended::Stopping).await,
-                    Err(Failure::TooOld(why)) => {
-                        // The gap is told, not hidden: what is left is delivered, and the operator knows.
-                        let processor = &self.one.processor.name;
-                        tracing::error!(processor, why, "ALARM: events were dropped before they could be delivered");
-                        self.common.metrics_delivered(processor, "given_up");
-                        self.follower = self.common.engine.follow(Start::Oldest, self.common.now).await?;
+                    Err(Failure::TooOld(_)) => {
+                        // What was under way counts as missed from the last place on that was confirmed.
+                        self.delivery.move_to(self.window.places(), (self.common.now)());
+                        self.follower = self.common.follow_what_is_left(&self.one, &mut self.delivery).await?;
                         self.window = Window::new(self.follower.places());
                         self.sending = JoinSet::new();
+                        self.unnoted = true;
                     }
                     Err(error) => {
                         tracing::debug!(%error, "events cannot be read");
@@ -222,8 +219,7 @@ impl Held {
         let done = |told: &Told| {
             before.iter().any(|done| done.shard == u32::from(told.shard) && done.event_id == told.event.event_id)
         };
-        // Without its number an event is of no use to anybody; that of the erasure names it.
-        let concerned = |told: &Told| one.concerns(told) && !told.event.number.is_empty();
+        let concerned = |told: &Told| one.is_sent(told);
         self.window.take(step, Monotonic::now(), concerned, done);
         self.unnoted = true;
     }
@@ -236,7 +232,7 @@ impl Held {
         for given_up in &self.delivery.state.given_up {
             let shard = u16::try_from(given_up.shard).unwrap_or_default();
             if let Some(told) = self.common.engine.event_at(shard, given_up.seq).await?
-                && told.event.event_id == given_up.event_id
+                && told.goes_by(&given_up.event_id)
             {
                 self.window.take_again(std::sync::Arc::new(told), Monotonic::now());
             }
@@ -254,6 +250,10 @@ impl Held {
         while now >= self.not_before
             && let Some((id, told)) = self.window.send(now, at_once)
         {
+            if told.is_unreadable() {
+                self.give_up(id, "it does not open: record or key is damaged");
+                continue;
+            }
             let (client, target) = (std::sync::Arc::clone(&self.common.client), self.target.clone());
             let (keys, within) = (self.one.keys.clone(), self.common.settings.answer_within);
             let at = (self.common.now)();
@@ -295,8 +295,7 @@ impl Held {
                 if let Some(item) = self.window.done(id)
                     && item.again
                 {
-                    let event_id = &item.told.event.event_id;
-                    self.delivery.state.given_up.retain(|given_up| given_up.event_id != *event_id);
+                    self.delivery.state.given_up.retain(|given_up| !item.told.goes_by(&given_up.event_id));
                 }
                 if self.delivery.state.failures > 0 {
                     tracing::info!(processor, "delivery works again");
@@ -388,6 +387,22 @@ impl Held {
 }
 
 impl Common {
+    /// Goes on past what is no longer kept. The gap is noted, not hidden: what is left is delivered, and the operator knows.
+    async fn follow_what_is_left(&self, one: &Registered, delivery: &mut Delivery) -> Result<Follower, Failure> {
+        let processor = &one.processor.name;
+        let missed = self.engine.missed(one, delivery, None, (self.now)()).await?;
+        let places = self.engine.places_left(delivery).await?;
+        let told_at = Instant::from_millis(delivery.state.moved_at);
+        let follower = self.engine.follow(Start::After(places, told_at), self.now).await?;
+        if missed.is_any() {
+            let events = missed.events;
+            tracing::error!(processor, events, "ALARM: events went before they were confirmed: give it the list anew");
+            self.metrics_delivered(processor, "given_up");
+            delivery.note_missed(missed);
+        }
+        Ok(follower)
+    }
+
     fn metrics_delivered(&self, processor: &str, result: &'static str) {
         self.engine.metrics().delivered(processor, result);
     }

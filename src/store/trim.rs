@@ -15,10 +15,22 @@ pub(super) const PAGE: usize = 1_000;
 /// # Errors
 /// The first that a shard gave; the next call takes up where this one stopped.
 pub async fn trim(store: &dyn Store, before: Instant, keep: u64) -> Result<u64, StoreError> {
+    trim_by_shard(store, |_| before, keep).await
+}
+
+/// The same, where that instant is another for each shard.
+///
+/// # Errors
+/// As [`trim`].
+pub async fn trim_by_shard(
+    store: &dyn Store,
+    before: impl Fn(Shard) -> Instant + Send,
+    keep: u64,
+) -> Result<u64, StoreError> {
     let mut gone = 0;
     for shard in store.shards().await? {
         loop {
-            let page = store.trim_events(shard, before, keep).await?;
+            let page = store.trim_events(shard, before(shard), keep).await?;
             gone += page;
             if page == 0 {
                 break;

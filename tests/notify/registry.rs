@@ -1,12 +1,14 @@
 //! The list of processors: what is refused, what is audited, secrets, and those who watch.
 
-use super::{SECRET, processor, put, say_stop, status};
-use crate::support::{clock, durable, engine, permit};
+use super::receiver::{Answer, Receiver};
+use super::{SECRET, deliver, number, processor, put, quick, say_stop, status, until};
+use crate::support::{clock, durable, engine, opt_out, permit};
 use futures_util::StreamExt as _;
 use ringfence::access::Role;
 use ringfence::engine::{Clock, Failure};
 use ringfence::proto::v1::{self, ProcessorState};
 use ringfence::service::now;
+use ringfence::time::Instant;
 
 fn request(id: &str, processor: v1::Processor) -> v1::PutProcessorRequest {
     v1::PutProcessorRequest {
@@ -118,4 +120,27 @@ async fn one_that_watches_confirms_by_its_tokens() {
     assert!(matches!(engine.confirm_opt_outs(&reader, &other, now()).await, Err(Failure::NotFound(_))));
     say_stop(&engine, 2).await;
     assert_eq!(status(&engine, "gateway", None).await.pending, 1);
+}
+
+/// Whoever recorded it may have a clock that is behind, or have been slow: what is on its way around the registration is
+/// told, and what was long before is not.
+#[tokio::test]
+async fn an_opt_out_dated_just_before_the_registration_is_told() {
+    let engine = engine();
+    let receiver = Receiver::start(|_| Answer::Status(200)).await;
+    put(&engine, processor("dialer", &receiver.url)).await;
+    for (n, before) in [(1, 5_000), (2, 3_600_000)] {
+        let at = Clock::at(Instant::from_millis(now().millis() - before));
+        let request = opt_out(&number(n), &n.to_string());
+        engine.record_opt_out(&permit(Role::WriteConsent), request, at).await.unwrap();
+    }
+    assert_eq!(status(&engine, "dialer", None).await.pending, 1);
+    let delivering = deliver(&engine, quick());
+    until(&engine, "dialer", "confirmed", |status| status.pending == 0).await;
+    delivering.stop().await;
+    let got = receiver.all();
+    assert!(got.len() == 1 && got[0].body.contains(&number(1)), "{got:?}");
+    let [near, long_ago] = [1, 2].map(|n| status(&engine, "dialer", Some(n)));
+    assert!(near.await.events[0].confirmed);
+    assert!(long_ago.await.events[0].not_concerned);
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use ringfence::access::Role;
 use ringfence::engine::{Engine, Failure};
 use ringfence::proto::v1::{self, Verdict};
@@ -124,20 +125,17 @@ async fn a_decision_judged_again_sees_the_policies_and_transfers_of_then() {
 /// Who follows opt-outs is told of a material change, and of no other.
 #[tokio::test]
 async fn a_material_version_is_told_to_who_follows_opt_outs() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let engine = super::support::engine_over(Arc::clone(&store));
+    let engine = engine();
+    let request = v1::WatchOptOutsRequest { sellers: vec!["acme".to_owned()], ..Default::default() };
+    let beat = std::time::Duration::from_secs(60);
+    let watched = engine.watch_opt_outs(&permit(Role::ReadContacts), request, ringfence::service::now, beat).await;
+    let mut events = Box::pin(watched.unwrap());
+    assert!(events.next().await.unwrap().unwrap().event.is_none(), "where it stands");
     publish(&engine, version("1", COSMETIC, "2020-01-01T00:00:00Z")).await.unwrap();
     let marketing = vec![v1::Purpose::Marketing.into()];
     let narrow = v1::PublishPolicyRequest { purposes: marketing.clone(), ..version("2", MATERIAL, EFFECTIVE) };
     publish(&engine, narrow).await.unwrap();
-    let mut told = Vec::new();
-    for shard in 0..store.shard_count().max(1) {
-        for seq in 1..10 {
-            told.extend(engine.event_at(shard, seq).await.unwrap());
-        }
-    }
-    assert_eq!(told.len(), 1, "{told:?}");
-    let event = &told[0].event;
+    let event = events.next().await.unwrap().unwrap().event.unwrap();
     assert_eq!(event.kind(), v1::OptOutEventKind::PolicyChanged);
     assert_eq!((event.number.as_str(), event.policy_version.as_str()), ("", "2"));
     assert_eq!(event.effective_at, stamp(EFFECTIVE));

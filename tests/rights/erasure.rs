@@ -366,6 +366,23 @@ async fn a_hold_on_everything_puts_the_erasure_off_and_stops_all_use() {
     assert!(erased(&engine, asked).await.erased_at.is_some());
 }
 
+/// Those who follow opt-outs are told as much as checks deny: everything, and not marketing alone.
+#[tokio::test]
+async fn an_erasure_put_off_is_told_as_wide_as_it_stops() {
+    let engine = engine();
+    live(&engine, NUMBER).await;
+    engine.place_hold(&permit(Role::Privacy), hold("decisions", "h-1", None), clock(DAY)).await.unwrap();
+    let child = v1::EraseContactRequest { reason: Why::Child.into(), ..erase(NUMBER, "x-1") };
+    assert!(erased(&engine, child).await.erased_at.is_none());
+    let debt = v1::CheckRequest { purpose: v1::Purpose::DebtCollection.into(), ..notice(NUMBER) };
+    assert!(rules(&check(&engine, debt).await).contains(&"ringfence.restriction"));
+    let told = super::told(&engine).await.pop().unwrap();
+    assert_eq!((told.kind(), told.number.as_str()), (v1::OptOutEventKind::Closed, NUMBER));
+    let said = told.opt_out.unwrap();
+    assert!(said.scope.as_ref().unwrap().everything, "a dialer that follows events stops its notices too");
+    assert_eq!(said.source(), v1::OptOutSource::RightsRequest);
+}
+
 #[tokio::test]
 async fn a_hold_on_proof_keeps_the_proof_and_lets_it_cover_nothing() {
     let engine = engine();

@@ -9,7 +9,8 @@ use ringfence::proto::v1::{
 
 use super::support::{DAY, at, clock, durable, engine, florida, opt_out, permit, stamp};
 use super::{
-    FRENCH, NUMBER, check, dry, fields, kept, listed, notice, opened, request, rules, shown, step, step_at, verified,
+    FRENCH, NUMBER, check, dry, fields, kept, listed, notice, opened, request, rules, shown, step, step_at, told,
+    verified,
 };
 
 #[tokio::test]
@@ -90,6 +91,44 @@ async fn two_restrictions_are_lifted_by_two() {
     assert_eq!(check(&engine, notice(NUMBER)).await.verdict(), Verdict::Deny);
     step(&engine, &other, Step::LiftRestriction, "done").await.unwrap();
     assert_eq!(check(&engine, notice(NUMBER)).await.verdict(), Verdict::Allow);
+}
+
+/// Whoever was told that everything is closed is told when that is over: of what no opt-out keeps closed, and not before.
+#[tokio::test]
+async fn the_end_of_a_restriction_is_told_with_number_and_scope() {
+    use v1::{OptOutEventKind as Told, Purpose};
+    let restricted = async |purposes: &[Purpose], everything: bool| {
+        let engine = engine();
+        if everything || !purposes.is_empty() {
+            let purposes = purposes.iter().map(|purpose| (*purpose).into()).collect();
+            let scope = Some(v1::OptOutScope { purposes, everything, ..Default::default() });
+            let said = v1::RecordOptOutRequest { scope, ..opt_out(NUMBER, "s-1") };
+            engine.record_opt_out(&permit(Role::WriteConsent), said, clock(DAY)).await.unwrap();
+        }
+        let one = opened(&engine, request(NUMBER, Kind::Restriction, "r-1")).await.rights_request_id;
+        let other = opened(&engine, request(NUMBER, Kind::Restriction, "r-2")).await.rights_request_id;
+        step(&engine, &one, Step::LiftRestriction, "done").await.unwrap();
+        let before = told(&engine).await;
+        assert!(before.iter().all(|told| told.kind() == Told::Closed), "the other stands: {before:?}");
+        step(&engine, &other, Step::LiftRestriction, "done").await.unwrap();
+        told(&engine).await.split_off(before.len())
+    };
+    let free = restricted(&[], false).await;
+    assert_eq!(
+        free.iter().map(|told| (told.kind(), told.number.as_str())).collect::<Vec<_>>(),
+        [(Told::Reopened, NUMBER)]
+    );
+    assert!(free[0].scope.as_ref().unwrap().everything);
+    assert!(free[0].recorded_at.is_some());
+    let partly = restricted(&[Purpose::Marketing, Purpose::Survey], false).await;
+    let scope = partly[0].scope.clone().unwrap();
+    let named: Vec<Purpose> = scope.purposes().collect();
+    assert!(!scope.everything && named.contains(&Purpose::DebtCollection), "{named:?}");
+    assert!(
+        ![Purpose::Marketing, Purpose::Survey, Purpose::Emergency].iter().any(|one| named.contains(one)),
+        "{named:?}"
+    );
+    assert!(restricted(&[], true).await.is_empty(), "they opted out of everything besides: it stays closed");
 }
 
 #[tokio::test]

@@ -12,6 +12,9 @@ use ringfence::registry::Registries;
 use ringfence::store::{Keys, RedisStore, redis};
 use ringfence::telemetry::Metrics;
 
+/// The bar: from the answer at one instance to the watchers of another.
+const BAR: Duration = Duration::from_millis(100);
+
 /// An instance on this Redis; all of them share a keys file.
 async fn instance(server: &Server, keys: &std::path::Path) -> Arc<Engine> {
     let settings = redis::Settings::from_url(&server.url()).unwrap();
@@ -36,16 +39,19 @@ async fn what_one_instance_records_the_watchers_of_another_are_told_in_time() {
     let (one, two) = (instance(&server, &keys).await, instance(&server, &keys).await);
     let mut events = watch(&two, v1::WatchOptOutsRequest::default()).await;
     let token = heard(&mut events).await.resume_token;
-    let mut waited = Vec::new();
-    for n in 0..20 {
-        say_stop(&one, n).await;
-        let answered = Instant::now();
-        assert_eq!(event(&mut events).await.0.number, number(n));
-        waited.push(answered.elapsed());
+    // The bar is 100 ms at p99 on a machine that does nothing else; this one may be busy, but not at every moment.
+    let mut rounds = Vec::new();
+    while rounds.last().is_none_or(|slowest| *slowest > BAR) {
+        assert!(rounds.len() < 15, "the slowest of each round: {rounds:?}");
+        let mut slowest = Duration::ZERO;
+        for n in rounds.len() * 20..rounds.len() * 20 + 20 {
+            say_stop(&one, n).await;
+            let answered = Instant::now();
+            assert_eq!(event(&mut events).await.0.number, number(n));
+            slowest = slowest.max(answered.elapsed());
+        }
+        rounds.push(slowest);
     }
-    waited.sort();
-    // The bar is 100 ms at p99 on a machine that does nothing else; this one may be busy.
-    assert!(waited[10] < Duration::from_millis(500), "{waited:?}");
     // A token of one instance is good at the other.
     let mut events = watch(&one, resume(&token)).await;
     for n in 0..20 {

@@ -142,6 +142,11 @@ impl Guard {
         }
     }
 
+    /// The engines of those who may ask.
+    pub const fn tenants(&self) -> &Arc<Tenants> {
+        &self.tenants
+    }
+
     /// TLS of a listener, if there is any.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ use crate::time::Instant;
 /// For how long the value stands still before another instance takes over.
 pub const PATIENCE: Duration = Duration::from_secs(12);
 const FORM: u32 = 1;
+/// The form of one with events that were missed: a build that does not know them must not write them away.
+const FORM_MISSED: u32 = 2;
 
 /// How far a processor was told, as the store has it.
 #[derive(Clone, PartialEq, Debug)]
@@ -79,7 +81,7 @@ impl Engine {
         let Some(found) = found else { return Ok(Delivery { version: Version::ABSENT, state: fresh }) };
         let plain = self.keys.open_bytes(Purpose::Meta, name.as_bytes(), &found.bytes).await?;
         let state = DeliveryState::decode(plain.as_slice()).map_err(|error| Failure::Internal(error.to_string()))?;
-        if state.format > FORM {
+        if state.format > FORM_MISSED {
             return Err(Failure::Internal(format!("{name} has form {}: run the newer build", state.format)));
         }
         let shards = usize::from(self.main.store.shard_count().max(1));
@@ -94,7 +96,7 @@ impl Engine {
     /// The store cannot be asked: it may have been written.
     pub async fn save_delivery(&self, of: &Registered, delivery: &mut Delivery) -> Result<bool, Failure> {
         let name = self.delivery_name(&of.processor.name);
-        delivery.state.format = FORM;
+        delivery.state.format = if delivery.noted_missed().is_any() { FORM_MISSED } else { FORM };
         delivery.state.beat = delivery.state.beat.wrapping_add(1);
         let keys = self.keys.now();
         let sealed = keys.seal_bytes(Purpose::Meta, name.as_bytes(), &delivery.state.encode_to_vec())?;
@@ -134,6 +136,8 @@ impl Engine {
             if delivery.state.tried_at >= token.issued_at.millis() {
                 return Ok(());
             }
+            let missed = self.missed(&of, &delivery, Some(&token.places), now).await?;
+            delivery.note_missed(missed);
             delivery.move_to(&token.places, now);
             delivery.state.tried_at = token.issued_at.millis();
             if self.save_delivery(&of, &mut delivery).await? {

@@ -5,6 +5,7 @@
 //! ([`delivery`]): it moves with every event, and is nothing that anybody decided.
 
 mod delivery;
+mod kept;
 mod read;
 mod status;
 
@@ -12,12 +13,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 pub use delivery::{Delivery, PATIENCE};
+pub use kept::{Held, Missed};
 pub use read::{Target, target};
 
 use super::answer::stamp;
 use super::consent::{receipt_text, request_id};
 use super::control::{fault, wire, write_id};
-use super::watch::ONE_STORE;
+use super::watch::{ONE_STORE, REWIND};
 use super::{Clock, Engine, Failure};
 use crate::access::Permit;
 use crate::contact::WriteId;
@@ -43,7 +45,8 @@ pub struct Registered {
     pub processor: v1::Processor,
     /// The keys that sign now.
     pub keys: Vec<Vec<u8>>,
-    /// What was recorded before is not passed on.
+    /// What was recorded before is not passed on: some minutes before the instant asked for, so that no clock that is
+    /// behind, and no write that was on its way, keeps anything back.
     pub since: Instant,
     /// When delivery was last asked to go on; zero: never.
     pub resumed_at: i64,
@@ -57,7 +60,9 @@ impl Registered {
         let last = kept.secrets.len().saturating_sub(1);
         let good = kept.secrets.iter().enumerate().filter(|(index, _)| both || *index == last);
         let keys = good.filter_map(|(_, secret)| key_of(&secret.secret)).collect();
-        Some(Self { processor, keys, since: Instant::from_millis(kept.since), resumed_at: kept.resumed_at })
+        // By another clock than this, and at the latest when the write was asked for.
+        let since = Instant::from_millis(kept.since).minus(REWIND);
+        Some(Self { processor, keys, since, resumed_at: kept.resumed_at })
     }
 
     /// When it was registered: what tells it from an earlier one of its name.

@@ -7,10 +7,10 @@ use crate::access::Permit;
 use crate::contact::wire::Reader;
 use crate::engine::answer::stamp;
 use crate::engine::find::Record;
-use crate::engine::watch::{Place, Told, kept_from, seek};
+use crate::engine::watch::{Place, REWIND, Told, kept_from, seek};
 use crate::engine::{Engine, Failure, consent};
 use crate::proto::store::DeliveredEvent;
-use crate::proto::v1::{self, ProcessorState};
+use crate::proto::v1::{self, OptOutEventKind, ProcessorState};
 use crate::store::{Key, StoredEvent};
 use crate::time::{Instant, Millis};
 
@@ -64,14 +64,15 @@ impl Engine {
         }
         let mut statuses = Vec::with_capacity(found.len());
         for one in &found {
-            statuses.push(self.status_of(one, &events).await?);
+            statuses.push(self.status_of(one, &events, now).await?);
         }
         Ok(v1::GetProcessorStatusResponse { statuses })
     }
 
-    async fn status_of(&self, one: &Registered, events: &[Told]) -> Result<v1::ProcessorStatus, Failure> {
+    async fn status_of(&self, one: &Registered, events: &[Told], now: Instant) -> Result<v1::ProcessorStatus, Failure> {
         let delivery = self.delivery(one).await?;
         let pending = self.pending(one, &delivery).await?;
+        let missed = delivery.noted_missed().and(self.missed(one, &delivery, None, now).await?);
         let state = &delivery.state;
         let watches = one.processor.url.is_empty();
         let disabled = delivery.is_disabled(one);
@@ -92,6 +93,8 @@ impl Engine {
             tried_at: (state.tried_at != 0 && !watches).then(|| stamp(Instant::from_millis(state.tried_at))),
             given_up: state.given_up.iter().map(given_up).collect(),
             events: events.iter().map(|told| confirmation(one, &delivery, told)).collect(),
+            missed: missed.events,
+            missed_until: missed.until.map(stamp),
         })
     }
 
@@ -137,7 +140,7 @@ impl Engine {
     /// The store cannot be asked.
     async fn places_since(&self, at: Instant) -> Result<Vec<Place>, Failure> {
         let shards = (0..self.main.store.shard_count().max(1)).map(|index| self.main.tenant.shard(index));
-        let places = shards.map(|shard| seek(&*self.main.store, shard, at.minus(AROUND)));
+        let places = shards.map(|shard| seek(&*self.main.store, shard, at.minus(REWIND)));
         futures_util::future::try_join_all(places).await
     }
 
@@ -194,7 +197,8 @@ fn confirmation(one: &Registered, delivery: &Delivery, told: &Told) -> v1::Event
     };
     let gone = holds(&delivery.state.given_up);
     let reached = delivery.state.places.get(usize::from(told.shard)).is_some_and(|seq| *seq >= told.place.seq);
-    let concerned = one.concerns(told);
+    // Who watches is told of an event whose contact was erased since; to others it is not sent.
+    let concerned = if one.processor.url.is_empty() { one.concerns(told) } else { one.is_sent(told) };
     v1::EventConfirmation {
         event_id: told.event.event_id.clone(),
         kind: told.event.kind,
@@ -211,5 +215,13 @@ impl Registered {
     pub fn concerns(&self, told: &Told) -> bool {
         let sellers: Vec<String> = self.processor.sellers.iter().map(|seller| seller.to_lowercase()).collect();
         told.recorded_at() >= self.since && told.concerns(&sellers) && told.reaches(&self.processor.channels)
+    }
+
+    /// Whether an event is sent to it, or given up if it cannot be. Once its contact was erased one is of no use to
+    /// anybody: the event of the erasure names the number. A changed policy is about none.
+    #[must_use]
+    pub fn is_sent(&self, told: &Told) -> bool {
+        let says = !told.event.number.is_empty() || told.event.kind() == OptOutEventKind::PolicyChanged;
+        (says || told.is_unreadable()) && self.concerns(told)
     }
 }

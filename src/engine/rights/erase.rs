@@ -5,7 +5,7 @@
 //! a crash leaves the one or the other. The entry about it is sealed under a key of the day and names nobody.
 
 use super::resolve::{close, shown};
-use super::{index, is_closed, marketing, read};
+use super::{everything, index, is_closed, marketing, read};
 use crate::access::Permit;
 use crate::contact::holds::{self, Hold, Reach};
 use crate::contact::wire::Reader;
@@ -275,8 +275,9 @@ impl Engine {
             recorded_at: clock.now.millis(),
             kind: v1::OptOutEventKind::Closed.into(),
             number: number.reveal_digits(),
+            // The opt-out outlasts the restriction; until that ends nothing is allowed, and they have no other way to know.
             opt_out: Some(v1::OptOut {
-                scope: opt_out.scope.clone(),
+                scope: Some(everything()),
                 at: Some(stamp(clock.now)),
                 source: opt_out.source,
                 ..v1::OptOut::default()

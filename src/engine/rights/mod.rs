@@ -9,6 +9,7 @@ mod erase;
 mod export;
 mod holds;
 mod index;
+mod lifted;
 mod list;
 mod read;
 mod replaced;

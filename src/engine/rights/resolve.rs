@@ -1,7 +1,7 @@
 //! The steps of a request: identity shown, extended, answered, refused, a restriction lifted.
 
 use super::index::{self, tag_of};
-use super::{is_closed, read, state_of};
+use super::{is_closed, lifted, read, state_of};
 use crate::access::Permit;
 use crate::contact::wire::{Reader, Violation};
 use crate::contact::{Contact, Refusal, RightsKind, RightsState, RightsStep, Term, WriteId};
@@ -10,7 +10,7 @@ use crate::engine::consent::{Change, Described, Target, already, receipt_text, r
 use crate::engine::control::{self, fault};
 use crate::engine::region::Kept;
 use crate::engine::{Clock, Engine, Failure};
-use crate::proto::store::{ContactEvent, audited_write};
+use crate::proto::store::audited_write;
 use crate::proto::v1;
 use crate::time::Instant;
 
@@ -41,20 +41,22 @@ impl Engine {
         let found = self.find_tagged(listed_in, tag, Some((permit, clock.now))).await?;
         let kept = found.kept;
         let receipt = kept.next_id(clock.now);
-        let event = (step.step == RightsStep::LiftRestriction).then(|| ContactEvent {
-            format: 1,
-            recorded_at: clock.now.millis(),
-            kind: v1::OptOutEventKind::Reopened.into(),
-            ..ContactEvent::default()
-        });
-        let described = Described { request: asked, event };
+        let described = Described { request: asked, event: None };
         let mut answer = None;
         let target = Target { tag, number: None, found };
         let written = self
             .change_as(permit, target, Some(receipt), clock, described, &mut |contact, receipt| {
                 let change = match already(contact, Some(id))? {
                     Some(stands) => stands,
-                    None => Change::Changed(self.step(contact, named, &step, id, receipt, clock.now)?),
+                    None => {
+                        let restricted = contact.restricted_at().is_some();
+                        let at = self.step(contact, named, &step, id, receipt, clock.now)?;
+                        let ended = restricted && contact.restricted_at().is_none();
+                        match ended.then(|| lifted::event(contact)).flatten() {
+                            Some(event) => Change::Told(at, Box::new(event)),
+                            None => Change::Changed(at),
+                        }
+                    }
                 };
                 let found = contact.request(&named.hyphenated().to_string()).cloned();
                 answer = found.map(|found| (found, contact.digits()));

@@ -18,10 +18,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast, watch};
+use tokio::time::Instant as Monotonic;
 
 pub use follower::{Follower, Start, Step};
 pub use place::Place;
-pub(in crate::engine) use place::{REWIND, kept_from, seek};
+pub(in crate::engine) use place::{REWIND, kept_from, oldest, seek};
 pub use stream::HEARTBEAT;
 pub(in crate::engine) use stream::watched_sellers;
 pub use token::Token;
@@ -63,6 +64,10 @@ struct Batch {
     /// The store lost what was told before: they begin earlier.
     rewound: bool,
     events: Vec<Arc<Told>>,
+    /// When they had been read.
+    read_at: Monotonic,
+    /// When all of the shard had last been read.
+    current: Instant,
 }
 
 /// Where those who follow meet what is recorded.
@@ -108,7 +113,7 @@ impl Engine {
         async move { drop(stopping.wait_for(|stop| *stop).await) }
     }
 
-    fn shards(&self) -> impl Iterator<Item = Shard> + use<'_> {
+    pub(in crate::engine) fn shards(&self) -> impl Iterator<Item = Shard> + use<'_> {
         (0..self.main.store.shard_count().max(1)).map(|index| self.main.tenant.shard(index))
     }
 
@@ -188,15 +193,17 @@ impl Engine {
         let reader = match reader {
             Some(reader) => reader,
             None => {
-                let reader = reader.insert(Reader::at(self.heads().await?));
+                let begun = now();
+                let reader = reader.insert(Reader::at(self.heads().await?, begun));
                 // Whoever follows already has read up to somewhere before: this tells them where.
                 reader.refresh(&self.hub, true);
                 reader
             }
         };
-        let since = now().minus(REWIND);
-        let reads = self.shards().zip(&reader.heads).map(|(shard, head)| {
-            let (store, head) = (&*self.main.store, *head);
+        let begun = now();
+        let reads = self.shards().zip(reader.heads.iter().zip(&reader.current)).map(|(shard, (head, current))| {
+            // However long the store could not be read: what it lost was written since it could.
+            let (store, head, since) = (&*self.main.store, *head, current.minus(REWIND));
             async move {
                 let read = read_on(store, shard, head, since, PAGE).await;
                 let read = match read {
@@ -216,10 +223,17 @@ impl Engine {
         for done in futures_util::future::join_all(reads).await {
             match done {
                 Ok(News::Read(shard, read, told)) => {
-                    more |= read.events.len() >= PAGE;
+                    let full = read.events.len() >= PAGE;
+                    more |= full;
+                    if !full {
+                        reader.is_current(shard, begun);
+                    }
                     reader.tell(&self.hub, shard, &read, told);
                 }
-                Ok(News::Gap(shard, place)) => reader.jump(&self.hub, shard, place),
+                Ok(News::Gap(shard, place)) => {
+                    reader.is_current(shard, begun);
+                    reader.jump(&self.hub, shard, place);
+                }
                 Err(error) => failed = Some(error),
             }
         }
@@ -239,12 +253,20 @@ struct Reader {
     heads: Vec<Place>,
     /// Up to where those who follow were told.
     told: Vec<Place>,
-    refreshed: tokio::time::Instant,
+    /// When all of a shard had last been read.
+    current: Vec<Instant>,
+    refreshed: Monotonic,
 }
 
 impl Reader {
-    fn at(heads: Vec<Place>) -> Self {
-        Self { told: heads.clone(), heads, refreshed: tokio::time::Instant::now() }
+    fn at(heads: Vec<Place>, now: Instant) -> Self {
+        Self { told: heads.clone(), current: vec![now; heads.len()], heads, refreshed: Monotonic::now() }
+    }
+
+    fn is_current(&mut self, shard: u16, at: Instant) {
+        if let Some(current) = self.current.get_mut(usize::from(shard)) {
+            *current = at;
+        }
     }
 
     fn tell(&mut self, hub: &Hub, shard: u16, read: &place::Read, told: Vec<Told>) {
@@ -255,9 +277,11 @@ impl Reader {
             return;
         }
         let from = std::mem::replace(before, read.place);
+        let current = self.current.get(at).copied().unwrap_or(Instant::NEVER);
         let events = told.into_iter().map(Arc::new).collect();
         // Nobody left to hear it is no fault.
-        let _ = hub.live.send(Arc::new(Batch { shard, from, to: read.place, rewound: read.rewound, events }));
+        let (to, rewound, read_at) = (read.place, read.rewound, Monotonic::now());
+        let _ = hub.live.send(Arc::new(Batch { shard, from, to, rewound, events, read_at, current }));
     }
 
     /// Goes on from a place that nobody was told the way to.
@@ -265,7 +289,9 @@ impl Reader {
         let at = usize::from(shard);
         let (Some(head), Some(told)) = (self.heads.get_mut(at), self.told.get_mut(at)) else { return };
         (*head, *told) = (place, place);
-        let _ = hub.live.send(Arc::new(Batch { shard, from: place, to: place, rewound: false, events: Vec::new() }));
+        let (rewound, events, read_at) = (false, Vec::new(), Monotonic::now());
+        let current = self.current.get(at).copied().unwrap_or(Instant::NEVER);
+        let _ = hub.live.send(Arc::new(Batch { shard, from: place, to: place, rewound, events, read_at, current }));
     }
 
     /// Tells the places that moved past events nobody is told of.
@@ -273,11 +299,13 @@ impl Reader {
         if !all && self.refreshed.elapsed() < REFRESH {
             return;
         }
-        self.refreshed = tokio::time::Instant::now();
-        for ((shard, head), told) in (0..).zip(&self.heads).zip(&mut self.told) {
+        let read_at = Monotonic::now();
+        self.refreshed = read_at;
+        for (((shard, head), told), current) in (0..).zip(&self.heads).zip(&mut self.told).zip(&self.current) {
             if all || head != told {
                 let from = std::mem::replace(told, *head);
-                let batch = Batch { shard, from, to: *head, rewound: false, events: Vec::new() };
+                let batch =
+                    Batch { shard, from, to: *head, rewound: false, events: Vec::new(), read_at, current: *current };
                 let _ = hub.live.send(Arc::new(batch));
             }
         }

@@ -104,7 +104,7 @@ pub(in crate::engine) async fn seek(store: &dyn Store, shard: Shard, at: Instant
 }
 
 /// The place before the oldest event kept.
-pub(super) async fn oldest(store: &dyn Store, shard: Shard) -> Result<Place, Failure> {
+pub(in crate::engine) async fn oldest(store: &dyn Store, shard: Shard) -> Result<Place, Failure> {
     let seq = match find(store, shard, 0, 1).await? {
         Found::From(first) => first.saturating_sub(1),
         Found::All(_) => 0,

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use prost::Message as _;
 
-use crate::contact::{Grade, Term as _};
+use crate::contact::{Grade, Stored, Term as _};
 use crate::engine::answer::stamp;
 use crate::engine::region::Kept;
 use crate::engine::{Engine, Failure};
 use crate::place::Number;
 use crate::proto::store::ContactEvent;
 use crate::proto::v1::{self, OptOutEventKind};
-use crate::store::{DataKey, DayKeys, Key, Purpose, SealError, StoredEvent, Versioned};
+use crate::store::{DataKey, DayKeys, Digest, Key, Purpose, SealError, StoredEvent, Versioned};
 use crate::time::Instant;
 
 use super::place::{Place, kept_from};
@@ -33,13 +33,54 @@ pub struct Told {
     pub event: v1::OptOutEvent,
     /// Whom it concerns, in lower case. Empty: every seller.
     sellers: Vec<String>,
+    /// It should open, and does not.
+    unreadable: bool,
+    digest: Digest,
+}
+
+/// What there is to open the events of one record with.
+enum Opener {
+    /// Nothing: the store has forgotten the record, once nothing was left in it.
+    Gone,
+    /// Nothing that opens: the record is damaged.
+    Damaged,
+    /// The contact's own key, and the record that it was found in.
+    Own(DataKey, Vec<u8>),
+}
+
+impl Opener {
+    /// Whether what was sealed at that instant was given up on purpose, with the key of then.
+    fn was_erased(&self, at: Instant) -> bool {
+        match self {
+            Self::Gone => true,
+            Self::Damaged => false,
+            Self::Own(_, plain) => match Stored::from_bytes(plain) {
+                Ok(Stored::Here(contact) | Stored::Arriving(contact, _)) => {
+                    contact.digits().is_none() || contact.erased_at().is_some_and(|erased| at <= erased)
+                }
+                Ok(Stored::Elsewhere(_)) | Err(_) => false,
+            },
+        }
+    }
 }
 
 impl Told {
     /// An event that concerns everybody.
     #[cfg(test)]
     pub(crate) const fn bare(shard: u16, place: Place, key: Key, event: v1::OptOutEvent) -> Self {
-        Self { shard, place, key, event, sellers: Vec::new() }
+        Self { shard, place, key, event, sellers: Vec::new(), unreadable: false, digest: [0; 32] }
+    }
+
+    /// Whether nobody can say what it says, though its contact was not erased.
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
+        self.unreadable
+    }
+
+    /// Whether it is the event of this id: its own, or the one it goes by as long as it does not open.
+    #[must_use]
+    pub fn goes_by(&self, event_id: &str) -> bool {
+        self.event.event_id == event_id || bare_id(&self.digest) == event_id
     }
 
     /// Whether it concerns one of these sellers (lower case); of none named, always.
@@ -130,37 +171,37 @@ impl Engine {
     pub(in crate::engine) async fn told(&self, events: &[StoredEvent]) -> Result<Vec<Told>, Failure> {
         let wanted: Vec<_> = events.iter().filter_map(|event| Some((event, kind_of(event)?))).collect();
         let keys: Vec<Key> = wanted.iter().map(|(event, _)| event.key).collect();
-        let mut owns: BTreeMap<Key, Option<DataKey>> = BTreeMap::new();
+        let mut openers: BTreeMap<Key, Opener> = BTreeMap::new();
         let records = if keys.is_empty() { Vec::new() } else { self.main.store.load_many(&keys).await? };
         for (key, record) in keys.iter().zip(records) {
-            if !owns.contains_key(key) {
-                owns.insert(*key, self.own_key(key, record).await?);
+            if !openers.contains_key(key) {
+                openers.insert(*key, self.opener(key, record).await?);
             }
         }
         let mut told = Vec::with_capacity(wanted.len());
         for (event, kind) in wanted {
-            let own = owns.get(&event.key).and_then(Option::as_ref);
-            told.push(self.tell(event, kind, own).await?);
+            let opener = openers.get(&event.key).unwrap_or(&Opener::Gone);
+            told.push(self.tell(event, kind, opener).await?);
         }
         Ok(told)
     }
 
-    /// The contact's own key; `None` where it is gone. A sealing key that is missing is no erasure: nothing is passed over
-    /// for it.
-    async fn own_key(&self, key: &Key, record: Option<Versioned>) -> Result<Option<DataKey>, Failure> {
-        let Some(record) = record else { return Ok(None) };
+    /// What opens the events of a record. A sealing key that is missing is no erasure: nothing is passed over for it.
+    async fn opener(&self, key: &Key, record: Option<Versioned>) -> Result<Opener, Failure> {
+        let Some(record) = record else { return Ok(Opener::Gone) };
         match self.keys.open_record(key, &record.bytes).await {
-            Ok((own, _)) => Ok(Some(own)),
+            Ok((own, plain)) => Ok(Opener::Own(own, plain)),
             Err(error @ SealError::UnknownKey(_)) => Err(error.into()),
             Err(error) => {
                 tracing::error!(?key, %error, "a record does not open: its events are told without their number");
-                Ok(None)
+                Ok(Opener::Damaged)
             }
         }
     }
 
-    async fn tell(&self, stored: &StoredEvent, kind: OptOutEventKind, own: Option<&DataKey>) -> Result<Told, Failure> {
+    async fn tell(&self, stored: &StoredEvent, kind: OptOutEventKind, opener: &Opener) -> Result<Told, Failure> {
         let context = stored.key.to_bytes();
+        let own = if let Opener::Own(own, _) = opener { Some(own) } else { None };
         let plain = if kind == OptOutEventKind::Erased {
             let day = self.find_day_key(&self.main, DayKeys::day(stored.at)).await?;
             day.and_then(|day| day.open(Purpose::Payload, &context, &stored.payload).ok())
@@ -168,11 +209,14 @@ impl Engine {
             own.and_then(|own| own.open(Purpose::Payload, &context, &stored.payload).ok())
         };
         let opened = plain.and_then(|plain| ContactEvent::decode(plain.as_slice()).ok());
+        // That of an erasure goes with the key of its day; then nobody was told to forget the number.
+        let unreadable = opened.is_none() && (kind == OptOutEventKind::Erased || !opener.was_erased(stored.at));
         let (event, sellers) = match opened {
             Some(opened) => message(kind, opened),
             None => (bare(stored, kind), Vec::new()),
         };
-        Ok(Told { shard: stored.id.shard.index(), place: Place::of(stored), key: stored.key, event, sellers })
+        let (shard, place, key, digest) = (stored.id.shard.index(), Place::of(stored), stored.key, stored.digest);
+        Ok(Told { shard, place, key, event, sellers, unreadable, digest })
     }
 }
 
@@ -204,7 +248,11 @@ fn message(kind: OptOutEventKind, opened: ContactEvent) -> (v1::OptOutEvent, Vec
 
 /// What can be said without a key.
 fn bare(stored: &StoredEvent, kind: OptOutEventKind) -> v1::OptOutEvent {
-    let digest: String = stored.digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let recorded_at = Some(stamp(stored.at));
-    v1::OptOutEvent { event_id: digest, kind: kind.into(), recorded_at, ..v1::OptOutEvent::default() }
+    let (event_id, recorded_at) = (bare_id(&stored.digest), Some(stamp(stored.at)));
+    v1::OptOutEvent { event_id, kind: kind.into(), recorded_at, ..v1::OptOutEvent::default() }
+}
+
+/// What an event goes by whose own id cannot be read.
+fn bare_id(digest: &Digest) -> String {
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
