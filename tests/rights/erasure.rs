@@ -366,6 +366,49 @@ async fn a_hold_on_everything_puts_the_erasure_off_and_stops_all_use() {
     assert!(erased(&engine, asked).await.erased_at.is_some());
 }
 
+/// An erasure that no request asks for, put off, outlives every restriction that is lifted, and ends with the erasure.
+#[tokio::test]
+async fn what_an_erasure_that_waits_has_stopped_no_request_opens_again() {
+    let engine = engine();
+    live(&engine, NUMBER).await;
+    let privacy = permit(Role::Privacy);
+    engine.place_hold(&privacy, hold("decisions", "h-1", Some("2027-01-01T00:00:00Z")), clock(DAY)).await.unwrap();
+    let child = v1::EraseContactRequest { reason: Why::Child.into(), ..erase(NUMBER, "x-1") };
+    assert!(erased(&engine, child.clone()).await.erased_at.is_none());
+    let stopped = async || rules(&check(&engine, notice(NUMBER)).await).contains(&"ringfence.restriction");
+    assert!(stopped().await);
+    // Neither a restriction that is completed and lifted, nor an erasure that was asked for and refused.
+    let besides = opened(&engine, request_of(NUMBER, Kind::Restriction, "r-1")).await.rights_request_id;
+    step(&engine, &besides, Step::Complete, "").await.unwrap();
+    step(&engine, &besides, Step::LiftRestriction, "Settled; told by letter.").await.unwrap();
+    assert!(stopped().await, "the erasure waits");
+    let asked = verified(&engine, NUMBER, Kind::Erasure, "r-2").await.rights_request_id;
+    let named = v1::EraseContactRequest { rights_request_id: asked.clone(), ..erase(NUMBER, "x-2") };
+    assert!(erased(&engine, named).await.erased_at.is_none());
+    step(&engine, &asked, Step::Refuse, "").await.unwrap();
+    step(&engine, &asked, Step::LiftRestriction, "Not the person's own number.").await.unwrap();
+    assert!(stopped().await, "the other erasure still waits");
+    let later = clock("2027-01-02T00:00:00Z");
+    let done = engine.erase_contact(&privacy, erase(NUMBER, "x-3"), later).await.unwrap();
+    assert!(done.erased_at.is_some());
+    assert!(kept(&engine, NUMBER).await.unwrap().consents.is_empty());
+}
+
+/// Where the one request that an erasure was to answer is refused, its restriction can be lifted.
+#[tokio::test]
+async fn an_erasure_that_is_refused_while_it_waits_restricts_only_until_that_is_lifted() {
+    let engine = engine();
+    live(&engine, NUMBER).await;
+    engine.place_hold(&permit(Role::Privacy), hold("decisions", "h-1", None), clock(DAY)).await.unwrap();
+    let asked = verified(&engine, NUMBER, Kind::Erasure, "r-1").await.rights_request_id;
+    let named = v1::EraseContactRequest { rights_request_id: asked.clone(), ..erase(NUMBER, "x-1") };
+    erased(&engine, named).await;
+    step(&engine, &asked, Step::Refuse, "").await.unwrap();
+    assert!(rules(&check(&engine, notice(NUMBER)).await).contains(&"ringfence.restriction"));
+    step(&engine, &asked, Step::LiftRestriction, "Not the person's own number.").await.unwrap();
+    assert_eq!(check(&engine, notice(NUMBER)).await.verdict(), Verdict::Allow);
+}
+
 #[tokio::test]
 async fn a_hold_on_proof_keeps_the_proof_and_lets_it_cover_nothing() {
     let engine = engine();

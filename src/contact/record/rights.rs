@@ -141,9 +141,34 @@ impl Contact {
         }
     }
 
-    /// The data may be used again.
+    /// The data may be used again, unless an erasure waits for the end of a hold.
     pub fn lift_restriction(&mut self) {
-        self.record.restricted_at = 0;
+        if self.record.put_off.is_empty() {
+            self.record.restricted_at = 0;
+        }
+    }
+
+    /// A hold forbids an erasure: until it is done, the data are kept and not used. `request` is the one that it is to
+    /// answer, if one asked for it.
+    pub fn put_off_erasure(&mut self, request: Option<uuid::Uuid>, now: Instant) {
+        self.restrict(now);
+        let named = request.map(|id| id.into_bytes().to_vec()).unwrap_or_default();
+        if self.record.put_off.iter().all(|waits| waits.rights_request_id != named) {
+            let at = self.recording(now).millis();
+            self.record.put_off.push(store::PutOffErasure { at, rights_request_id: named });
+        }
+        self.form();
+    }
+
+    /// The request that an erasure was to answer asks for it no more. Whether the data may be used again is another matter.
+    pub fn withdraw_erasure(&mut self, request: uuid::Uuid) {
+        self.record.put_off.retain(|waits| waits.rights_request_id != request.as_bytes());
+    }
+
+    /// Since when an erasure waits for the end of a hold.
+    #[must_use]
+    pub fn erasure_waits_since(&self) -> Option<Instant> {
+        self.record.put_off.iter().map(|waits| Instant::from_millis(waits.at)).min()
     }
 
     /// Notes that the person's data are to be passed on to nobody.
