@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+#[path = "engine/readings.rs"]
+mod readings;
 mod support;
 
 use std::collections::HashSet;

@@ -109,7 +109,7 @@ async fn a_decision_judged_again_sees_the_policies_and_transfers_of_then() {
     let mut judged = Vec::new();
     for _ in 0..50 {
         // Denials are in the log within a second.
-        judged = engine.replay(&permit(Role::Audit), &asked).await.unwrap();
+        judged = engine.replay(&permit(Role::Audit), &asked, crate::support::READ_AT).await.unwrap();
         if judged.iter().all(|(_, one)| one.is_ok()) {
             break;
         }
