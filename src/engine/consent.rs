@@ -217,7 +217,7 @@ impl Engine {
         self.note_reading(permit, found.kept, Some(*found.key.tag()), asked, now).await?;
         let loaded = found.loaded.ok_or(Failure::NotFound("nothing is stored about this number"))?;
         let mut contact = loaded.contact.message(number, loaded.version.0);
-        self.mark_consents(&mut contact).await?;
+        self.marks().await?.put(&mut contact);
         Ok(contact)
     }
 

@@ -69,6 +69,12 @@ async fn a_material_version_ends_older_consents_to_the_millisecond_on_every_inst
     // What was marked, and who is to be asked again.
     let marked = contact(&other, BERLIN).await.consents.remove(0);
     assert_eq!((marked.overtaken_by.as_str(), marked.overtaken_at), ("2", stamp(EFFECTIVE)));
+    // Wherever the contact is shown: in the person's own copy too, and in the tenant's.
+    let export = v1::ExportContactRequest { number: BERLIN.into(), request_id: "e".into(), ..Default::default() };
+    let own = other.export_contact(&permit(Role::Privacy), export, clock(DAY)).await.unwrap().contact.unwrap();
+    let all = v1::ExportContactsRequest::default();
+    let all = other.export_contacts(&permit(Role::ReadContacts), all, clock(DAY)).await.unwrap().contacts;
+    assert_eq!([&own.consents[..], &all[0].consents[..]], [&[marked.clone()][..], &[marked][..]]);
     let request = v1::ListOvertakenConsentsRequest { version: "2".to_owned(), ..Default::default() };
     let listed = one.overtaken_consents(&permit(Role::ReadContacts), &request, crate::support::READ_AT).await.unwrap();
     assert_eq!(listed.consents.iter().map(|one| one.number.as_str()).collect::<Vec<_>>(), [BERLIN]);

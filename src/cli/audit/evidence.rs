@@ -144,7 +144,8 @@ pub(super) async fn run(args: EvidenceArgs, global: &Global) -> Result<Exit, Err
     let events = gather(logs, &vault, &[tag], args.whole_number, told).await?;
     drop(progress);
     let held = vault.of_tag(tag).await?.map_err(|why| Error::said(why.to_string()))?;
-    let held = held.map(|contact| Held::of(&contact, number));
+    let marks = vault.marks().await?;
+    let held = held.map(|contact| Held::of(&contact, number, &marks));
     fs::create_dir_all(&args.out).map_err(|error| Error::at(&args.out, "making", &error))?;
     let whom = of(&Keys::open(&global.keys)?, number, &global.tenant);
     let proven = match &heads {

@@ -406,7 +406,9 @@ impl Engine {
             let number = loaded.contact.digits().and_then(Number::from_digits)?;
             Some(loaded.contact.message(number, loaded.version.0))
         });
-        let contacts: Vec<v1::Contact> = named.collect();
+        let mut contacts: Vec<v1::Contact> = named.collect();
+        let marks = self.marks().await?;
+        contacts.iter_mut().for_each(|contact| marks.put(contact));
         // Whoever reads all leaves a trace of it.
         if let Some(log) = &kept.log {
             let id = kept.next_id(clock.now);
