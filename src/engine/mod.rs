@@ -54,7 +54,7 @@ pub use audited::is_swapped;
 pub use batch::Judged;
 pub use check::{BATCH, batch_too_long};
 pub use control::Feed;
-pub use failure::Failure;
+pub use failure::{Failure, Unmet};
 pub use forecast::{Forecast, Hours, MOST_HOURS};
 pub use import::{Import, Imported};
 pub use listed::ListTags;

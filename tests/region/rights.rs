@@ -6,8 +6,8 @@ use std::time::Duration;
 use prost::Message as _;
 use ringfence::access::Role;
 use ringfence::audit::Entries;
-use ringfence::engine::Failure;
 use ringfence::engine::replay::Vault;
+use ringfence::engine::{Failure, Unmet};
 use ringfence::proto::store::ContactRecord;
 use ringfence::proto::v1::{self, RightsRequestKind as Kind, RightsRequestStep as Step};
 use ringfence::store::{Key, Keys, MemoryStore, Store};
@@ -140,10 +140,10 @@ async fn what_reads_one_store_refuses() {
     let engine = &house.engine;
     let reads = permit(Role::ReadContacts);
     let watched = engine.watch_opt_outs(&reads, v1::WatchOptOutsRequest::default(), noon_now, SOON).await;
-    assert!(matches!(watched.err(), Some(Failure::Precondition(_))));
+    assert!(matches!(watched.err(), Some(Failure::Precondition(Unmet::SeveralStores, _))));
     let put = engine.put_processor(&permit(Role::Privacy), v1::PutProcessorRequest::default(), clock(NOON)).await;
-    assert!(matches!(put, Err(Failure::Precondition(_))));
-    assert!(matches!(engine.registered(noon()).await, Err(Failure::Precondition(_))));
+    assert!(matches!(put, Err(Failure::Precondition(Unmet::SeveralStores, _))));
+    assert!(matches!(engine.registered(noon()).await, Err(Failure::Precondition(Unmet::SeveralStores, _))));
 }
 
 const SOON: Duration = Duration::from_secs(1);
