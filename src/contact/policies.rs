@@ -2,7 +2,8 @@
 //!
 //! Promises: a material version ends what earlier consents cover of the purposes it changes, from its day on and whatever
 //! anybody does or leaves undone (silence is no acceptance); opt-outs and attempts follow a seller to its successor always,
-//! consents only where the successor keeps their terms.
+//! consents only where the successor keeps their terms. Where that stops contacts, a seller is the same in whichever
+//! spelling ([`Seller::stops_as`]); a consent goes along to the letter alone.
 
 use std::borrow::Cow;
 
@@ -128,7 +129,7 @@ pub fn leading_to<'a>(transfers: &'a [SellerTransfer], seller: &Seller) -> Vec<&
     let mut found: Vec<&SellerTransfer> = Vec::new();
     let mut reached = vec![seller];
     while let Some(to) = reached.pop() {
-        for transfer in transfers.iter().filter(|transfer| transfer.to == *to) {
+        for transfer in transfers.iter().filter(|transfer| transfer.to.stops_as(to)) {
             if !found.iter().any(|other| std::ptr::eq(*other, transfer)) {
                 found.push(transfer);
                 reached.push(&transfer.from);
@@ -144,7 +145,7 @@ pub fn carry_over(facts: &mut Facts, leading: &[&SellerTransfer], seller: &Selle
     if leading.is_empty() {
         return;
     }
-    let before = |name: &Seller| leading.iter().any(|transfer| transfer.from == *name);
+    let before = |name: &Seller| leading.iter().any(|transfer| transfer.from.stops_as(name));
     for opt_out in &mut facts.opt_outs {
         let sellers = &mut opt_out.scope.sellers;
         if !sellers.contains(seller) && sellers.iter().any(before) {
@@ -275,6 +276,9 @@ mod tests {
             ("c", "b", 5, true, false),
             ("c", "x", 5, false, false),
             ("z", "c", 5, false, false),
+            // In another spelling it stops, and allows nothing.
+            ("A ", "c", 5, true, false),
+            ("a", "C", 5, true, false),
         ] {
             let (mut facts, to) = (made(of), seller(asked));
             carry_over(&mut facts, &leading_to(&transfers, &to), &to, Instant::from_millis(now));
