@@ -168,20 +168,26 @@ async fn a_hold_in_the_record_keeps_what_it_names() {
 }
 
 #[tokio::test]
-async fn an_erasure_that_was_put_off_is_not_done_by_a_sweep() {
+async fn an_erasure_that_was_put_off_is_done_by_the_first_sweep_after_the_hold() {
     let engine = engine();
     ended(&engine).await;
     let hold = place_wide(&engine, &[], "w-1").await;
     let put_off = erase(&engine, "e-1").await;
     assert!(put_off.erased_at.is_none(), "{put_off:?}");
     assert_eq!(put_off.holds.iter().map(|one| one.hold_id.as_str()).collect::<Vec<_>>(), [hold.as_str()]);
-    release(&engine, &hold).await;
     let before = contact(&engine, BERLIN).await;
     let page = sweep(&engine, false, false).await;
     assert!(page.swept.is_empty() && page.held.iter().all(|row| row.rule_id == "ringfence.restriction"), "{page:?}");
-    assert_eq!(contact(&engine, BERLIN).await, before);
-    assert!(erase(&engine, "e-2").await.erased_at.is_some());
+    assert_eq!((page.erasures_done, contact(&engine, BERLIN).await), (0, before.clone()), "the hold stands");
+    release(&engine, &hold).await;
+    let page = sweep(&engine, true, false).await;
+    assert_eq!((page.erasures_done, contact(&engine, BERLIN).await), (1, before), "a dry run says so");
+    let page = sweep(&engine, false, false).await;
+    assert_eq!((page.erasures_done, page.records_changed), (1, 1), "{page:?}");
+    let erased = contact(&engine, BERLIN).await;
+    assert!(erased.erased_at.is_some() && erased.restricted_at.is_none() && erased.consents.is_empty(), "{erased:?}");
     assert_eq!(check(&engine, sale("acme"), DAY).await.verdict(), Verdict::Deny);
+    assert_eq!(sweep(&engine, false, false).await.erasures_done, 0, "once");
 }
 
 #[tokio::test]

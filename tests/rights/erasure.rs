@@ -394,6 +394,30 @@ async fn what_an_erasure_that_waits_has_stopped_no_request_opens_again() {
     assert!(kept(&engine, NUMBER).await.unwrap().consents.is_empty());
 }
 
+/// A request that a hold kept open is closed by the sweep that erases; a restriction of its own goes on.
+#[tokio::test]
+async fn a_sweep_after_the_hold_erases_and_closes_the_request() {
+    let engine = engine();
+    live(&engine, NUMBER).await;
+    let privacy = permit(Role::Privacy);
+    engine.place_hold(&privacy, hold("decisions", "h-1", Some("2027-01-01T00:00:00Z")), clock(DAY)).await.unwrap();
+    let asked = verified(&engine, NUMBER, Kind::Erasure, "r-1").await.rights_request_id;
+    let besides = opened(&engine, request_of(NUMBER, Kind::Restriction, "r-2")).await.rights_request_id;
+    let named = v1::EraseContactRequest { rights_request_id: asked.clone(), ..erase(NUMBER, "x-1") };
+    assert!(erased(&engine, named).await.erased_at.is_none());
+    let sweep = async |now| {
+        let request = v1::SweepContactsRequest::default();
+        engine.sweep_contacts(&permit(Role::Control), &request, clock(now)).await.unwrap().erasures_done
+    };
+    assert_eq!((sweep("2026-12-31T23:59:59Z").await, sweep("2027-01-01T00:00:00Z").await), (0, 1));
+    assert_eq!(shown(&engine, &asked).await.state(), State::Done);
+    let left = kept(&engine, NUMBER).await.unwrap();
+    assert!(left.erased_at.is_some() && left.consents.is_empty());
+    assert!(left.restricted_at.is_some(), "that was asked for by itself");
+    step(&engine, &besides, Step::LiftRestriction, "Settled; told by letter.").await.unwrap();
+    assert_eq!(check(&engine, notice(NUMBER)).await.verdict(), Verdict::Allow);
+}
+
 /// Where the one request that an erasure was to answer is refused, its restriction can be lifted.
 #[tokio::test]
 async fn an_erasure_that_is_refused_while_it_waits_restricts_only_until_that_is_lifted() {

@@ -1,7 +1,8 @@
 //! Records whose period is over go; those that a duty or a hold keeps, stay.
 //!
 //! Promises: nothing goes that law, a hold, a promise of the contract or a coming decision still needs; a removal is a write
-//! like any other (compare-and-set, event, audit entry); a dry run says exactly what the same call would remove. Guarded by
+//! like any other (compare-and-set, event, audit entry); a dry run says exactly what the same call would remove; an erasure
+//! that a hold had put off is done when none forbids it any more. Guarded by
 //! `tests/retention.rs`.
 
 mod background;
@@ -280,7 +281,9 @@ impl Engine {
             if clock.passed() {
                 return Err(Failure::TooLate);
             }
-            if request.dry_run {
+            if self.can_be_erased_now(kept, &loaded.contact, clock.now).await? {
+                self.finish_waiting(permit, &loaded.contact, (request.dry_run, clock), &mut tally).await?;
+            } else if request.dry_run {
                 let swept = rules.judge(&loaded.contact, untold.contains(&key));
                 tally.add(&loaded.contact, &swept);
             } else {
@@ -292,6 +295,29 @@ impl Engine {
             tally.log_days = self.sweep_days(permit, which).await?;
         }
         Ok(tally.response(seen, next))
+    }
+
+    /// Does the erasures of a contact that a hold had put off, or counts that it would.
+    async fn finish_waiting(
+        &self,
+        permit: &Permit,
+        contact: &Contact,
+        (dry_run, clock): (bool, Clock),
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let erased = match dry_run {
+            true => true,
+            false => match self.finish_erasures(permit, contact, clock).await {
+                // Somebody else was at it: the next sweep looks again.
+                Err(Failure::Aborted | Failure::Invalid(_) | Failure::NotFound(_)) => false,
+                done => done?,
+            },
+        };
+        match erased {
+            true => tally.erased += 1,
+            false => tally.passed_over += 1,
+        }
+        Ok(())
     }
 
     /// Sweeps one record; a lost race is judged again on the record that won.

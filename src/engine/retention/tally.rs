@@ -21,6 +21,7 @@ pub(super) struct Tally {
     keys_destroyed: u32,
     pub(super) passed_over: u32,
     pub(super) log_days: u32,
+    pub(super) erased: u32,
 }
 
 impl Tally {
@@ -81,11 +82,12 @@ impl Tally {
             swept: swept.collect(),
             held: held.collect(),
             records_seen,
-            records_changed: self.changed,
+            records_changed: self.changed.saturating_add(self.erased),
             records_anonymised: self.anonymised,
             records_passed_over: self.passed_over,
             keys_destroyed: self.keys_destroyed,
             log_days: self.log_days,
+            erasures_done: self.erased,
             next_page_token,
         }
     }

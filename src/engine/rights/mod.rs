@@ -10,6 +10,7 @@ mod export;
 mod holds;
 mod index;
 mod list;
+mod put_off;
 mod read;
 mod replaced;
 mod reply;
