@@ -241,7 +241,17 @@ async fn at_the_end_of_a_service_who_holds_the_number_is_told_first() {
         contact: "privacy@example.com".to_owned(),
     };
     engine.off_board(&control, asked, clock(DAY)).await.unwrap();
-    assert_eq!(sweep(&engine, false, true).await.keys_destroyed, 0, "the dialer does not know yet");
+    let page = sweep(&engine, false, true).await;
+    assert_eq!(page.keys_destroyed, 0, "the dialer does not know yet");
+    let rule = |row: &v1::HeldRows| row.rule_id == "ringfence.untold dialer";
+    let waits = page.held.iter().find(|&row| rule(row)).unwrap_or_else(|| panic!("{page:?}"));
+    assert_eq!((waits.count, waits.until), (1, stamp("2027-02-16T16:00:00Z")), "and it is said who, and until when");
+    // One that never confirms keeps no key for ever; judged without removing, as the rest of the test goes on.
+    let later = v1::SweepContactsRequest { dry_run: true, all_periods_over: true, ..Default::default() };
+    for (now, gone) in [("2027-02-16T15:59:59.999Z", 0), ("2027-02-16T16:00:00Z", 1)] {
+        let page = engine.sweep_contacts(&control, &later, clock(now)).await.unwrap();
+        assert_eq!((page.keys_destroyed, page.held.iter().any(rule)), (gone, gone == 0), "{now}: {page:?}");
+    }
     let asked = v1::RemoveProcessorRequest {
         request_id: "p-2".to_owned(),
         name: "dialer".to_owned(),

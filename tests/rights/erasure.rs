@@ -377,9 +377,8 @@ async fn what_an_erasure_that_waits_has_stopped_no_request_opens_again() {
     assert!(erased(&engine, child.clone()).await.erased_at.is_none());
     let stopped = async || rules(&check(&engine, notice(NUMBER)).await).contains(&"ringfence.restriction");
     assert!(stopped().await);
-    // Neither a restriction that is completed and lifted, nor an erasure that was asked for and refused.
+    // Neither a restriction that is lifted, nor an erasure that was asked for and refused.
     let besides = opened(&engine, request_of(NUMBER, Kind::Restriction, "r-1")).await.rights_request_id;
-    step(&engine, &besides, Step::Complete, "").await.unwrap();
     step(&engine, &besides, Step::LiftRestriction, "Settled; told by letter.").await.unwrap();
     assert!(stopped().await, "the erasure waits");
     let asked = verified(&engine, NUMBER, Kind::Erasure, "r-2").await.rights_request_id;

@@ -13,7 +13,7 @@ mod tally;
 mod untold;
 mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::audited::Kind;
 use super::control::{Standing, fault};
@@ -33,12 +33,15 @@ use crate::time::{Instant, ZoneId};
 pub use background::{Sweeper, SweeperSettings, Turn};
 use days::Days;
 use tally::Tally;
+use untold::Waiting;
 pub(super) use walk::{Met, Walk, walk_page};
 
 /// How often a record that others keep changing is tried.
 const TRIES: usize = 8;
 /// The rule by which attempts go that no window reaches; the log keeps the calls themselves for as long as laws want.
 const WINDOW: &str = "ringfence.window";
+/// The rule by which a contact's key stays: who follows opt-outs has yet to confirm what its events say.
+const UNTOLD: &str = "ringfence.untold";
 /// The rule by which goes what the tenant's own period ended.
 const PERIOD: &str = "ringfence.period";
 
@@ -270,7 +273,7 @@ impl Engine {
         };
         let untold = match request.all_periods_over {
             true => self.untold(kept, &records, clock.now).await?,
-            false => BTreeSet::new(),
+            false => BTreeMap::new(),
         };
         let mut tally = Tally::passing_over(unread.0);
         if let Some(error) = unread.1 {
@@ -281,10 +284,13 @@ impl Engine {
             if clock.passed() {
                 return Err(Failure::TooLate);
             }
+            if let Some(waiting) = untold.get(&key).filter(|_| loaded.contact.key_opens_something()) {
+                tally.waits(&loaded.contact, waiting);
+            }
             if self.can_be_erased_now(kept, &loaded.contact, clock.now).await? {
                 self.finish_waiting(permit, &loaded.contact, (request.dry_run, clock), &mut tally).await?;
             } else if request.dry_run {
-                let swept = rules.judge(&loaded.contact, untold.contains(&key));
+                let swept = rules.judge(&loaded.contact, untold.contains_key(&key));
                 tally.add(&loaded.contact, &swept);
             } else {
                 self.sweep_one(permit, &rules, &untold, (kept, key, loaded), clock, &mut tally).await?;
@@ -325,13 +331,13 @@ impl Engine {
         &self,
         permit: &Permit,
         rules: &Rules<'_>,
-        untold: &BTreeSet<Key>,
+        untold: &BTreeMap<Key, Waiting>,
         (kept, key, loaded): (&Kept, Key, Loaded),
         clock: Clock,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         let mut found = Some(loaded);
-        let mut untold = untold.contains(&key);
+        let mut untold = untold.contains_key(&key);
         for _ in 0..TRIES {
             let Some(Loaded { version, contact, own, expires }) = found else { return Ok(()) };
             let mut swept = rules.judge(&contact, untold);

@@ -51,7 +51,7 @@ impl Engine {
                 // Each try is a write of its own: one that a hold puts off again must not count as done.
                 request_id: uuid::Uuid::new_v4().hyphenated().to_string(),
                 rights_request_id: named.map(|id| id.hyphenated().to_string()).unwrap_or_default(),
-                reason: reason.number(),
+                reason: reason.number().into(),
                 identity_verified_by: SHOWN.to_owned(),
                 ..v1::EraseContactRequest::default()
             };
