@@ -19,7 +19,8 @@ pub use facts::{
     Reassigned, ReassignedAnswer, RegistryCheck, Relationship, Scope, Seller, Slot, Subject, Transfer, is_one_name,
 };
 pub use policies::{
-    Overtaking, PublishedPolicy, SellerTransfer, Succession, carry_over, leading_to, overtake, overtaken_at, overtaking,
+    Overtaking, PublishedPolicy, SellerTransfer, Succession, carry_over, is_settled, leading_to, overtake,
+    overtaken_at, overtaking,
 };
 pub use record::{
     Contact, Dated, Known, Left, Move, NoReport, RecordError, Report, Reservation, Scrap, Seen, Stored, WriteId, kept,

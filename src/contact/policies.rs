@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::{Consent, Facts, Purpose, Seller, Set};
+use super::{Consent, Facts, OptOut, Purpose, Seller, Set, Term};
 use crate::time::Instant;
 
 /// A published version. Their order is that of their publication, and of their days.
@@ -103,6 +103,46 @@ pub fn overtaking<'a>(
         let purposes = covered.and(all_if_empty(policy.purposes));
         (!purposes.is_empty()).then_some(Overtaking { policy, purposes })
     })
+}
+
+/// Whether nobody need be asked again for what a version ended of a consent: the person has since consented to all of it, or
+/// refused all of it.
+#[must_use]
+pub fn is_settled(
+    facts: &Facts,
+    policies: &[PublishedPolicy],
+    (consent, end): (&Consent, Overtaking<'_>),
+    now: Instant,
+) -> bool {
+    fn reaches<T: Term>(wide: Set<T>, narrow: Set<T>) -> bool {
+        wide.is_empty() || !narrow.is_empty() && narrow.within(wide)
+    }
+    fn names<T>(wide: &[T], narrow: &[T], same: impl Fn(&T, &T) -> bool) -> bool {
+        wide.is_empty() || !narrow.is_empty() && narrow.iter().all(|one| wide.iter().any(|other| same(one, other)))
+    }
+    let anew = |other: &Consent| {
+        other.grade >= consent.grade
+            && other.given_at.is_some_and(|given| given <= now)
+            && other.withdrawn_at.is_none()
+            && other.expires_at.is_none_or(|ends| ends > now)
+            && reaches(other.purposes, end.purposes)
+            && end.purposes.iter().all(|purpose| overtaken_at(policies, other, purpose).is_none())
+            && reaches(other.channels, consent.channels)
+            && reaches(other.technologies, consent.technologies)
+            && names(&other.sellers, &consent.sellers, |one, other| one == other)
+            && names(&other.products, &consent.products, |one, other| one == other)
+    };
+    let refused = |opt_out: &OptOut| {
+        let scope = &opt_out.scope;
+        let purposes = scope.everything || !scope.purposes.is_empty() && end.purposes.within(scope.purposes);
+        purposes
+            && scope.subjects.is_empty()
+            && scope.campaigns.is_empty()
+            && reaches(scope.channels, consent.channels)
+            && names(&scope.sellers, &consent.sellers, Seller::stops_as)
+            && opt_out.at.is_none_or(|said| consent.given_at.is_none_or(|given| said >= given))
+    };
+    facts.consents.iter().any(anew) || facts.opt_outs.iter().any(refused)
 }
 
 /// When a consent ends for one purpose.

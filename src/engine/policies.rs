@@ -12,7 +12,7 @@ use super::retention::{Met, Walk, walk_page};
 use super::{Clock, Engine, Failure};
 use crate::access::Permit;
 use crate::contact::wire::Reader;
-use crate::contact::{Purpose, Set, Term, overtaking};
+use crate::contact::{Purpose, Set, Term, is_settled, overtaking};
 use crate::proto::store::{ContactEvent, ControlRecord, StoredPolicy, StoredTransfer, audited_write};
 use crate::proto::v1;
 use crate::store::sha256;
@@ -146,7 +146,7 @@ impl Engine {
         Ok(v1::ListPoliciesResponse { policies, next_page_token })
     }
 
-    /// The consents that a version overtakes: whom to ask again.
+    /// The consents that a version overtakes: whom to ask again. Not who has consented anew, or opted out since.
     ///
     /// # Errors
     /// A faulty request, no such version, store unavailable.
@@ -166,11 +166,15 @@ impl Engine {
         let mut consents = Vec::new();
         for Met { loaded, .. } in &records {
             let Some(number) = loaded.contact.digits().map(|digits| format!("+{digits}")) else { continue };
-            for consent in loaded.contact.facts(None).consents {
+            let facts = loaded.contact.facts(None);
+            for consent in &facts.consents {
                 let over = consent.withdrawn_at.is_some() || consent.grade.is_none();
-                let mut ends = overtaking(policies, &consent)
+                let mut ends = overtaking(policies, consent)
                     .filter(|end| request.version.is_empty() || *end.policy.version == *request.version);
                 let Some(end) = ends.next().filter(|_| !over) else { continue };
+                if is_settled(&facts, policies, (consent, end), now) {
+                    continue;
+                }
                 consents.push(v1::OvertakenConsent {
                     number: number.clone(),
                     consent_id: consent.id.as_deref().unwrap_or_default().to_owned(),
