@@ -358,6 +358,12 @@ async fn a_seller_is_stopped_in_whichever_spelling() {
                 sellers: vec!["ACME".to_owned()],
                 given_at: stamp("2026-11-01T00:00:00Z"),
                 evidence_ref: "form".to_owned(),
+                flags: vec![v1::ConsentFlag::Separate.into()],
+                obtained_from: "person".to_owned(),
+                method: v1::ConsentMethod::WebForm.into(),
+                wording: "Yes, ACME may call me by machine.".to_owned(),
+                notice_given: Some(true),
+                forced: Some(false),
                 ..Default::default()
             }],
             ..florida(NUMBER).evidence.unwrap()
