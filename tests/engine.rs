@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+#[path = "engine/readings.rs"]
+mod readings;
 mod support;
 
 use std::collections::HashSet;
@@ -319,6 +321,57 @@ async fn every_reading_leaves_an_entry() {
         (Asked::ListDecisions(v1::ListDecisionsRequest::default()), true),
     ];
     assert_eq!(readings[..4], expected);
+}
+
+/// A seller is one in whichever spelling where that stops contacts; a consent covers the one it names to the letter.
+#[tokio::test]
+async fn a_seller_is_stopped_in_whichever_spelling() {
+    let (write, scope) = (permit(Role::WriteConsent), |seller: &str| {
+        Some(v1::OptOutScope { sellers: vec![seller.to_owned()], ..Default::default() })
+    });
+    for (spelling, stops) in
+        [("acme", true), ("ACME", true), (" Acme  ", true), ("acm\u{c9}", false), ("ac me", false), ("borealis", false)]
+    {
+        let engine = engine();
+        let said = v1::RecordOptOutRequest { scope: scope(spelling), ..opt_out(NUMBER, "o") };
+        engine.record_opt_out(&write, said, clock(DAY)).await.unwrap();
+        let denied = check(&engine, dry(florida(NUMBER)), DAY).await;
+        assert_eq!(families(&denied).contains(&"RULE_FAMILY_OPT_OUT"), stops, "{spelling:?}: {:?}", denied.reasons);
+    }
+    // Three calls in one spelling leave none for another.
+    let engine = engine();
+    for _ in 0..3 {
+        let asked = v1::CheckRequest { seller: "ACME".to_owned(), ..florida(NUMBER) };
+        assert_eq!(check(&engine, asked, DAY).await.verdict(), Verdict::Allow);
+    }
+    assert_eq!(families(&check(&engine, florida(NUMBER), DAY).await), ["RULE_FAMILY_CAP"]);
+    let other = v1::CheckRequest { seller: "borealis".to_owned(), ..florida(NUMBER) };
+    assert_eq!(check(&engine, other, DAY).await.verdict(), Verdict::Allow);
+    // What allows is compared as it is.
+    let automatic = |seller: &str| v1::CheckRequest {
+        technology: v1::Technology::Prerecorded.into(),
+        line_type: v1::LineType::Mobile.into(),
+        seller: seller.to_owned(),
+        evidence: Some(v1::Evidence {
+            consents: vec![v1::Consent {
+                grade: v1::ConsentGrade::ExpressWritten.into(),
+                sellers: vec!["ACME".to_owned()],
+                given_at: stamp("2026-11-01T00:00:00Z"),
+                evidence_ref: "form".to_owned(),
+                flags: vec![v1::ConsentFlag::Separate.into()],
+                obtained_from: "person".to_owned(),
+                method: v1::ConsentMethod::WebForm.into(),
+                wording: "Yes, ACME may call me by machine.".to_owned(),
+                notice_given: Some(true),
+                forced: Some(false),
+                ..Default::default()
+            }],
+            ..florida(NUMBER).evidence.unwrap()
+        }),
+        ..dry(florida("+13055550177"))
+    };
+    let lacks = async |seller| families(&check(&engine, automatic(seller), DAY).await).contains(&"RULE_FAMILY_CONSENT");
+    assert_eq!((lacks("ACME").await, lacks("acme").await), (false, true));
 }
 
 /// The futures that a server keeps for each request under way.

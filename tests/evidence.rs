@@ -163,7 +163,7 @@ fn proof_of(folder: &Path, heads: &str, number: &str, after: &str) -> String {
 
 fn checked(text: &str, heads: &str, number: &str, after: &str) -> Result<Checked, Faulty> {
     let heads = Heads::read(heads).unwrap();
-    let wanted = Wanted { heads: &heads, number: Some(number), after: Some(at(after)) };
+    let wanted = Wanted { heads: &heads, number: Some(number), after: Some(at(after)), unnamed: false };
     proof::check(text.lines().map(|line| Ok(line.to_owned())), wanted)
 }
 
@@ -279,6 +279,16 @@ async fn a_proof_is_made_and_checked_by_the_program_without_the_store() {
     let unasked = whose(&[]);
     assert!(unasked.code == Some(0) && unasked.out.contains("not asked"), "{}", unasked.out);
     assert_eq!(whose(&["--after", "2026-11-18T16:00:00Z"]).code, Some(1), "of another instant");
+    // Nothing was ever recorded of this number: that the proof is about it is its maker's word, and has to be taken as such.
+    let strange =
+        ["prove-absence", "+13055559999", "--after", STOP, "--heads", "heads", "--out", "other", "--data", "data"];
+    let ran = run(&strange, folder);
+    assert!(ran.code == Some(1) && ran.out.contains("NOTHING names this number"), "{}", ran.out);
+    assert!(!folder.join("other").exists());
+    assert_eq!(run(&[&strange[..], &["--unnamed"]].concat(), folder).code, Some(0));
+    let check = ["check-proof", "other", "--heads", "heads", "--number", "+13055559999"];
+    assert_eq!(run(&check, folder).code, Some(1));
+    assert_eq!(run(&[&check[..], &["--unnamed"]].concat(), folder).code, Some(0));
     // A copy without the log that was published is told from one that has it.
     fs::remove_dir_all(folder.join("data/audit")).unwrap();
     let ran = run(&make, folder);

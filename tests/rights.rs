@@ -83,7 +83,7 @@ async fn kept(engine: &Engine, number: &str) -> Result<v1::Contact, Failure> {
 
 async fn shown(engine: &Engine, id: &str) -> v1::RightsRequest {
     let asked = v1::GetRequestRequest { rights_request_id: id.to_owned() };
-    engine.get_request(&permit(Role::Privacy), &asked).await.unwrap()
+    engine.get_request(&permit(Role::Privacy), &asked, crate::support::READ_AT).await.unwrap()
 }
 
 async fn check(engine: &Engine, request: v1::CheckRequest) -> v1::Decision {

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks a proof that no contact to a number was allowed, with nothing but published heads.
 
-    absence.py PROOF --heads HEADS [--number +12025550143] [--after 2026-11-01T00:00:00Z] [--openings FILE]
+    absence.py PROOF --heads HEADS [--number +12025550143] [--after 2026-11-01T00:00:00Z] [--unnamed]
+                                   [--openings FILE]
 
 Written apart from Ringfence, with the standard library alone, from the format in ../evidence.md: read both before you
 rely on it. Trust only heads that you have from where they were published, not from who gave you the proof.
@@ -69,7 +70,7 @@ def exactly(value, keys):
 
 
 def read_heads(path):
-    """Of every log, what was published of it: (instant, (seq, hash)), the earliest first. And the newest instant."""
+    """Of every log, what was published of it: (instant, (seq, hash)), the earliest first."""
     published = []
     with open(path, encoding="utf-8") as lines:
         for line in lines:
@@ -93,22 +94,24 @@ def read_heads(path):
             before = points[-1][1] if points else GENESIS
             fail_unless(head[0] > before[0] or head == before, f"published heads of the log of {writer} contradict each other")
             points.append((at, head))
-    return logs, published[-1][0]
+    return logs
 
 
 class Proof:
-    def __init__(self, heads, newest, number, after):
-        self.heads, self.newest, self.number, self.wanted = heads, newest, number, after
+    def __init__(self, heads, number, after, unnamed):
+        self.heads, self.number, self.wanted, self.unnamed = heads, number, after, unnamed
+        # Looked up for each entry: heads of years are many.
+        self.hashes = {writer: dict(head for _, head in points) for writer, points in heads.items()}
         self.spans, self.seen, self.nameless = [], {}, []
-        self.named = self.done = False
-        self.span = None
+        self.named, self.done, self.span = set(), False, None
 
     def first(self, text):
         name, form, after, witnesses = exactly(json.loads(text), ["ringfence", "form", "after", "witnesses"])
         fail_unless(name == "proof of absence" and form == 1, "no proof of absence of form 1")
         self.after = millis(after)
         fail_unless(self.wanted is None or self.wanted == self.after, f"it is of {after}")
-        fail_unless(self.newest >= self.after, "no head was published since the instant")
+        for writer, points in self.heads.items():
+            fail_unless(points[-1][0] >= self.after, f"no head of the log of {writer} was published since the instant")
         fail_unless(isinstance(witnesses, list) and witnesses, "it names no contact")
         self.witnesses = [(unhex(mark, 4), unhex(opens, 32), unhex(key, 32)) for mark, opens, key in witnesses]
 
@@ -133,14 +136,14 @@ class Proof:
             self.entry(kind == "m", *words)
 
     def is_published(self, writer, head):
-        return head == GENESIS or any(point == head for _, point in self.heads.get(writer, []))
+        return head == GENESIS or self.hashes.get(writer, {}).get(head[0]) == head[1]
 
     def begin(self, writer, seq, digest):
         unhex(writer, 4)
         start = (natural(seq), unhex(digest, 32))
         fail_unless(self.is_published(writer, start), "it begins with a head that was never published")
         self.span = {"writer": writer, "from": start, "seq": start[0], "link": start[1], "rows": 0, "strange": None}
-        self.span.update(segment=None, begun=start[0] > 0)
+        self.span.update(segment=None, begun=start[0] > 0, marks=set())
 
     def segment(self, header):
         span = self.span
@@ -172,8 +175,8 @@ class Proof:
         span["seq"] += 1
         seq = span["seq"]
         span["link"] = sha(b"ringfence audit 1\0", struct.pack("<QQ", seq, safe), span["link"], digest)
-        for _, point in self.heads.get(writer, []):
-            fail_unless(point[0] != seq or point[1] == span["link"], f"the chain does not lead to the head of entry {seq}")
+        published = self.hashes.get(writer, {}).get(seq, span["link"])
+        fail_unless(published == span["link"], f"the chain does not lead to the head of entry {seq}")
         opens = [key for _, w, key in self.witnesses if sha(b"ringfence veil 1\0", w, entry_id)[:16] == veil]
         fail_unless(bool(opens) == ours, "an entry about this contact is not shown, or one of another is said to be of it")
         if ours:
@@ -181,15 +184,17 @@ class Proof:
                 number = self.number.encode("ascii")
                 expected = sha(b"ringfence name 1\0", opens[0], entry_id, number)[:16]
                 fail_unless(name == expected, "it is about another number")
-                self.named = True
+                self.named.add(mark)
             at = int.from_bytes(entry_id[:6], "big")
             self.seen[(writer, seq)] = {"kind": kind, "at": at, "id": entry_id, "plain": plain}
         if veil == NOBODY:
             span["rows"] += kind == ROWS
             if self.may_allow(kind):
                 self.nameless.append((writer, seq))
-        elif all(mark != known for known, _, _ in self.witnesses):
-            span["strange"] = span["strange"] or seq
+        else:
+            span["marks"].add(mark)
+            if all(mark != known for known, _, _ in self.witnesses):
+                span["strange"] = span["strange"] or seq
 
     @staticmethod
     def may_allow(kind):
@@ -204,7 +209,7 @@ class Proof:
 
     def finish(self):
         fail_unless(self.done, "its end is missing: it was cut")
-        rows = 0
+        rows, marks, logs = 0, set(), []
         for writer, points in self.heads.items():
             start = max((head for at, head in points if at <= self.after), default=GENESIS, key=lambda head: head[0])
             last = points[-1][1]
@@ -217,6 +222,9 @@ class Proof:
             fail_unless(span, f"the log of writer {writer} is not shown from entry {start[0] + 1} to entry {last[0]}")
             fail_unless(span["strange"] is None, f"entry {span['strange']} was written under another hash key")
             rows += span["rows"]
+            marks |= span["marks"]
+            until = points[-1][0]
+            logs.append({"writer": writer, "first": span["from"][0] + 1, "last": last[0], "until": instant(until)})
         fail_unless(not self.nameless, f"an entry allows a contact and names nobody: {self.nameless[:1]}")
         allowed, others = [], []
         for (writer, seq), one in sorted(self.seen.items()):
@@ -224,13 +232,15 @@ class Proof:
             late = one["at"] >= self.after or surely is not None and seq > surely
             told = {"at": instant(one["at"]), "kind": one["kind"], "writer": writer, "entry": seq, "id": one["id"].hex()}
             (allowed if self.may_allow(one["kind"]) and late else others).append(told)
-        link = "not asked" if self.number is None else "named" if self.named else "unnamed"
+        # Under another hash key the number has another tag: what names it under one says nothing of those under others.
+        named = self.named and marks <= self.named
+        link = "not asked" if self.number is None else "named" if named else "unnamed"
         return {
-            "proven": not allowed,
+            "proven": not allowed and (link != "unnamed" or self.unnamed),
             "after": instant(self.after),
-            "until": instant(self.newest),
+            "until": instant(min(points[-1][0] for points in self.heads.values())),
             "number": link,
-            "logs": sorted(self.heads),
+            "logs": logs,
             "allowed": allowed,
             "seen": others,
             "rows": rows,
@@ -256,13 +266,14 @@ def main():
     parser.add_argument("--heads", required=True, help="the heads, from where they were published")
     parser.add_argument("--number", help="the number that it must be about, E.164")
     parser.add_argument("--after", help="the instant that it must be of")
+    parser.add_argument("--unnamed", action="store_true", help="take it at its word where nothing shown names the number")
     parser.add_argument("--openings", help="openings.jsonl of an evidence file, to be compared with the chain")
     args = parser.parse_args()
     number = 0
     try:
-        heads, newest = read_heads(args.heads)
+        heads = read_heads(args.heads)
         after = millis(args.after) if args.after else None
-        proof = Proof(heads, newest, args.number, after)
+        proof = Proof(heads, args.number, after, args.unnamed)
         with open(args.proof, encoding="ascii", newline="\n") as lines:
             for number, line in enumerate(lines, 1):
                 line = line.removesuffix("\n")

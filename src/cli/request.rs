@@ -251,7 +251,7 @@ async fn show(args: ShowArgs, global: &Global) -> Result<Exit, Error> {
             let answer = remote::privacy(server).await?.get_request(request).await;
             answer.map_err(|status| remote::refused(&status))?.into_inner().request.unwrap_or_default()
         }
-        None => opened(&args.at, global).await?.engine.get_request(&permit(global)?, &request).await?,
+        None => opened(&args.at, global).await?.engine.get_request(&permit(global)?, &request, now()).await?,
     };
     let found = masked(found, args.whole_number);
     match global.json {

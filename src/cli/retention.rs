@@ -167,6 +167,7 @@ fn add(all: &mut v1::SweepContactsResponse, page: v1::SweepContactsResponse) {
     all.records_passed_over += page.records_passed_over;
     all.keys_destroyed += page.keys_destroyed;
     all.log_days += page.log_days;
+    all.erasures_done += page.erasures_done;
     for row in page.swept {
         let same = |known: &&mut v1::SweptRows| {
             (known.record_class, &known.place, &known.rule_id) == (row.record_class, &row.place, &row.rule_id)
@@ -248,6 +249,13 @@ pub(super) fn report(all: &v1::SweepContactsResponse, dry_run: bool) -> String {
     if all.keys_destroyed > 0 {
         let _ =
             write!(out, "\n{} contacts' keys {verb}, and with them what the log holds sealed.\n", all.keys_destroyed);
+    }
+    if all.erasures_done > 0 {
+        let _ = write!(
+            out,
+            "\n{} contacts, whose erasure a hold had put off and none forbids any more, {verb}.\n",
+            all.erasures_done
+        );
     }
     if all.log_days > 0 {
         let _ = write!(

@@ -1,6 +1,6 @@
 //! Duties to keep records: what is kept, until when, and why. What the law says of them stands in `law::retention`.
 
-use super::Seller;
+use super::{Seller, is_one_name};
 use crate::place::Jurisdiction;
 use crate::time::Instant;
 
@@ -134,7 +134,7 @@ impl RetentionHold {
         self.number.is_none_or(|held| number.is_none_or(|number| number == held))
             && self.place.is_none_or(within)
             && self.seller.as_ref().is_none_or(|held| {
-                sellers.is_empty() || sellers.iter().any(|seller| seller.eq_ignore_ascii_case(held.as_str()))
+                sellers.is_empty() || sellers.iter().any(|seller| is_one_name(seller, held.as_str()))
             })
     }
 }

@@ -52,6 +52,33 @@ name_type! {
     AttemptId
 }
 
+/// Whether two names are one wherever that stops contacts: in capitals or not, with spaces around them or doubled. People
+/// and machines write one name in many ways, and what stops must not miss by a letter; what allows is compared as it is.
+#[must_use]
+pub fn is_one_name(one: &str, other: &str) -> bool {
+    // By way of the capital: ß and ς come out as ss and σ.
+    fn folded(word: &str) -> impl Iterator<Item = char> {
+        word.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
+    }
+    let (mut ones, mut others) = (one.split_whitespace(), other.split_whitespace());
+    one == other
+        || loop {
+            match (ones.next(), others.next()) {
+                (None, None) => break true,
+                (Some(one), Some(other)) if folded(one).eq(folded(other)) => {}
+                _ => break false,
+            }
+        }
+}
+
+impl Seller {
+    /// Whether both are one wherever that stops contacts ([`is_one_name`]).
+    #[must_use]
+    pub fn stops_as(&self, other: &Self) -> bool {
+        is_one_name(&self.0, &other.0)
+    }
+}
+
 /// A consent, as given. Empty sets and lists mean any.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Consent {

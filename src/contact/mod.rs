@@ -16,10 +16,11 @@ pub mod wire;
 pub use duties::{RecordClass, RecordDuty, RetentionHold};
 pub use facts::{
     Age, AttemptId, Campaign, Consent, Facts, FrequencyCap, InconvenientTime, OptOut, PastAttempt, Period, Policy,
-    Reassigned, ReassignedAnswer, RegistryCheck, Relationship, Scope, Seller, Slot, Subject, Transfer,
+    Reassigned, ReassignedAnswer, RegistryCheck, Relationship, Scope, Seller, Slot, Subject, Transfer, is_one_name,
 };
 pub use policies::{
-    Overtaking, PublishedPolicy, SellerTransfer, Succession, carry_over, leading_to, overtake, overtaken_at, overtaking,
+    Overtaking, PublishedPolicy, SellerTransfer, Succession, carry_over, is_settled, leading_to, overtake,
+    overtaken_at, overtaking,
 };
 pub use record::{
     Contact, Dated, Known, Left, Move, NoReport, RecordError, Report, Reservation, Scrap, Seen, Stored, WriteId, kept,

@@ -2,11 +2,12 @@
 //!
 //! Promises: a material version ends what earlier consents cover of the purposes it changes, from its day on and whatever
 //! anybody does or leaves undone (silence is no acceptance); opt-outs and attempts follow a seller to its successor always,
-//! consents only where the successor keeps their terms.
+//! consents only where the successor keeps their terms. Where that stops contacts, a seller is the same in whichever
+//! spelling ([`Seller::stops_as`]); a consent goes along to the letter alone.
 
 use std::borrow::Cow;
 
-use super::{Consent, Facts, Purpose, Seller, Set};
+use super::{Consent, Facts, OptOut, Purpose, Seller, Set, Term};
 use crate::time::Instant;
 
 /// A published version. Their order is that of their publication, and of their days.
@@ -104,6 +105,46 @@ pub fn overtaking<'a>(
     })
 }
 
+/// Whether nobody need be asked again for what a version ended of a consent: the person has since consented to all of it, or
+/// refused all of it.
+#[must_use]
+pub fn is_settled(
+    facts: &Facts,
+    policies: &[PublishedPolicy],
+    (consent, end): (&Consent, Overtaking<'_>),
+    now: Instant,
+) -> bool {
+    fn reaches<T: Term>(wide: Set<T>, narrow: Set<T>) -> bool {
+        wide.is_empty() || !narrow.is_empty() && narrow.within(wide)
+    }
+    fn names<T>(wide: &[T], narrow: &[T], same: impl Fn(&T, &T) -> bool) -> bool {
+        wide.is_empty() || !narrow.is_empty() && narrow.iter().all(|one| wide.iter().any(|other| same(one, other)))
+    }
+    let anew = |other: &Consent| {
+        other.grade >= consent.grade
+            && other.given_at.is_some_and(|given| given <= now)
+            && other.withdrawn_at.is_none()
+            && other.expires_at.is_none_or(|ends| ends > now)
+            && reaches(other.purposes, end.purposes)
+            && end.purposes.iter().all(|purpose| overtaken_at(policies, other, purpose).is_none())
+            && reaches(other.channels, consent.channels)
+            && reaches(other.technologies, consent.technologies)
+            && names(&other.sellers, &consent.sellers, |one, other| one == other)
+            && names(&other.products, &consent.products, |one, other| one == other)
+    };
+    let refused = |opt_out: &OptOut| {
+        let scope = &opt_out.scope;
+        let purposes = scope.everything || !scope.purposes.is_empty() && end.purposes.within(scope.purposes);
+        purposes
+            && scope.subjects.is_empty()
+            && scope.campaigns.is_empty()
+            && reaches(scope.channels, consent.channels)
+            && names(&scope.sellers, &consent.sellers, Seller::stops_as)
+            && opt_out.at.is_none_or(|said| consent.given_at.is_none_or(|given| said >= given))
+    };
+    facts.consents.iter().any(anew) || facts.opt_outs.iter().any(refused)
+}
+
 /// When a consent ends for one purpose.
 #[must_use]
 pub fn overtaken_at(policies: &[PublishedPolicy], consent: &Consent, purpose: Purpose) -> Option<Instant> {
@@ -128,7 +169,7 @@ pub fn leading_to<'a>(transfers: &'a [SellerTransfer], seller: &Seller) -> Vec<&
     let mut found: Vec<&SellerTransfer> = Vec::new();
     let mut reached = vec![seller];
     while let Some(to) = reached.pop() {
-        for transfer in transfers.iter().filter(|transfer| transfer.to == *to) {
+        for transfer in transfers.iter().filter(|transfer| transfer.to.stops_as(to)) {
             if !found.iter().any(|other| std::ptr::eq(*other, transfer)) {
                 found.push(transfer);
                 reached.push(&transfer.from);
@@ -144,7 +185,7 @@ pub fn carry_over(facts: &mut Facts, leading: &[&SellerTransfer], seller: &Selle
     if leading.is_empty() {
         return;
     }
-    let before = |name: &Seller| leading.iter().any(|transfer| transfer.from == *name);
+    let before = |name: &Seller| leading.iter().any(|transfer| transfer.from.stops_as(name));
     for opt_out in &mut facts.opt_outs {
         let sellers = &mut opt_out.scope.sellers;
         if !sellers.contains(seller) && sellers.iter().any(before) {
@@ -275,6 +316,9 @@ mod tests {
             ("c", "b", 5, true, false),
             ("c", "x", 5, false, false),
             ("z", "c", 5, false, false),
+            // In another spelling it stops, and allows nothing.
+            ("A ", "c", 5, true, false),
+            ("a", "C", 5, true, false),
         ] {
             let (mut facts, to) = (made(of), seller(asked));
             carry_over(&mut facts, &leading_to(&transfers, &to), &to, Instant::from_millis(now));

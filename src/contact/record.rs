@@ -233,7 +233,7 @@ impl Contact {
     /// Puts it into that form.
     fn form(&mut self) {
         let record = &mut self.record;
-        let (asked, held) = (!record.requests.is_empty(), !record.holds.is_empty());
+        let (asked, held) = (!record.requests.is_empty(), !record.holds.is_empty() || !record.put_off.is_empty());
         let touched = record.erased_at != 0 || record.restricted_at != 0 || asked || held;
         record.format = if touched { FORMAT } else { PLAIN };
     }

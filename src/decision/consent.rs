@@ -1,6 +1,6 @@
 //! CONSENT, OPT_OUT and OBJECTION: does a consent cover this attempt, and is it good enough for a rule.
 
-use crate::contact::{Consent, FrequencyCap, Grade, Method, OptOut, Period, Scope, Technology};
+use crate::contact::{Consent, FrequencyCap, Grade, Method, OptOut, Period, Technology};
 use crate::law::{Counts, Needs, Window};
 use crate::place::Zones;
 use crate::time::Instant;
@@ -190,7 +190,7 @@ pub(crate) fn opted_out(
             Some(since) => {
                 opt_out.at.is_none_or(|at| at >= since)
                     && !scene.attempt.legally_required
-                    && names_seller(&opt_out.scope, scene)
+                    && scene.names_seller(&opt_out.scope)
             }
         };
         if blocks {
@@ -198,10 +198,6 @@ pub(crate) fn opted_out(
         }
     }
     stands
-}
-
-fn names_seller(scope: &Scope, scene: &Scene<'_>) -> bool {
-    scope.sellers.is_empty() || scope.sellers.contains(&scene.attempt.seller)
 }
 
 fn stands_against(scene: &Scene<'_>, opt_out: &OptOut, technology: Technology, at: Instant) -> Stretch {

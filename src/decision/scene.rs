@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::contact::{LegalForm, OptOut, PastAttempt, Purpose, Recipient, Set, Technology};
+use crate::contact::{LegalForm, OptOut, PastAttempt, Purpose, Recipient, Scope, Set, Technology};
 use crate::law::{Applies, Counts, Declared, Freshness, Law, Rule, Span};
 use crate::place::{LineType, Zones};
 use crate::time::{Instant, Millis, ZoneId, date_of, day_of};
@@ -89,7 +89,7 @@ impl<'a> Scene<'a> {
             && agrees(counts.purposes, past.purpose)
             && !past.outcome.is_some_and(|outcome| counts.except.contains(&outcome))
             && (counts.only.is_empty() || past.outcome.is_none_or(|outcome| counts.only.contains(&outcome)))
-            && same(counts.per_seller, past.seller.as_ref(), Some(&self.attempt.seller))
+            && (!counts.per_seller || past.seller.as_ref().is_none_or(|seller| seller.stops_as(&self.attempt.seller)))
             && same(counts.per_subject, past.subject.as_ref(), self.attempt.subject.as_ref())
             && same(counts.per_campaign, past.campaign.as_ref(), self.attempt.campaign.as_ref())
     }
@@ -101,7 +101,7 @@ impl<'a> Scene<'a> {
             return false;
         }
         let channel = scope.channels.is_empty() || scope.channels.contains(attempt.channel);
-        let seller = scope.sellers.is_empty() || scope.sellers.contains(&attempt.seller);
+        let seller = self.names_seller(scope);
         let subject = scope.subjects.is_empty()
             || attempt.subject.as_ref().is_none_or(|subject| scope.subjects.contains(subject));
         let campaign = scope.campaigns.is_empty()
@@ -117,6 +117,11 @@ impl<'a> Scene<'a> {
             true
         };
         channel && seller && subject && campaign && purpose
+    }
+
+    /// Whether an opt-out of this scope is about the seller of the attempt, in whichever spelling.
+    pub fn names_seller(&self, scope: &Scope) -> bool {
+        scope.sellers.is_empty() || scope.sellers.iter().any(|seller| seller.stops_as(&self.attempt.seller))
     }
 
     /// Whether the person may be in one of the counties of a state of emergency. A county that is not told, not told of

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::attempt::Attempt;
 use super::scene::{InPlay, Scene};
 use super::stretch::Stretch;
-use crate::contact::{Campaign, Purpose, Seller};
+use crate::contact::{Campaign, Purpose, Seller, is_one_name};
 use crate::law::{Declared, Law, Rule, within};
 use crate::place::Jurisdiction;
 use crate::time::Instant;
@@ -77,9 +77,9 @@ impl Freeze {
     fn reaches(&self, attempt: &Attempt, law: &Law, places: &[Jurisdiction]) -> bool {
         match &self.target {
             Target::Everything => true,
-            Target::Seller(seller) => same(seller.as_str(), attempt.seller.as_str()),
+            Target::Seller(seller) => seller.stops_as(&attempt.seller),
             Target::Campaign(campaign) => {
-                attempt.campaign.as_ref().is_some_and(|named| same(campaign.as_str(), named.as_str()))
+                attempt.campaign.as_ref().is_some_and(|named| is_one_name(campaign.as_str(), named.as_str()))
             }
             Target::Place(frozen) => places.iter().any(|place| within(*place, *frozen) || is_law(law, *frozen, *place)),
         }
@@ -90,11 +90,6 @@ impl Freeze {
 fn is_law(law: &Law, wider: Jurisdiction, place: Jurisdiction) -> bool {
     let packs = law.chain(place).packs.iter().filter_map(|index| law.pack(*index));
     packs.filter(|pack| !pack.is_policy()).any(|pack| pack.jurisdiction() == wider)
-}
-
-/// Names that differ in case alone are one: a stop button must not miss by a letter.
-fn same(one: &str, other: &str) -> bool {
-    one == other || one.chars().flat_map(char::to_lowercase).eq(other.chars().flat_map(char::to_lowercase))
 }
 
 /// Every switch of a tenant.

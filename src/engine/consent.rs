@@ -5,7 +5,7 @@ use prost::Message as _;
 use super::answer::stamp;
 use super::audited::{About, Kind, Told};
 use super::find::{Found, Won};
-use super::{Clock, DEFAULT_REGION, Engine, Failure, Loaded, question, watch};
+use super::{Clock, DEFAULT_REGION, Engine, Failure, Loaded, Unmet, question, watch};
 use crate::access::Permit;
 use crate::contact::wire::{self, Reader, Violation};
 use crate::contact::{Contact, Outcome, Seen, WriteId};
@@ -219,7 +219,7 @@ impl Engine {
         self.note_reading(permit, found.kept, Some(*found.key.tag()), asked, now).await?;
         let loaded = found.loaded.ok_or(Failure::NotFound("nothing is stored about this number"))?;
         let mut contact = loaded.contact.message(number, loaded.version.0);
-        self.mark_consents(&mut contact).await?;
+        self.marks().await?.put(&mut contact);
         Ok(contact)
     }
 
@@ -294,7 +294,8 @@ impl Engine {
             (self.find(permit, number, Some(clock.now)).await?, false)
         };
         if ended {
-            return Err(Failure::Precondition("the tenant's service has ended: nothing is collected any more"));
+            let what = "the tenant's service has ended: nothing is collected any more";
+            return Err(Failure::Precondition(Unmet::ServiceEnded, what));
         }
         let target = Target { tag: *found.key.tag(), number: Some(number), found };
         self.change_as(permit, target, None, clock, described, make).await

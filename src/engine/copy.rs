@@ -276,7 +276,7 @@ impl Ends {
     async fn copy(&self, from: Key, record: Versioned, now: Instant) -> Result<(Shard, Copied), Failure> {
         let unreadable = |error: &dyn std::fmt::Display| Failure::Internal(format!("{from:?} of the source: {error}"));
         if from.shard().tenant() != self.from_tenant.shard(0).tenant() {
-            return Err(unreadable(&"a record of another tenant, which this release does not copy"));
+            return Err(unreadable(&"a record of another tenant: a store that several tenants use is not copied"));
         }
         let sort = Sort::of(&self.from, &self.from_tenant, &from);
         let (own, plain) = self.from.keys.open_record(&from, &record.bytes).map_err(|error| unreadable(&error))?;

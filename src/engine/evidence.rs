@@ -7,6 +7,7 @@ use prost::Message as _;
 
 use super::Failure;
 use super::audited::record;
+use super::marks::Marks;
 use super::replay::{Unfit, Vault};
 use crate::audit::{Entries, Found};
 use crate::contact::Contact;
@@ -170,10 +171,11 @@ pub struct Held {
 }
 
 impl Held {
-    /// Reads a record.
+    /// Reads a record. `marks` say what became of its consents.
     #[must_use]
-    pub fn of(contact: &Contact, number: crate::place::Number) -> Self {
-        let message = contact.message(number, 0);
+    pub fn of(contact: &Contact, number: crate::place::Number, marks: &Marks) -> Self {
+        let mut message = contact.message(number, 0);
+        marks.put(&mut message);
         // An erased record does not hold the number any more; who asks for it by its number knows it.
         Self { contact: message, requests: contact.requests().cloned().collect() }
     }

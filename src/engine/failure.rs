@@ -38,15 +38,38 @@ pub enum Failure {
     /// What is asked for is no longer kept.
     #[error("{0}")]
     TooOld(&'static str),
-    /// What is asked for does not go with how this server is set up.
-    #[error("{0}")]
-    Precondition(&'static str),
+    /// What is asked for does not go with how this server is set up, or with what the tenant has done before.
+    #[error("{1}")]
+    Precondition(Unmet, &'static str),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
     /// Something that should not be.
     #[error("{0}")]
     Internal(String),
+}
+
+/// What stands in the way, for programs to tell apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unmet {
+    /// There are regions, each with a store of its own.
+    SeveralStores,
+    /// The tenant's service has ended.
+    ServiceEnded,
+    /// Incidents take up all the room they have.
+    NoRoom,
+}
+
+impl Unmet {
+    /// The reason of an `ErrorInfo`.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::SeveralStores => "SEVERAL_STORES",
+            Self::ServiceEnded => "SERVICE_ENDED",
+            Self::NoRoom => "NO_ROOM",
+        }
+    }
 }
 
 impl From<Exhausted> for Failure {

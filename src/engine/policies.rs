@@ -7,11 +7,12 @@
 use super::answer::stamp;
 use super::consent::{receipt_text, request_id};
 use super::control::{Beside, fault, page, wire, write_id};
+use super::marks::Marks;
 use super::retention::{Met, Walk, walk_page};
 use super::{Clock, Engine, Failure};
 use crate::access::Permit;
 use crate::contact::wire::Reader;
-use crate::contact::{Purpose, Seller, Set, Term, leading_to, overtaking};
+use crate::contact::{Purpose, Set, Term, is_settled, overtaking};
 use crate::proto::store::{ContactEvent, ControlRecord, StoredPolicy, StoredTransfer, audited_write};
 use crate::proto::v1;
 use crate::store::sha256;
@@ -145,7 +146,7 @@ impl Engine {
         Ok(v1::ListPoliciesResponse { policies, next_page_token })
     }
 
-    /// The consents that a version overtakes: whom to ask again.
+    /// The consents that a version overtakes: whom to ask again. Not who has consented anew, or opted out since.
     ///
     /// # Errors
     /// A faulty request, no such version, store unavailable.
@@ -165,11 +166,15 @@ impl Engine {
         let mut consents = Vec::new();
         for Met { loaded, .. } in &records {
             let Some(number) = loaded.contact.digits().map(|digits| format!("+{digits}")) else { continue };
-            for consent in loaded.contact.facts(None).consents {
+            let facts = loaded.contact.facts(None);
+            for consent in &facts.consents {
                 let over = consent.withdrawn_at.is_some() || consent.grade.is_none();
-                let mut ends = overtaking(policies, &consent)
+                let mut ends = overtaking(policies, consent)
                     .filter(|end| request.version.is_empty() || *end.policy.version == *request.version);
                 let Some(end) = ends.next().filter(|_| !over) else { continue };
+                if is_settled(&facts, policies, (consent, end), now) {
+                    continue;
+                }
                 consents.push(v1::OvertakenConsent {
                     number: number.clone(),
                     consent_id: consent.id.as_deref().unwrap_or_default().to_owned(),
@@ -253,40 +258,9 @@ impl Engine {
         Ok(v1::ListSellerTransfersResponse { transfers, next_page_token })
     }
 
-    /// Marks in a contact what became of its consents: overtaken by a policy, passed on with their seller.
-    pub(super) async fn mark_consents(&self, contact: &mut v1::Contact) -> Result<(), Failure> {
-        if contact.consents.is_empty() {
-            return Ok(());
-        }
-        let record = self.switches().await?;
-        let read = |kept: &StoredPolicy| wire::policy_of(kept.policy.as_ref()?);
-        let policies: Vec<_> = record.policies.iter().filter_map(read).collect();
-        let told: Vec<&v1::SellerTransfer> =
-            record.transfers.iter().filter_map(|kept| kept.transfer.as_ref()).collect();
-        let transfers: Vec<_> = told.iter().filter_map(|one| wire::transfer_of(one)).collect();
-        for recorded in &mut contact.consents {
-            let Some(message) = &recorded.consent else { continue };
-            let consent = crate::contact::wire::consent(&mut Reader::new(), message);
-            let first = overtaking(&policies, &consent).min_by_key(|end| end.policy.effective_at);
-            if let Some(end) = first.filter(|_| consent.grade.is_some()) {
-                recorded.overtaken_by = end.policy.version.to_string();
-                recorded.overtaken_at = Some(stamp(end.policy.effective_at));
-            }
-            let names = |one: &Seller| consent.sellers.iter().any(|seller| seller == one);
-            let passed = transfers.iter().zip(&told).filter(|(transfer, _)| {
-                leading_to(&transfers, &transfer.to).iter().any(|leading| names(&leading.from))
-            });
-            recorded.transferred_to = passed
-                .map(|(_, told)| v1::TransferredTo {
-                    seller: told.to_seller.clone(),
-                    recipient_name: told.recipient_name.clone(),
-                    recipient_contact: told.recipient_contact.clone(),
-                    at: told.at,
-                    keeps_terms: told.keeps_terms,
-                })
-                .collect();
-        }
-        Ok(())
+    /// What marks in contacts what became of their consents.
+    pub(super) async fn marks(&self) -> Result<Marks, Failure> {
+        Ok(Marks::of(&self.switches().await?))
     }
 
     /// The text as the record names it, and where it is archived.

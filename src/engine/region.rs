@@ -14,7 +14,7 @@ use super::breaker::Breaker;
 use super::control::Recorded;
 use super::keeping::Lacks;
 use super::layout::Seen;
-use super::{Engine, Failure};
+use super::{Engine, Failure, Unmet};
 use crate::audit::{Library, Log};
 use crate::contact::Contact;
 use crate::place::{self, Jurisdiction, Number};
@@ -253,7 +253,7 @@ impl Engine {
     /// Refuses what looks at one store alone, where there are several: what is recorded in the others would be left out
     /// without a word.
     pub(super) fn one_store_only(&self, what: &'static str) -> Result<(), Failure> {
-        if self.regions.is_empty() { Ok(()) } else { Err(Failure::Precondition(what)) }
+        if self.regions.is_empty() { Ok(()) } else { Err(Failure::Precondition(Unmet::SeveralStores, what)) }
     }
 
     /// Says why a region is not open.

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 
-use super::{Engine, Failure, region, watch};
+use super::{Engine, Failure, Unmet, region, watch};
 use crate::access::{DEFAULT_TENANT, Permit};
 use crate::law::Law;
 use crate::store::DayKeys;
@@ -37,7 +37,7 @@ impl Engine {
     /// There are regions: with them there is one tenant.
     pub fn for_tenant(&self, name: &str) -> Result<Self, Failure> {
         if self.has_regions() {
-            return Err(Failure::Precondition(ONE_TENANT));
+            return Err(Failure::Precondition(Unmet::SeveralStores, ONE_TENANT));
         }
         Ok(Self {
             main: self.main.of_tenant(name, &self.keys.now()),

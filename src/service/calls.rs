@@ -372,7 +372,9 @@ impl Calls {
     /// # Errors
     /// See [`Calls::check`]. A decision that cannot be judged again is a result of its own.
     pub async fn replay(&self, incoming: Incoming, request: v1::ReplayRequest) -> Result<v1::ReplayResponse, Status> {
-        let answer = incoming.within(Role::Audit, async |permit| self.of(permit)?.replay(permit, &request).await).await;
+        let now = incoming.clock().now;
+        let answer =
+            incoming.within(Role::Audit, async |permit| self.of(permit)?.replay(permit, &request, now).await).await;
         let result = |(decision_id, judged): (String, Result<v1::Replayed, Failure>)| {
             let result = match judged {
                 Ok(replayed) => v1::replay_result::Result::Replayed(replayed),
@@ -738,8 +740,10 @@ impl Calls {
         incoming: Incoming,
         request: v1::GetRequestRequest,
     ) -> Result<v1::GetRequestResponse, Status> {
-        let answer =
-            incoming.within(Role::Privacy, async |permit| self.of(permit)?.get_request(permit, &request).await).await;
+        let now = incoming.clock().now;
+        let answer = incoming
+            .within(Role::Privacy, async |permit| self.of(permit)?.get_request(permit, &request, now).await)
+            .await;
         let answer = answer.map(|request| v1::GetRequestResponse { request: Some(request) });
         self.done("GetRequest", &incoming, answer)
     }

@@ -70,8 +70,8 @@ pub fn of(failure: Failure) -> Status {
         }
         Failure::Store(error) => store(&error),
         Failure::TooOld(what) => Status::with_error_details(Code::OutOfRange, what, info("TOO_OLD")),
-        Failure::Precondition(what) => {
-            Status::with_error_details(Code::FailedPrecondition, what, info("SEVERAL_STORES"))
+        Failure::Precondition(unmet, what) => {
+            Status::with_error_details(Code::FailedPrecondition, what, info(unmet.reason()))
         }
         Failure::Stopping => Status::with_error_details(
             Code::Unavailable,

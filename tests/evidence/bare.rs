@@ -20,8 +20,18 @@ fn entry(log: &Log, kind: u8, tag: Option<[u8; 32]>, at: &str, mark: Option<[u8;
 /// Kind, tag, instant, mark.
 type Told<'t> = (u8, Option<[u8; 32]>, &'t str, Option<[u8; 4]>);
 
-/// A log of these entries, with heads published at noon before any of them, at two behind the first `half`, and at four.
+/// The contact under the hash key of this mark.
+const fn known(mark: [u8; 4], tag: [u8; 32]) -> Whom {
+    Whom { mark, tag, name_key: NAME_KEY }
+}
+
+/// What both verifiers say of a log of these entries.
 async fn told(half: usize, entries: &[Told<'_>], after: &str) -> Result<Checked, String> {
+    told_of(&[known(MARK, TAG)], half, entries, after).await
+}
+
+/// A log of these entries, with heads published at noon before any of them, at two behind the first `half`, and at four.
+async fn told_of(whom: &[Whom], half: usize, entries: &[Told<'_>], after: &str) -> Result<Checked, String> {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(folder.path(), audit::Settings::default(), &[]).unwrap();
     let published = |at: &str, head: Head| Published { at: support::at(at), logs: [(log.writer(), head)].into() };
@@ -36,8 +46,7 @@ async fn told(half: usize, entries: &[Told<'_>], after: &str) -> Result<Checked,
     heads += &format!("\n{}", published("2026-11-18T16:00:00Z", log.head()).line());
     drop(log);
     let read = Heads::read(&heads).unwrap();
-    let proving =
-        Proving { heads: &read, after: at(after), whom: &[Whom { mark: MARK, tag: TAG, name_key: NAME_KEY }] };
+    let proving = Proving { heads: &read, after: at(after), whom };
     let mut out = Vec::new();
     proof::write(proving, &|_| Entries::open(folder.path(), None), &mut out).map_err(|error| error.to_string())?;
     let text = String::from_utf8(out).unwrap();
@@ -90,6 +99,81 @@ async fn an_older_entry_ties_the_number_where_nothing_newer_does() {
     let told = told(1, &[named, quiet], "2026-11-18T15:00:00Z").await.unwrap();
     assert!(told.proven() && told.link == Link::Named, "{told:?}");
     assert_eq!(told.seen.len(), 1, "allowed before the instant");
+}
+
+/// A number has another tag under each hash key: what names it under one says nothing of who it is under another.
+#[tokio::test]
+async fn each_hash_key_that_entries_were_written_under_must_name_the_number() {
+    const MARK_2: [u8; 4] = [9, 9, 9, 9];
+    const TAG_2: [u8; 32] = [6; 32];
+    let (first, second) =
+        ((2, Some(TAG), "2026-11-18T13:10:00Z", Some(MARK)), (2, Some(TAG_2), "2026-11-18T13:20:00Z", Some(MARK_2)));
+    let (other, other_2) = (
+        (1, Some([8; 32]), "2026-11-18T15:10:00Z", Some(MARK)),
+        (1, Some([8; 32]), "2026-11-18T15:20:00Z", Some(MARK_2)),
+    );
+    let honest = [known(MARK, TAG), known(MARK_2, TAG_2)];
+    let named = told_of(&honest, 2, &[first, second, other, other_2], AFTER).await.unwrap();
+    assert!(named.proven() && named.link == Link::Named, "{named:?}");
+    // An invented witness opens nothing under the second, where the contact may have been allowed.
+    let allowed = (1, Some(TAG_2), "2026-11-18T15:20:00Z", Some(MARK_2));
+    let invented = [known(MARK, TAG), known(MARK_2, [99; 32])];
+    let hidden = told_of(&invented, 1, &[first, allowed], AFTER).await.unwrap();
+    assert!(hidden.allowed.is_empty() && hidden.link == Link::Unnamed && !hidden.proven(), "{hidden:?}");
+    // Where nothing in the span does, what is older ties it, under each of them.
+    let older = told_of(&honest, 2, &[first, second, other, other_2], "2026-11-18T14:10:00Z").await.unwrap();
+    assert!(older.proven() && older.link == Link::Named && older.seen.len() == 2, "{older:?}");
+}
+
+/// Two logs, of which newer heads name one alone: nothing is known of the other since.
+#[tokio::test]
+async fn a_log_that_newer_heads_leave_out_is_proven_by_nothing() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let mut all = Vec::new();
+    for folder in &folders {
+        let log = Log::open(folder.path(), audit::Settings::default(), &[]).unwrap();
+        let _ = log.append(entry(&log, 2, Some(TAG), "2026-11-18T11:00:00Z", Some(MARK)), None).await.unwrap();
+        all.push((log.writer(), log.head()));
+    }
+    let line = |at: &str, logs: &[(WriterId, Head)]| {
+        Published { at: support::at(at), logs: logs.iter().copied().collect() }.line() + "\n"
+    };
+    let made = |heads: &str| {
+        let read = Heads::read(heads).unwrap();
+        let open = |writer: WriterId| {
+            let n = all.iter().position(|(known, _)| *known == writer).unwrap();
+            Entries::open(folders[n].path(), None)
+        };
+        let mut out = Vec::new();
+        let proving = Proving { heads: &read, after: at(AFTER), whom: &[known(MARK, TAG)] };
+        let wrote = proof::write(proving, &open, &mut out).map_err(|error| error.to_string());
+        wrote.map(|()| String::from_utf8(out).unwrap())
+    };
+    let both = |text: &str, heads: &str| {
+        let told = checked(text, heads, NUMBER, AFTER);
+        let (code, json) = python(text, heads, &["--number", NUMBER, "--after", AFTER]);
+        assert_eq!(code == Some(0), told.as_ref().is_ok_and(Checked::proven), "{told:?} {json}");
+        (told, json)
+    };
+    let first = line("2026-11-18T12:00:00Z", &all);
+    let left_out = first.clone() + &line("2026-11-18T16:00:00Z", &all[..1]);
+    let writer = all[1].0.to_string();
+    let refused = made(&left_out).unwrap_err();
+    assert!(refused.contains(&writer) && refused.contains("ringfence audit head"), "{refused}");
+    // A proof that ends each log at its own last head would look whole.
+    let whole = first.clone() + &line("2026-11-18T16:00:00Z", &all);
+    let text = made(&whole).unwrap();
+    assert!(both(&text, &whole).0.unwrap().proven());
+    let (told, json) = both(&text, &left_out);
+    let fault = told.unwrap_err().what;
+    assert!(fault.contains(&writer) && fault.contains("was published since"), "{fault}");
+    assert!(json["fault"].as_str().unwrap().contains(&writer), "{json}");
+    // It reaches as far as the log that was published last the longest ago.
+    let between = first + &line("2026-11-18T14:00:00Z", &all) + &line("2026-11-18T16:00:00Z", &all[..1]);
+    let (told, json) = both(&made(&between).unwrap(), &between);
+    assert_eq!(told.unwrap().until, at("2026-11-18T14:00:00Z"));
+    assert_eq!(json["until"], "2026-11-18T14:00:00.000Z");
+    assert_eq!(json["logs"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -184,6 +184,33 @@ async fn a_report_about_a_complaint_is_one_about_who_made_it_and_others_can_chec
     assert!(!folder.join("no").exists());
 }
 
+/// A consent that a newer policy has overtaken does not stand in a report as one that covers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_marks_the_consents_that_a_policy_has_overtaken() {
+    let day = day(false).await;
+    let (engine, reconciler) = opened(day.folder.path()).await;
+    let policy = v1::PublishPolicyRequest {
+        request_id: "p".to_owned(),
+        version: "2".to_owned(),
+        effective_at: support::stamp("2026-11-18T22:00:00Z"),
+        kind: v1::PolicyChangeKind::Material.into(),
+        reasons: vec![v1::PolicyChangeReason::Recipients.into()],
+        texts: vec![v1::PolicyText { language: "en".to_owned(), text: "Policy 2.".to_owned(), ..Default::default() }],
+        summary: "Partners may call you.".to_owned(),
+        who: "ann".to_owned(),
+        ..Default::default()
+    };
+    engine.publish_policy(&permit(Role::Control), policy, clock("2026-11-18T22:00:00Z")).await.unwrap();
+    reconciler.tick(at("2026-11-18T22:01:00Z")).await.unwrap();
+    drop((engine, reconciler));
+    let (json, _) = made(day.folder.path(), &[NUMBER]);
+    let consent = &json["contact"]["consents"][0];
+    assert_eq!(
+        (consent["overtakenBy"].as_str(), consent["overtakenAt"].as_str()),
+        (Some("2"), Some("2026-11-18T22:00:00Z"))
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_an_erased_contact_a_report_says_what_is_left() {
     let day = day(false).await;

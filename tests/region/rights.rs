@@ -6,8 +6,8 @@ use std::time::Duration;
 use prost::Message as _;
 use ringfence::access::Role;
 use ringfence::audit::Entries;
-use ringfence::engine::Failure;
 use ringfence::engine::replay::Vault;
+use ringfence::engine::{Failure, Unmet};
 use ringfence::proto::store::ContactRecord;
 use ringfence::proto::v1::{self, RightsRequestKind as Kind, RightsRequestStep as Step};
 use ringfence::store::{Key, Keys, MemoryStore, Store};
@@ -140,10 +140,10 @@ async fn what_reads_one_store_refuses() {
     let engine = &house.engine;
     let reads = permit(Role::ReadContacts);
     let watched = engine.watch_opt_outs(&reads, v1::WatchOptOutsRequest::default(), noon_now, SOON).await;
-    assert!(matches!(watched.err(), Some(Failure::Precondition(_))));
+    assert!(matches!(watched.err(), Some(Failure::Precondition(Unmet::SeveralStores, _))));
     let put = engine.put_processor(&permit(Role::Privacy), v1::PutProcessorRequest::default(), clock(NOON)).await;
-    assert!(matches!(put, Err(Failure::Precondition(_))));
-    assert!(matches!(engine.registered(noon()).await, Err(Failure::Precondition(_))));
+    assert!(matches!(put, Err(Failure::Precondition(Unmet::SeveralStores, _))));
+    assert!(matches!(engine.registered(noon()).await, Err(Failure::Precondition(Unmet::SeveralStores, _))));
 }
 
 const SOON: Duration = Duration::from_secs(1);
@@ -183,7 +183,7 @@ async fn a_pinned_decision_comes_out_the_same_again() {
     assert!(house.engine.drop_erased(true).await.unwrap(), "what the pointer replaced does not stay in the file");
     ids.push(check(&house.engine, notice(FLORIDA, "")).await.decision_id);
     let asked = v1::ReplayRequest { decision_ids: ids.clone(), ..v1::ReplayRequest::default() };
-    for (id, replayed) in house.engine.replay(&permit(Role::Audit), &asked).await.unwrap() {
+    for (id, replayed) in house.engine.replay(&permit(Role::Audit), &asked, noon()).await.unwrap() {
         assert!(replayed.unwrap().identical, "{id}");
     }
     // Of a region that is not open nobody can say that there is no such decision.
@@ -192,7 +192,7 @@ async fn a_pinned_decision_comes_out_the_same_again() {
     let asked = v1::ReplayRequest { decision_ids: ids.clone(), ..v1::ReplayRequest::default() };
     let there = other.decision(&permit(Role::Audit), &ids[0], crate::support::READ_AT).await;
     assert!(matches!(there, Err(Failure::Store(_))), "{there:?}");
-    let replayed = other.replay(&permit(Role::Audit), &asked).await.unwrap();
+    let replayed = other.replay(&permit(Role::Audit), &asked, noon()).await.unwrap();
     let unknown = replayed.iter().filter(|(_, one)| matches!(one, Err(Failure::Store(_)))).count();
     assert_eq!(unknown, 3, "the entry of the contact that moved does not open either: {replayed:?}");
     // The pointer that a move left behind, and its key, are gone when the contact is back: entries of moves open all the same.

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use ringfence::access::Role;
 use ringfence::audit;
-use ringfence::engine::{Engine, Failure, Sweeper, SweeperSettings, Turn};
+use ringfence::engine::{Engine, Failure, Sweeper, SweeperSettings, Turn, Unmet};
 use ringfence::proto::v1::{self, RecordClass as Class, Verdict};
 use ringfence::proto::well_known::FieldMask;
 use ringfence::store::{
@@ -280,7 +280,10 @@ async fn a_service_that_ended_collects_nothing() {
         ..v1::RecordConsentRequest::default()
     };
     let refused = engine.record_consent(&permit(Role::WriteConsent), request, clock(DAY)).await;
-    assert!(matches!(refused, Err(Failure::Precondition(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Failure::Precondition(Unmet::ServiceEnded, _))), "{refused:?}");
+    let status = ringfence::service::status::of(refused.unwrap_err());
+    let reason = tonic_types::StatusExt::get_details_error_info(&status).unwrap().reason;
+    assert_eq!(reason, "SERVICE_ENDED", "no other cause is named");
     engine.record_opt_out(&permit(Role::WriteConsent), opt_out(BERLIN, "o-1"), clock(DAY)).await.unwrap();
 }
 

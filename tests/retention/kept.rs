@@ -168,20 +168,26 @@ async fn a_hold_in_the_record_keeps_what_it_names() {
 }
 
 #[tokio::test]
-async fn an_erasure_that_was_put_off_is_not_done_by_a_sweep() {
+async fn an_erasure_that_was_put_off_is_done_by_the_first_sweep_after_the_hold() {
     let engine = engine();
     ended(&engine).await;
     let hold = place_wide(&engine, &[], "w-1").await;
     let put_off = erase(&engine, "e-1").await;
     assert!(put_off.erased_at.is_none(), "{put_off:?}");
     assert_eq!(put_off.holds.iter().map(|one| one.hold_id.as_str()).collect::<Vec<_>>(), [hold.as_str()]);
-    release(&engine, &hold).await;
     let before = contact(&engine, BERLIN).await;
     let page = sweep(&engine, false, false).await;
     assert!(page.swept.is_empty() && page.held.iter().all(|row| row.rule_id == "ringfence.restriction"), "{page:?}");
-    assert_eq!(contact(&engine, BERLIN).await, before);
-    assert!(erase(&engine, "e-2").await.erased_at.is_some());
+    assert_eq!((page.erasures_done, contact(&engine, BERLIN).await), (0, before.clone()), "the hold stands");
+    release(&engine, &hold).await;
+    let page = sweep(&engine, true, false).await;
+    assert_eq!((page.erasures_done, contact(&engine, BERLIN).await), (1, before), "a dry run says so");
+    let page = sweep(&engine, false, false).await;
+    assert_eq!((page.erasures_done, page.records_changed), (1, 1), "{page:?}");
+    let erased = contact(&engine, BERLIN).await;
+    assert!(erased.erased_at.is_some() && erased.restricted_at.is_none() && erased.consents.is_empty(), "{erased:?}");
     assert_eq!(check(&engine, sale("acme"), DAY).await.verdict(), Verdict::Deny);
+    assert_eq!(sweep(&engine, false, false).await.erasures_done, 0, "once");
 }
 
 #[tokio::test]
@@ -235,7 +241,17 @@ async fn at_the_end_of_a_service_who_holds_the_number_is_told_first() {
         contact: "privacy@example.com".to_owned(),
     };
     engine.off_board(&control, asked, clock(DAY)).await.unwrap();
-    assert_eq!(sweep(&engine, false, true).await.keys_destroyed, 0, "the dialer does not know yet");
+    let page = sweep(&engine, false, true).await;
+    assert_eq!(page.keys_destroyed, 0, "the dialer does not know yet");
+    let rule = |row: &v1::HeldRows| row.rule_id == "ringfence.untold dialer";
+    let waits = page.held.iter().find(|&row| rule(row)).unwrap_or_else(|| panic!("{page:?}"));
+    assert_eq!((waits.count, waits.until), (1, stamp("2027-02-16T16:00:00Z")), "and it is said who, and until when");
+    // One that never confirms keeps no key for ever; judged without removing, as the rest of the test goes on.
+    let later = v1::SweepContactsRequest { dry_run: true, all_periods_over: true, ..Default::default() };
+    for (now, gone) in [("2027-02-16T15:59:59.999Z", 0), ("2027-02-16T16:00:00Z", 1)] {
+        let page = engine.sweep_contacts(&control, &later, clock(now)).await.unwrap();
+        assert_eq!((page.keys_destroyed, page.held.iter().any(rule)), (gone, gone == 0), "{now}: {page:?}");
+    }
     let asked = v1::RemoveProcessorRequest {
         request_id: "p-2".to_owned(),
         name: "dialer".to_owned(),

@@ -10,7 +10,7 @@ use ringfence::service::Calls;
 use ringfence::store::{MemoryStore, Store};
 
 use super::support::{DAY, at, clock, durable, engine, families, opt_out, permit, stamp};
-use super::{BERLIN, check, consent, contact, pair, record, sale};
+use super::{BERLIN, FLORIDA, check, consent, contact, pair, record, sale};
 
 fn version(name: &str, kind: v1::PolicyChangeKind, effective_at: &str) -> v1::PublishPolicyRequest {
     let material = kind == v1::PolicyChangeKind::Material;
@@ -70,6 +70,12 @@ async fn a_material_version_ends_older_consents_to_the_millisecond_on_every_inst
     // What was marked, and who is to be asked again.
     let marked = contact(&other, BERLIN).await.consents.remove(0);
     assert_eq!((marked.overtaken_by.as_str(), marked.overtaken_at), ("2", stamp(EFFECTIVE)));
+    // Wherever the contact is shown: in the person's own copy too, and in the tenant's.
+    let export = v1::ExportContactRequest { number: BERLIN.into(), request_id: "e".into(), ..Default::default() };
+    let own = other.export_contact(&permit(Role::Privacy), export, clock(DAY)).await.unwrap().contact.unwrap();
+    let all = v1::ExportContactsRequest::default();
+    let all = other.export_contacts(&permit(Role::ReadContacts), all, clock(DAY)).await.unwrap().contacts;
+    assert_eq!([&own.consents[..], &all[0].consents[..]], [&[marked.clone()][..], &[marked][..]]);
     let request = v1::ListOvertakenConsentsRequest { version: "2".to_owned(), ..Default::default() };
     let listed = one.overtaken_consents(&permit(Role::ReadContacts), &request, crate::support::READ_AT).await.unwrap();
     assert_eq!(listed.consents.iter().map(|one| one.number.as_str()).collect::<Vec<_>>(), [BERLIN]);
@@ -78,6 +84,22 @@ async fn a_material_version_ends_older_consents_to_the_millisecond_on_every_inst
     assert_eq!(check(&one, sale("acme"), EFFECTIVE).await.verdict(), Verdict::Deny);
     record(&other, BERLIN, consent("2026-11-18T16:11:00Z", "2"), "r-3", "2026-11-18T16:11:00Z").await;
     assert_eq!(check(&one, sale("acme"), EFFECTIVE).await.verdict(), Verdict::Allow);
+    // Who has consented anew is not asked again, nor who has opted out since.
+    let again = async || {
+        let listed = one.overtaken_consents(&permit(Role::ReadContacts), &request, at("2026-11-18T17:00:00Z")).await;
+        listed.unwrap().consents.into_iter().map(|consent| consent.number).collect::<Vec<_>>()
+    };
+    assert_eq!(again().await, Vec::<String>::new());
+    record(&one, FLORIDA, consent("2026-01-10T10:00:00Z", "1"), "r-4", "2026-01-10T10:00:00Z").await;
+    let (survey, acme) = (v1::Purpose::Survey.into(), vec!["Acme".to_owned()]);
+    let refuse = async |id: &str, scope: v1::OptOutScope| {
+        let said = v1::RecordOptOutRequest { scope: Some(scope), ..opt_out(FLORIDA, id) };
+        one.record_opt_out(&permit(Role::WriteConsent), said, clock(DAY)).await.unwrap();
+    };
+    refuse("o-1", v1::OptOutScope { purposes: vec![survey], ..Default::default() }).await;
+    assert_eq!(again().await, [FLORIDA], "of surveys alone");
+    refuse("o-2", v1::OptOutScope { everything: true, sellers: acme, ..Default::default() }).await;
+    assert_eq!(again().await, Vec::<String>::new());
 }
 
 /// What policies and transfers did to a decision stands in its entry: judged again it is the same to the byte, whatever was
@@ -110,7 +132,7 @@ async fn a_decision_judged_again_sees_the_policies_and_transfers_of_then() {
     let mut judged = Vec::new();
     for _ in 0..50 {
         // Denials are in the log within a second.
-        judged = engine.replay(&permit(Role::Audit), &asked).await.unwrap();
+        judged = engine.replay(&permit(Role::Audit), &asked, crate::support::READ_AT).await.unwrap();
         if judged.iter().all(|(_, one)| one.is_ok()) {
             break;
         }

@@ -383,6 +383,72 @@ async fn an_erasure_put_off_is_told_as_wide_as_it_stops() {
     assert_eq!(said.source(), v1::OptOutSource::RightsRequest);
 }
 
+/// An erasure that no request asks for, put off, outlives every restriction that is lifted, and ends with the erasure.
+#[tokio::test]
+async fn what_an_erasure_that_waits_has_stopped_no_request_opens_again() {
+    let engine = engine();
+    live(&engine, NUMBER).await;
+    let privacy = permit(Role::Privacy);
+    engine.place_hold(&privacy, hold("decisions", "h-1", Some("2027-01-01T00:00:00Z")), clock(DAY)).await.unwrap();
+    let child = v1::EraseContactRequest { reason: Why::Child.into(), ..erase(NUMBER, "x-1") };
+    assert!(erased(&engine, child.clone()).await.erased_at.is_none());
+    let stopped = async || rules(&check(&engine, notice(NUMBER)).await).contains(&"ringfence.restriction");
+    assert!(stopped().await);
+    // Neither a restriction that is lifted, nor an erasure that was asked for and refused.
+    let besides = opened(&engine, request_of(NUMBER, Kind::Restriction, "r-1")).await.rights_request_id;
+    step(&engine, &besides, Step::LiftRestriction, "Settled; told by letter.").await.unwrap();
+    assert!(stopped().await, "the erasure waits");
+    let asked = verified(&engine, NUMBER, Kind::Erasure, "r-2").await.rights_request_id;
+    let named = v1::EraseContactRequest { rights_request_id: asked.clone(), ..erase(NUMBER, "x-2") };
+    assert!(erased(&engine, named).await.erased_at.is_none());
+    step(&engine, &asked, Step::Refuse, "").await.unwrap();
+    step(&engine, &asked, Step::LiftRestriction, "Not the person's own number.").await.unwrap();
+    assert!(stopped().await, "the other erasure still waits");
+    let later = clock("2027-01-02T00:00:00Z");
+    let done = engine.erase_contact(&privacy, erase(NUMBER, "x-3"), later).await.unwrap();
+    assert!(done.erased_at.is_some());
+    assert!(kept(&engine, NUMBER).await.unwrap().consents.is_empty());
+}
+
+/// A request that a hold kept open is closed by the sweep that erases; a restriction of its own goes on.
+#[tokio::test]
+async fn a_sweep_after_the_hold_erases_and_closes_the_request() {
+    let engine = engine();
+    live(&engine, NUMBER).await;
+    let privacy = permit(Role::Privacy);
+    engine.place_hold(&privacy, hold("decisions", "h-1", Some("2027-01-01T00:00:00Z")), clock(DAY)).await.unwrap();
+    let asked = verified(&engine, NUMBER, Kind::Erasure, "r-1").await.rights_request_id;
+    let besides = opened(&engine, request_of(NUMBER, Kind::Restriction, "r-2")).await.rights_request_id;
+    let named = v1::EraseContactRequest { rights_request_id: asked.clone(), ..erase(NUMBER, "x-1") };
+    assert!(erased(&engine, named).await.erased_at.is_none());
+    let sweep = async |now| {
+        let request = v1::SweepContactsRequest::default();
+        engine.sweep_contacts(&permit(Role::Control), &request, clock(now)).await.unwrap().erasures_done
+    };
+    assert_eq!((sweep("2026-12-31T23:59:59Z").await, sweep("2027-01-01T00:00:00Z").await), (0, 1));
+    assert_eq!(shown(&engine, &asked).await.state(), State::Done);
+    let left = kept(&engine, NUMBER).await.unwrap();
+    assert!(left.erased_at.is_some() && left.consents.is_empty());
+    assert!(left.restricted_at.is_some(), "that was asked for by itself");
+    step(&engine, &besides, Step::LiftRestriction, "Settled; told by letter.").await.unwrap();
+    assert_eq!(check(&engine, notice(NUMBER)).await.verdict(), Verdict::Allow);
+}
+
+/// Where the one request that an erasure was to answer is refused, its restriction can be lifted.
+#[tokio::test]
+async fn an_erasure_that_is_refused_while_it_waits_restricts_only_until_that_is_lifted() {
+    let engine = engine();
+    live(&engine, NUMBER).await;
+    engine.place_hold(&permit(Role::Privacy), hold("decisions", "h-1", None), clock(DAY)).await.unwrap();
+    let asked = verified(&engine, NUMBER, Kind::Erasure, "r-1").await.rights_request_id;
+    let named = v1::EraseContactRequest { rights_request_id: asked.clone(), ..erase(NUMBER, "x-1") };
+    erased(&engine, named).await;
+    step(&engine, &asked, Step::Refuse, "").await.unwrap();
+    assert!(rules(&check(&engine, notice(NUMBER)).await).contains(&"ringfence.restriction"));
+    step(&engine, &asked, Step::LiftRestriction, "Not the person's own number.").await.unwrap();
+    assert_eq!(check(&engine, notice(NUMBER)).await.verdict(), Verdict::Allow);
+}
+
 #[tokio::test]
 async fn a_hold_on_proof_keeps_the_proof_and_lets_it_cover_nothing() {
     let engine = engine();

@@ -10,6 +10,9 @@ use ringfence::time::Instant;
 use super::questions::{REGISTRIES, nonempty, seller, set};
 use super::random::Random;
 
+/// How the seller of a question is written by those who record what it did; and another.
+const SPELLINGS: &[&str] = &["acme", "acme", "acme", "ACME", "Acme ", "other", "other"];
+
 /// Evidence to add to a question: some consents, opt-outs and attempts.
 pub fn more(r: &mut Random, now: Instant, stored: bool) -> Facts {
     let maker = Maker { now, registries: REGISTRIES };
@@ -95,7 +98,7 @@ impl Maker<'_> {
             channels: if r.chance(70) { Set::EMPTY } else { set(r, 2) },
             technologies: if r.chance(60) { Set::EMPTY } else { nonempty(set(r, 3)) },
             purposes: if r.chance(80) { Set::EMPTY } else { set(r, 4) },
-            sellers: if r.chance(85) { Vec::new() } else { vec![seller(r.pick(&["acme", "other"]))] },
+            sellers: if r.chance(85) { Vec::new() } else { vec![seller(r.pick(&["acme", "acme", "ACME", "other"]))] },
             products: if r.chance(85) { Vec::new() } else { vec![Subject::new("renewal").unwrap()] },
             given_at,
             expires_at: self.date(r, 8),
@@ -128,7 +131,7 @@ impl Maker<'_> {
         let mut scope = Scope {
             channels: set(r, 1),
             purposes: if r.chance(40) { set(r, 3) } else { Set::EMPTY },
-            sellers: if r.chance(30) { vec![seller(r.pick(&["acme", "acme", "other"]))] } else { Vec::new() },
+            sellers: if r.chance(30) { vec![seller(r.pick(SPELLINGS))] } else { Vec::new() },
             subjects: if r.chance(20) { vec![Subject::new("renewal").unwrap()] } else { Vec::new() },
             everything: r.chance(25),
             campaigns: if r.chance(15) { vec![Campaign::new("spring").unwrap()] } else { Vec::new() },
@@ -162,7 +165,7 @@ impl Maker<'_> {
                     if r.chance(40) { r.pick(&[Outcome::Conversation, Outcome::Refused]) } else { r.pick(&reported) }
                 })
             },
-            seller: r.maybe(70, |r| seller(r.pick(&["acme", "acme", "other"]))),
+            seller: r.maybe(70, |r| seller(r.pick(SPELLINGS))),
             subject: r.maybe(50 / told, |r| Subject::new(r.pick(&["renewal", "boots"])).unwrap()),
             campaign: r.maybe(40, |r| Campaign::new(r.pick(&["spring", "autumn"])).unwrap()),
         }

@@ -3,7 +3,7 @@
 
 use ringfence::contact::{
     Age, Consent, Facts, Flag, FrequencyCap, Grade, Method, OptOut, Outcome, PastAttempt, Period, Policy, Purpose,
-    Reassigned, ReassignedAnswer, Relationship, Technology, Transfer,
+    Reassigned, ReassignedAnswer, Relationship, Seller, Technology, Transfer,
 };
 use ringfence::law::{Band, Counts, Freshness, Needs, Span, Trigger, Window};
 use ringfence::place::Jurisdiction;
@@ -11,6 +11,18 @@ use ringfence::time::{Instant, Millis, ZoneId};
 
 use super::civil::{MINUTE, date_of, day_start, local, moved, weekday};
 use super::naive::{Check, Twin, Variant, any};
+
+/// Whether two spellings are of one name: letters in either case, spaces left out of account but for those between words.
+pub fn one_name(one: &str, other: &str) -> bool {
+    let words = |name: &str| name.to_uppercase().split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
+    let (one, other): (Vec<String>, Vec<String>) = (words(one), words(other));
+    one == other
+}
+
+/// Whether what names these sellers, or none, is about ours.
+fn about(sellers: &[Seller], ours: &Seller) -> bool {
+    sellers.is_empty() || sellers.iter().any(|seller| one_name(seller.as_str(), ours.as_str()))
+}
 
 /// What is known of a number's entry in a list.
 pub enum Listed {
@@ -103,7 +115,7 @@ impl<'a> Twin<'a> {
             let reaches = match whatever_since {
                 None => self.reaches(opt_out),
                 Some(since) => {
-                    (opt_out.scope.sellers.is_empty() || opt_out.scope.sellers.contains(&self.q.attempt.seller))
+                    about(&opt_out.scope.sellers, &self.q.attempt.seller)
                         && opt_out.at.is_none_or(|at| at >= since)
                         && !self.q.attempt.legally_required
                 }
@@ -123,7 +135,7 @@ impl<'a> Twin<'a> {
         };
         purpose
             && any(scope.channels, attempt.channel)
-            && (scope.sellers.is_empty() || scope.sellers.contains(&attempt.seller))
+            && about(&scope.sellers, &attempt.seller)
             && (scope.subjects.is_empty() || attempt.subject.as_ref().is_none_or(|s| scope.subjects.contains(s)))
             && (scope.campaigns.is_empty() || attempt.campaign.as_ref().is_none_or(|c| scope.campaigns.contains(c)))
             && !attempt.legally_required
@@ -163,7 +175,7 @@ impl<'a> Twin<'a> {
             && past.purpose.is_none_or(|purpose| any(counts.purposes, purpose))
             && !past.outcome.is_some_and(|outcome| counts.except.contains(&outcome))
             && (counts.only.is_empty() || past.outcome.is_none_or(|outcome| counts.only.contains(&outcome)))
-            && (!counts.per_seller || past.seller.as_ref().is_none_or(|seller| *seller == attempt.seller))
+            && (!counts.per_seller || past.seller.iter().all(|one| one_name(one.as_str(), attempt.seller.as_str())))
             && (!counts.per_subject || either(past.subject.as_ref(), attempt.subject.as_ref()))
             && (!counts.per_campaign || either(past.campaign.as_ref(), attempt.campaign.as_ref()))
     }

@@ -263,7 +263,7 @@ impl<'a> Twin<'a> {
     /// Whether somebody froze what this is.
     fn frozen(&self, t: Instant) -> bool {
         let (attempt, Some(places)) = (self.q.attempt, &self.places) else { return false };
-        let named = |name: &str, frozen: &str| name.to_lowercase() == frozen.to_lowercase();
+        let named = super::known::one_name;
         let stopped = |freeze: &Freeze| match &freeze.target {
             Target::Everything => true,
             Target::Seller(seller) => named(attempt.seller.as_str(), seller.as_str()),

@@ -1,6 +1,6 @@
 //! Checking a proof with nothing but published heads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use serde_json::Value;
@@ -22,6 +22,8 @@ struct Span {
     from: Head,
     to: Head,
     rows: u64,
+    /// The hash keys under which its entries about contacts were written.
+    marks: BTreeSet<[u8; 4]>,
     /// The first entry under a hash key that the proof opens nothing of.
     strange: Option<u64>,
 }
@@ -52,7 +54,8 @@ struct Reading<'a> {
     seen: BTreeMap<(WriterId, u64), Seen>,
     /// An ALLOW that names nobody.
     nameless: Vec<(WriterId, u64)>,
-    named: bool,
+    /// The hash keys under which an entry names the number.
+    named: BTreeSet<[u8; 4]>,
     at: Option<At>,
     done: bool,
 }
@@ -105,9 +108,11 @@ impl<'a> Reading<'a> {
         if let Some(wanted) = wanted.after.filter(|wanted| *wanted != after) {
             return Err(format!("it is of {after}, not of {wanted}"));
         }
-        if wanted.heads.newest() < after {
-            let newest = wanted.heads.newest();
-            return Err(format!("it is of {after}, and no head was published since: the newest is of {newest}"));
+        let (writer, newest) = wanted.heads.least();
+        if newest < after {
+            return Err(format!(
+                "it is of {after}, and no head of the log of writer {writer} was published since: its newest is of {newest}"
+            ));
         }
         Ok(Self {
             wanted,
@@ -116,7 +121,7 @@ impl<'a> Reading<'a> {
             spans: Vec::new(),
             seen: BTreeMap::new(),
             nameless: Vec::new(),
-            named: false,
+            named: BTreeSet::new(),
             at: None,
             done: false,
         })
@@ -152,7 +157,7 @@ impl<'a> Reading<'a> {
         if !self.wanted.heads.knows(writer, from) {
             return Err(format!("it begins with a head of the log of writer {writer} that was never published"));
         }
-        let span = Span { writer, from, to: from, rows: 0, strange: None };
+        let span = Span { writer, from, to: from, rows: 0, marks: BTreeSet::new(), strange: None };
         self.at = Some(At { span, link: from.hash, segment: None, begun: from.seq > 0 });
         Ok(())
     }
@@ -166,7 +171,7 @@ impl<'a> Reading<'a> {
         at.link = chain(seq, safe, &at.link, &digest);
         at.span.to = Head { seq, hash: at.link };
         let writer = at.span.writer;
-        if self.wanted.heads.at(writer, seq).is_some_and(|head| head.hash != at.link) {
+        if self.wanted.heads.at(writer, seq).is_some_and(|point| point.head.hash != at.link) {
             return Err(format!("the chain does not lead to the head of entry {seq} that was published"));
         }
         let id = DecisionId::from_bytes(public.id).ok_or("an id that is none")?;
@@ -174,7 +179,7 @@ impl<'a> Reading<'a> {
         let opened = self.witness(&public);
         match (line, opened) {
             (Line::Ours { name, plain, content, .. }, Some(witness)) => {
-                self.name(&witness, &public.id, name)?;
+                self.name(&witness, &public, name)?;
                 let seen = Seen { writer, seq, id, matter, content: *content, plain: *plain };
                 self.seen.insert((writer, seq), seen);
             }
@@ -189,8 +194,11 @@ impl<'a> Reading<'a> {
             if matter.may_allow() {
                 self.nameless.push((writer, seq));
             }
-        } else if !self.witnesses.iter().any(|witness| witness.mark == public.mark) {
-            at.span.strange.get_or_insert(seq);
+        } else {
+            at.span.marks.insert(public.mark);
+            if !self.witnesses.iter().any(|witness| witness.mark == public.mark) {
+                at.span.strange.get_or_insert(seq);
+            }
         }
         Ok(())
     }
@@ -200,12 +208,13 @@ impl<'a> Reading<'a> {
         self.witnesses.iter().find(|witness| veil(&witness.opens, &public.id) == public.veil).copied()
     }
 
-    fn name(&mut self, witness: &Witness, id: &[u8; 16], name: &[u8; 16]) -> Result<(), String> {
+    fn name(&mut self, witness: &Witness, public: &Public, name: &[u8; 16]) -> Result<(), String> {
         let Some(number) = self.wanted.number.filter(|_| *name != [0; 16]) else { return Ok(()) };
-        if naming(&witness.name_key, id, number) != *name {
+        if naming(&witness.name_key, &public.id, number) != *name {
             return Err("it is about another number than the one given".to_owned());
         }
-        self.named = true;
+        // Of what was written under another hash key it says nothing: the same number has another tag there.
+        self.named.insert(public.mark);
         Ok(())
     }
 
@@ -223,7 +232,7 @@ impl<'a> Reading<'a> {
 
     fn finish(self) -> Result<Checked, String> {
         let (heads, after) = (self.wanted.heads, self.after);
-        let (mut logs, mut rows) = (Vec::new(), 0);
+        let (mut logs, mut rows, mut marks) = (Vec::new(), 0, BTreeSet::new());
         for writer in heads.writers() {
             let (from, to) = heads.reach(writer, after);
             let covers = |span: &&Span| span.writer == writer && span.from.seq <= from.seq && span.to == to;
@@ -238,12 +247,13 @@ impl<'a> Reading<'a> {
                 ));
             }
             rows += span.rows;
-            let published = |head: Head| heads.of(writer).iter().find(|point| point.head == head).map(|point| point.at);
+            marks.extend(&span.marks);
+            let published = |head: Head| heads.at(writer, head.seq).filter(|point| point.head == head);
             logs.push(CheckedLog {
                 writer,
                 entries: (span.from.seq + 1, span.to.seq),
-                begins: published(span.from),
-                ends: heads.of(writer).last().map_or(heads.newest(), |point| point.at),
+                begins: published(span.from).map(|point| point.at),
+                ends: heads.of(writer).last().map_or(after, |point| point.at),
             });
         }
         if let Some((writer, seq)) = self.nameless.first() {
@@ -253,12 +263,14 @@ impl<'a> Reading<'a> {
             seen.at() >= after || heads.surely_after(seen.writer, after).is_some_and(|place| seen.seq > place)
         };
         let (allowed, seen) = self.seen.into_values().partition(|seen| seen.matter.may_allow() && late(seen));
-        let link = match (self.wanted.number, self.named) {
+        let named = !self.named.is_empty() && marks.is_subset(&self.named);
+        let link = match (self.wanted.number, named) {
             (None, _) => Link::NotAsked,
             (Some(_), true) => Link::Named,
             (Some(_), false) => Link::Unnamed,
         };
-        Ok(Checked { after, until: heads.newest(), logs, allowed, seen, rows, link })
+        let (unnamed, (_, until)) = (self.wanted.unnamed, heads.least());
+        Ok(Checked { after, until, logs, allowed, seen, rows, link, unnamed })
     }
 }
 

@@ -68,8 +68,8 @@ pub struct Point {
 /// What was published of each log, the earliest first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Heads {
+    /// Neither instants nor entries of a log go back: [`Heads::read`] sees to it. At least one, none of them empty.
     logs: BTreeMap<WriterId, Vec<Point>>,
-    newest: Instant,
 }
 
 /// Why a file of heads cannot be used.
@@ -95,8 +95,9 @@ impl Heads {
             all.push((number + 1, read));
         }
         all.sort_by_key(|(_, published)| published.at);
-        let newest = all.last().map(|(_, published)| published.at);
-        let newest = newest.ok_or(BadHeads { line: 0, what: "no head is in it".to_owned() })?;
+        if all.is_empty() {
+            return Err(BadHeads { line: 0, what: "no head is in it".to_owned() });
+        }
         let mut logs: BTreeMap<WriterId, Vec<Point>> = BTreeMap::new();
         for (line, published) in all {
             for (writer, head) in published.logs {
@@ -112,13 +113,15 @@ impl Heads {
                 points.push(Point { at: published.at, head });
             }
         }
-        Ok(Self { logs, newest })
+        Ok(Self { logs })
     }
 
-    /// When the newest of them was published.
+    /// The log whose newest head is the oldest, and when that was published: nothing is known of all logs together later
+    /// than that.
     #[must_use]
-    pub const fn newest(&self) -> Instant {
-        self.newest
+    pub fn least(&self) -> (WriterId, Instant) {
+        let last = self.logs.iter().filter_map(|(writer, points)| Some((*writer, points.last()?.at)));
+        last.min_by_key(|(_, at)| *at).unwrap_or((WriterId(0), Instant::from_millis(i64::MIN)))
     }
 
     /// The logs that were ever published.
@@ -137,23 +140,27 @@ impl Heads {
     #[must_use]
     pub fn reach(&self, writer: WriterId, after: Instant) -> (Head, Head) {
         let points = self.of(writer);
-        let from = points.iter().rev().find(|point| point.at <= after).map_or(Head::default(), |point| point.head);
+        let until = points.partition_point(|point| point.at <= after);
+        let from = until.checked_sub(1).and_then(|last| points.get(last)).map_or(Head::default(), |point| point.head);
         (from, points.last().map_or(from, |point| point.head))
     }
 
     /// The place of a log behind which everything was recorded after this instant, whatever it says itself.
     pub(super) fn surely_after(&self, writer: WriterId, after: Instant) -> Option<u64> {
-        self.of(writer).iter().find(|point| point.at >= after).map(|point| point.head.seq)
+        let points = self.of(writer);
+        points.get(points.partition_point(|point| point.at < after)).map(|point| point.head.seq)
     }
 
     /// Whether a span may begin or end here: where the log begins, or with a head that was published.
     pub(super) fn knows(&self, writer: WriterId, head: Head) -> bool {
-        head == Head::default() || self.of(writer).iter().any(|point| point.head == head)
+        head == Head::default() || self.at(writer, head.seq).is_some_and(|point| point.head == head)
     }
 
-    /// The published hash of the entry at this place, if there is one.
-    pub(super) fn at(&self, writer: WriterId, seq: u64) -> Option<&Head> {
-        self.of(writer).iter().map(|point| &point.head).find(|head| head.seq == seq)
+    /// The first time that the head of the entry at this place was published, if it was. Asked for each entry of a proof,
+    /// with heads of years.
+    pub(super) fn at(&self, writer: WriterId, seq: u64) -> Option<&Point> {
+        let points = self.of(writer);
+        points.get(points.partition_point(|point| point.head.seq < seq)).filter(|point| point.head.seq == seq)
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Wanted<'a> {
     pub number: Option<&'a str>,
     /// The instant that it is to be of. `None`: the one it says.
     pub after: Option<Instant>,
+    /// Whether it is taken at the word of who made it that it is about the number, where nothing shown names that.
+    pub unnamed: bool,
 }
 
 /// Why a proof proves nothing.
@@ -89,9 +91,10 @@ impl Seen {
 /// What is known of the number that a proof is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Link {
-    /// The log itself recorded something about this very number.
+    /// The log itself recorded something about this very number, under each hash key that entries shown were written by.
     Named,
-    /// Nothing in what is shown names it: that the proof is about it is the word of who made the proof.
+    /// Under one of them, or all, nothing in what is shown names it: that what opens there is all there is about it is the
+    /// word of who made the proof.
     Unnamed,
     /// No number was given to check.
     NotAsked,
@@ -115,7 +118,7 @@ pub struct CheckedLog {
 pub struct Checked {
     /// The instant it is of.
     pub after: Instant,
-    /// Until when: the publication of the newest head.
+    /// Until when: the first instant at which one of the logs is shown no further.
     pub until: Instant,
     /// The logs it covers: every one that was published.
     pub logs: Vec<CheckedLog>,
@@ -127,12 +130,14 @@ pub struct Checked {
     pub rows: u64,
     /// What is known of the number.
     pub link: Link,
+    /// Whether that is to be taken at its word where nothing shown names it.
+    pub unnamed: bool,
 }
 
 impl Checked {
-    /// Whether no contact was allowed.
+    /// Whether no contact was allowed to the number that was asked about; without one, to whomever it is about.
     #[must_use]
     pub fn proven(&self) -> bool {
-        self.allowed.is_empty()
+        self.allowed.is_empty() && (self.unnamed || self.link != Link::Unnamed)
     }
 }

@@ -1,5 +1,6 @@
 //! Writing a proof from the log.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde_json::json;
@@ -37,14 +38,16 @@ pub enum Unproven {
     /// The proof cannot be written.
     #[error("writing the proof failed: {0}")]
     Io(#[from] io::Error),
-    /// No head was published since the instant.
+    /// No head of a log was published since the instant.
     #[error(
-        "no head was published since {after}, so nothing can be proven of what was recorded after it: publish one with `ringfence audit head` (the newest is of {newest})"
+        "no head of the log of writer {writer} was published since {after}, so nothing can be proven of what was recorded in it after that: publish one that names it with `ringfence audit head`, with the embedded store while no server runs (its newest is of {newest})"
     )]
     NoHead {
+        /// Whose log.
+        writer: WriterId,
         /// The instant.
         after: Instant,
-        /// The newest head.
+        /// When its newest head was published.
         newest: Instant,
     },
     /// The log is another one than was published.
@@ -89,36 +92,55 @@ pub fn write(
     out: &mut dyn Write,
 ) -> Result<(), Unproven> {
     let Proving { heads, after, whom } = proving;
-    if heads.newest() < after {
-        return Err(Unproven::NoHead { after, newest: heads.newest() });
+    let (writer, newest) = heads.least();
+    if newest < after {
+        return Err(Unproven::NoHead { writer, after, newest });
     }
     let opens = |whom: &Whom| json!([hex(&whom.mark), hex(&witness(&whom.tag)), hex(&whom.name_key)]);
     let witnesses: Vec<_> = whom.iter().map(opens).collect();
     let first = json!({ "ringfence": NAME, "form": FORM, "after": after.to_string(), "witnesses": witnesses });
     writeln!(out, "{first}")?;
-    let mut named = false;
+    let mut marks = Marks::default();
     for writer in heads.writers() {
         let (from, to) = heads.reach(writer, after);
-        named |= span(writer, (from, to), whom, open(writer)?, out)?;
+        span(writer, (from, to), whom, (open(writer)?, &mut marks), out)?;
     }
-    if !named && let Some(linking) = link(proving, open)? {
-        out.write_all(&linking)?;
+    let ours: BTreeSet<_> = whom.iter().map(|whom| whom.mark).collect();
+    // Where nobody at all is in it, an entry under any of them says whose proof it is.
+    let wanting = if marks.met.is_empty() { &ours } else { &marks.met };
+    let mut linked = Marks::default();
+    for mark in wanting.difference(&marks.named).filter(|mark| ours.contains(*mark)) {
+        if !linked.named.contains(mark)
+            && let Some((linking, shown)) = link(proving, *mark, open)?
+        {
+            out.write_all(&linking)?;
+            linked.named.extend(shown.named);
+        }
     }
     writeln!(out, "{}", Line::Done)?;
     Ok(out.flush()?)
 }
 
-/// Writes a span; whether an entry in it names the number of the contact.
+/// Hash keys, by their marks.
+#[derive(Default)]
+struct Marks {
+    /// Of entries about contacts.
+    met: BTreeSet<[u8; 4]>,
+    /// Of entries that name the number of the contact.
+    named: BTreeSet<[u8; 4]>,
+}
+
+/// Writes a span, and notes the hash keys of its entries.
 fn span(
     writer: WriterId,
     (from, to): (Head, Head),
     whom: &[Whom],
-    mut entries: Entries,
+    (mut entries, marks): (Entries, &mut Marks),
     out: &mut dyn Write,
-) -> Result<bool, Unproven> {
+) -> Result<(), Unproven> {
     entries.skip_to(from.seq)?;
     writeln!(out, "{}", Line::Span(writer, from))?;
-    let (mut at, mut named) = ((from.seq == 0).then_some(from), false);
+    let mut at = (from.seq == 0).then_some(from);
     while at != Some(to) {
         let step = entries.next_step()?.ok_or(Unproven::TooShort { writer, seq: to.seq })?;
         match step {
@@ -132,8 +154,8 @@ fn span(
                 }
                 if at.is_some() {
                     let old = Unproven::OldForm { writer, seq: frame.seq };
-                    let (line, names) = line(frame.safe, &frame.content, whom).ok_or(old)?;
-                    named |= names;
+                    let line = line(frame.safe, &frame.content, whom).ok_or(old)?;
+                    marks.note(&line);
                     writeln!(out, "{line}")?;
                 }
                 if head.seq >= from.seq {
@@ -143,28 +165,44 @@ fn span(
         }
     }
     writeln!(out, "{}", Line::End(to))?;
-    Ok(named)
+    Ok(())
 }
 
-/// What is shown of an entry, and whether it names the number of the contact.
-fn line(safe: u64, content: &[u8], whom: &[Whom]) -> Option<(Line, bool)> {
+impl Marks {
+    fn note(&mut self, line: &Line) {
+        let (public, name) = match line {
+            Line::Other { public, .. } => (public, [0; 16]),
+            Line::Ours { public, name, .. } => (public, *name),
+            _ => return,
+        };
+        if public.veil != [0; 16] {
+            self.met.insert(public.mark);
+        }
+        if name != [0; 16] {
+            self.named.insert(public.mark);
+        }
+    }
+}
+
+/// What is shown of an entry.
+fn line(safe: u64, content: &[u8], whom: &[Whom]) -> Option<Line> {
     let (outside, _) = Outside::read(content)?;
     let (public, open, content) = (outside.public()?, outside.open?, sha256(content));
     if !outside.tag.is_some_and(|tag| whom.iter().any(|whom| whom.tag == tag)) {
-        return Some((Line::Other { safe, public, rest: rest_of(&open.name, &open.plain, &content) }, false));
+        return Some(Line::Other { safe, public, rest: rest_of(&open.name, &open.plain, &content) });
     }
-    let line = Line::Ours { safe, public, name: open.name, plain: open.plain, content };
-    Some((line, open.name != [0; 16]))
+    Some(Line::Ours { safe, public, name: open.name, plain: open.plain, content })
 }
 
-/// The last entry before the proof that names the number of the contact, between the heads published around it: so that
-/// the log itself says whose proof it is. `None` where there is none, or it takes too much to show.
+/// The last entry before the proof that names the number of the contact under this hash key, between the heads published
+/// around it: so that the log itself says whose proof it is. `None` where there is none, or it takes too much to show.
 fn link(
     Proving { heads, after, whom }: Proving<'_>,
+    mark: [u8; 4],
     open: &dyn Fn(WriterId) -> Result<Entries, LogError>,
-) -> Result<Option<Vec<u8>>, Unproven> {
+) -> Result<Option<(Vec<u8>, Marks)>, Unproven> {
     let names = |entry: &Entry| {
-        let named = entry.open.is_some_and(|open| open.name != [0; 16]);
+        let named = entry.open.is_some_and(|open| open.mark == mark && open.name != [0; 16]);
         named && entry.tag.is_some_and(|tag| whom.iter().any(|whom| whom.tag == tag))
     };
     for writer in heads.writers() {
@@ -180,9 +218,9 @@ fn link(
         if to.seq - from.seq > MOST_TO_LINK {
             continue;
         }
-        let mut linking = Vec::new();
-        match span(writer, (from, to), whom, open(writer)?, &mut linking) {
-            Ok(_) => return Ok(Some(linking)),
+        let (mut linking, mut marks) = (Vec::new(), Marks::default());
+        match span(writer, (from, to), whom, (open(writer)?, &mut marks), &mut linking) {
+            Ok(()) => return Ok(Some((linking, marks))),
             Err(Unproven::OldForm { .. }) => {}
             Err(error) => return Err(error),
         }

@@ -28,7 +28,11 @@ use crate::time::Instant;
                   `ringfence audit check-proof`, or with deploy/verify/absence.py and nothing of ours.\n\
                   Whoever has it can tell what is about this number; nobody else's entries open.\n\
                   Needs the keys, not the store: a server may go on.\n\
-                  Exit status: 0 proven, 1 a contact was allowed (no file is written), 2 error.\n\n\
+                  Where nothing shown names the number, nobody else can tell that the proof is about it: record\n\
+                  something of it (a complaint, or a look at its record), publish a head, and prove again; or\n\
+                  give --unnamed.\n\
+                  Exit status: 0 proven, 1 not: a contact was allowed, or nothing names the number (no file is\n\
+                  written); 2 error.\n\n\
                   Example: ringfence audit prove-absence +12025550143 --after 2026-11-01T00:00:00Z\n\
                   \x20          --heads heads.jsonl --out absence.proof"
 )]
@@ -45,6 +49,9 @@ pub struct ProveArgs {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Write it too where nothing shown names the number: then that it is about it is your word
+    #[arg(long)]
+    unnamed: bool,
     #[command(flatten)]
     logs: Logs,
 }
@@ -87,6 +94,9 @@ pub struct CheckArgs {
     /// The instant that it must be of
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     after: Option<Instant>,
+    /// Take the word of who made it that it is about the number, where nothing shown names that
+    #[arg(long)]
+    unnamed: bool,
 }
 
 fn number(text: &str) -> Result<Number, Error> {
@@ -176,14 +186,14 @@ pub(super) async fn prove(args: ProveArgs, global: &Global) -> Result<Exit, Erro
     all_regions(&args.logs, &heads)?;
     let whom = args.logs.whom(number, global)?;
     let archive = args.logs.archived.settings()?;
-    let (after, out) = (args.after, args.out.clone());
+    let (after, out, unnamed) = (args.after, args.out.clone(), args.unnamed);
     let made = tokio::task::spawn_blocking(move || {
         let open = |writer: WriterId| {
             let found = folders.iter().find(|(found, _)| *found == writer);
             let (_, folder) = found.ok_or_else(|| LogError::Closed { place: writer.to_string() })?;
             Entries::open(folder, archive.as_ref().map(|archive| Archive::open(archive, writer)).transpose()?)
         };
-        make(&Proving { heads: &heads, after, whom: &whom }, &open, number, &out)
+        make(&Proving { heads: &heads, after, whom: &whom }, &open, (number, unnamed), &out)
     });
     let checked = made.await.map_err(|error| Error::said(error.to_string()))??;
     told(&checked, Some(number), Some(&args.out).filter(|_| checked.proven()), global)?;
@@ -194,7 +204,7 @@ pub(super) async fn prove(args: ProveArgs, global: &Global) -> Result<Exit, Erro
 fn make(
     proving: &Proving<'_>,
     open: &dyn Fn(WriterId) -> Result<Entries, LogError>,
-    number: Number,
+    (number, unnamed): (Number, bool),
     out: &Path,
 ) -> Result<Checked, Error> {
     let mut name = out.as_os_str().to_owned();
@@ -211,7 +221,8 @@ fn make(
         file.sync_all().map_err(io("writing"))
     });
     let e164 = number.reveal_e164();
-    let wanted = Wanted { heads: proving.heads, number: Some(e164.as_str()), after: Some(proving.after) };
+    let (heads, number) = (proving.heads, Some(e164.as_str()));
+    let wanted = Wanted { heads, number, after: Some(proving.after), unnamed };
     let checked = wrote.and_then(|()| read(&draft, wanted)?.map_err(|faulty| Error::said(faulty.to_string())));
     match checked {
         Ok(checked) if checked.proven() => {
@@ -239,7 +250,8 @@ pub(super) fn check(args: &CheckArgs, global: &Global) -> Result<Exit, Error> {
     let heads = heads(&args.heads)?;
     let number = args.number.as_deref().map(number).transpose()?;
     let e164 = number.map(|number| number.reveal_e164());
-    let wanted = Wanted { heads: &heads, number: e164.as_ref().map(|e164| e164.as_str()), after: args.after };
+    let e164 = e164.as_ref().map(|e164| e164.as_str());
+    let wanted = Wanted { heads: &heads, number: e164, after: args.after, unnamed: args.unnamed };
     match read(&args.proof, wanted)? {
         Ok(checked) => {
             told(&checked, number, None, global)?;
@@ -281,6 +293,8 @@ fn human(checked: &Checked, number: Option<Number>, out: Option<&PathBuf>) -> St
     let mut lines = Vec::new();
     if checked.proven() {
         lines.push(format!("PROVEN  no contact to {whom} was allowed from {after} to {until}"));
+    } else if checked.allowed.is_empty() {
+        lines.push(format!("NOT PROVEN  nothing shown says that it is about {whom}:"));
     } else {
         lines.push(format!("NOT PROVEN  contacts to {whom} were allowed after {after}:"));
         lines.extend(checked.allowed.iter().map(|seen| format!("  {}", event(seen))));
@@ -288,7 +302,9 @@ fn human(checked: &Checked, number: Option<Number>, out: Option<&PathBuf>) -> St
     lines.push(match checked.link {
         Link::Named => "  the log itself names this number in what is shown".to_owned(),
         Link::Unnamed => {
-            "  NOTHING shown names this number: that the proof is about it is the word of who made it".to_owned()
+            "  NOTHING names this number under a hash key by which entries shown were written: that the proof is about it \
+             is the word of who made it, which --unnamed takes"
+                .to_owned()
         }
         Link::NotAsked => "  NOT compared with a number: give the one you ask about with --number".to_owned(),
     });

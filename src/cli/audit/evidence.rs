@@ -144,7 +144,8 @@ pub(super) async fn run(args: EvidenceArgs, global: &Global) -> Result<Exit, Err
     let events = gather(logs, &vault, &[tag], args.whole_number, told).await?;
     drop(progress);
     let held = vault.of_tag(tag).await?.map_err(|why| Error::said(why.to_string()))?;
-    let held = held.map(|contact| Held::of(&contact, number));
+    let marks = vault.marks().await?;
+    let held = held.map(|contact| Held::of(&contact, number, &marks));
     fs::create_dir_all(&args.out).map_err(|error| Error::at(&args.out, "making", &error))?;
     let whom = of(&Keys::open(&global.keys)?, number, &global.tenant);
     let proven = match &heads {
@@ -207,21 +208,18 @@ async fn enclose(
     folders: &[PathBuf],
 ) -> Result<Option<Value>, Error> {
     let Some(first) = events.first().map(|event| event.found.entry.at) else { return Ok(None) };
-    let after = first.min(heads.newest());
+    let after = first.min(heads.least().1);
     let (heads, file) = (heads.clone(), args.out.join("chain.proof"));
     let (folders, from) = (folders.to_vec(), args.from.clone());
     let made = tokio::task::spawn_blocking(move || -> Result<Value, Error> {
         let mut found = Vec::new();
         for folder in &folders {
-            found.push((audit::writer_of(folder)?, from.entries(folder)?));
+            found.push((audit::writer_of(folder)?, folder));
         }
-        let found = std::cell::RefCell::new(found);
         let open = |writer: WriterId| -> Result<Entries, audit::LogError> {
-            let at = found.borrow().iter().position(|(named, _)| *named == Some(writer));
-            match at {
-                Some(at) => Ok(found.borrow_mut().remove(at).1),
-                None => Err(audit::LogError::Closed { place: format!("the log of writer {writer}") }),
-            }
+            let missing = |why: &str| audit::LogError::Closed { place: format!("the log of writer {writer}{why}") };
+            let (_, folder) = found.iter().find(|(named, _)| *named == Some(writer)).ok_or_else(|| missing(""))?;
+            from.entries(folder).map_err(|error| missing(&format!(": {error}")))
         };
         let io = |doing: &'static str| {
             let file = file.clone();
@@ -233,7 +231,7 @@ async fn enclose(
         out.flush().map_err(io("writing"))?;
         let text = BufReader::new(fs::File::open(&file).map_err(io("reading"))?);
         let e164 = number.reveal_e164();
-        let wanted = Wanted { heads: &heads, number: Some(e164.as_str()), after: Some(after) };
+        let wanted = Wanted { heads: &heads, number: Some(e164.as_str()), after: Some(after), unnamed: true };
         let checked = proof::check(text.lines(), wanted).map_err(|faulty| Error::said(faulty.to_string()))?;
         Ok(json!({
             "file": "chain.proof",

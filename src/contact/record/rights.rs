@@ -2,7 +2,7 @@
 
 use super::{Contact, Seen, UUID_BYTES, WriteId, uuid_text, write_of};
 use crate::contact::holds::{self, Hold, Reach};
-use crate::contact::{Outcome, Term};
+use crate::contact::{Outcome, RightsKind, RightsState, Term};
 use crate::place::Number;
 use crate::proto::store;
 use crate::proto::v1;
@@ -141,9 +141,44 @@ impl Contact {
         }
     }
 
-    /// The data may be used again.
+    /// The data may be used again, unless an erasure waits for the end of a hold.
     pub fn lift_restriction(&mut self) {
-        self.record.restricted_at = 0;
+        if self.record.put_off.is_empty() {
+            self.record.restricted_at = 0;
+        }
+    }
+
+    /// A hold forbids an erasure: until it is done, the data are kept and not used. `request` is the one that it is to
+    /// answer, if one asked for it.
+    pub fn put_off_erasure(&mut self, request: Option<uuid::Uuid>, reason: i32, now: Instant) {
+        self.restrict(now);
+        let named = request.map(|id| id.into_bytes().to_vec()).unwrap_or_default();
+        if self.record.put_off.iter().all(|waits| waits.rights_request_id != named) {
+            let at = self.recording(now).millis();
+            self.record.put_off.push(store::PutOffErasure { at, rights_request_id: named, reason });
+        }
+        self.form();
+    }
+
+    /// The request that an erasure was to answer asks for it no more. Whether the data may be used again is another matter.
+    pub fn withdraw_erasure(&mut self, request: uuid::Uuid) {
+        self.record.put_off.retain(|waits| waits.rights_request_id != request.as_bytes());
+    }
+
+    /// The erasures that wait for the end of a hold: of which open request, if one asked for it, and for which reason, as the
+    /// number of an `ErasureReason`.
+    pub fn erasures_waiting(&self) -> impl Iterator<Item = (Option<uuid::Uuid>, i32)> {
+        self.record.put_off.iter().map(|waits| (uuid::Uuid::from_slice(&waits.rights_request_id).ok(), waits.reason))
+    }
+
+    /// Whether nothing but erasures that waited for the end of a hold keeps the data restricted.
+    fn is_restricted_by_waiting(&self) -> bool {
+        let stands = |request: &v1::RightsRequest| {
+            RightsKind::from_number(request.kind) == Some(RightsKind::Restriction)
+                && request.lifted_at.is_none()
+                && RightsState::from_number(request.state) != Some(RightsState::Refused)
+        };
+        !self.record.put_off.is_empty() && !self.requests().any(stands)
     }
 
     /// Notes that the person's data are to be passed on to nobody.
@@ -237,7 +272,8 @@ impl Contact {
             format: super::FORMAT,
             created_at: now.millis(),
             erased_at: now.millis(),
-            restricted_at: old.restricted_at,
+            // What waited is done.
+            restricted_at: if self.is_restricted_by_waiting() { 0 } else { old.restricted_at },
             copied: old.copied,
             opt_outs: old.opt_outs.clone(),
             attempts: old.attempts.clone(),

@@ -420,6 +420,7 @@ impl Contact {
             requests: record.requests,
             restricted_at: record.restricted_at,
             holds: record.holds,
+            put_off: record.put_off,
             ..crate::proto::store::ContactRecord::default()
         };
     }

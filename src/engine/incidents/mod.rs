@@ -14,7 +14,7 @@ use super::answer::stamp;
 use super::consent::{receipt_text, request_id};
 use super::control::record::INCIDENTS;
 use super::control::{Beside, fault, page, wire, write_id};
-use super::{Clock, Engine, Failure};
+use super::{Clock, Engine, Failure, Unmet};
 use crate::access::Permit;
 use crate::contact::WriteId;
 use crate::contact::wire::Reader;
@@ -312,6 +312,7 @@ fn has_room(record: &ControlRecord) -> Result<(), Failure> {
     match record.encoded_len() <= MOST_BYTES {
         true => Ok(()),
         false => Err(Failure::Precondition(
+            Unmet::NoRoom,
             "incidents take up all the room they have: name more numbers at a time, close some",
         )),
     }

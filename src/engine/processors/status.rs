@@ -9,7 +9,7 @@ use crate::engine::answer::stamp;
 use crate::engine::find::Record;
 use crate::engine::watch::{Place, REWIND, Told, kept_from, seek};
 use crate::engine::{Engine, Failure, consent};
-use crate::proto::store::DeliveredEvent;
+use crate::proto::store::{DeliveredEvent, audited_write};
 use crate::proto::v1::{self, OptOutEventKind, ProcessorState};
 use crate::store::{Key, StoredEvent};
 use crate::time::{Instant, Millis};
@@ -52,7 +52,12 @@ impl Engine {
                 let mut reader = Reader::new();
                 let number = consent::number(&mut reader, text, &request.default_region);
                 let number = consent::finish(reader, number)?;
-                self.events_of(self.main.key(&self.keys, number)).await?
+                let key = self.main.key(&self.keys, number);
+                // That opt-outs of this number were passed on says something of the person.
+                let asked = v1::GetProcessorStatusRequest { number: String::new(), ..request.clone() };
+                let asked = audited_write::Request::GetProcessorStatus(asked);
+                self.note_reading(permit, &self.main, Some(*key.tag()), asked, now).await?;
+                self.events_of(key).await?
             }
         };
         let mut found = self.registered(now).await?;

@@ -7,7 +7,9 @@ use crate::access::Permit;
 use crate::audit::DecisionId;
 use crate::contact::wire::Violation;
 use crate::engine::{Engine, Failure};
+use crate::proto::store::audited_write;
 use crate::proto::v1;
+use crate::time::Instant;
 
 /// The most decisions of one request.
 const MOST: usize = 1_000;
@@ -21,6 +23,7 @@ impl Engine {
         &self,
         permit: &Permit,
         request: &v1::ReplayRequest,
+        now: Instant,
     ) -> Result<Vec<(String, Result<v1::Replayed, Failure>)>, Failure> {
         self.is_of(permit)?;
         let mut violations = Vec::new();
@@ -45,6 +48,8 @@ impl Engine {
         if !violations.is_empty() {
             return Err(Failure::Invalid(violations));
         }
+        let asked = audited_write::Request::Replay(request.clone());
+        self.note_reading(permit, &self.main, None, asked, now).await?;
         let mut results = Vec::with_capacity(request.decision_ids.len());
         for id in &request.decision_ids {
             results.push((id.clone(), self.replay_one(permit, id, law_now, known_now).await));

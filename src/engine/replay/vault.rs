@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prost::Message as _;
+
 use super::laws::Unfit;
 use crate::audit::{BodyKey, Entry};
 use crate::contact::{Contact, Stored};
-use crate::engine::Failure;
 use crate::engine::audited::Kind;
 use crate::engine::layout::Layout;
+use crate::engine::{Failure, Marks};
 use crate::store::{DayKeyError, DayKeys, Keys, Purpose, SealError, Store, Tenant};
 use crate::time::Instant;
 
@@ -113,6 +115,19 @@ impl Vault {
             Some(store) => Layout::of(&**store).await,
             None => Ok(None),
         }
+    }
+
+    /// What marks in a contact what became of its consents, as it is now; nothing where there is no store.
+    ///
+    /// # Errors
+    /// As [`Vault::open`]; the record of switches does not open.
+    pub async fn marks(&self) -> Result<Marks, Failure> {
+        let Some(store) = &self.store else { return Ok(Marks::default()) };
+        let key = self.keys.control(&self.tenant);
+        let Some(found) = store.load(&key).await? else { return Ok(Marks::default()) };
+        let (_, plain) = self.keys.open_record(&key, &found.bytes).map_err(Failure::from)?;
+        let record = crate::proto::store::ControlRecord::decode(plain.as_slice());
+        record.map(|record| Marks::of(&record)).map_err(|error| Failure::Internal(error.to_string()))
     }
 
     /// The record under this tag as it is now.

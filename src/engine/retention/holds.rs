@@ -148,7 +148,7 @@ impl Engine {
     /// A faulty request, store unavailable.
     pub async fn list_retention_holds(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         request: &v1::ListRetentionHoldsRequest,
         now: Instant,
     ) -> Result<v1::ListRetentionHoldsResponse, Failure> {
@@ -157,6 +157,8 @@ impl Engine {
         let wanted = all.filter(|hold| request.history || holds(hold, now)).collect();
         let (holds, next_page_token) =
             page(wanted, request.page_size, &request.page_token, |hold: &v1::RetentionHold| &hold.hold_id)?;
+        let asked = audited_write::Request::ListRetentionHolds(request.clone());
+        self.note_reading(permit, &self.main, None, asked, now).await?;
         Ok(v1::ListRetentionHoldsResponse { holds, next_page_token })
     }
 

@@ -1,7 +1,8 @@
 //! Records whose period is over go; those that a duty or a hold keeps, stay.
 //!
 //! Promises: nothing goes that law, a hold, a promise of the contract or a coming decision still needs; a removal is a write
-//! like any other (compare-and-set, event, audit entry); a dry run says exactly what the same call would remove. Guarded by
+//! like any other (compare-and-set, event, audit entry); a dry run says exactly what the same call would remove; an erasure
+//! that a hold had put off is done when none forbids it any more. Guarded by
 //! `tests/retention.rs`.
 
 mod background;
@@ -12,7 +13,7 @@ mod tally;
 mod untold;
 mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::audited::Kind;
 use super::control::{Standing, fault};
@@ -32,12 +33,15 @@ use crate::time::{Instant, ZoneId};
 pub use background::{Sweeper, SweeperSettings, Turn};
 use days::Days;
 use tally::Tally;
+use untold::Waiting;
 pub(super) use walk::{Met, Walk, walk_page};
 
 /// How often a record that others keep changing is tried.
 const TRIES: usize = 8;
 /// The rule by which attempts go that no window reaches; the log keeps the calls themselves for as long as laws want.
 const WINDOW: &str = "ringfence.window";
+/// The rule by which a contact's key stays: who follows opt-outs has yet to confirm what its events say.
+const UNTOLD: &str = "ringfence.untold";
 /// The rule by which goes what the tenant's own period ended.
 const PERIOD: &str = "ringfence.period";
 
@@ -269,7 +273,7 @@ impl Engine {
         };
         let untold = match request.all_periods_over {
             true => self.untold(kept, &records, clock.now).await?,
-            false => BTreeSet::new(),
+            false => BTreeMap::new(),
         };
         let mut tally = Tally::passing_over(unread.0);
         if let Some(error) = unread.1 {
@@ -280,8 +284,13 @@ impl Engine {
             if clock.passed() {
                 return Err(Failure::TooLate);
             }
-            if request.dry_run {
-                let swept = rules.judge(&loaded.contact, untold.contains(&key));
+            if let Some(waiting) = untold.get(&key).filter(|_| loaded.contact.key_opens_something()) {
+                tally.waits(&loaded.contact, waiting);
+            }
+            if self.can_be_erased_now(kept, &loaded.contact, clock.now).await? {
+                self.finish_waiting(permit, &loaded.contact, (request.dry_run, clock), &mut tally).await?;
+            } else if request.dry_run {
+                let swept = rules.judge(&loaded.contact, untold.contains_key(&key));
                 tally.add(&loaded.contact, &swept);
             } else {
                 self.sweep_one(permit, &rules, &untold, (kept, key, loaded), clock, &mut tally).await?;
@@ -294,18 +303,41 @@ impl Engine {
         Ok(tally.response(seen, next))
     }
 
+    /// Does the erasures of a contact that a hold had put off, or counts that it would.
+    async fn finish_waiting(
+        &self,
+        permit: &Permit,
+        contact: &Contact,
+        (dry_run, clock): (bool, Clock),
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let erased = match dry_run {
+            true => true,
+            false => match self.finish_erasures(permit, contact, clock).await {
+                // Somebody else was at it: the next sweep looks again.
+                Err(Failure::Aborted | Failure::Invalid(_) | Failure::NotFound(_)) => false,
+                done => done?,
+            },
+        };
+        match erased {
+            true => tally.erased += 1,
+            false => tally.passed_over += 1,
+        }
+        Ok(())
+    }
+
     /// Sweeps one record; a lost race is judged again on the record that won.
     async fn sweep_one(
         &self,
         permit: &Permit,
         rules: &Rules<'_>,
-        untold: &BTreeSet<Key>,
+        untold: &BTreeMap<Key, Waiting>,
         (kept, key, loaded): (&Kept, Key, Loaded),
         clock: Clock,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
         let mut found = Some(loaded);
-        let mut untold = untold.contains(&key);
+        let mut untold = untold.contains_key(&key);
         for _ in 0..TRIES {
             let Some(Loaded { version, contact, own, expires }) = found else { return Ok(()) };
             let mut swept = rules.judge(&contact, untold);
@@ -406,7 +438,9 @@ impl Engine {
             let number = loaded.contact.digits().and_then(Number::from_digits)?;
             Some(loaded.contact.message(number, loaded.version.0))
         });
-        let contacts: Vec<v1::Contact> = named.collect();
+        let mut contacts: Vec<v1::Contact> = named.collect();
+        let marks = self.marks().await?;
+        contacts.iter_mut().for_each(|contact| marks.put(contact));
         // Whoever reads all leaves a trace of it.
         if let Some(log) = &kept.log {
             let id = kept.next_id(clock.now);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Swept, places};
+use super::{Swept, UNTOLD, Waiting, places};
 use crate::contact::{Contact, RecordClass};
 use crate::engine::answer::stamp;
 use crate::place::{Number, country_group};
@@ -21,6 +21,7 @@ pub(super) struct Tally {
     keys_destroyed: u32,
     pub(super) passed_over: u32,
     pub(super) log_days: u32,
+    pub(super) erased: u32,
 }
 
 impl Tally {
@@ -31,15 +32,7 @@ impl Tally {
 
     /// Adds one record, as it was, and what goes of it.
     pub(super) fn add(&mut self, contact: &Contact, swept: &Swept) {
-        let mut countries: Vec<String> =
-            places(contact).into_iter().map(|place| country_group(place).to_string()).collect();
-        countries.sort_unstable();
-        countries.dedup();
-        // Of several the person may be in none is known.
-        let place = match countries.as_slice() {
-            [one] => one.clone(),
-            _ => String::new(),
-        };
+        let place = country(contact);
         let masked = contact.digits().and_then(Number::from_digits).map(|number| number.to_string());
         for (class, rule, count) in &swept.removed {
             let (known, examples) = self.swept.entry((*class, place.clone(), rule.clone())).or_default();
@@ -58,6 +51,19 @@ impl Tally {
         self.changed += u32::from(swept.changes());
         self.anonymised += u32::from(swept.anonymised);
         self.keys_destroyed += u32::from(swept.key_goes);
+    }
+
+    /// Adds a contact whose key stays, since these have yet to be told of it.
+    pub(super) fn waits(&mut self, contact: &Contact, waiting: &Waiting) {
+        let who: Vec<&str> = waiting.who.iter().map(String::as_str).collect();
+        if who.is_empty() {
+            return;
+        }
+        // By names of processors, at most some hundreds: each set of them is a row.
+        let key = (RecordClass::Decision, country(contact), format!("{UNTOLD} {}", who.join(", ")));
+        let (_, count, until) = self.held.entry(key).or_insert_with(|| (String::new(), 0, Instant::NEVER));
+        *count += 1;
+        *until = (*until).max(waiting.until);
     }
 
     /// As the contract says it.
@@ -81,12 +87,25 @@ impl Tally {
             swept: swept.collect(),
             held: held.collect(),
             records_seen,
-            records_changed: self.changed,
+            records_changed: self.changed.saturating_add(self.erased),
             records_anonymised: self.anonymised,
             records_passed_over: self.passed_over,
             keys_destroyed: self.keys_destroyed,
             log_days: self.log_days,
+            erasures_done: self.erased,
             next_page_token,
         }
+    }
+}
+
+/// The country the person must be in; empty where it may be one of several.
+fn country(contact: &Contact) -> String {
+    let mut countries: Vec<String> =
+        places(contact).into_iter().map(|place| country_group(place).to_string()).collect();
+    countries.sort_unstable();
+    countries.dedup();
+    match countries.as_slice() {
+        [one] => one.clone(),
+        _ => String::new(),
     }
 }

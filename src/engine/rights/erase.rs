@@ -264,7 +264,7 @@ impl Engine {
             source: v1::OptOutSource::RightsRequest.into(),
             ..v1::RecordOptOutRequest::default()
         };
-        after.restrict(clock.now);
+        after.put_off_erasure(erasing.named, request.reason, clock.now);
         after.add_opt_out(&opt_out, Some(erasing.id), receipt, clock.now);
         let asked = audited_write::Request::EraseContact(request.clone());
         let body = Self::write_body(permit, asked, expected.next().0, clock.now);

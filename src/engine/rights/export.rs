@@ -110,7 +110,9 @@ impl Engine {
             && !covered.decisions_only
             && let Some(loaded) = self.find(permit, number, None).await?.loaded
         {
-            response.contact = Some(loaded.contact.message(number, loaded.version.0));
+            let mut contact = loaded.contact.message(number, loaded.version.0);
+            self.marks().await?.put(&mut contact);
+            response.contact = Some(contact);
             let digits = Some(number.reveal_digits());
             response.requests = loaded.contact.requests().map(|request| self.whole(request.clone(), digits)).collect();
             response.holds = loaded.contact.hold_messages(clock.now);

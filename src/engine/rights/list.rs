@@ -12,7 +12,7 @@ use crate::engine::control::fault;
 use crate::engine::find::Record;
 use crate::engine::region::Kept;
 use crate::engine::{Clock, Engine, Failure};
-use crate::proto::store::IndexedRequest;
+use crate::proto::store::{IndexedRequest, audited_write};
 use crate::proto::v1;
 use crate::time::{Instant, Millis};
 
@@ -182,6 +182,7 @@ impl Engine {
         &self,
         permit: &Permit,
         request: &v1::GetRequestRequest,
+        now: Instant,
     ) -> Result<v1::RightsRequest, Failure> {
         const NONE: Failure = Failure::NotFound("no request of this rights_request_id is known");
         self.is_of(permit)?;
@@ -190,7 +191,10 @@ impl Engine {
         let violations = reader.violations();
         let Some(id) = id else { return Err(Failure::Invalid(violations)) };
         let (kept, entry) = self.indexed(id).await?.ok_or(NONE)?;
-        let loaded = self.find_tagged(kept, tag_of(&entry)?, None).await?.loaded.ok_or(NONE)?;
+        let found = self.find_tagged(kept, tag_of(&entry)?, None).await?;
+        let asked = audited_write::Request::GetRequest(request.clone());
+        self.note_reading(permit, found.kept, Some(tag_of(&entry)?), asked, now).await?;
+        let loaded = found.loaded.ok_or(NONE)?;
         let found = loaded.contact.request(&id.hyphenated().to_string()).cloned().ok_or(NONE)?;
         Ok(self.whole(found, loaded.contact.digits()))
     }

@@ -11,6 +11,7 @@ mod holds;
 mod index;
 mod lifted;
 mod list;
+mod put_off;
 mod read;
 mod replaced;
 mod reply;

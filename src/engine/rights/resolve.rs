@@ -97,9 +97,10 @@ impl Engine {
             RightsStep::Complete => complete(contact, &mut request, now)?,
             RightsStep::Refuse => {
                 request.refusal_reason = step.asked.refusal_reason;
+                contact.withdraw_erasure(named);
                 close(&mut request, RightsState::Refused, now);
             }
-            RightsStep::LiftRestriction => lift(contact, &mut request, now)?,
+            RightsStep::LiftRestriction => lift(contact, (named, &mut request), now)?,
         }
         request.who.clone_from(&step.asked.who);
         if step.step != RightsStep::VerifyIdentity && !step.asked.note.is_empty() {
@@ -215,8 +216,12 @@ fn complete(contact: &Contact, request: &mut v1::RightsRequest, now: Instant) ->
     Ok(())
 }
 
-/// Ends the restriction, unless another request holds it up.
-fn lift(contact: &mut Contact, request: &mut v1::RightsRequest, now: Instant) -> Result<(), Failure> {
+/// Ends the restriction, unless another request or an erasure that waits holds it up.
+fn lift(
+    contact: &mut Contact,
+    (named, request): (uuid::Uuid, &mut v1::RightsRequest),
+    now: Instant,
+) -> Result<(), Failure> {
     if contact.restricted_at().is_none() || request.lifted_at.is_some() {
         return Err(fault("step", "no restriction of this request stands"));
     }
@@ -226,6 +231,7 @@ fn lift(contact: &mut Contact, request: &mut v1::RightsRequest, now: Instant) ->
         return Err(fault("step", "a request of this kind restricts nothing"));
     }
     request.lifted_at = Some(stamp(now));
+    contact.withdraw_erasure(named);
     let others = contact.requests().filter(|other| other.rights_request_id != request.rights_request_id);
     let held_up = others
         .filter(|other| restricts(other.kind))

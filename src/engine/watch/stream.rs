@@ -14,6 +14,7 @@ use crate::access::Permit;
 use crate::contact::wire::Reader;
 use crate::engine::control::wire;
 use crate::engine::{Engine, Failure};
+use crate::proto::store::audited_write;
 use crate::proto::v1;
 use crate::time::Instant;
 
@@ -81,6 +82,8 @@ impl Engine {
         };
         let store = self.store_name().await?;
         let follower = self.follow(start, now).await?;
+        let asked = v1::WatchOptOutsRequest { resume_token: String::new(), ..request.clone() };
+        self.note_reading(permit, &self.main, None, audited_write::Request::WatchOptOuts(asked), now()).await?;
         let watch = Watch {
             engine: Arc::clone(self),
             store,

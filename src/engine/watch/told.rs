@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use prost::Message as _;
 
-use crate::contact::{Grade, Stored, Term as _};
+use crate::contact::{Grade, Stored, Term as _, is_one_name};
 use crate::engine::answer::stamp;
 use crate::engine::region::Kept;
 use crate::engine::{Engine, Failure};
@@ -31,7 +31,7 @@ pub struct Told {
     pub key: Key,
     /// What is told.
     pub event: v1::OptOutEvent,
-    /// Whom it concerns, in lower case. Empty: every seller.
+    /// Whom it concerns. Empty: every seller.
     sellers: Vec<String>,
     /// It should open, and does not.
     unreadable: bool,
@@ -83,10 +83,11 @@ impl Told {
         self.event.event_id == event_id || bare_id(&self.digest) == event_id
     }
 
-    /// Whether it concerns one of these sellers (lower case); of none named, always.
+    /// Whether it concerns one of these sellers, in whichever spelling; of none named, always.
     #[must_use]
     pub fn concerns(&self, sellers: &[String]) -> bool {
-        sellers.is_empty() || self.sellers.is_empty() || self.sellers.iter().any(|seller| sellers.contains(seller))
+        let named = |seller: &String| sellers.iter().any(|one| is_one_name(one, seller));
+        sellers.is_empty() || self.sellers.is_empty() || self.sellers.iter().any(named)
     }
 
     /// Whether it concerns one of these channels; of none named, always.
@@ -243,7 +244,7 @@ fn message(kind: OptOutEventKind, opened: ContactEvent) -> (v1::OptOutEvent, Vec
         policy_version: opened.policy_version,
         effective_at: (opened.effective_at != 0).then(|| stamp(Instant::from_millis(opened.effective_at))),
     };
-    (event, opened.sellers.iter().map(|seller| seller.to_lowercase()).collect())
+    (event, opened.sellers)
 }
 
 /// What can be said without a key.
