@@ -6,8 +6,8 @@
 use smallvec::SmallVec;
 
 use crate::contact::{
-    Age, Consent, Facts, InconvenientTime, LegalForm, OptOut, PastAttempt, Policy, Reassigned, ReassignedAnswer,
-    Recipient, Relationship, Seller, Set, Transfer,
+    Age, Consent, Facts, InconvenientTime, LegalForm, OptOut, PastAttempt, Policy, Recipient, Relationship, Seller,
+    Set, Transfer,
 };
 use crate::place::{Jurisdiction, LineType};
 use crate::time::{Instant, Millis};
@@ -170,24 +170,6 @@ impl<'a> Evidence<'a> {
         self.both().into_iter().flat_map(|facts| facts.inconvenient_times.iter().copied())
     }
 
-    /// The newest answer at `at`, and until when it is; yes wins ties. An answer without an instant counts only if it is
-    /// yes, and is then the newest of all.
-    pub(crate) fn reassigned(&self, stored_only: bool, at: Instant) -> (Option<Reassigned>, Instant) {
-        let asserted = self.asserted.reassigned.filter(|fact| !stored_only || fact.answer == ReassignedAnswer::Yes);
-        let (mut newest, mut until) = (None, Instant::FAR);
-        for fact in asserted.into_iter().chain(self.stored.reassigned) {
-            match fact.checked_at {
-                // In a live check a yes counts whatever its date; what loosens waits for its own.
-                Some(asked) if asked > at && !(self.live && fact.answer == ReassignedAnswer::Yes) => {
-                    until = until.min(asked);
-                }
-                None if fact.answer != ReassignedAnswer::Yes => {}
-                _ => newest = newest.into_iter().chain([fact]).max_by_key(age_and_answer),
-            }
-        }
-        (newest, until)
-    }
-
     /// Every plausible capacity; all where nothing is known. A business that is a natural person in trade, or a partnership
     /// of such, is a sole trader as well, whatever it is called: the laws that protect firms of persons ask what they are.
     pub(crate) fn recipients(&self, stored_only: bool) -> Set<Recipient> {
@@ -266,10 +248,6 @@ impl<'a> Evidence<'a> {
         }
         seen.listing(oldest, now)
     }
-}
-
-fn age_and_answer(fact: &Reassigned) -> (Instant, ReassignedAnswer) {
-    (fact.checked_at.unwrap_or(Instant::FAR), fact.answer)
 }
 
 fn plausible<T: crate::contact::Term>(asserted: Set<T>, stored: Set<T>, stored_only: bool) -> Set<T> {

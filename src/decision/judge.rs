@@ -90,8 +90,8 @@ fn says_no(scene: &Scene<'_>, play: &InPlay<'_>, technology: Technology, promise
         Body::Emergency => emergency(scene, play, at),
         Body::Minor { under } => too_young(scene, *under, zones, at),
         Body::Reassigned => {
-            let (fact, until) = scene.evidence.reassigned(scene.postures.stored_facts_only, at);
-            Stretch::new(fact.is_some_and(|fact| fact.answer == crate::contact::ReassignedAnswer::Yes), until)
+            let (given_up, until) = scene.evidence.given_up(scene.postures.stored_facts_only, at);
+            Stretch::new(given_up.is_some(), until)
         }
         Body::CrossBorder { bands } => Stretch::always(leaves(scene, play) && !carried(scene, bands)),
         Body::CallerId { allowed, denied } => Stretch::always(shows_wrong(scene, allowed, denied)),

@@ -60,7 +60,7 @@ pub fn kind(id: &str) -> Result<Kind, String> {
     }
     if id == "us.rnd" {
         return Err("the Reassigned Numbers Database answers yes, no or no_data for a number and a date; it is not a \
-                    list. Give its answers as evidence `reassigned`"
+                    list. Import its answers with `ringfence reassigned import`, or give them as evidence `reassigned`"
             .to_owned());
     }
     Err(match nearest(id) {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use ringfence::contact::{Age, Grade, LegalForm, Purpose, ReassignedAnswer, Recipient, Set, Technology, Term};
+use ringfence::contact::{Age, Grade, LegalForm, Purpose, Recipient, Set, Technology, Term};
 use ringfence::decision::{Freeze, Question, Target};
 use ringfence::law::{Body, Declared, Exemption, Family, Needs, Rule, Tie};
 use ringfence::place::{self, Jurisdiction, LineType, Location, NumberType, Plausible};
@@ -363,7 +363,7 @@ impl<'a> Twin<'a> {
                 Age::Years(years) => years < *under,
                 Age::BornOn(born) => zones.iter().any(|z| age(born.into(), local(*z, t).day) < i64::from(*under)),
             }),
-            Body::Reassigned => self.reassigned(t).is_some_and(|fact| fact.answer == ReassignedAnswer::Yes),
+            Body::Reassigned => self.changed_hands(None, t),
             Body::CrossBorder { bands } => self.leaves(rule.jurisdiction) && !self.mechanism_suffices(bands),
             Body::CallerId { allowed, denied } => self.q.attempt.caller_id.as_deref().is_some_and(|shown| {
                 let begins = |prefixes: &[Box<str>]| prefixes.iter().any(|prefix| shown.starts_with(&**prefix));

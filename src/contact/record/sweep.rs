@@ -435,7 +435,7 @@ impl Contact {
             && record.inconvenient_times.is_empty()
             && record.policy.is_none()
             && record.transfer.is_none()
-            && record.reassigned.is_none()
+            && record.reassigned.is_empty()
             && record.registry_checks.is_empty()
             && record.last_conversation_at == 0
             && record.first_notice_at == 0
