@@ -5,6 +5,7 @@
 
 use smallvec::SmallVec;
 
+use super::lines::Lines;
 use crate::contact::{
     Age, Consent, Facts, InconvenientTime, LegalForm, OptOut, PastAttempt, Policy, Recipient, Relationship, Seller,
     Set, Transfer,
@@ -188,10 +189,25 @@ impl<'a> Evidence<'a> {
         self.stored.legal_forms.is_empty() && (stored_only || self.asserted.legal_forms.is_empty())
     }
 
-    /// Every plausible line type: what the plan makes certain adds to what is said; all where nothing is known.
-    pub(crate) fn line_types(&self, certain: Option<LineType>, stored_only: bool) -> Set<LineType> {
+    /// Every plausible line type: what the plan makes certain adds to what is said, and so does a list that says otherwise;
+    /// all where nothing is known.
+    pub(crate) fn line_types(&self, certain: Option<LineType>, lines: &Lines, stored_only: bool) -> Set<LineType> {
         let certain: Set<LineType> = certain.into_iter().collect();
-        plausible(self.asserted.line_types, self.stored.line_types.or(certain), stored_only)
+        let own = self.stored.line_types.or(certain);
+        // For a tenant that trusts the record alone, a bare assertion narrows no more than what a list tells.
+        let listed = if lines.alone && (own.is_empty() && (stored_only || self.asserted.line_types.is_empty())) {
+            lines.told
+        } else {
+            Set::EMPTY
+        };
+        let plausible = plausible(self.asserted.line_types, own.or(listed), stored_only);
+        if plausible.and(lines.told).is_empty() { plausible.or(lines.told) } else { plausible }
+    }
+
+    /// Whether a copy is no older than this. One that says it was made later than now was not made: a mistyped year must not
+    /// keep a list fresh for ever; in a question about another instant a loaded list counts as of then.
+    pub(super) fn is_fresh(&self, as_of: Instant, oldest: Instant, now: Instant) -> bool {
+        (!self.live || as_of <= now.plus(SKEW)) && as_of.min(now) >= oldest
     }
 
     /// Every plausible residence.
