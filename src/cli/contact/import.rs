@@ -363,7 +363,12 @@ struct Refused {
 
 impl Refused {
     fn create(path: &Path, force: bool) -> Result<Self, Error> {
-        let opened = OpenOptions::new().write(true).create(true).truncate(true).create_new(!force).open(path);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).create_new(!force);
+        // It holds whole numbers.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let opened = options.open(path);
         let file = opened.map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
                 let name = path.display();
