@@ -29,6 +29,8 @@ mod keeping;
 mod keys;
 #[path = "cli/law.rs"]
 mod law;
+#[path = "cli/reassigned.rs"]
+mod reassigned;
 #[path = "support/redis.rs"]
 mod redis;
 #[path = "cli/redis.rs"]

@@ -1,7 +1,7 @@
 //! `ringfence contact`: what is stored about a number, and opting it out.
 
 mod copy;
-mod import;
+pub(super) mod import;
 mod place;
 mod rights;
 
@@ -279,6 +279,9 @@ fn human(contact: &v1::Contact) -> String {
         let when = attempt.at.or(recorded.granted_at);
         line(format!("attempt    {} for {} at {}: {outcome}", attempt.attempt_id, attempt.seller, at(when.as_ref())));
     }
+    for told in contact.reassigned_before.iter().chain(&contact.reassigned) {
+        line(format!("reassigned {}", answered(told)));
+    }
     let facts = contact.dated_facts.len()
         + contact.relationships.len()
         + contact.inconvenient_times.len()
@@ -309,6 +312,13 @@ fn opted_out(recorded: &v1::RecordedOptOut) -> String {
     }
     let source = OptOutSource::from_number(opt_out.source).map(|s| format!(", by {}", s.word())).unwrap_or_default();
     format!("{}{source}, recorded {}", reach.join(", "), at(recorded.recorded_at.as_ref()))
+}
+
+fn answered(told: &v1::Reassigned) -> String {
+    let answer = told.answer().as_str_name().trim_start_matches("REASSIGNED_ANSWER_").to_lowercase();
+    let about = if told.since_date.is_empty() { "an unknown date" } else { told.since_date.as_str() };
+    let source = if told.source.is_empty() { String::new() } else { format!(", by {}", told.source) };
+    format!("{answer} about {about}, asked {}{source}", at(told.checked_at.as_ref()))
 }
 
 fn consented(recorded: &v1::RecordedConsent) -> String {

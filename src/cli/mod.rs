@@ -27,6 +27,7 @@ mod processor;
 pub mod progress;
 mod question;
 mod ready;
+mod reassigned;
 pub mod regions;
 mod regions_beside;
 mod registry;
@@ -155,6 +156,9 @@ pub enum Command {
     /// Who may ask a server, and what
     #[command(subcommand)]
     Access(access::Command),
+    /// The US Reassigned Numbers Database: what to ask it, and what it answered
+    #[command(subcommand)]
+    Reassigned(reassigned::Command),
 }
 
 /// Reads the command line, runs the command, and says how it ended.
@@ -203,6 +207,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Tenant(command) => tenant::run(command, global).await,
         Command::Ready(args) => ready::run(args, global).await,
         Command::Access(command) => access::run(command, global),
+        Command::Reassigned(command) => reassigned::run(command, global).await,
     }
 }
 

@@ -105,7 +105,7 @@ async fn export(keeper: &Keeper, path: &std::path::Path) -> Result<u64, Error> {
     let mut file = std::io::BufWriter::new(part);
     let (mut count, mut token) = (0, String::new());
     loop {
-        let request = v1::ExportContactsRequest { page_size: 256, page_token: token };
+        let request = v1::ExportContactsRequest { page_size: 256, page_token: token, why: "off-boarding".to_owned() };
         let page = ask!(keeper, retention, export_contacts, request)?;
         for contact in &page.contacts {
             let line = serde_json::to_string(contact).map_err(|error| Error::said(error.to_string()))?;

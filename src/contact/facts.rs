@@ -301,6 +301,9 @@ pub struct Transfer {
 pub struct Reassigned {
     /// When it was asked.
     pub checked_at: Option<Instant>,
+    /// From when on the number was asked about: where the day asked about began last, so that what was given from then on
+    /// was given on or after that day by every clock.
+    pub since: Option<Instant>,
     /// What it said.
     pub answer: ReassignedAnswer,
 }
@@ -341,8 +344,8 @@ pub struct Facts {
     pub policy: Option<Policy>,
     /// Where data goes.
     pub transfer: Option<Transfer>,
-    /// Reassignment.
-    pub reassigned: Option<Reassigned>,
+    /// Every answer of a database of reassigned numbers.
+    pub reassigned: Vec<Reassigned>,
     /// Plausible capacities; empty is unknown.
     pub recipients: Set<Recipient>,
     /// Plausible legal forms; empty is unknown.

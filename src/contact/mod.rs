@@ -3,6 +3,7 @@
 //! Promises: evidence is only ever added or superseded (I8); every change is a function from record to record.
 //! Must never read a clock or a store. Guarded by the unit tests here and `tests/contact.rs`.
 
+pub mod answers;
 mod duties;
 mod facts;
 pub mod holds;

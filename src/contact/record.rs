@@ -21,6 +21,7 @@ use super::wire::{self, Reader};
 pub use elsewhere::{Move, Stored};
 pub use sweep::{Dated, Scrap};
 
+use super::answers;
 use super::holds::Reach;
 use super::{Age, AttemptId, Facts, Outcome, PastAttempt, Seller, Set, Subject, Term};
 
@@ -275,7 +276,7 @@ impl Contact {
                 .collect(),
             policy: record.policy.as_ref().and_then(|m| wire::policy(&mut reader, m)),
             transfer: record.transfer.as_ref().map(|m| wire::transfer(&mut reader, m)),
-            reassigned: record.reassigned.as_ref().and_then(|m| wire::reassigned(&mut reader, m)),
+            reassigned: record.reassigned.iter().filter_map(|m| answers::answer(&mut reader, m)).collect(),
             restricted_at: instant(record.restricted_at),
             ..Facts::default()
         };
@@ -537,7 +538,7 @@ impl Contact {
                 "inconvenient_times" => record.inconvenient_times.clone_from(&facts.inconvenient_times),
                 "policy" => record.policy.clone_from(&facts.policy),
                 "transfer" => record.transfer.clone_from(&facts.transfer),
-                "reassigned" => record.reassigned = facts.reassigned,
+                "reassigned" => answers::join(&mut record.reassigned, facts),
                 "registry_checks" => record.registry_checks.clone_from(&facts.registry_checks),
                 "last_conversation_at" => record.last_conversation_at = millis(facts.last_conversation_at),
                 "first_notice_at" => record.first_notice_at = millis(facts.first_notice_at),

@@ -10,7 +10,7 @@ use crate::time::{Instant, Millis, day_of};
 
 use super::{
     Age, AttemptId, Campaign, Consent, Facts, FrequencyCap, InconvenientTime, OptOut, PastAttempt, Period, Policy,
-    Reassigned, ReassignedAnswer, RegistryCheck, Relationship, Scope, Seller, Set, Slot, Subject, Term, Transfer,
+    RegistryCheck, Relationship, Scope, Seller, Set, Slot, Subject, Term, Transfer,
 };
 
 /// The longest name (seller, subject, campaign, id) accepted, in bytes.
@@ -187,7 +187,7 @@ pub fn evidence(reader: &mut Reader, message: &v1::Evidence) -> Facts {
         inconvenient_times: reader.each("inconvenient_times", &message.inconvenient_times, weekly_window),
         policy: message.policy.as_ref().and_then(|m| reader.within("policy", |r| policy(r, m))),
         transfer: message.transfer.as_ref().map(|m| reader.within("transfer", |r| transfer(r, m))),
-        reassigned: message.reassigned.as_ref().and_then(|m| reader.within("reassigned", |r| reassigned(r, m))),
+        reassigned: super::answers::read(reader, message.reassigned.as_ref(), &message.reassigned_before),
         ..Facts::default()
     };
     facts.ages.extend(message.age.and_then(|years| age(reader, years)));
@@ -396,20 +396,4 @@ pub fn transfer(reader: &mut Reader, message: &v1::Transfer) -> Transfer {
         mechanism: reader.term("mechanism", message.mechanism),
         persons_since_january: message.persons_since_january.map(u64::from),
     }
-}
-
-/// An answer of a database of reassigned numbers.
-pub fn reassigned(reader: &mut Reader, message: &v1::Reassigned) -> Option<Reassigned> {
-    use v1::ReassignedAnswer as Wire;
-    let answer = match Wire::try_from(message.answer) {
-        Ok(Wire::Yes) => ReassignedAnswer::Yes,
-        Ok(Wire::No) => ReassignedAnswer::No,
-        Ok(Wire::NoData) => ReassignedAnswer::NoData,
-        Ok(Wire::Unspecified) => return None,
-        Err(_) => {
-            reader.fault("answer", format!("{} is not an answer of this contract", message.answer));
-            return None;
-        }
-    };
-    Some(Reassigned { checked_at: reader.instant("checked_at", message.checked_at.as_ref()), answer })
 }

@@ -93,10 +93,11 @@ fn covers_scope(scene: &Scene<'_>, consent: &Consent, technology: Technology) ->
             || attempt.subject.as_ref().is_some_and(|subject| consent.products.contains(subject)))
 }
 
-/// Given, and neither expired, withdrawn, nor overtaken by a policy that changed what was agreed to.
+/// Given by whoever holds the number now, and neither expired, withdrawn, nor overtaken by a policy that changed what was
+/// agreed to.
 fn lasts<'a>(scene: &Scene<'a>, consent: &'a Consent, at: Instant) -> Stretch {
     let Some(given) = consent.given_at else { return Stretch::always(false) };
-    let mut lasts = Stretch::since(given, at);
+    let mut lasts = Stretch::since(given, at).and(is_the_holders(scene, given, at));
     for end in consent.expires_at.into_iter().chain(consent.overtaken_at) {
         lasts = lasts.and(Stretch::before(end, at));
     }
@@ -106,6 +107,12 @@ fn lasts<'a>(scene: &Scene<'a>, consent: &'a Consent, at: Instant) -> Stretch {
         lasts = lasts.and(stays);
     }
     lasts
+}
+
+/// Whether what was given at an instant was given by whoever holds the number now, as far as is known.
+fn is_the_holders(scene: &Scene<'_>, given: Instant, at: Instant) -> Stretch {
+    let (given_up, until) = scene.evidence.given_up(scene.postures.stored_facts_only, at);
+    Stretch::new(given_up.is_none_or(|given_up| given > given_up), until)
 }
 
 /// What a rule adds about time: ages in every plausible zone, policy and reassignment as they stand, the agreed slot.
@@ -131,9 +138,7 @@ fn aged(scene: &Scene<'_>, consent: &Consent, needs: &Needs, zones: &Zones, at: 
         good = good.and(current(scene, consent, given, at));
     }
     if needs.after_reassignment {
-        let (fact, until) = scene.evidence.reassigned(scene.postures.stored_facts_only, at);
-        let after = fact.is_none_or(|fact| fact.checked_at.is_some_and(|asked| given > asked));
-        good = good.and(Stretch::new(after, until));
+        good = good.and(is_the_holders(scene, given, at));
     }
     if needs.slot {
         let slot = consent.preferred_slot.map_or(Stretch::always(false), |slot| {

@@ -5,9 +5,10 @@
 
 use smallvec::SmallVec;
 
+use super::lines::Lines;
 use crate::contact::{
-    Age, Consent, Facts, InconvenientTime, LegalForm, OptOut, PastAttempt, Policy, Reassigned, ReassignedAnswer,
-    Recipient, Relationship, Seller, Set, Transfer,
+    Age, Consent, Facts, InconvenientTime, LegalForm, OptOut, PastAttempt, Policy, Recipient, Relationship, Seller,
+    Set, Transfer,
 };
 use crate::place::{Jurisdiction, LineType};
 use crate::time::{Instant, Millis};
@@ -170,24 +171,6 @@ impl<'a> Evidence<'a> {
         self.both().into_iter().flat_map(|facts| facts.inconvenient_times.iter().copied())
     }
 
-    /// The newest answer at `at`, and until when it is; yes wins ties. An answer without an instant counts only if it is
-    /// yes, and is then the newest of all.
-    pub(crate) fn reassigned(&self, stored_only: bool, at: Instant) -> (Option<Reassigned>, Instant) {
-        let asserted = self.asserted.reassigned.filter(|fact| !stored_only || fact.answer == ReassignedAnswer::Yes);
-        let (mut newest, mut until) = (None, Instant::FAR);
-        for fact in asserted.into_iter().chain(self.stored.reassigned) {
-            match fact.checked_at {
-                // In a live check a yes counts whatever its date; what loosens waits for its own.
-                Some(asked) if asked > at && !(self.live && fact.answer == ReassignedAnswer::Yes) => {
-                    until = until.min(asked);
-                }
-                None if fact.answer != ReassignedAnswer::Yes => {}
-                _ => newest = newest.into_iter().chain([fact]).max_by_key(age_and_answer),
-            }
-        }
-        (newest, until)
-    }
-
     /// Every plausible capacity; all where nothing is known. A business that is a natural person in trade, or a partnership
     /// of such, is a sole trader as well, whatever it is called: the laws that protect firms of persons ask what they are.
     pub(crate) fn recipients(&self, stored_only: bool) -> Set<Recipient> {
@@ -206,10 +189,25 @@ impl<'a> Evidence<'a> {
         self.stored.legal_forms.is_empty() && (stored_only || self.asserted.legal_forms.is_empty())
     }
 
-    /// Every plausible line type: what the plan makes certain adds to what is said; all where nothing is known.
-    pub(crate) fn line_types(&self, certain: Option<LineType>, stored_only: bool) -> Set<LineType> {
+    /// Every plausible line type: what the plan makes certain adds to what is said, and so does a list that says otherwise;
+    /// all where nothing is known.
+    pub(crate) fn line_types(&self, certain: Option<LineType>, lines: &Lines, stored_only: bool) -> Set<LineType> {
         let certain: Set<LineType> = certain.into_iter().collect();
-        plausible(self.asserted.line_types, self.stored.line_types.or(certain), stored_only)
+        let own = self.stored.line_types.or(certain);
+        // For a tenant that trusts the record alone, a bare assertion narrows no more than what a list tells.
+        let listed = if lines.alone && (own.is_empty() && (stored_only || self.asserted.line_types.is_empty())) {
+            lines.told
+        } else {
+            Set::EMPTY
+        };
+        let plausible = plausible(self.asserted.line_types, own.or(listed), stored_only);
+        if plausible.and(lines.told).is_empty() { plausible.or(lines.told) } else { plausible }
+    }
+
+    /// Whether a copy is no older than this. One that says it was made later than now was not made: a mistyped year must not
+    /// keep a list fresh for ever; in a question about another instant a loaded list counts as of then.
+    pub(super) fn is_fresh(&self, as_of: Instant, oldest: Instant, now: Instant) -> bool {
+        (!self.live || as_of <= now.plus(SKEW)) && as_of.min(now) >= oldest
     }
 
     /// Every plausible residence.
@@ -266,10 +264,6 @@ impl<'a> Evidence<'a> {
         }
         seen.listing(oldest, now)
     }
-}
-
-fn age_and_answer(fact: &Reassigned) -> (Instant, ReassignedAnswer) {
-    (fact.checked_at.unwrap_or(Instant::FAR), fact.answer)
 }
 
 fn plausible<T: crate::contact::Term>(asserted: Set<T>, stored: Set<T>, stored_only: bool) -> Set<T> {

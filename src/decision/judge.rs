@@ -90,8 +90,8 @@ fn says_no(scene: &Scene<'_>, play: &InPlay<'_>, technology: Technology, promise
         Body::Emergency => emergency(scene, play, at),
         Body::Minor { under } => too_young(scene, *under, zones, at),
         Body::Reassigned => {
-            let (fact, until) = scene.evidence.reassigned(scene.postures.stored_facts_only, at);
-            Stretch::new(fact.is_some_and(|fact| fact.answer == crate::contact::ReassignedAnswer::Yes), until)
+            let (given_up, until) = scene.evidence.given_up(scene.postures.stored_facts_only, at);
+            Stretch::new(given_up.is_some(), until)
         }
         Body::CrossBorder { bands } => Stretch::always(leaves(scene, play) && !carried(scene, bands)),
         Body::CallerId { allowed, denied } => Stretch::always(shows_wrong(scene, allowed, denied)),
@@ -151,17 +151,21 @@ fn tied(scene: &Scene<'_>, exemption: &Exemption, zones: &Zones, at: Instant) ->
         return Stretch::always(false);
     }
     let Relationship { last_purchase_at, last_inquiry_at, last_donation_at, contract_ended_at, .. } = *relationship;
+    // Dealings with whoever had the number before are none with whoever has it now.
+    let (given_up, until) = scene.evidence.given_up(scene.postures.stored_facts_only, at);
+    let undated = Stretch::new(given_up.is_none(), until);
     let dated = match exemption.tie {
         None => return Stretch::always(true),
-        Some(Tie::Personal) => return Stretch::always(relationship.personal == Some(true)),
-        Some(Tie::Contract) => return contract_runs(relationship, at),
+        Some(Tie::Personal) => return Stretch::always(relationship.personal == Some(true)).and(undated),
+        Some(Tie::Contract) => return contract_runs(relationship, at).and(undated),
         Some(Tie::Purchase) => last_purchase_at,
         Some(Tie::Inquiry) => last_inquiry_at,
         Some(Tie::Donation) => last_donation_at,
         Some(Tie::EndedContract) => contract_ended_at,
     };
     let (Some(start), Some(span)) = (dated, exemption.within) else { return Stretch::always(false) };
-    let mut young = Stretch::since(start, at);
+    let theirs = Stretch::new(given_up.is_none_or(|given_up| start > given_up), until);
+    let mut young = Stretch::since(start, at).and(theirs);
     for zone in zones {
         young = young.and(Stretch::before(span_end(*zone, start, span), at));
     }

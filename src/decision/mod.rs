@@ -13,7 +13,9 @@ mod explain;
 mod grounds;
 mod hours;
 mod judge;
+mod lines;
 mod reason;
+mod reassigned;
 mod scene;
 mod stretch;
 mod switches;
@@ -27,6 +29,7 @@ use smallvec::SmallVec;
 pub use attempt::{Attempt, Postures};
 pub use evidence::{Evidence, Lists, Look, NoLists};
 pub use reason::{BuiltIn, Decision, ListUsed, Obligation, Reason, Source, Verdict, Warning};
+pub use reassigned::given_up;
 pub use scene::stale_from;
 pub use switches::{Freeze, Switches, Target};
 pub use windows::{Opening, openings};
@@ -83,6 +86,7 @@ pub fn decide(question: &Question<'_>) -> Decision {
             }
         }
     };
+    let lines = lines::Lines::of(number.reveal_digits(), &evidence, now);
     let scene = Scene {
         attempt,
         evidence,
@@ -90,7 +94,7 @@ pub fn decide(question: &Question<'_>) -> Decision {
         postures,
         now,
         recipients: evidence.recipients(postures.stored_facts_only),
-        line_types: evidence.line_types(resolution.certain_line, postures.stored_facts_only),
+        line_types: evidence.line_types(resolution.certain_line, &lines, postures.stored_facts_only),
         legal_forms: evidence.legal_forms(),
         form_open: evidence.form_open(postures.stored_facts_only),
         promised: evidence.promised(),
@@ -114,7 +118,7 @@ pub fn decide(question: &Question<'_>) -> Decision {
         number_type: Some(resolution.number_type),
         jurisdictions,
         zones,
-        lists: lists_used(&scene, &plays),
+        lists: lists_used(&scene, &plays, lines.used),
         freezes: plays.iter().filter_map(|play| play.freeze).chain(unnamed.iter().copied()).cloned().collect(),
         emergencies: switches.looked_at(&plays),
         evaluated_at: now,
@@ -281,8 +285,8 @@ fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {
 }
 
 /// Every list looked into, those of rules in force first.
-fn lists_used(scene: &Scene<'_>, plays: &[InPlay<'_>]) -> Vec<ListUsed> {
-    let mut used: Vec<ListUsed> = Vec::new();
+fn lists_used(scene: &Scene<'_>, plays: &[InPlay<'_>], lines: Vec<ListUsed>) -> Vec<ListUsed> {
+    let mut used = lines;
     for wanted in [true, false] {
         for play in plays {
             let Body::Registry { list, .. } = &play.rule.body else { continue };

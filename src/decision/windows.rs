@@ -39,7 +39,7 @@ pub fn openings(
         postures,
         now: from,
         recipients: evidence.recipients(postures.stored_facts_only),
-        line_types: evidence.line_types(None, postures.stored_facts_only),
+        line_types: evidence.line_types(None, &super::lines::Lines::default(), postures.stored_facts_only),
         legal_forms: evidence.legal_forms(),
         form_open: evidence.form_open(postures.stored_facts_only),
         promised: evidence.promised(),

@@ -524,9 +524,7 @@ fn check_facts(reader: &mut Reader, facts: &v1::ContactFacts, mask: &[String]) {
     if let Some(transfer) = &facts.transfer {
         reader.within("transfer", |reader| wire::transfer(reader, transfer));
     }
-    if let Some(reassigned) = &facts.reassigned {
-        reader.within("reassigned", |reader| wire::reassigned(reader, reassigned));
-    }
+    crate::contact::answers::read(reader, facts.reassigned.as_ref(), &facts.reassigned_before);
     reader.each("registry_checks", &facts.registry_checks, wire::registry_check);
     reader.instant("last_conversation_at", facts.last_conversation_at.as_ref());
     reader.instant("first_notice_at", facts.first_notice_at.as_ref());

@@ -181,7 +181,8 @@ pub struct Needs {
     pub given_from: Option<Instant>,
     /// Given after the number entered the registry the rule is about; an unknown entry date is the newest of all.
     pub after_listing: bool,
-    /// Given after the reassignment database was asked.
+    /// Given by whoever holds the number now, as the reassignment database tells. No other consent lasts anyway; a way out
+    /// of a rule about reassigned numbers says so.
     pub after_reassignment: bool,
     /// Its agreed slot holds the instant of the contact.
     pub slot: bool,
@@ -365,7 +366,7 @@ pub enum Body {
         /// Full years.
         under: u16,
     },
-    /// Denies when the reassignment database said yes.
+    /// Denies when the reassignment database said yes, and nothing undoes it.
     Reassigned,
     /// Denies a transfer out of the pack's jurisdiction without a mechanism its band accepts.
     CrossBorder {

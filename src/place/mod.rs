@@ -5,6 +5,7 @@
 
 mod home;
 mod jurisdiction;
+pub mod lines;
 mod number;
 mod plan;
 mod postal;

@@ -4,6 +4,8 @@
 //! The calling codes are the lists' own territories; a number outside them in a file is a sign of a wrong format (a
 //! British national number read as an Egyptian one) and refuses the file too.
 
+use crate::place::lines::{TO_WIRELESS, TO_WIRELINE, WIRELESS_BLOCKS};
+
 /// An official list this service knows by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OfficialList {
@@ -60,7 +62,7 @@ pub fn kind(id: &str) -> Result<Kind, String> {
     }
     if id == "us.rnd" {
         return Err("the Reassigned Numbers Database answers yes, no or no_data for a number and a date; it is not a \
-                    list. Give its answers as evidence `reassigned`"
+                    list. Import its answers with `ringfence reassigned import`, or give them as evidence `reassigned`"
             .to_owned());
     }
     Err(match nearest(id) {
@@ -129,6 +131,9 @@ pub static OFFICIAL: &[OfficialList] = &[
     list("us.dnc.tn", "Tennessee Do Not Call register", "US-TN", &[1]),
     list("us.dnc.tx", "Texas No Call List", "US-TX", &[1]),
     list("us.dnc.wy", "Wyoming Do Not Call list", "US-WY", &[1]),
+    list(TO_WIRELESS, "numbers ported to wireless carriers", "US", &[1]),
+    list(TO_WIRELINE, "numbers ported to wireline carriers", "US", &[1]),
+    list(WIRELESS_BLOCKS, "blocks given to wireless carriers", "US", &[1]),
     list("za.optout", "opt-out registry", "ZA", &[27]),
 ];
 

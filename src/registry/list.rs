@@ -8,6 +8,7 @@ use super::fault::Fault;
 use super::ids;
 use super::set::{Found, Header, Set, SetFault};
 use super::tags::Tagger;
+use crate::place::lines::{TO_WIRELINE, WIRELESS_BLOCKS, block_of};
 use crate::time::Instant;
 
 /// What is wrong with a list of tags before any keys are known: lists are opened before the keys are.
@@ -40,11 +41,14 @@ impl List {
     pub fn look_up(&self, e164_digits: u64) -> Answer {
         let found = match &self.tagger {
             Some(tagger) => self.set.look_up_tag(tagger.tag(&self.id, e164_digits)),
+            None if self.id == WIRELESS_BLOCKS => self.set.look_up(block_of(e164_digits)),
             None => self.set.look_up(e164_digits),
         };
         match found {
             Found::In(day) => Answer::Listed { since: day.begin() },
             Found::Out => Answer::NotListed,
+            // To be on this list lifts something.
+            Found::Broken if self.id == TO_WIRELINE => Answer::NotListed,
             // What cannot be read forbids: it may have been there.
             Found::Broken => Answer::Listed { since: None },
         }

@@ -91,6 +91,9 @@ const COMMANDS: &[&[&str]] = &[
     &["access", "list"],
     &["access", "revoke"],
     &["help"],
+    &["reassigned"],
+    &["reassigned", "query"],
+    &["reassigned", "import"],
 ];
 
 #[test]

@@ -45,7 +45,7 @@ async fn sweep(engine: &Engine, dry_run: bool) -> (u32, u32, u32) {
 pub async fn walked(engine: &Engine) -> Vec<String> {
     let (mut numbers, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request = v1::ExportContactsRequest { page_size: 1, page_token };
+        let request = v1::ExportContactsRequest { page_size: 1, page_token, ..v1::ExportContactsRequest::default() };
         let page = engine.export_contacts(&permit(Role::ReadContacts), request, clock(NOON)).await.unwrap();
         numbers.extend(page.contacts.into_iter().map(|contact| contact.number));
         page_token = page.next_page_token;

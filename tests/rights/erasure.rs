@@ -284,7 +284,11 @@ async fn list_entries_a_number_that_changed_hands_and_closed_times_stay() {
     let paths = ["registry_checks", "reassigned", "last_conversation_at"].map(str::to_owned).to_vec();
     let facts = v1::ContactFacts {
         registry_checks: vec![hit.clone(), clean],
-        reassigned: Some(v1::Reassigned { checked_at: stamp(DAY), answer: v1::ReassignedAnswer::Yes.into() }),
+        reassigned: Some(v1::Reassigned {
+            checked_at: stamp(DAY),
+            answer: v1::ReassignedAnswer::Yes.into(),
+            ..Default::default()
+        }),
         last_conversation_at: stamp(DAY),
         ..Default::default()
     };

@@ -78,11 +78,23 @@ impl Maker<'_> {
                 mechanism: r.maybe(70, |r| r.pick(TransferMechanism::ALL)),
                 persons_since_january: r.maybe(60, |r| r.pick(&[5, 99_999, 100_000, 500_000, 1_000_000])),
             }),
-            reassigned: r.maybe(10, |r| Reassigned {
-                checked_at: self.date(r, 80),
-                answer: r.pick(&[ReassignedAnswer::NoData, ReassignedAnswer::No, ReassignedAnswer::Yes]),
-            }),
+            reassigned: if r.chance(12) { r.some(3, |r| self.answer(r)) } else { Vec::new() },
             ..Facts::default()
+        }
+    }
+
+    fn answer(&self, r: &mut Random) -> Reassigned {
+        // Often of one instant, or about the instant of a consent.
+        let lately = Instant::from_millis(self.now.millis() - 86_400_000);
+        Reassigned {
+            checked_at: if r.chance(30) { Some(lately) } else { self.date(r, 80) },
+            since: if r.chance(20) { Some(lately) } else { self.date(r, 70) },
+            answer: r.pick(&[
+                ReassignedAnswer::NoData,
+                ReassignedAnswer::No,
+                ReassignedAnswer::No,
+                ReassignedAnswer::Yes,
+            ]),
         }
     }
 

@@ -70,13 +70,46 @@ fn a_consent_newer_than_an_entry_lifts_nothing_while_the_list_is_unknown() {
 #[test]
 fn an_answer_of_later_does_not_hide_that_the_number_was_reassigned() {
     let mut asked = call("+16145550123", Purpose::Informational, "2026-11-16T17:00:00Z");
-    let told = |answer, checked_at| Some(Reassigned { answer, checked_at });
+    let told = |answer, checked_at| vec![Reassigned { answer, checked_at, since: None }];
     asked.stored.reassigned = told(ReassignedAnswer::Yes, Some(at("2026-11-10T17:00:00Z")));
     asked.asserted.reassigned = told(ReassignedAnswer::No, Some(at("2026-11-20T17:00:00Z")));
     denies(&asked, "us.rnd.reassigned");
     // Without an instant an answer counts only if it is yes.
     asked.asserted.reassigned = told(ReassignedAnswer::No, None);
     denies(&asked, "us.rnd.reassigned");
+}
+
+/// The person before consented, the number was given up, the person after consented too; then it is asked about anew.
+#[test]
+fn a_consent_does_not_outlive_its_giver_whatever_is_answered_about_later_dates() {
+    let mut asked = call("+16145550123", Purpose::Informational, "2026-11-16T17:00:00Z");
+    asked.attempt.technologies = Set::one(Technology::Autodialer);
+    let before = express("2022-03-01T17:00:00Z");
+    asked.stored.consents = vec![before.clone()];
+    let told = |answer, checked: &str, since: &str| Reassigned {
+        answer,
+        checked_at: Some(at(checked)),
+        since: Some(at(since)),
+    };
+    assert!(decide(&asked.question()).allows());
+    asked.stored.reassigned = vec![told(ReassignedAnswer::Yes, "2026-06-10T17:00:00Z", "2022-03-01T12:00:00Z")];
+    denies(&asked, "us.rnd.reassigned");
+    // Neither what the database cannot say nor a no about a later date brings the old consent back.
+    asked.stored.reassigned.push(told(ReassignedAnswer::NoData, "2026-07-10T17:00:00Z", "2022-03-01T12:00:00Z"));
+    asked.stored.reassigned.push(told(ReassignedAnswer::No, "2026-07-10T17:00:00Z", "2024-05-01T12:00:00Z"));
+    denies(&asked, "us.rnd.reassigned");
+    // The new one stands since the no: the number was given up before it. It lends the old one nothing.
+    let weak = Consent { grade: Some(Grade::Express), ..express("2024-05-02T17:00:00Z") };
+    asked.stored.consents = vec![Consent { grade: Some(Grade::ExpressWritten), ..before.clone() }, weak];
+    assert!(decide(&asked.question()).allows());
+    asked.attempt.purpose = Purpose::Marketing;
+    denies(&asked, "us.tcpa.consent.mobile_marketing");
+    // Only a newer no that reaches as far back undoes the yes.
+    asked.attempt.purpose = Purpose::Informational;
+    asked.stored.consents = vec![before];
+    denies(&asked, "us.rnd.reassigned");
+    asked.stored.reassigned.push(told(ReassignedAnswer::No, "2026-08-10T17:00:00Z", "2022-03-01T12:00:00Z"));
+    assert!(decide(&asked.question()).allows());
 }
 
 #[test]

@@ -69,8 +69,6 @@ impl<'a> Twin<'a> {
             && (!needs.after_listing
                 || matches!(listed, Some(Listed::Hit { since: Some(since), .. }) if given > *since)
                 || matches!(listed, Some(Listed::Clear)))
-            && (!needs.after_reassignment
-                || self.reassigned(t).is_none_or(|fact| fact.checked_at.is_some_and(|asked| given > asked)))
             && (!needs.slot || c.preferred_slot.is_some_and(|slot| slot.starts_at <= t && t < slot.ends_at))
     }
 
@@ -80,7 +78,7 @@ impl<'a> Twin<'a> {
         let passed_on = c.obtained_from.as_deref().is_some_and(|from| from != "person" && from != "directory");
         let any_seller_or_ours = c.sellers.contains(&attempt.seller) || c.sellers.is_empty() && !passed_on;
         c.grade.is_some()
-            && c.given_at.is_some_and(|given| given <= t)
+            && c.given_at.is_some_and(|given| given <= t && !self.changed_hands(Some(given), t))
             && c.expires_at.is_none_or(|end| t < end)
             && c.overtaken_at.is_none_or(|end| t < end)
             && !withdrawn.iter().any(|at| self.q.evidence.live || *at <= t)
@@ -325,21 +323,42 @@ impl<'a> Twin<'a> {
         [&self.q.evidence.stored.ages[..], &self.q.evidence.asserted.ages[..]].concat()
     }
 
-    pub fn reassigned(&self, t: Instant) -> Option<Reassigned> {
-        let mut told: Vec<Reassigned> = self.q.evidence.stored.reassigned.into_iter().collect();
+    /// The answers of the database that are there at `t`.
+    fn answers(&self, t: Instant) -> Vec<Reassigned> {
+        let mut told = self.q.evidence.stored.reassigned.clone();
         let trusted = |fact: &Reassigned| !self.q.postures.stored_facts_only || fact.answer == ReassignedAnswer::Yes;
-        told.extend(self.q.evidence.asserted.reassigned.filter(trusted));
+        told.extend(self.q.evidence.asserted.reassigned.iter().copied().filter(trusted));
         // Without an instant an answer counts only if it is yes.
         told.retain(|fact| match fact.checked_at {
             None => fact.answer == ReassignedAnswer::Yes,
             // In a live check only what tightens counts before its date.
             Some(at) => self.q.evidence.live && fact.answer == ReassignedAnswer::Yes || at <= t,
         });
-        let newest = |a: &Reassigned, b: &Reassigned| {
-            let key = |f: &Reassigned| (f.checked_at.unwrap_or(Instant::FAR), f.answer == ReassignedAnswer::Yes);
-            key(a).cmp(&key(b))
+        told
+    }
+
+    /// Whether a yes stands: at all, or against what was given at an instant.
+    pub fn changed_hands(&self, given: Option<Instant>, t: Instant) -> bool {
+        let told = self.answers(t);
+        let no = |test: &dyn Fn(Instant, Option<Instant>) -> bool| {
+            let mut all = told.iter().filter(|fact| fact.answer == ReassignedAnswer::No);
+            all.any(|fact| fact.checked_at.is_some_and(|checked| test(checked, fact.since)))
         };
-        told.into_iter().max_by(newest)
+        told.iter().filter(|fact| fact.answer == ReassignedAnswer::Yes).any(|yes| {
+            let Some(asked) = yes.checked_at else { return true };
+            let undone = no(&|checked, since| {
+                // It is newer, and was asked at least as far back.
+                checked > asked && since.is_none() == yes.since.is_none() && since <= yes.since
+            });
+            let kept = given.is_some_and(|given| {
+                given > asked
+                    || no(&|checked, since| {
+                        let agrees = checked == asked && yes.since.is_some_and(|from| Some(from) < since);
+                        since.is_some_and(|since| given >= since) && (checked > asked || agrees)
+                    })
+            });
+            !undone && !kept
+        })
     }
 
     pub fn transfer(&self) -> Option<&'a Transfer> {

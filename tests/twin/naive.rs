@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use ringfence::contact::{Age, Grade, LegalForm, Purpose, ReassignedAnswer, Recipient, Set, Technology, Term};
-use ringfence::decision::{Freeze, Question, Target};
+use ringfence::contact::{Age, Grade, LegalForm, Purpose, Recipient, Set, Technology, Term};
+use ringfence::decision::{Freeze, Look, Question, Target};
 use ringfence::law::{Body, Declared, Exemption, Family, Needs, Rule, Tie};
 use ringfence::place::{self, Jurisdiction, LineType, Location, NumberType, Plausible};
 use ringfence::time::{Instant, ZoneId};
@@ -153,7 +153,7 @@ impl<'a> Twin<'a> {
         let trust_none = self.q.postures.stored_facts_only;
         // Every value given is plausible; nothing given, or given only by somebody not trusted to narrow, is any.
         let recipients = said(asserted.recipients, stored.recipients, trust_none);
-        let lines = said(asserted.line_types, stored.line_types.or(certain.into_iter().collect()), trust_none);
+        let lines = self.lines(stored.line_types.or(certain.into_iter().collect()));
         let said_forms = asserted.legal_forms.or(stored.legal_forms);
         // Persons in trade are protected as such, though somebody calls them a business.
         let persons = [LegalForm::SoleProprietor, LegalForm::Freelancer, LegalForm::Partnership];
@@ -175,6 +175,43 @@ impl<'a> Twin<'a> {
             }
         }
         all
+    }
+
+    /// Every plausible kind of line, beside what lists tell of it.
+    fn lines(&self, own: Set<LineType>) -> Set<LineType> {
+        let (q, asserted) = (self.q, self.q.evidence.asserted.line_types);
+        let trust_none = q.postures.stored_facts_only;
+        if q.number.reveal_e164().as_str().get(..2) != Some("+1") {
+            return said(asserted, own, trust_none);
+        }
+        let find = |id: &str| q.evidence.lists.look_up(id);
+        let [blocks, wireless, wireline] =
+            ["us.line.wireless_blocks", "us.line.ported_to_wireless", "us.line.ported_to_wireline"].map(find);
+        let on = |found: &Option<Look>| found.as_ref().is_some_and(|look| look.listed);
+        let young = |found: &Option<Look>| {
+            found.as_ref().is_some_and(|look| {
+                let age = q.now.millis() - look.as_of.millis();
+                age <= 15 * 86_400_000 && (!q.evidence.live || age >= -300_000)
+            })
+        };
+        let by_list: Set<LineType> = LineType::ALL
+            .iter()
+            .copied()
+            .filter(|line| match line {
+                LineType::Mobile => on(&wireless) || on(&blocks) && !on(&wireline),
+                LineType::Landline | LineType::Voip => on(&wireline),
+            })
+            .collect();
+        if by_list.is_empty() {
+            return said(asserted, own, trust_none);
+        }
+        let silent = own.is_empty() && (asserted.is_empty() || trust_none);
+        let all = match silent && young(&wireless) && young(&wireline) {
+            true => asserted.or(by_list),
+            false => said(asserted, own, trust_none),
+        };
+        // Where they disagree each may be right.
+        if all.iter().any(|line| by_list.contains(line)) { all } else { all.or(by_list) }
     }
 
     fn add(
@@ -363,7 +400,7 @@ impl<'a> Twin<'a> {
                 Age::Years(years) => years < *under,
                 Age::BornOn(born) => zones.iter().any(|z| age(born.into(), local(*z, t).day) < i64::from(*under)),
             }),
-            Body::Reassigned => self.reassigned(t).is_some_and(|fact| fact.answer == ReassignedAnswer::Yes),
+            Body::Reassigned => self.changed_hands(None, t),
             Body::CrossBorder { bands } => self.leaves(rule.jurisdiction) && !self.mechanism_suffices(bands),
             Body::CallerId { allowed, denied } => self.q.attempt.caller_id.as_deref().is_some_and(|shown| {
                 let begins = |prefixes: &[Box<str>]| prefixes.iter().any(|prefix| shown.starts_with(&**prefix));
@@ -418,6 +455,7 @@ impl<'a> Twin<'a> {
         let recent = |at: Option<Instant>| {
             at.is_some_and(|at| {
                 at <= t
+                    && !self.changed_hands(Some(at), t)
                     && way.within.is_none_or(|span| {
                         zones.iter().all(|zone| t < day_start(*zone, moved(local(*zone, at).day, span)))
                     })
@@ -429,6 +467,7 @@ impl<'a> Twin<'a> {
             Tie::Donation => recent(r.last_donation_at),
             Tie::EndedContract => recent(r.contract_ended_at),
             // Said to run, and not ended by its own date.
+            Tie::Contract | Tie::Personal if self.changed_hands(None, t) => false,
             Tie::Contract => r.contract_active == Some(true) && r.contract_ended_at.is_none_or(|ended| t < ended),
             Tie::Personal => r.personal == Some(true),
         }

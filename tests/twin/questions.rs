@@ -274,6 +274,14 @@ pub fn question(r: &mut Random, law: &Arc<Law>, choices: &Choices) -> Asked {
             lists.0.insert((*registry).to_owned(), look);
         }
     }
+    for list in ["us.line.wireless_blocks", "us.line.ported_to_wireless", "us.line.ported_to_wireline"] {
+        if r.chance(15) {
+            let as_of =
+                if r.chance(70) { Instant::from_millis(maker.now.millis() - 86_400_000) } else { maker.near(r) };
+            let look = Look { listed: r.chance(60), listed_at: None, as_of, version: "v".into(), sample: false };
+            lists.0.insert(list.to_owned(), look);
+        }
+    }
     let postures = Postures {
         location: if r.chance(85) { LocationPosture::Strictest } else { LocationPosture::Residence },
         stored_facts_only: r.chance(12),

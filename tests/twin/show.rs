@@ -87,14 +87,16 @@ fn evidence(facts: &Facts) -> Value {
             "mechanism": t.mechanism.map(|m| name("TRANSFER_MECHANISM", m)),
             "personsSinceJanuary": t.persons_since_january,
         }))),
-        "reassigned": facts.reassigned.map(|fact| tidy(json!({
+        "reassignedBefore": list(&facts.reassigned, |fact| json!({
             "checkedAt": at(fact.checked_at),
+            // As a date it is coarser than it is judged here.
+            "sinceDate": fact.since.map(|since| since.to_string()[..10].to_owned()),
             "answer": match fact.answer {
                 ReassignedAnswer::Yes => "REASSIGNED_ANSWER_YES",
                 ReassignedAnswer::No => "REASSIGNED_ANSWER_NO",
                 ReassignedAnswer::NoData => "REASSIGNED_ANSWER_NO_DATA",
             },
-        }))),
+        })),
     }))
 }
 

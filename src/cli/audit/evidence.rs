@@ -1,5 +1,6 @@
 //! `ringfence audit evidence`: a report of all that is known of one number, or about one complaint.
 
+mod answers;
 mod html;
 mod markup;
 mod report;

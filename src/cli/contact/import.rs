@@ -4,20 +4,19 @@
 //! file records nothing twice; a column that nobody knows is refused, since what it says might tighten. Guarded by
 //! `tests/cli/import.rs`.
 
-mod cells;
-mod rows;
+pub(in crate::cli) mod cells;
+pub(in crate::cli) mod rows;
 mod target;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::json;
 
 use self::cells::{Defaults, Kind};
-use self::rows::{Form, Row, Rows};
+use self::rows::{Form, Row, Rows, Source};
 use self::target::{CHUNK, Target};
 use crate::cli::output::{note, say, say_json};
 use crate::cli::progress::{Progress, grouped};
@@ -122,11 +121,11 @@ struct Fill {
 
 /// What came of a file.
 #[derive(Default)]
-struct Outcome {
+pub(in crate::cli) struct Outcome {
     rows: u64,
     accepted: u64,
     repeated: u64,
-    rejected: u64,
+    pub rejected: u64,
     first: Vec<v1::ImportRejection>,
     receipts: Vec<String>,
 }
@@ -152,10 +151,34 @@ pub(super) async fn run(args: ImportArgs, global: &Global) -> Result<Exit, Error
     let mut rows = Rows::open(&args.file, form, defaults.clone(), &args.columns)?;
     let import_id = match &args.import_id {
         Some(id) => id.clone(),
-        None => name_of(&args.file, &defaults)?,
+        None => name_of(&args.file, &defaults.canonical())?,
     };
-    let mut refused = args.rejected.as_deref().map(|path| Refused::create(path, args.force)).transpose()?;
-    let mut target = Target::open(&args.kept, &import_id, global).await?;
+    let refused = Refusals { file: args.rejected.as_deref(), force: args.force };
+    let outcome = record(&mut rows, bytes, &args.kept, &import_id, &refused, global).await?;
+    outcome.tell(&refused, &import_id, &[], global)?;
+    Ok(Exit::when(outcome.rejected == 0))
+}
+
+/// Where refused rows are written.
+pub(in crate::cli) struct Refusals<'a> {
+    pub file: Option<&'a Path>,
+    pub force: bool,
+}
+
+/// Records every row of a file of so many bytes, and says what became of them.
+///
+/// # Errors
+/// As [`run`].
+pub(in crate::cli) async fn record(
+    rows: &mut impl Source,
+    bytes: u64,
+    kept: &Kept,
+    import_id: &str,
+    refusals: &Refusals<'_>,
+    global: &Global,
+) -> Result<Outcome, Error> {
+    let mut refused = refusals.file.map(|path| Refused::create(path, refusals.force)).transpose()?;
+    let mut target = Target::open(kept, import_id, global).await?;
     let progress = Progress::new(Some(bytes), "import");
     let mut outcome = Outcome::default();
     let mut seen = 0;
@@ -170,8 +193,8 @@ pub(super) async fn run(args: ImportArgs, global: &Global) -> Result<Exit, Error
             break;
         }
         let count = chunk.len() as u64;
-        outcome.take(&mut target, chunk, &rows, refused.as_mut()).await?;
-        let read = rows.read.load(Ordering::Relaxed);
+        outcome.take(&mut target, chunk, rows, refused.as_mut()).await?;
+        let read = rows.read();
         progress.advance(read.saturating_sub(seen), count);
         seen = read;
     }
@@ -180,8 +203,7 @@ pub(super) async fn run(args: ImportArgs, global: &Global) -> Result<Exit, Error
         refused.finish()?;
     }
     progress.finish(&format!("{} rows", grouped(outcome.rows)));
-    outcome.tell(&args, &import_id, global)?;
-    Ok(Exit::when(outcome.rejected == 0))
+    Ok(outcome)
 }
 
 impl Columns {
@@ -215,7 +237,10 @@ impl Fill {
 
 /// A name that follows from the content of the file and from what fills its rows: other rows under one name would be
 /// refused.
-fn name_of(path: &Path, defaults: &Defaults) -> Result<String, Error> {
+///
+/// # Errors
+/// The file cannot be read.
+pub(in crate::cli) fn name_of(path: &Path, filled: &str) -> Result<String, Error> {
     let failed = |error| Error::at(path, "reading", &error);
     let mut digest = Context::new(&SHA256);
     let mut file = File::open(path).map_err(failed)?;
@@ -227,7 +252,7 @@ fn name_of(path: &Path, defaults: &Defaults) -> Result<String, Error> {
         }
         digest.update(buffer.get(..read).unwrap_or_default());
     }
-    digest.update(defaults.canonical().as_bytes());
+    digest.update(filled.as_bytes());
     let hex: String = digest.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     Ok(format!("file-{hex}"))
 }
@@ -238,7 +263,7 @@ impl Outcome {
         &mut self,
         target: &mut Target,
         chunk: Vec<Row>,
-        rows: &Rows,
+        rows: &impl Source,
         mut refused: Option<&mut Refused>,
     ) -> Result<(), Error> {
         let mut asked = Vec::with_capacity(chunk.len());
@@ -279,15 +304,22 @@ impl Outcome {
         Ok(())
     }
 
-    fn tell(&self, args: &ImportArgs, import_id: &str, global: &Global) -> Result<(), Error> {
-        let file = args.rejected.as_ref().map(|path| path.display().to_string());
+    /// Says what became of the rows, and counts that only this kind of file has.
+    pub(in crate::cli) fn tell(
+        &self,
+        refusals: &Refusals<'_>,
+        import_id: &str,
+        counts: &[(&str, u64)],
+        global: &Global,
+    ) -> Result<(), Error> {
+        let file = refusals.file.map(|path| path.display().to_string());
         if global.json {
             let rejections: Vec<_> = self
                 .first
                 .iter()
                 .map(|why| json!({ "line": why.row, "field": why.field, "message": why.message }))
                 .collect();
-            return say_json(&json!({
+            let mut all = json!({
                 "importId": import_id,
                 "rows": self.rows,
                 "accepted": self.accepted,
@@ -296,12 +328,17 @@ impl Outcome {
                 "rejections": rejections,
                 "rejectedFile": file,
                 "receipts": self.receipts,
-            }));
+            });
+            if let Some(members) = all.as_object_mut() {
+                members.extend(counts.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())));
+            }
+            return say_json(&all);
         }
         let [rows, accepted, repeated, rejected] =
             [self.rows, self.accepted, self.repeated, self.rejected].map(grouped);
+        let counts: String = counts.iter().map(|(name, count)| format!("{:<8}{}\n", name, grouped(*count))).collect();
         say(&format!(
-            "{rows} rows: {accepted} recorded, {repeated} recorded before, {rejected} refused\nimport {import_id}\n"
+            "{rows} rows: {accepted} recorded, {repeated} recorded before, {rejected} refused\n{counts}import {import_id}\n"
         ))?;
         for why in self.first.iter().take(SHOWN) {
             let field = if why.field.is_empty() { String::new() } else { format!("{} ", why.field) };
@@ -326,7 +363,12 @@ struct Refused {
 
 impl Refused {
     fn create(path: &Path, force: bool) -> Result<Self, Error> {
-        let opened = OpenOptions::new().write(true).create(true).truncate(true).create_new(!force).open(path);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).create_new(!force);
+        // It holds whole numbers.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let opened = options.open(path);
         let file = opened.map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
                 let name = path.display();
@@ -337,7 +379,7 @@ impl Refused {
         Ok(Self { out: BufWriter::new(file), path: path.to_owned(), begun: false })
     }
 
-    fn write(&mut self, rows: &Rows, text: &rows::Text, why: &v1::ImportRejection) -> Result<(), Error> {
+    fn write(&mut self, rows: &impl Source, text: &rows::Text, why: &v1::ImportRejection) -> Result<(), Error> {
         let mut bytes = Vec::new();
         if !std::mem::replace(&mut self.begun, true) {
             bytes.extend(rows.refused_head());

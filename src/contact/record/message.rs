@@ -1,6 +1,7 @@
 //! The record in the words of the contract: what `GetContact` and `GetDecision` show of it.
 
 use super::{Contact, granted, id_text, instant, use_by, uuid_text};
+use crate::contact::answers;
 use crate::place::Number;
 use crate::proto::store::{self, stored_fact};
 use crate::proto::v1;
@@ -39,7 +40,8 @@ impl Contact {
             inconvenient_times: record.inconvenient_times.clone(),
             policy: record.policy.clone(),
             transfer: record.transfer.clone(),
-            reassigned: record.reassigned,
+            reassigned: answers::newest(&record.reassigned),
+            reassigned_before: answers::before(&record.reassigned),
         }
     }
 
@@ -61,7 +63,8 @@ impl Contact {
             inconvenient_times: record.inconvenient_times.clone(),
             policy: record.policy.clone(),
             transfer: record.transfer.clone(),
-            reassigned: record.reassigned,
+            reassigned: answers::newest(&record.reassigned),
+            reassigned_before: answers::before(&record.reassigned),
             registry_checks: record.registry_checks.clone(),
             last_conversation_at: instant(record.last_conversation_at).map(|at| stamp(at.millis())),
             first_notice_at: instant(record.first_notice_at).map(|at| stamp(at.millis())),

@@ -2,7 +2,7 @@
 
 use super::{Contact, Seen, UUID_BYTES, WriteId, uuid_text, write_of};
 use crate::contact::holds::{self, Hold, Reach};
-use crate::contact::{Outcome, RightsKind, RightsState, Term};
+use crate::contact::{Outcome, RightsKind, RightsState, Term, answers};
 use crate::place::Number;
 use crate::proto::store;
 use crate::proto::v1;
@@ -65,7 +65,10 @@ impl Contact {
                 "inconvenient_times" => facts.inconvenient_times.clone_from(&record.inconvenient_times),
                 "policy" => facts.policy.clone_from(&record.policy),
                 "transfer" => facts.transfer.clone_from(&record.transfer),
-                "reassigned" => facts.reassigned = record.reassigned,
+                "reassigned" => {
+                    facts.reassigned = answers::newest(&record.reassigned);
+                    facts.reassigned_before = answers::before(&record.reassigned);
+                }
                 "registry_checks" => facts.registry_checks.clone_from(&record.registry_checks),
                 "last_conversation_at" => facts.last_conversation_at = stamp(record.last_conversation_at),
                 "first_notice_at" => facts.first_notice_at = stamp(record.first_notice_at),
@@ -280,7 +283,7 @@ impl Contact {
             writes: old.writes.clone(),
             holds: old.holds.clone(),
             registry_checks: old.registry_checks.iter().filter(|check| check.listed != Some(false)).cloned().collect(),
-            reassigned: old.reassigned.filter(|asked| asked.answer() == v1::ReassignedAnswer::Yes),
+            reassigned: answers::denying(&old.reassigned),
             inconvenient_times: old.inconvenient_times.clone(),
             last_conversation_at: old.last_conversation_at,
             ..store::ContactRecord::default()

@@ -389,6 +389,13 @@ impl Contact {
         record.registry_checks.retain(|check| {
             check.listed == Some(true) || at(check.checked_at.as_ref()).is_none_or(|checked| checked > oldest)
         });
+        // What proves that a consent was still its giver's goes after the consents; that the number was given up stays.
+        if record.consents.iter().all(is_rest) {
+            record.reassigned.retain(|told| {
+                told.answer() == v1::ReassignedAnswer::Yes
+                    || at(told.checked_at.as_ref()).is_none_or(|checked| checked > oldest)
+            });
+        }
         if record.last_conversation_at != 0 && record.last_conversation_at < oldest.millis() {
             record.last_conversation_at = 0;
         }
@@ -436,7 +443,7 @@ impl Contact {
             && record.inconvenient_times.is_empty()
             && record.policy.is_none()
             && record.transfer.is_none()
-            && record.reassigned.is_none()
+            && record.reassigned.is_empty()
             && record.registry_checks.is_empty()
             && record.last_conversation_at == 0
             && record.first_notice_at == 0

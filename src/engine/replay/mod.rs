@@ -33,6 +33,7 @@ use crate::contact::{AttemptId, Contact, Facts, PublishedPolicy, SellerTransfer,
 use crate::decision::{self, Evidence, Lists, Look, Postures, Question, Switches};
 use crate::law::Law;
 use crate::place::LocationPosture;
+use crate::place::lines::is_line_list;
 use crate::proto::{store, v1};
 use crate::registry::Snapshot;
 use crate::time::{Instant, Millis};
@@ -298,6 +299,10 @@ impl Lists for Readings<'_> {
         }
         if let Some(lists) = &self.beside {
             return lists.look_up(registry);
+        }
+        // These are asked of every number, and recorded where they were loaded.
+        if is_line_list(registry) {
+            return None;
         }
         let mut unasked = self.unasked.borrow_mut();
         if !unasked.iter().any(|known| known == registry) {

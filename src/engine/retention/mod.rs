@@ -16,12 +16,13 @@ mod walk;
 use std::collections::BTreeMap;
 
 use super::audited::Kind;
-use super::control::{Standing, fault};
+use super::control::{Standing, fault, wire};
 use super::find::Won;
 use super::region::Kept;
 use super::rights::REQUESTS_KEPT;
 use super::{Clock, Engine, Failure, Loaded};
 use crate::access::Permit;
+use crate::contact::wire::Reader;
 use crate::contact::{Contact, RecordClass, Scrap};
 use crate::law::{Duties, Floor, Law, Span};
 use crate::place::{self, Jurisdiction, Location, LocationPosture, Number};
@@ -431,6 +432,9 @@ impl Engine {
         request: v1::ExportContactsRequest,
         clock: Clock,
     ) -> Result<v1::ExportContactsResponse, Failure> {
+        let mut reader = Reader::new();
+        reader.text("why", &request.why);
+        wire::sound(reader)?;
         let walk = walk_page(self, request.page_size, &request.page_token).await?.whole()?;
         let Walk { kept, records, next, .. } = walk;
         let kept = kept.unwrap_or(&self.main);

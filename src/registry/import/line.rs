@@ -6,6 +6,7 @@
 use super::super::ids::OfficialList;
 use super::super::set::Day;
 use crate::place::Number;
+use crate::place::lines::WIRELESS_BLOCKS;
 use crate::time::Instant;
 
 /// What a line says.
@@ -56,6 +57,9 @@ impl Reading {
         let mut fields = fields.map(|field| field.trim().trim_matches('"').trim()).peekable();
         let first = fields.next().unwrap_or_default();
         let north_american = self.list.is_some_and(OfficialList::is_north_american);
+        if self.list.is_some_and(|list| list.id == WIRELESS_BLOCKS) {
+            return self.block(first, fields);
+        }
         let number = match fields.peek() {
             Some(second) if north_american && is_digits(first, 3) && is_digits(second, 7) => {
                 let number = digits(first)? * 10_000_000 + digits(second)?;
@@ -66,6 +70,21 @@ impl Reading {
         };
         let (date, added) = self.rest(fields)?;
         Ok(Line { number: number.0, other: number.1, date, added })
+    }
+
+    /// A block of a thousand: area code, exchange, and the digit that follows; or the seven digits together. What kind of
+    /// wireless carrier has it, and whatever else stands there, does not matter.
+    fn block<'f>(self, first: &str, mut fields: impl Iterator<Item = &'f str>) -> Result<Line, &'static str> {
+        let seven = if is_digits(first, 7) {
+            digits(first)?
+        } else {
+            let (exchange, block) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+            if !(is_digits(first, 3) && is_digits(exchange, 3) && is_digits(block, 1)) {
+                return Err("this is no block: area code, exchange and one digit, in three fields or as seven digits");
+            }
+            digits(first)? * 10_000 + digits(exchange)? * 10 + digits(block)?
+        };
+        Ok(Line { number: self.north_american(seven * 1_000)?, other: None, date: None, added: None })
     }
 
     fn rest<'f>(self, fields: impl Iterator<Item = &'f str>) -> Result<(Option<Instant>, Option<bool>), &'static str> {
@@ -241,6 +260,17 @@ mod tests {
         ] {
             assert!(read("us.dnc.national", wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn blocks_of_a_thousand_stand_for_their_first_number() {
+        for line in ["\"202\",\"555\",\"0\",\"PCS\",", "202,555,0,WIRE,x,y", "2025550"] {
+            assert_eq!(read("us.line.wireless_blocks", line).map(|line| line.number), Ok(12_025_550_000), "{line}");
+        }
+        for wrong in ["202,555,A,WIRE", "202,555", "2025550143", "102,555,0,PCS", "202,5550143", ""] {
+            assert!(read("us.line.wireless_blocks", wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(read("us.line.ported_to_wireless", "2025550143").map(|line| line.number), Ok(12_025_550_143));
     }
 
     #[test]

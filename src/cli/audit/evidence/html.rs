@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::answers::answers;
 use super::markup::{Page, STYLE, all, at, local, place, text, texts, when, word, words};
 
 /// The page.
@@ -26,6 +27,7 @@ pub(super) fn page(report: &Value) -> String {
     complaint(&mut page, report);
     consents(&mut page, report);
     opt_outs(&mut page, report);
+    answers(&mut page, report);
     attempts(&mut page, report);
     decisions(&mut page, report);
     recorded(&mut page, report);

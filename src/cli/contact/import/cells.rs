@@ -55,12 +55,12 @@ impl Defaults {
 
 /// Why a row is not recorded.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Fault {
+pub(in crate::cli) struct Fault {
     pub field: String,
     pub message: String,
 }
 
-pub(super) fn fault(field: &str, message: impl Into<String>) -> Fault {
+pub(in crate::cli) fn fault(field: &str, message: impl Into<String>) -> Fault {
     Fault { field: field.to_owned(), message: message.into() }
 }
 
@@ -173,7 +173,7 @@ impl Column {
 }
 
 /// Lower case, letters and digits alone: `Given At` and `given_at` are one.
-pub(super) fn folded(title: &str) -> String {
+pub(in crate::cli) fn folded(title: &str) -> String {
     title.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 

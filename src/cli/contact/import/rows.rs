@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::ValueEnum;
 use csv::{ByteRecord, ReaderBuilder};
@@ -20,7 +20,7 @@ const LONGEST_ROW: u64 = 1 << 20;
 const HEAD: u64 = 64 << 10;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 /// What is added to refused rows.
-const ADDED: [&str; 3] = ["ringfence_line", "ringfence_field", "ringfence_reason"];
+pub(in crate::cli) const ADDED: [&str; 3] = ["ringfence_line", "ringfence_field", "ringfence_reason"];
 
 /// The form of a file. Its values have no help of their own: with it the whole page would be spread out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -42,14 +42,29 @@ impl Form {
     }
 }
 
+/// The rows of a file, whatever it holds.
+pub(in crate::cli) trait Source {
+    /// The next row; `None` at the end.
+    fn next(&mut self) -> Result<Option<Row>, Error>;
+
+    /// Bytes of the file read so far.
+    fn read(&self) -> u64;
+
+    /// What stands before the first refused row.
+    fn refused_head(&self) -> Vec<u8>;
+
+    /// A refused row, with why.
+    fn refused(&self, text: &Text, why: &v1::ImportRejection) -> Vec<u8>;
+}
+
 /// A row as it stands in the file.
-pub(super) enum Text {
+pub(in crate::cli) enum Text {
     Csv(ByteRecord),
     Json(Vec<u8>),
 }
 
 /// A row, or why it is none.
-pub(super) struct Row {
+pub(in crate::cli) struct Row {
     pub line: u64,
     pub entry: Result<Entry, Fault>,
     pub text: Text,
@@ -60,8 +75,7 @@ pub(super) struct Rows {
     reader: Reader,
     defaults: Defaults,
     name: String,
-    /// Bytes of the file read so far.
-    pub read: Arc<AtomicU64>,
+    read: Arc<AtomicU64>,
 }
 
 enum Reader {
@@ -100,9 +114,10 @@ impl Rows {
         };
         Ok(Self { reader, defaults, name, read })
     }
+}
 
-    /// The next row; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Row>, Error> {
+impl Source for Rows {
+    fn next(&mut self) -> Result<Option<Row>, Error> {
         match &mut self.reader {
             Reader::Csv { reader, columns, .. } => {
                 let mut record = ByteRecord::new();
@@ -138,8 +153,11 @@ impl Rows {
         }
     }
 
-    /// What stands before the first refused row.
-    pub(super) fn refused_head(&self) -> Vec<u8> {
+    fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    fn refused_head(&self) -> Vec<u8> {
         match &self.reader {
             Reader::Json { .. } => Vec::new(),
             Reader::Csv { header, columns, delimiter, .. } => {
@@ -148,8 +166,7 @@ impl Rows {
         }
     }
 
-    /// A refused row, with why.
-    pub(super) fn refused(&self, text: &Text, why: &v1::ImportRejection) -> Vec<u8> {
+    fn refused(&self, text: &Text, why: &v1::ImportRejection) -> Vec<u8> {
         match (text, &self.reader) {
             (Text::Csv(record), Reader::Csv { columns, delimiter, .. }) => {
                 let added = [why.row.to_string(), why.field.clone(), why.message.clone()];
@@ -169,7 +186,7 @@ impl Rows {
 }
 
 /// A row of as many fields as the first line names, then what is added.
-fn written(record: &ByteRecord, width: usize, added: [String; 3], delimiter: u8) -> Vec<u8> {
+pub(in crate::cli) fn written(record: &ByteRecord, width: usize, added: [String; 3], delimiter: u8) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter).flexible(true).from_writer(Vec::new());
     let empty = std::iter::repeat_n(b"".as_slice(), width.saturating_sub(record.len()));
     let fields = record.iter().take(width).chain(empty).chain(added.iter().map(String::as_bytes));
@@ -258,9 +275,9 @@ fn of_json(text: &[u8], defaults: &Defaults) -> Result<Entry, Fault> {
 }
 
 /// Refuses a row without end.
-struct Limited {
-    source: Box<dyn Read + Send>,
-    since_row: u64,
+pub(in crate::cli) struct Limited {
+    pub source: Box<dyn Read + Send>,
+    pub since_row: u64,
 }
 
 impl Read for Limited {
