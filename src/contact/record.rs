@@ -4,6 +4,7 @@
 //! counts from its grant on until it is reported. Must never read a clock: each change is given its instant.
 
 mod elsewhere;
+mod listed;
 mod message;
 mod rights;
 mod sweep;
@@ -24,8 +25,8 @@ pub use sweep::{Dated, Scrap};
 use super::holds::Reach;
 use super::{Age, AttemptId, Facts, Outcome, PastAttempt, Seller, Set, Subject, Term};
 
-/// The newest form of stored records that this build reads: that of one which erasure, a restriction, requests or holds
-/// have touched. A build that knows of none of these would use what may not be used, and drop it with its next write.
+/// The newest form of stored records that this build reads: that of one which erasure, a restriction, requests, holds or
+/// list entries have touched. A build that knows of none of these would use what may not be used, and drop it with its next write.
 const FORMAT: u32 = 2;
 /// The form of every other.
 const PLAIN: u32 = 1;
@@ -234,7 +235,8 @@ impl Contact {
     fn form(&mut self) {
         let record = &mut self.record;
         let (asked, held) = (!record.requests.is_empty(), !record.holds.is_empty());
-        let touched = record.erased_at != 0 || record.restricted_at != 0 || asked || held;
+        let listed = !record.list_entries.is_empty();
+        let touched = record.erased_at != 0 || record.restricted_at != 0 || asked || held || listed;
         record.format = if touched { FORMAT } else { PLAIN };
     }
 
@@ -264,6 +266,7 @@ impl Contact {
                 .registry_checks
                 .iter()
                 .filter_map(|m| wire::registry_check(&mut reader, m))
+                .chain(self.list_checks())
                 .collect(),
             attempts: record.attempts.iter().filter_map(|stored| self.attempt(stored, without)).collect(),
             last_conversation_at: instant(record.last_conversation_at),
@@ -437,7 +440,8 @@ impl Contact {
         let record = &self.record;
         let consents = record.consents.iter().filter_map(|stored| stored.write.as_ref());
         let opt_outs = record.opt_outs.iter().filter_map(|stored| stored.write.as_ref());
-        let seen = consents.chain(opt_outs).chain(&record.writes).find_map(|write| id.seen(write));
+        let seen = consents.chain(opt_outs).chain(&record.writes).chain(self.list_writes());
+        let seen = seen.into_iter().find_map(|write| id.seen(write));
         seen.or_else(|| self.rights_seen(id))
     }
 
@@ -595,7 +599,8 @@ impl Contact {
         let record = &self.record;
         let consents = record.consents.iter().filter_map(|stored| stored.write.as_ref());
         let opt_outs = record.opt_outs.iter().filter_map(|stored| stored.write.as_ref());
-        let writes = consents.chain(opt_outs).chain(&record.writes).chain(self.rights_writes());
+        let writes =
+            consents.chain(opt_outs).chain(&record.writes).chain(self.rights_writes()).chain(self.list_writes());
         let writes = writes.map(|write| write.recorded_at);
         let attempts = record.attempts.iter().map(|a| a.granted_at.saturating_add(a.reported_after.unwrap_or(0)));
         // What comes after an erasure is told from what went with it by its instant.
