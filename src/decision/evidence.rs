@@ -255,8 +255,8 @@ impl<'a> Evidence<'a> {
             && (look.listed || made(look.as_of))
         {
             let counts = look.listed_at.map_or(Instant::NEVER, bites);
-            // What is read with the record has no age to run out.
-            let aged = if look.is_here() { Instant::FAR } else { look.as_of.min(now) };
+            // What is read with the record has no age to run out. Where no copy is young enough, it is not either.
+            let aged = if look.is_here() { Instant::FAR.minus(Millis(1)) } else { look.as_of.min(now) };
             let as_of = Some(aged).filter(|_| made(look.as_of));
             seen.add(look.listed, look.listed_at, look.listed_at.map(day_ends), counts, as_of);
         }
@@ -346,7 +346,7 @@ impl Seen {
         }
         match self.clear {
             Some(as_of) if as_of >= oldest => Listing::Clear { as_of },
-            newest => Listing::Unknown { newest },
+            newest => Listing::Unknown { newest: newest.map(|as_of| as_of.min(now)) },
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The tenant's own lists: what makes the tags of those in files, and how a check sees those that are kept by API.
 
+use super::check::Turned;
 use super::control::Standing;
 use crate::decision::{Lists, Look};
 use crate::registry::Tagger;
@@ -23,17 +24,18 @@ impl Tagger for ListTags {
 /// was added stands in its record, which says so itself; here it is said that nothing else can be on such a list.
 ///
 /// Where a file is loaded it alone says what is not on the list, and how old that is: a list that is kept in a file and
-/// added to by API never looks fresher than its file.
-pub(super) struct WithOwn<'a, L> {
-    pub files: &'a L,
+/// added to by API never looks fresher than its file. Where a file is there and cannot be used, nothing is known.
+pub(super) struct WithOwn<'a> {
+    pub files: &'a Turned<'a>,
     pub standing: &'a Standing,
     pub now: Instant,
 }
 
-impl<L: Lists> Lists for WithOwn<'_, L> {
+impl Lists for WithOwn<'_> {
     fn look_up(&self, registry: &str) -> Option<Look> {
         let own = || {
-            self.standing.is_complete(registry).then(|| Look {
+            let complete = self.standing.is_complete(registry) && !self.files.lists.is_refused(registry);
+            complete.then(|| Look {
                 listed: false,
                 listed_at: None,
                 as_of: self.now,

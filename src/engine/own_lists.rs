@@ -95,12 +95,12 @@ impl Engine {
         wire::sound(reader)?;
         let asked = audited_write::Request::PutList(request.clone());
         let id = write_id(&request.request_id, &asked)?;
-        let in_file = self.registries.snapshot().get(&request.list).is_some();
+        let in_file = self.is_in_file(&request.list);
         let made = |record: &mut ControlRecord, receipt: [u8; 16], now: Instant| {
             // Were the file lost later, what it alone has would no longer be known to be on the list.
             if request.complete && in_file {
                 return Err(Failure::Precondition(
-                    "a file of this list is loaded: it says what is not on the list, and how old that is",
+                    "a file of this list is there: it says what is not on the list, and how old that is",
                 ));
             }
             let list = v1::OwnList {
@@ -198,11 +198,14 @@ impl Engine {
         Ok(read)
     }
 
+    fn is_in_file(&self, list: &str) -> bool {
+        let snapshot = self.registries.snapshot();
+        snapshot.get(list).is_some() || snapshot.is_refused(list)
+    }
+
     /// Whether a list is one that somebody began, that is loaded, or that a rule in force asks for.
     async fn is_known(&self, list: &str, now: Instant) -> Result<bool, Failure> {
-        if self.registries.snapshot().get(list).is_some()
-            || super::registries::asking(&self.law(), list, now).next().is_some()
-        {
+        if self.is_in_file(list) || super::registries::asking(&self.law(), list, now).next().is_some() {
             return Ok(true);
         }
         let standing = self.standing(&self.main).await?;

@@ -47,12 +47,12 @@ fn law() -> Arc<Law> {
     Arc::clone(LAW.get_or_init(|| Arc::new(Law::read(packs()).unwrap())))
 }
 
-async fn instance(store: &Arc<dyn Store>, keys: &Path, lists: Vec<List>) -> Arc<Engine> {
+async fn instance(store: &Arc<dyn Store>, keys: &Path, lists: Registries) -> Arc<Engine> {
     Arc::new(Engine::new(Parts {
         store: Arc::clone(store),
         keys: Keys::for_store(keys, None, &**store).await.unwrap(),
         log: None,
-        registries: Arc::new(Registries::fixed(lists)),
+        registries: Arc::new(lists),
         law: law(),
         settings: Settings::default(),
         metrics: Arc::new(Metrics::default()),
@@ -63,7 +63,10 @@ async fn instance(store: &Arc<dyn Store>, keys: &Path, lists: Vec<List>) -> Arc<
 async fn pair(folder: &Path, lists: Vec<List>) -> [Arc<Engine>; 2] {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let keys = folder.join("keys");
-    [instance(&store, &keys, Vec::new()).await, instance(&store, &keys, lists).await]
+    [
+        instance(&store, &keys, Registries::fixed(Vec::new())).await,
+        instance(&store, &keys, Registries::fixed(lists)).await,
+    ]
 }
 
 fn file(as_of: &str, number: &str) -> List {
@@ -185,7 +188,7 @@ async fn a_list_that_stands_in_a_file_is_never_fresher_or_smaller_than_its_file(
     let folder = tempfile::tempdir().unwrap();
     let [bare, other] = pair(folder.path(), vec![file("2026-11-18T06:00:00Z", LISTED)]).await;
     let refused = keep(&other, "p-1", true).await;
-    assert!(matches!(refused, Err(Failure::Precondition(why)) if why.contains("a file of this list is loaded")));
+    assert!(matches!(refused, Err(Failure::Precondition(why)) if why.contains("a file of this list is there")));
     assert_eq!(told(&other, NUMBER).await, None);
     let changes = add(&other, "a-1", &[NUMBER, LISTED]).await;
     assert_eq!(changes.iter().map(|one| one.listed_by_file).collect::<Vec<_>>(), [false, true]);
@@ -199,6 +202,25 @@ async fn a_list_that_stands_in_a_file_is_never_fresher_or_smaller_than_its_file(
     keep(&bare, "p-2", true).await.unwrap();
     let late = engine_at(&other, "2026-11-21T16:00:00Z").await;
     assert!(late.contains("the newest is as of 2026-11-18"), "{late}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_leaves_a_list_unknown_though_it_was_called_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let lists = folder.path().join("lists");
+    std::fs::create_dir(&lists).unwrap();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let engine = instance(&store, &folder.path().join("keys"), Registries::open(Some(&lists)).unwrap()).await;
+    keep(&engine, "p-1", true).await.unwrap();
+    assert_eq!(told(&engine, NUMBER).await, None);
+    let path = lists.join("tenant.litigators.txt");
+    std::fs::write(&path, "no list").unwrap();
+    engine.registries().refresh();
+    assert!(told(&engine, NUMBER).await.unwrap().contains("none is loaded"));
+    assert!(matches!(keep(&engine, "p-2", true).await, Err(Failure::Precondition(_))));
+    std::fs::remove_file(&path).unwrap();
+    engine.registries().refresh();
+    assert_eq!(told(&engine, NUMBER).await, None);
 }
 
 async fn engine_at(engine: &Engine, now: &str) -> String {
