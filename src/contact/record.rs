@@ -26,7 +26,8 @@ use super::holds::Reach;
 use super::{Age, AttemptId, Facts, Outcome, PastAttempt, Seller, Set, Subject, Term};
 
 /// The newest form of stored records that this build reads: that of one which erasure, a restriction, requests, holds or
-/// list entries have touched. A build that knows of none of these would use what may not be used, and drop it with its next write.
+/// list entries have touched. A build that knows of none of these would use what may not be used, and drop it with its
+/// next write.
 const FORMAT: u32 = 2;
 /// The form of every other.
 const PLAIN: u32 = 1;
@@ -440,9 +441,8 @@ impl Contact {
         let record = &self.record;
         let consents = record.consents.iter().filter_map(|stored| stored.write.as_ref());
         let opt_outs = record.opt_outs.iter().filter_map(|stored| stored.write.as_ref());
-        let seen = consents.chain(opt_outs).chain(&record.writes).chain(self.list_writes());
-        let seen = seen.into_iter().find_map(|write| id.seen(write));
-        seen.or_else(|| self.rights_seen(id))
+        let mut writes = consents.chain(opt_outs).chain(&record.writes).chain(self.list_writes());
+        writes.find_map(|write| id.seen(write)).or_else(|| self.rights_seen(id))
     }
 
     /// The instant at which a write is recorded: now, but never before what the record already holds. Instances whose

@@ -81,7 +81,7 @@ impl Engine {
                 source: list.and_then(|list| list.source.clone()).unwrap_or_default(),
                 sample: list.is_some_and(|list| list.sample),
                 rule_ids,
-                complete: standing.is_complete(id),
+                complete: standing.is_complete(id) && !snapshot.is_refused(id),
             }
         };
         Ok(v1::ListRegistriesResponse { registries: ids.into_iter().map(registry).collect() })
