@@ -70,7 +70,7 @@ struct ChangeArgs {
     #[arg(value_name = "LIST")]
     list: String,
     /// The numbers: E.164 (+12025550143), or national with --default-region
-    #[arg(value_name = "NUMBER", required = true, allow_hyphen_values = true)]
+    #[arg(value_name = "NUMBER", required = true)]
     numbers: Vec<String>,
     /// The country in whose national form they may be, such as US
     #[arg(long, value_name = "COUNTRY")]
