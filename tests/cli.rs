@@ -35,6 +35,8 @@ mod reassigned;
 mod redis;
 #[path = "cli/redis.rs"]
 mod redis_store;
+#[path = "cli/registry.rs"]
+mod registry;
 #[path = "cli/rights.rs"]
 mod rights;
 #[path = "cli/scrub.rs"]

@@ -21,6 +21,8 @@ mod import;
 mod pressure;
 #[path = "service/refusals.rs"]
 mod refusals;
+#[path = "service/registries.rs"]
+mod registries;
 #[path = "service/rights.rs"]
 mod rights;
 #[path = "service/sizes.rs"]
@@ -37,7 +39,6 @@ use ringfence::proto::v1::check_service_client::CheckServiceClient;
 use ringfence::proto::v1::consent_service_client::ConsentServiceClient;
 use ringfence::proto::v1::control_service_client::ControlServiceClient;
 use ringfence::proto::v1::law_service_client::LawServiceClient;
-use ringfence::proto::v1::registry_service_client::RegistryServiceClient;
 use ringfence::proto::v1::{self, Verdict};
 use ringfence::service::{Calls, HEALTH_NAMES, HealthReporter, MESSAGE_BYTES, routes};
 use support::{DAY, durable, engine, families, florida, opt_out, stamp};
@@ -303,20 +304,6 @@ async fn facts_are_updated_and_the_law_is_shown() {
     };
     let calendar = served.law().calendar(request).await.unwrap().into_inner();
     assert_eq!(calendar.windows.last().unwrap().ends_at, stamp("2026-11-19T01:00:00Z"));
-}
-
-#[tokio::test]
-async fn what_is_not_served_yet_is_unimplemented() {
-    let served = serve(engine()).await;
-    let mut registry = RegistryServiceClient::new(served.channel.clone());
-    let refused = [
-        refusal(registry.list_registries(v1::ListRegistriesRequest::default()).await),
-        refusal(registry.look_up(v1::LookUpRequest::default()).await),
-    ];
-    for status in refused {
-        assert_eq!(status.code(), Code::Unimplemented);
-        assert!(status.message().contains("not served by this release"), "{status:?}");
-    }
 }
 
 #[tokio::test]

@@ -270,6 +270,9 @@ fn human(contact: &v1::Contact) -> String {
     for recorded in &contact.opt_outs {
         line(format!("opt-out    {}", opted_out(recorded)));
     }
+    for entry in &contact.list_entries {
+        line(format!("list       {}, since {}", entry.list, at(entry.recorded_at.as_ref())));
+    }
     for recorded in &contact.consents {
         line(format!("consent    {}", consented(recorded)));
     }

@@ -7,7 +7,7 @@ use tonic_types::StatusExt as _;
 
 use super::open::{self, OpenSettings, Opened};
 use super::output::{say, say_json};
-use super::source::Kept;
+use super::source::{self, Kept, Lists};
 use super::terms::instant;
 use super::{Error, Exit, Global, error, now};
 use crate::access::DEFAULT_TENANT;
@@ -70,6 +70,15 @@ impl Keeper {
         };
         let mut opened = open::open(&settings).await?;
         opened.for_tenant(&global.tenant).await?;
+        Ok(Self { server: None, opened: Some(opened) })
+    }
+
+    /// As [`Keeper::open`]; without a server these lists and rules hold.
+    pub(super) async fn open_with_lists(kept: &Kept, lists: &Lists, global: &Global) -> Result<Self, Error> {
+        if let Some(server) = &kept.server {
+            return Ok(Self { server: Some(server.clone()), opened: None });
+        }
+        let opened = source::opened(Some(kept.existing_folder()?), kept, lists, global).await?;
         Ok(Self { server: None, opened: Some(opened) })
     }
 

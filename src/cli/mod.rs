@@ -195,11 +195,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Request(command) => request::run(command, global).await,
         Command::Audit(command) => audit::run(command, global).await,
         Command::Keys(command) => keys::run(command, global).await,
-        Command::Registry(command) => {
-            let global = cli.global.clone();
-            let done = tokio::task::spawn_blocking(move || registry::run(command, &global, now())).await;
-            done.map_err(|error| Error::said(format!("the import broke off: {error}")))?
-        }
+        Command::Registry(command) => registry::run(command, global).await,
         Command::Doctor(args) => doctor::run(args, global).await,
         Command::Policy(command) => policy::run(command, global).await,
         Command::Retention(command) => retention::run(command, global).await,

@@ -3,10 +3,11 @@
 pub(super) mod age;
 mod import;
 mod inspect;
+mod own;
 
 use serde_json::json;
 
-use super::{Error, Exit, Global, output};
+use super::{Error, Exit, Global, now, output};
 use crate::registry::ids::OFFICIAL;
 
 /// Do-not-call lists.
@@ -18,6 +19,14 @@ pub enum Command {
     Inspect(inspect::InspectArgs),
     /// The official lists that are known, by their ids
     List(ListArgs),
+    /// Begin a list of your own that is kept by API, or change what is said of it
+    Put(Box<own::PutArgs>),
+    /// Put numbers on a list of your own, at once on every instance
+    Add(Box<own::AddArgs>),
+    /// Take numbers off a list of your own that were put on by `add`
+    Remove(Box<own::RemoveArgs>),
+    /// What the lists say of one number
+    LookUp(Box<own::LookUpArgs>),
 }
 
 /// Every id that a rule, a file or a question may name.
@@ -28,13 +37,27 @@ pub struct ListArgs {}
 /// Runs it.
 ///
 /// # Errors
-/// A file cannot be read or written, or is refused.
-pub fn run(command: Command, global: &Global, now: crate::time::Instant) -> Result<Exit, Error> {
+/// A file cannot be read or written, or is refused; a server or data folder cannot be asked.
+pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
     match command {
-        Command::Import(args) => import::run(&args, global, now),
-        Command::Inspect(args) => inspect::run(&args, global, now),
+        Command::Import(args) => apart(global, move |global| import::run(&args, global, now())).await,
+        Command::Inspect(args) => apart(global, move |global| inspect::run(&args, global, now())).await,
         Command::List(ListArgs {}) => list(global),
+        Command::Put(args) => own::put(*args, global).await,
+        Command::Add(args) => own::add(*args, global).await,
+        Command::Remove(args) => own::remove(*args, global).await,
+        Command::LookUp(args) => own::look_up(*args, global).await,
     }
+}
+
+/// Does what waits for files on a thread of its own.
+async fn apart(
+    global: &Global,
+    work: impl FnOnce(&Global) -> Result<Exit, Error> + Send + 'static,
+) -> Result<Exit, Error> {
+    let global = global.clone();
+    let done = tokio::task::spawn_blocking(move || work(&global)).await;
+    done.map_err(|error| Error::said(format!("the import broke off: {error}")))?
 }
 
 fn list(global: &Global) -> Result<Exit, Error> {

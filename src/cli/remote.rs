@@ -27,6 +27,7 @@ use crate::proto::v1::incident_service_client::IncidentServiceClient;
 use crate::proto::v1::policy_service_client::PolicyServiceClient;
 use crate::proto::v1::privacy_service_client::PrivacyServiceClient;
 use crate::proto::v1::processor_service_client::ProcessorServiceClient;
+use crate::proto::v1::registry_service_client::RegistryServiceClient;
 use crate::proto::v1::retention_service_client::RetentionServiceClient;
 
 /// How long a server may take to take the connection, and to answer.
@@ -151,6 +152,14 @@ pub(super) async fn retention(url: &str) -> Result<RetentionServiceClient<Wire>,
 /// As [`connect`].
 pub(super) async fn incidents(url: &str) -> Result<IncidentServiceClient<Wire>, Error> {
     Ok(IncidentServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
+/// Asks about lists.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn registries(url: &str) -> Result<RegistryServiceClient<Wire>, Error> {
+    Ok(RegistryServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
 /// Connects to a server.

@@ -4,6 +4,7 @@
 //! counts from its grant on until it is reported. Must never read a clock: each change is given its instant.
 
 mod elsewhere;
+mod listed;
 mod message;
 mod rights;
 mod sweep;
@@ -25,8 +26,9 @@ use super::answers;
 use super::holds::Reach;
 use super::{Age, AttemptId, Facts, Outcome, PastAttempt, Seller, Set, Subject, Term};
 
-/// The newest form of stored records that this build reads: that of one which erasure, a restriction, requests or holds
-/// have touched. A build that knows of none of these would use what may not be used, and drop it with its next write.
+/// The newest form of stored records that this build reads: that of one which erasure, a restriction, requests, holds or
+/// list entries have touched. A build that knows of none of these would use what may not be used, and drop it with its
+/// next write.
 const FORMAT: u32 = 2;
 /// The form of every other.
 const PLAIN: u32 = 1;
@@ -235,7 +237,8 @@ impl Contact {
     fn form(&mut self) {
         let record = &mut self.record;
         let (asked, held) = (!record.requests.is_empty(), !record.holds.is_empty() || !record.put_off.is_empty());
-        let touched = record.erased_at != 0 || record.restricted_at != 0 || asked || held;
+        let listed = !record.list_entries.is_empty();
+        let touched = record.erased_at != 0 || record.restricted_at != 0 || asked || held || listed;
         record.format = if touched { FORMAT } else { PLAIN };
     }
 
@@ -265,6 +268,7 @@ impl Contact {
                 .registry_checks
                 .iter()
                 .filter_map(|m| wire::registry_check(&mut reader, m))
+                .chain(self.list_checks())
                 .collect(),
             attempts: record.attempts.iter().filter_map(|stored| self.attempt(stored, without)).collect(),
             last_conversation_at: instant(record.last_conversation_at),
@@ -438,8 +442,8 @@ impl Contact {
         let record = &self.record;
         let consents = record.consents.iter().filter_map(|stored| stored.write.as_ref());
         let opt_outs = record.opt_outs.iter().filter_map(|stored| stored.write.as_ref());
-        let seen = consents.chain(opt_outs).chain(&record.writes).find_map(|write| id.seen(write));
-        seen.or_else(|| self.rights_seen(id))
+        let mut writes = consents.chain(opt_outs).chain(&record.writes).chain(self.list_writes());
+        writes.find_map(|write| id.seen(write)).or_else(|| self.rights_seen(id))
     }
 
     /// The instant at which a write is recorded: now, but never before what the record already holds. Instances whose
@@ -596,7 +600,8 @@ impl Contact {
         let record = &self.record;
         let consents = record.consents.iter().filter_map(|stored| stored.write.as_ref());
         let opt_outs = record.opt_outs.iter().filter_map(|stored| stored.write.as_ref());
-        let writes = consents.chain(opt_outs).chain(&record.writes).chain(self.rights_writes());
+        let writes =
+            consents.chain(opt_outs).chain(&record.writes).chain(self.rights_writes()).chain(self.list_writes());
         let writes = writes.map(|write| write.recorded_at);
         let attempts = record.attempts.iter().map(|a| a.granted_at.saturating_add(a.reported_after.unwrap_or(0)));
         // What comes after an erasure is told from what went with it by its instant.

@@ -22,10 +22,22 @@ pub struct Look {
     pub listed_at: Option<Instant>,
     /// How old the copy is.
     pub as_of: Instant,
-    /// The exact copy.
+    /// The exact copy; [`Look::HERE`] of a list that needs none.
     pub version: Box<str>,
     /// A made-up list, for trying things out.
     pub sample: bool,
+}
+
+impl Look {
+    /// The version of a list of the tenant's own of which no file is loaded, and of which what is in the records is all there
+    /// is: it is as fresh as the record. No file has it: theirs are 16 hex digits.
+    pub const HERE: &'static str = "api";
+
+    /// Whether it is as fresh as the record, so that it never goes stale.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        &*self.version == Self::HERE
+    }
 }
 
 /// The lists loaded here, already turned to the number asked about.
@@ -241,7 +253,9 @@ impl<'a> Evidence<'a> {
             && (look.listed || made(look.as_of))
         {
             let counts = look.listed_at.map_or(Instant::NEVER, bites);
-            let as_of = Some(look.as_of.min(now)).filter(|_| made(look.as_of));
+            // What is read with the record has no age to run out. Where no copy is young enough, it is not either.
+            let aged = if look.is_here() { Instant::FAR.minus(Millis(1)) } else { look.as_of.min(now) };
+            let as_of = Some(aged).filter(|_| made(look.as_of));
             seen.add(look.listed, look.listed_at, look.listed_at.map(day_ends), counts, as_of);
         }
         for (facts, trusted) in [(self.stored, true), (self.asserted, !stored_only)] {
@@ -326,7 +340,7 @@ impl Seen {
         }
         match self.clear {
             Some(as_of) if as_of >= oldest => Listing::Clear { as_of },
-            newest => Listing::Unknown { newest },
+            newest => Listing::Unknown { newest: newest.map(|as_of| as_of.min(now)) },
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{Engine, Failure};
 use crate::access::Permit;
 use crate::audit::{BodyKey, DecisionId, Encoded, Entry, Found, Openings, proof};
 use crate::contact::{Contact, Seller, Term, leading_to};
-use crate::decision::Decision;
+use crate::decision::{Decision, Look};
 use crate::law::Law;
 use crate::place::{Jurisdiction, Number};
 use crate::proto::{store, v1};
@@ -151,7 +151,9 @@ impl Engine {
         });
         let settings = &self.settings;
         let (policies, transfers) = (judged_policies(standing), judged_transfers(standing, &request.seller));
-        let form = if policies.is_empty() && transfers.is_empty() { FORM } else { FORM_SUCCEEDED };
+        // A build that knows of no lists kept by API would give what they say an age.
+        let own = decision.lists.iter().any(|list| list.look.as_ref().is_some_and(Look::is_here));
+        let form = if policies.is_empty() && transfers.is_empty() && !own { FORM } else { FORM_SUCCEEDED };
         let basis = law.basis().to_vec();
         let chosen = answer.postures.iter().map(|posture| store::ChosenPosture {
             name: posture.name.clone(),

@@ -4,6 +4,7 @@ use super::answer::{self, Granted};
 use super::audited::Kind;
 use super::control::Standing;
 use super::find::{Found, Won};
+use super::listed::WithOwn;
 use super::many::Met;
 use super::question::{self, Checked};
 use super::{Clock, Engine, Failure, Loaded};
@@ -340,10 +341,11 @@ fn decide_on(
     let about = (&attempt.seller, attempt.purpose);
     let succession = standing.succession();
     let asserted = succession.apply(&mut stored, &checked.facts, about, asked.now);
+    let lists = WithOwn { files: &asked.lists, standing, now: asked.now };
     decision::decide(&Question {
         number: asked.number,
         attempt: &attempt,
-        evidence: Evidence { asserted: &asserted, stored: &stored, lists: &asked.lists, live: checked.at.is_none() },
+        evidence: Evidence { asserted: &asserted, stored: &stored, lists: &lists, live: checked.at.is_none() },
         law: asked.law,
         switches: standing.switches(),
         postures,

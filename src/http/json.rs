@@ -212,6 +212,16 @@ calls! {
     list_incidents,
     /// `POST /v1/incidents:listNotices`
     list_notices,
+    /// `POST /v1/registries:list`
+    list_registries,
+    /// `POST /v1/registries:lookUp`
+    look_up,
+    /// `POST /v1/lists:put`
+    put_list,
+    /// `POST /v1/lists:add`
+    add_to_list,
+    /// `POST /v1/lists:remove`
+    remove_from_list,
 }
 
 /// `GET /v1/decisions/{decision_id}`

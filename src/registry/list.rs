@@ -136,6 +136,8 @@ pub struct Snapshot {
     pub(super) generation: u64,
     /// Sorted by id, one list an id.
     pub(super) lists: Vec<Arc<List>>,
+    /// The ids of files that are there and cannot be used, with no copy in force, sorted.
+    pub(super) refused: Vec<String>,
 }
 
 /// Where a list stands in one snapshot. Resolve it once for a set of rules and a snapshot; it means nothing in
@@ -153,7 +155,7 @@ impl Snapshot {
     pub(super) fn sorted(generation: u64, mut lists: Vec<Arc<List>>) -> Self {
         lists.sort_by(|a, b| a.id.cmp(&b.id));
         lists.dedup_by(|b, a| a.id == b.id);
-        Self { generation, lists }
+        Self { generation, lists, refused: Vec::new() }
     }
 
     /// A number that differs between any two snapshots of one [`super::Registries`] and grows with each change.
@@ -166,6 +168,12 @@ impl Snapshot {
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&List> {
         self.at(self.index_of(id)?)
+    }
+
+    /// Whether a file of this list is there that cannot be used, and no copy is in force: what it holds is not known.
+    #[must_use]
+    pub fn is_refused(&self, id: &str) -> bool {
+        self.refused.binary_search_by(|refused| refused.as_str().cmp(id)).is_ok()
     }
 
     /// Where the list of this id stands, if a copy is in force.

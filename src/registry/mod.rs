@@ -143,10 +143,14 @@ impl Registries {
             changes.refused.push(fault.clone());
         }
         self.faults.store(Arc::new(faults));
-        if !changes.loaded.is_empty() || !changes.removed.is_empty() {
+        let current = self.current.load();
+        let unusable = known.iter().filter(|(_, file)| file.list.is_none());
+        let mut refused: Vec<String> = unusable.filter_map(|(path, _)| named(path)).collect();
+        refused.sort();
+        if !changes.loaded.is_empty() || !changes.removed.is_empty() || current.refused != refused {
             let lists = known.values().filter_map(|file| file.list.clone()).collect();
-            let generation = self.current.load().generation().wrapping_add(1);
-            self.current.store(Arc::new(Snapshot::sorted(generation, lists)));
+            let generation = current.generation().wrapping_add(1);
+            self.current.store(Arc::new(Snapshot { refused, ..Snapshot::sorted(generation, lists) }));
         }
         changes
     }
@@ -275,6 +279,11 @@ fn take_out_doubles(found: &mut BTreeMap<PathBuf, String>) -> Vec<Fault> {
         Fault::new(&path, "is not used: a set file holds the same list", "remove one of the two files")
     };
     doubles.into_iter().map(fault).collect()
+}
+
+/// The id that the name of a file gives.
+fn named(path: &Path) -> Option<String> {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned())
 }
 
 /// The files of a folder that are lists, or should be, with the id that each name gives.

@@ -18,7 +18,6 @@ use crate::proto::v1::control_service_server::ControlService;
 use crate::proto::v1::law_service_server::LawService;
 use crate::proto::v1::privacy_service_server::PrivacyService;
 use crate::proto::v1::processor_service_server::ProcessorService;
-use crate::proto::v1::registry_service_server::RegistryService;
 
 pub(super) type Answer<T> = Result<Response<T>, Status>;
 pub(super) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -47,10 +46,6 @@ fn timeout(text: &str) -> Option<Duration> {
         "n" => Some(Duration::from_nanos(count)),
         _ => None,
     }
-}
-
-fn later(method: &str) -> Status {
-    Status::unimplemented(format!("{method} is part of the contract and not served by this release"))
 }
 
 #[tonic::async_trait]
@@ -290,20 +285,6 @@ impl PrivacyService for Grpc {
     async fn lift_hold(&self, request: Request<v1::LiftHoldRequest>) -> Answer<v1::LiftHoldResponse> {
         let incoming = self.incoming(&request);
         self.0.lift_hold(incoming, request.into_inner()).await.map(Response::new)
-    }
-}
-
-#[tonic::async_trait]
-impl RegistryService for Grpc {
-    async fn list_registries(
-        &self,
-        _request: Request<v1::ListRegistriesRequest>,
-    ) -> Answer<v1::ListRegistriesResponse> {
-        Err(later("ListRegistries"))
-    }
-
-    async fn look_up(&self, _request: Request<v1::LookUpRequest>) -> Answer<v1::LookUpResponse> {
-        Err(later("LookUp"))
     }
 }
 

@@ -11,6 +11,7 @@ mod kept_calls;
 mod kept_grpc;
 mod lenient;
 mod malformed;
+mod registry;
 mod rows;
 pub mod status;
 mod stream;

@@ -45,7 +45,7 @@ fn the_services_are_those_of_the_design() {
                     PlaceHold LiftHold\n\
                     ProcessorService: PutProcessor RemoveProcessor ResumeProcessor ListProcessors GetProcessorStatus \
                     ConfirmOptOuts\n\
-                    RegistryService: ListRegistries LookUp\n\
+                    RegistryService: ListRegistries LookUp PutList AddToList RemoveFromList\n\
                     RetentionService: SweepContacts PlaceRetentionHold ReleaseRetentionHold ListRetentionHolds OffBoard ExportContacts\n";
     let mut found: Vec<String> = decode(FILE_DESCRIPTOR_SET)
         .file

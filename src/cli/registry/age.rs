@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::decision::stale_from;
 use crate::engine::ListTags;
-use crate::law::{Body, Freshness, Law};
-use crate::place::Zones;
+use crate::engine::registries::asking;
+use crate::law::{Freshness, Law};
 use crate::registry::{List, Registries};
 use crate::store::Keys;
 use crate::store::redis::{Finding, Weight};
@@ -30,14 +30,7 @@ pub(super) struct Stale {
 
 /// By the clock of the rule's own pack; where its people live by several, the strictest of theirs decides.
 pub(super) fn staleness(law: &Law, id: &str, as_of: Instant, now: Instant) -> Vec<Stale> {
-    let rules = law.packs().iter().flat_map(|pack| pack.rules.iter().map(move |rule| (pack, rule)));
-    let asking = rules.filter_map(|(pack, rule)| match &rule.body {
-        Body::Registry { list, fresh, .. } if **list == *id && rule.from <= now && now < rule.until => {
-            Some((rule, fresh, Zones::from_slice(&[pack.zone()])))
-        }
-        _ => None,
-    });
-    let judged = asking.map(|(rule, fresh, zones)| {
+    let judged = asking(law, id, now).map(|(rule, fresh, zones)| {
         let from = stale_from(fresh, &zones, as_of);
         let fresh = match fresh {
             Freshness::Age(age) => format!("at most {} days old", age.0 / Millis::days(1).0),

@@ -20,7 +20,7 @@ impl Contact {
             consents: record.consents.iter().filter_map(|stored| recorded_consent(stored).consent).collect(),
             opt_outs: record.opt_outs.iter().filter_map(|stored| recorded_opt_out(stored).opt_out).collect(),
             relationship: record.relationships.first().cloned(),
-            registry_checks: record.registry_checks.clone(),
+            registry_checks: record.registry_checks.iter().cloned().chain(contact.list_check_messages()).collect(),
             attempts: attempts.collect(),
             last_conversation_at: instant(record.last_conversation_at).map(stamp),
             first_notice_at: instant(record.first_notice_at).map(stamp),
@@ -71,6 +71,7 @@ impl Contact {
             no_sharing: record.no_sharing,
             erased_at: instant(record.erased_at).map(|at| stamp(at.millis())),
             restricted_at: instant(record.restricted_at).map(|at| stamp(at.millis())),
+            list_entries: self.list_entry_messages(),
         }
     }
 

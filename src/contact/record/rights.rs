@@ -257,7 +257,7 @@ impl Contact {
     /// Opt-outs stay, without words and wider rather than narrower where a name would tell something; `suppression` joins
     /// them. Attempts stay as bare instants as long as a cap may look back on them: without a seller they count against
     /// every seller's. What else forbids contact and names nobody stays too: list entries, a number that changed hands,
-    /// inconvenient times, the last conversation. Requests stay without their words, writes as hashes of their ids. Whatever `kept` reaches stays as
+    /// inconvenient times, the last conversation; the tenant's own lists have the number still. Requests stay without their words, writes as hashes of their ids. Whatever `kept` reaches stays as
     /// it is, but covers nothing any more.
     #[must_use]
     pub fn erased(
@@ -286,6 +286,7 @@ impl Contact {
             reassigned: answers::denying(&old.reassigned),
             inconvenient_times: old.inconvenient_times.clone(),
             last_conversation_at: old.last_conversation_at,
+            list_entries: old.list_entries.clone(),
             ..store::ContactRecord::default()
         };
         record.requests = old.requests.iter().map(bare_request).collect();

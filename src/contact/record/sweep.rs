@@ -2,7 +2,7 @@
 //!
 //! Promises: no removal opens what was closed. An opt-out stays, without what the person wrote; of a consent its id and its
 //! withdrawal stay, so that the same consent, asserted by a caller, is still the one that ended; of a relationship stays
-//! that an offer had nothing to do with it; ages, residences, entries in registries are not touched. Attempts and ids of
+//! that an offer had nothing to do with it; ages, residences, entries in registries and in lists are not touched. Attempts and ids of
 //! requests stay as long as the contract promises. Of a record that is restricted, waits for an answer to its person, or is
 //! held as a whole, nothing goes. Guarded by `tests/retention.rs`.
 
@@ -428,11 +428,12 @@ impl Contact {
             restricted_at: record.restricted_at,
             holds: record.holds,
             put_off: record.put_off,
+            list_entries: record.list_entries,
             ..crate::proto::store::ContactRecord::default()
         };
     }
 
-    /// Whether nothing is left but what keeps contact from being made.
+    /// Whether nothing is left but what keeps contact from being made: opt-outs, and entries in lists, which need no number.
     fn is_bare(&self, now: Instant) -> bool {
         let record = &self.record;
         record.consents.iter().all(is_rest)
@@ -463,6 +464,7 @@ impl Contact {
             && record.copied.is_none()
             && record.consents.is_empty()
             && record.opt_outs.is_empty()
+            && record.list_entries.is_empty()
             && record.relationships.is_empty()
             && record.writes.is_empty()
             && self.is_bare(now)

@@ -13,6 +13,7 @@ pub(super) mod wire;
 use prost::Message;
 
 pub(super) use beside::Beside;
+pub(super) use record::list_of_write;
 pub use standing::Feed;
 pub(super) use standing::{FORMAT, Recorded, Standing};
 

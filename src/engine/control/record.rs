@@ -5,8 +5,8 @@ use prost::Message;
 use crate::contact::{Seen, WriteId};
 use crate::engine::Failure;
 use crate::proto::store::{
-    ControlRecord, StoredEmergency, StoredFreeze, StoredIncident, StoredPolicy, StoredRetentionHold, StoredTransfer,
-    StoredWrite,
+    ControlRecord, StoredEmergency, StoredFreeze, StoredIncident, StoredOwnList, StoredPolicy, StoredRetentionHold,
+    StoredTransfer, StoredWrite,
 };
 use crate::proto::v1;
 use crate::proto::well_known::Timestamp;
@@ -47,7 +47,8 @@ fn writes(record: &ControlRecord) -> impl Iterator<Item = &StoredWrite> {
     let holds = record.holds.iter().flat_map(|kept| [&kept.write, &kept.release]).flatten();
     let incidents = record.incidents.iter().flat_map(|kept| &kept.writes);
     let ending = record.off_boarding.iter().filter_map(|kept| kept.write.as_ref());
-    switched.chain(processors).chain(policies).chain(transfers).chain(holds).chain(incidents).chain(ending)
+    let lists = record.lists.iter().flat_map(|kept| &kept.writes);
+    switched.chain(processors).chain(policies).chain(transfers).chain(holds).chain(incidents).chain(ending).chain(lists)
 }
 
 /// The form of a record with this content: an older build must not overlook what it does not know.
@@ -56,7 +57,8 @@ pub(super) fn form(record: &ControlRecord) -> u32 {
         && record.transfers.is_empty()
         && record.holds.is_empty()
         && record.incidents.is_empty()
-        && record.off_boarding.is_none();
+        && record.off_boarding.is_none()
+        && record.lists.is_empty();
     if plain { 1 } else { 2 }
 }
 
@@ -148,6 +150,14 @@ pub(super) fn merge(into: &mut ControlRecord, from: &ControlRecord) {
     if into.off_boarding.is_none() {
         into.off_boarding.clone_from(&from.off_boarding);
     }
+    for theirs in &from.lists {
+        match into.lists.iter_mut().find(|mine| list_id(mine) == list_id(theirs)) {
+            None => into.lists.push(theirs.clone()),
+            Some(mine) if put_last(mine) < put_last(theirs) => mine.clone_from(theirs),
+            Some(_) => {}
+        }
+    }
+    into.lists.sort_by(|a, b| list_id(a).cmp(&list_id(b)));
     let recorded = |write: &Option<StoredWrite>| write.as_ref().map(|write| write.recorded_at);
     into.policies.sort_by_key(|kept| recorded(&kept.write));
     into.transfers.sort_by_key(|kept| recorded(&kept.write));
@@ -167,6 +177,8 @@ pub(super) fn prune(record: &mut ControlRecord, now: Instant) {
     drop_first(&mut record.incidents, surplus, |kept| {
         kept.incident.as_ref().is_some_and(|one| one.closed_at.is_some())
     });
+    let complete = |kept: &StoredOwnList| kept.list.as_ref().is_none_or(|list| list.complete);
+    record.lists.retain(|kept| complete(kept) || put_last(kept).0 > oldest.millis());
     record.processors.retain(|kept| kept.removed_at == 0 || kept.removed_at > oldest.millis());
     let removed = record.processors.iter().filter(|kept| kept.removed_at != 0).count();
     drop_first(&mut record.processors, removed.saturating_sub(REMOVED), |kept| kept.removed_at != 0);
@@ -185,6 +197,22 @@ pub(super) fn prune(record: &mut ControlRecord, now: Instant) {
             return;
         }
     }
+}
+
+/// The list that a write began or changed.
+pub(in crate::engine) fn list_of_write(record: &ControlRecord, receipt: [u8; 16]) -> Option<&v1::OwnList> {
+    let found = record.lists.iter().find(|kept| kept.writes.iter().any(|write| made(Some(write), receipt)));
+    found.and_then(|kept| kept.list.as_ref())
+}
+
+fn list_id(kept: &StoredOwnList) -> Option<&str> {
+    kept.list.as_ref().map(|list| list.list.as_str())
+}
+
+/// When it was said last, and whether that tightened: of two said at one instant what says less stands.
+fn put_last(kept: &StoredOwnList) -> (i64, bool) {
+    let at = kept.writes.iter().map(|write| write.recorded_at).max().unwrap_or(0);
+    (at, kept.list.as_ref().is_none_or(|list| !list.complete))
 }
 
 fn drop_first<T>(list: &mut Vec<T>, mut count: usize, fits: impl Fn(&T) -> bool) {

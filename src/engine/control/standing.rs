@@ -16,6 +16,7 @@ use crate::engine::region::Kept;
 use crate::engine::{Engine, Failure};
 use crate::law::Declared;
 use crate::proto::store::ControlRecord;
+use crate::proto::v1;
 use crate::store::{Beside, DataKey, Key, SealError, StoreError, Version, Versioned};
 use crate::time::Instant;
 
@@ -32,6 +33,10 @@ pub(in crate::engine) struct Recorded {
     pub transfers: Vec<SellerTransfer>,
     pub holds: Vec<RetentionHold>,
     pub off_boarded_at: Option<Instant>,
+    /// Those of the tenant's own lists that are complete by what was added by API, by id.
+    pub complete: Vec<Box<str>>,
+    /// All that are kept by API, by id.
+    pub lists: Vec<v1::OwnList>,
 }
 
 /// The states of emergency of a file.
@@ -78,6 +83,16 @@ impl Standing {
     /// When the tenant's service ended; `None`: it goes on.
     pub fn off_boarded_at(&self) -> Option<Instant> {
         self.recorded.off_boarded_at
+    }
+
+    /// Whether a list of the tenant's own is complete by what was added by API.
+    pub fn is_complete(&self, list: &str) -> bool {
+        self.recorded.complete.binary_search_by(|one| (**one).cmp(list)).is_ok()
+    }
+
+    /// The tenant's own lists that are kept by API, by id.
+    pub fn own_lists(&self) -> &[v1::OwnList] {
+        &self.recorded.lists
     }
 
     /// What policies and transfers there are.
@@ -193,6 +208,9 @@ impl Engine {
 }
 
 fn read(version: Version, record: &ControlRecord) -> Option<Recorded> {
+    let mut lists = record.lists.iter().map(|kept| kept.list.clone()).collect::<Option<Vec<_>>>()?;
+    lists.sort_by(|a, b| a.list.cmp(&b.list));
+    let complete = lists.iter().filter(|list| list.complete).map(|list| list.list.as_str().into());
     let freezes = record.freezes.iter().map(|kept| wire::freeze_of(kept.freeze.as_ref()?).map(Arc::new));
     let states = record.emergencies.iter().map(|kept| wire::emergency_of(kept.emergency.as_ref()?).map(Arc::new));
     Some(Recorded {
@@ -207,6 +225,8 @@ fn read(version: Version, record: &ControlRecord) -> Option<Recorded> {
             .collect::<Option<_>>()?,
         holds: holds_of(record)?,
         off_boarded_at: record.off_boarding.as_ref().map(|ended| Instant::from_millis(ended.at)),
+        complete: complete.collect(),
+        lists,
     })
 }
 

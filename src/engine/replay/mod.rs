@@ -27,6 +27,7 @@ use super::answer::{self, Granted};
 use super::audited::Kind;
 use super::check::{Turned, unusable};
 use super::control::{Standing, wire};
+use super::listed::WithOwn;
 use super::question;
 use crate::audit::{DecisionId, Entry};
 use crate::contact::{AttemptId, Contact, Facts, PublishedPolicy, SellerTransfer, Succession};
@@ -38,8 +39,8 @@ use crate::proto::{store, v1};
 use crate::registry::Snapshot;
 use crate::time::{Instant, Millis};
 
-/// The form of an [`store::AuditedDecision`] that no policy and no transfer took part in: the first that holds everything
-/// that decides.
+/// The form of an [`store::AuditedDecision`] that no policy, no transfer and no list kept by API took part in: the first
+/// that holds everything that decides.
 pub(super) const FORM: u32 = 2;
 /// The newest form: with them. An older build would judge without.
 pub(super) const FORM_SUCCEEDED: u32 = 3;
@@ -199,7 +200,8 @@ impl Past {
         };
         let mut stored = stored.unwrap_or_else(Facts::default);
         let beside = under.lists.map(|lists| Turned { lists, digits: number.reveal_digits() });
-        let lists = Readings { then: &body.registry_readings, beside, unasked: RefCell::default() };
+        let own = under.switches.map(|standing| (standing, now));
+        let lists = Readings { then: &body.registry_readings, beside, own, unasked: RefCell::default() };
         let kept = Kept::of(body)?;
         let about = (&checked.attempt.seller, checked.attempt.purpose);
         let asserted = kept.succession().apply(&mut stored, &checked.facts, about, now);
@@ -283,6 +285,8 @@ fn postures(body: &store::AuditedDecision) -> Result<Postures, Unfit> {
 struct Readings<'a> {
     then: &'a [store::RegistryReading],
     beside: Option<Turned<'a>>,
+    /// What the tenant's own lists are, where that is known.
+    own: Option<(&'a Standing, Instant)>,
     unasked: RefCell<Vec<String>>,
 }
 
@@ -297,8 +301,11 @@ impl Lists for Readings<'_> {
                 sample: reading.sample,
             });
         }
-        if let Some(lists) = &self.beside {
-            return lists.look_up(registry);
+        if let Some(files) = &self.beside {
+            return match self.own {
+                Some((standing, now)) => WithOwn { files, standing, now }.look_up(registry),
+                None => files.look_up(registry),
+            };
         }
         // These are asked of every number, and recorded where they were loaded.
         if is_line_list(registry) {
