@@ -13,6 +13,8 @@
 mod audit;
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/config.rs"]
+mod config;
 #[path = "cli/control.rs"]
 mod control;
 #[path = "cli/copy.rs"]

@@ -8,6 +8,7 @@
 mod access;
 mod audit;
 mod check;
+mod config;
 mod contact;
 mod control;
 mod doctor;
@@ -35,6 +36,7 @@ mod request;
 mod retention;
 mod scrub;
 pub mod serve;
+mod settings;
 mod source;
 mod tenant;
 mod terms;
@@ -155,6 +157,9 @@ pub enum Command {
     /// Who may ask a server, and what
     #[command(subcommand)]
     Access(access::Command),
+    /// Whether settings are sound, and where each comes from
+    #[command(subcommand)]
+    Config(config::Command),
 }
 
 /// Reads the command line, runs the command, and says how it ended.
@@ -203,6 +208,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Tenant(command) => tenant::run(command, global).await,
         Command::Ready(args) => ready::run(args, global).await,
         Command::Access(command) => access::run(command, global),
+        Command::Config(command) => config::run(command, global),
     }
 }
 

@@ -24,6 +24,7 @@ pub use embedded::EmbeddedStore;
 pub use error::StoreError;
 pub(crate) use folder::{Held, make_folder, sync_folder, write_whole};
 use keys::key_id;
+pub(crate) use keys::lies_inside;
 pub use keys::{
     Instance, KeyAbout, KeyChange, KeyRing, KeyState, Keys, KeysError, KeysFile, Ledger, Mark, Rewrap, Tenant, Walked,
     counted, instances, withdraw,

@@ -90,6 +90,9 @@ const COMMANDS: &[&[&str]] = &[
     &["access", "new"],
     &["access", "list"],
     &["access", "revoke"],
+    &["config"],
+    &["config", "check"],
+    &["config", "show"],
     &["help"],
 ];
 
