@@ -126,6 +126,16 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ("header_bytes", "the most bytes of the headers of one request, 1024 to 1048576", "16384"),
     ("idle_seconds", "how long a connection may stay open with nothing under way, 1 to 86400", "300"),
     ("receive_seconds", "how long headers, and the rest of a request, may take to arrive, 1 to 600", "20"),
+    (
+        "checks_at_once",
+        "checks under way at once, whatever they take, a batch being one; fewer where they would be slow; 0: no limit",
+        "1024",
+    ),
+    (
+        "slow_check_ms",
+        "what a check may take, on average, before further ones are refused, in milliseconds, 5 to 10000",
+        "100",
+    ),
 ];
 
 /// Settings, ready for use.
@@ -249,6 +259,8 @@ struct FileText {
     header_bytes: Option<u32>,
     idle_seconds: Option<u32>,
     receive_seconds: Option<u32>,
+    checks_at_once: Option<u32>,
+    slow_check_ms: Option<u32>,
 }
 
 impl FileText {
@@ -310,6 +322,8 @@ impl FileText {
             "header_bytes" => self.header_bytes.map(|value| value.to_string()),
             "idle_seconds" => self.idle_seconds.map(|value| value.to_string()),
             "receive_seconds" => self.receive_seconds.map(|value| value.to_string()),
+            "checks_at_once" => self.checks_at_once.map(|value| value.to_string()),
+            "slow_check_ms" => self.slow_check_ms.map(|value| value.to_string()),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     // The log reconciles itself with the store's outbox.
     ("audit", &["store", "time"]),
     ("registry", &["place", "time"]),
-    ("telemetry", &["contact", "proto"]),
+    ("telemetry", &["contact", "proto", "time"]),
     ("access", &["time"]),
     ("listen", &["access", "telemetry"]),
     (

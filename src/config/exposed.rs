@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Written, choice};
-use crate::access::Limits;
+use crate::access::{GateSettings, Limits};
 use crate::listen::{self, TlsFiles};
 
 /// See the module.
@@ -23,6 +23,8 @@ pub struct Exposed {
     pub tenant: Limits,
     /// What a connection may use.
     pub listen: listen::Settings,
+    /// What all together may use.
+    pub gate: GateSettings,
 }
 
 type Read<'a> = dyn Fn(&str) -> Written + 'a;
@@ -73,8 +75,12 @@ pub(super) fn exposed(read: &Read<'_>, fault: &mut Fault<'_>) -> Exposed {
         receive: Duration::from_secs(number("receive_seconds", 1, 600).into()),
         ..listen::Settings::default()
     };
+    let gate = GateSettings {
+        checks: number("checks_at_once", 0, 1_000_000),
+        slow: Duration::from_millis(number("slow_check_ms", 5, 10_000).into()),
+    };
     let no_tls = choice(&read("insecure_no_tls"), &["false", "true"], fault) == 1;
-    Exposed { access, tenant_packs, tls, no_tls, tenant, listen }
+    Exposed { access, tenant_packs, tls, no_tls, tenant, listen, gate }
 }
 
 pub(super) fn listener(written: &Written, exposed: &Exposed, fault: &mut Fault<'_>) -> Option<SocketAddr> {

@@ -6,11 +6,13 @@
 mod json;
 mod ops;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
-use crate::service::{Calls, MESSAGE_BYTES};
+use crate::service::{Calls, MESSAGE_BYTES, gated_http};
 
 /// What anybody may ask: whether the process runs, and whether it can answer. Without the role `operate` the latter names what
 /// is not ready, and not why.
@@ -19,7 +21,8 @@ const READY: &str = "/readyz";
 
 /// Every route.
 pub fn router(calls: Calls) -> Router {
-    Router::new()
+    let gate = Arc::clone(calls.gate());
+    let router = Router::new()
         .route("/v1/check", post(json::check))
         .route("/v1/check:batch", post(json::check_batch))
         .route("/v1/outcomes:report", post(json::report_outcome))
@@ -83,5 +86,6 @@ pub fn router(calls: Calls) -> Router {
         .layer(axum::middleware::from_fn_with_state(calls.clone(), json::admit))
         .layer(axum::middleware::from_fn(json::refuse_browsers))
         .layer(DefaultBodyLimit::max(MESSAGE_BYTES))
-        .with_state(calls)
+        .with_state(calls);
+    gated_http(router, gate, json::refusal)
 }

@@ -75,6 +75,8 @@ const EXAMPLES: &[&[(&str, &str)]] = &[
         ("header_bytes", "8192"),
         ("idle_seconds", "120"),
         ("receive_seconds", "10"),
+        ("checks_at_once", "2048"),
+        ("slow_check_ms", "50"),
     ],
     &[("access", "/etc/ringfence/access.toml"), ("insecure_no_tls", "true")],
     &[("keep_months", "24"), ("sweep_hours", "6")],

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::super::open::OpenError;
 use super::super::{Error, access, now, packs};
 use super::{LOOK, REMIND, fingerprint, press, told};
-use crate::access::{Access, Callers, State};
+use crate::access::{Access, Callers, Gate, State};
 use crate::config::{Config, Exposed};
 use crate::engine::{Engine, SweeperSettings, Tenants, rights, selfcheck};
 use crate::law::Law;
@@ -136,10 +136,11 @@ impl Guard {
 
     /// The calls, for those who may ask.
     pub fn calls(&self) -> Calls {
-        match &self.access {
+        let calls = match &self.access {
             None => Calls::new(Arc::clone(self.tenants.main())),
             Some((_, access, _)) => Calls::guarded(Arc::clone(&self.tenants), Arc::clone(access)),
-        }
+        };
+        calls.behind(Arc::new(Gate::new(self.exposed.gate)))
     }
 
     /// TLS of a listener, if there is any.
