@@ -136,6 +136,12 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "what a check may take, on average, before further ones are refused, in milliseconds, 5 to 10000",
         "100",
     ),
+    (
+        "otlp_endpoint",
+        "the collector of traces, OTLP over gRPC, such as http://127.0.0.1:4317; none: no traces are made",
+        "",
+    ),
+    ("otlp_percent", "calls traced whose callers say nothing of it, in a hundred, 0 to 100", "1"),
 ];
 
 /// Settings, ready for use.
@@ -261,6 +267,8 @@ struct FileText {
     receive_seconds: Option<u32>,
     checks_at_once: Option<u32>,
     slow_check_ms: Option<u32>,
+    otlp_endpoint: Option<String>,
+    otlp_percent: Option<u32>,
 }
 
 impl FileText {
@@ -324,6 +332,8 @@ impl FileText {
             "receive_seconds" => self.receive_seconds.map(|value| value.to_string()),
             "checks_at_once" => self.checks_at_once.map(|value| value.to_string()),
             "slow_check_ms" => self.slow_check_ms.map(|value| value.to_string()),
+            "otlp_endpoint" => self.otlp_endpoint.clone(),
+            "otlp_percent" => self.otlp_percent.map(|value| value.to_string()),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 //! Promises: no label, log line or error carries a whole number. Guarded by `tests/contract.rs`.
 
 mod stages;
+mod traces;
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -19,6 +20,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 pub use self::stages::{Laps, Stage, Stages, Trip};
+pub use self::traces::{Traced, Traces};
 use crate::contact::{Channel, Purpose, Term};
 use crate::proto::v1;
 
@@ -140,6 +142,7 @@ pub struct Metrics {
     check_time: Gauge<f64, AtomicU64>,
     check_time_at_ease: Gauge<f64, AtomicU64>,
     stages: Stages,
+    traces_failed: Counter,
 }
 
 /// What an audit log has counted since it was opened, and what it holds now.
@@ -203,6 +206,7 @@ impl Default for Metrics {
             checks_limit: Gauge::default(),
             check_time: Gauge::default(),
             check_time_at_ease: Gauge::default(),
+            traces_failed: Counter::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -320,6 +324,8 @@ impl Default for Metrics {
         registry.register("check_time_seconds", help, metrics.check_time.clone());
         let help = "What a check takes where few are under way, on average, in seconds; 0: not known yet";
         registry.register("check_time_at_ease_seconds", help, metrics.check_time_at_ease.clone());
+        let help = "Spans that the collector of traces did not take";
+        registry.register("traces_failed", help, metrics.traces_failed.clone());
         metrics
     }
 }
@@ -378,6 +384,12 @@ impl Metrics {
     #[must_use]
     pub const fn stages(&self) -> &Stages {
         &self.stages
+    }
+
+    /// Spans that the collector did not take so far.
+    pub fn traces_failed(&self, spans: u64) {
+        // Counted where they are sent.
+        self.traces_failed.inner().store(spans, Ordering::Relaxed);
     }
 
     /// How much is under way in a lane, and how much of it was refused so far.

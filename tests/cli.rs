@@ -43,6 +43,8 @@ mod scrub;
 mod scrub_files;
 #[path = "cli/server.rs"]
 mod server;
+#[path = "cli/traces.rs"]
+mod traces;
 
 use std::fs;
 use std::io::Write as _;

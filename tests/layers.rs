@@ -25,7 +25,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
         "engine",
         &["access", "store", "registry", "audit", "telemetry", "decision", "law", "contact", "place", "proto", "time"],
     ),
-    ("service", &["engine", "access", "store", "contact", "proto", "time"]),
+    ("service", &["engine", "access", "telemetry", "store", "contact", "proto", "time"]),
     ("http", &["service", "engine", "access", "proto"]),
     ("notify", &["engine", "store", "proto", "time"]),
     ("config", &["engine", "store", "audit", "access", "listen", "decision", "place", "time"]),

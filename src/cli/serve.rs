@@ -85,7 +85,14 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     }
     let guard = guard::Guard::open(&config, &opened.engine)?;
     guard.look_at_what_is_left().await;
-    let calls = guard.calls();
+    let traces = match &config.exposed.traces {
+        None => None,
+        Some((endpoint, percent)) => Some(Arc::new(
+            telemetry::Traces::start(endpoint, *percent)
+                .map_err(|error| Error::said(format!("otlp_endpoint: {endpoint}: {error}")))?,
+        )),
+    };
+    let calls = guard.calls().traced(traces.clone());
     let (grpc, reporter) = routes(calls.clone()).map_err(|error| Error::said(error.to_string()))?;
     let (stop, stopping) = watch::channel(false);
     let mut servers = tokio::task::JoinSet::new();
@@ -179,6 +186,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let _ = sweeping.await;
     let _ = archiving.await;
     opened.settle(now()).await.map_err(|error| Error::said(error.to_string()))?;
+    if let Some(traces) = traces {
+        // It blocks until the rest is sent, or cannot be.
+        let _ = tokio::task::spawn_blocking(move || traces.stop()).await;
+    }
     tracing::info!(drained, "stopped");
     Ok(Exit::when(drained))
 }

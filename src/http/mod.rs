@@ -6,8 +6,6 @@
 mod json;
 mod ops;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
@@ -21,7 +19,7 @@ const READY: &str = "/readyz";
 
 /// Every route.
 pub fn router(calls: Calls) -> Router {
-    let gate = Arc::clone(calls.gate());
+    let outer = calls.clone();
     let router = Router::new()
         .route("/v1/check", post(json::check))
         .route("/v1/check:batch", post(json::check_batch))
@@ -87,5 +85,5 @@ pub fn router(calls: Calls) -> Router {
         .layer(axum::middleware::from_fn(json::refuse_browsers))
         .layer(DefaultBodyLimit::max(MESSAGE_BYTES))
         .with_state(calls);
-    gated_http(router, gate, json::refusal)
+    gated_http(router, &outer, json::refusal)
 }

@@ -14,6 +14,7 @@ use crate::access::{Access, Caller, DEFAULT_TENANT, Gate, Permit, Quota, Refused
 use crate::engine::watch::HEARTBEAT;
 use crate::engine::{Clock, Engine, Failure, ShadowReport, Tenants, batch_too_long};
 use crate::proto::v1;
+use crate::telemetry::Traces;
 use crate::time::Instant;
 
 /// How many checks of one batch are under way at once: enough for their writes to share a commit.
@@ -29,6 +30,7 @@ pub struct Calls {
     tenants: Arc<Tenants>,
     access: Option<Arc<Access>>,
     gate: Arc<Gate>,
+    traces: Option<Arc<Traces>>,
 }
 
 /// What a transport knows of a request.
@@ -114,19 +116,31 @@ impl Calls {
     /// The calls of an engine, for everybody who reaches them.
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { tenants: Arc::new(Tenants::new(engine)), access: None, gate: Arc::default() }
+        Self { tenants: Arc::new(Tenants::new(engine)), access: None, gate: Arc::default(), traces: None }
     }
 
     /// The calls of several tenants, for those who are recognised.
     #[must_use]
     pub fn guarded(tenants: Arc<Tenants>, access: Arc<Access>) -> Self {
-        Self { tenants, access: Some(access), gate: Arc::default() }
+        Self { tenants, access: Some(access), gate: Arc::default(), traces: None }
     }
 
     /// The same, of which no more is under way than this gate lets in.
     #[must_use]
     pub fn behind(self, gate: Arc<Gate>) -> Self {
         Self { gate, ..self }
+    }
+
+    /// The same, of which spans are made.
+    #[must_use]
+    pub fn traced(self, traces: Option<Arc<Traces>>) -> Self {
+        Self { traces, ..self }
+    }
+
+    /// What makes spans of calls.
+    #[must_use]
+    pub const fn traces(&self) -> Option<&Arc<Traces>> {
+        self.traces.as_ref()
     }
 
     /// What refuses where more comes than is answered in time.
@@ -143,6 +157,9 @@ impl Calls {
             metrics.lane(lane.word(), under_way, refused.map(|(why, count)| (why.word(), count)));
         }
         metrics.pace(state.limit, state.took, state.ease);
+        if let Some(traces) = &self.traces {
+            metrics.traces_failed(traces.failed());
+        }
     }
 
     /// The engine that knows of the server as a whole. What belongs to a tenant is never asked of it: see [`Calls::of`].

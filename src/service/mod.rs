@@ -89,9 +89,9 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
     // What Python's grpcio-reflection and older tools ask for; they know no v1.
     builder.add_service(reflection().build_v1alpha()?);
     let routes = builder.routes();
-    let gate = Arc::clone(calls.gate());
+    let outer = calls.clone();
     let routes = if calls.access().is_some() { guard::guarded(routes, calls) } else { routes };
-    Ok((shed::gated(routes, gate), reporter))
+    Ok((shed::gated(routes, &outer), reporter))
 }
 
 /// The names under which health is asked for; the empty one is the server as a whole.

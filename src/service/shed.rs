@@ -13,13 +13,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use http::{HeaderMap, HeaderValue, Response};
-use tonic::Status;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tonic::service::Routes;
+use tonic::{Code, Status};
 use tower::Service;
 
-use super::{grpc, peek, status};
+use super::{Calls, grpc, guard, peek, status};
 use crate::access::{Busy, Gate, Lane};
+use crate::telemetry::Traces;
 
 /// How a service is spoken to.
 #[derive(Clone, Copy, Debug)]
@@ -81,20 +82,21 @@ impl Path {
 
 /// The services of gRPC behind a gate.
 #[must_use]
-pub fn gated(routes: Routes, gate: Arc<Gate>) -> Routes {
-    shed(routes.prepare().into_axum_router(), gate, Wire::Grpc).into()
+pub fn gated(routes: Routes, calls: &Calls) -> Routes {
+    shed(routes.prepare().into_axum_router(), calls, Wire::Grpc).into()
 }
 
 /// The routes of HTTP behind a gate.
 #[must_use]
-pub fn gated_http(router: Router, gate: Arc<Gate>, refuse: fn(&Status) -> Response<Body>) -> Router {
-    shed(router, gate, Wire::Json(refuse))
+pub fn gated_http(router: Router, calls: &Calls, refuse: fn(&Status) -> Response<Body>) -> Router {
+    shed(router, calls, Wire::Json(refuse))
 }
 
-fn shed(inner: Router, gate: Arc<Gate>, wire: Wire) -> Router {
+fn shed(inner: Router, calls: &Calls, wire: Wire) -> Router {
     let refusals = Arc::new((0..Busy::WAITS).map(refusal).collect());
     // No route of its own: whatever the path, it is asked.
-    Router::new().fallback_service(Shed { inner, gate, wire, refusals })
+    let (gate, traces) = (Arc::clone(calls.gate()), calls.traces().cloned());
+    Router::new().fallback_service(Shed { inner, gate, traces, wire, refusals })
 }
 
 /// Refusals of gRPC, made once: headers alone, one for each wait.
@@ -111,6 +113,7 @@ fn refusal(wait: usize) -> HeaderMap {
 struct Shed {
     inner: Router,
     gate: Arc<Gate>,
+    traces: Option<Arc<Traces>>,
     wire: Wire,
     refusals: Arc<Vec<HeaderMap>>,
 }
@@ -152,9 +155,48 @@ impl Shed {
             return self.refuse(busy);
         }
         let _ticket = self.gate.enter_anyway(Lane::Check);
-        answer(self.inner.call(Request::from_parts(parts, Body::from(bytes))).await)
+        answer(self.go_on(Request::from_parts(parts, Body::from(bytes))).await)
+    }
+
+    /// Has the request answered, with a span of its own where it is traced.
+    fn go_on(&mut self, request: Request) -> Answering {
+        let begin = |traces: &Arc<Traces>| {
+            // Without what a number may have been put into by mistake.
+            let path = request.uri().path();
+            let known =
+                ["/ringfence.v1.", "/grpc.health.v1.", "/v1/"].into_iter().find(|known| path.starts_with(known));
+            let known = known.unwrap_or_default();
+            let name = format!("{known}{}", guard::shown_path(path.strip_prefix(known).unwrap_or(path)));
+            let system = if matches!(self.wire, Wire::Grpc) { "grpc" } else { "http" };
+            traces.begin(name, system, request.headers())
+        };
+        let traced = self.traces.as_ref().and_then(begin);
+        let answering = self.inner.call(request);
+        let Some(traced) = traced else { return Box::pin(answering) };
+        Box::pin(async move {
+            let answer = traced.around(answering).await;
+            if let Ok(answer) = &answer {
+                let (status, fault) = outcome(answer);
+                traced.ended(status, fault);
+            }
+            answer
+        })
     }
 }
+
+/// The status of an answer by its number, that of gRPC where it says one; and whether the server is at fault.
+fn outcome(answer: &Response<Body>) -> (i64, bool) {
+    match Status::from_header_map(answer.headers()) {
+        Some(status) => {
+            let fault = matches!(status.code(), Code::Unknown | Code::Internal | Code::Unavailable | Code::DataLoss);
+            (i64::from(status.code() as i32), fault)
+        }
+        None if answer.status() == StatusCode::OK => (0, false),
+        None => (answer.status().as_u16().into(), answer.status().is_server_error()),
+    }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 fn answer(answered: Result<Response<Body>, Infallible>) -> Response<Body> {
     match answered {
@@ -166,7 +208,7 @@ fn answer(answered: Result<Response<Body>, Infallible>) -> Response<Body> {
 impl Service<Request> for Shed {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -179,13 +221,13 @@ impl Service<Request> for Shed {
             Wire::Json(_) => Path::of_route(path),
         };
         let (lane, many) = match path {
-            Path::Always => return Box::pin(self.inner.call(request)),
+            Path::Always => return self.go_on(request),
             Path::Checks { many } => (Lane::Check, Some(many)),
             Path::Of(lane) => (lane, None),
         };
         match (self.gate.enter(lane, self.patience(request.headers())), many) {
             (Ok(ticket), _) => {
-                let answer = self.inner.call(request);
+                let answer = self.go_on(request);
                 Box::pin(async move {
                     let answer = answer.await;
                     drop(ticket);

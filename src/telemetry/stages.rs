@@ -170,5 +170,6 @@ impl Laps<'_> {
         let now = Monotonic::now();
         self.stages.stage(stage).add(now.saturating_duration_since(*since));
         *since = now;
+        super::traces::stage(stage.word());
     }
 }

@@ -77,6 +77,8 @@ const EXAMPLES: &[&[(&str, &str)]] = &[
         ("receive_seconds", "10"),
         ("checks_at_once", "2048"),
         ("slow_check_ms", "50"),
+        ("otlp_endpoint", "http://127.0.0.1:4317"),
+        ("otlp_percent", "5"),
     ],
     &[("access", "/etc/ringfence/access.toml"), ("insecure_no_tls", "true")],
     &[("keep_months", "24"), ("sweep_hours", "6")],
