@@ -93,6 +93,11 @@ struct LaneLabels {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct FileLabels {
+    file: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct ShedLabels {
     lane: &'static str,
     why: &'static str,
@@ -143,6 +148,7 @@ pub struct Metrics {
     check_time_at_ease: Gauge<f64, AtomicU64>,
     stages: Stages,
     traces_failed: Counter,
+    certificate_expires: Family<FileLabels, Gauge<i64>>,
 }
 
 /// What an audit log has counted since it was opened, and what it holds now.
@@ -207,6 +213,7 @@ impl Default for Metrics {
             check_time: Gauge::default(),
             check_time_at_ease: Gauge::default(),
             traces_failed: Counter::default(),
+            certificate_expires: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -326,6 +333,9 @@ impl Default for Metrics {
         registry.register("check_time_at_ease_seconds", help, metrics.check_time_at_ease.clone());
         let help = "Spans that the collector of traces did not take";
         registry.register("traces_failed", help, metrics.traces_failed.clone());
+        let help =
+            "When the first certificate of a file of TLS expires, in seconds since 1970, by the setting that names it";
+        registry.register("certificate_expires_timestamp_seconds", help, metrics.certificate_expires.clone());
         metrics
     }
 }
@@ -384,6 +394,11 @@ impl Metrics {
     #[must_use]
     pub const fn stages(&self) -> &Stages {
         &self.stages
+    }
+
+    /// When the first certificate of a file expires, in seconds since 1970.
+    pub fn certificate_expires(&self, file: &'static str, seconds: i64) {
+        self.certificate_expires.get_or_create(&FileLabels { file }).set(seconds);
     }
 
     /// Spans that the collector did not take so far.

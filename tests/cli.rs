@@ -43,6 +43,8 @@ mod scrub;
 mod scrub_files;
 #[path = "cli/server.rs"]
 mod server;
+#[path = "cli/soak.rs"]
+mod soak;
 #[path = "cli/traces.rs"]
 mod traces;
 

@@ -452,7 +452,9 @@ mod tests {
 
     #[test]
     fn three_times_the_capacity_is_answered_as_fast_as_it_goes_and_not_much_later() {
-        for (name, server) in [("disk", disk as Server), ("slow disk", slow_disk), ("processor", processor)] {
+        for (name, server) in
+            [("disk", disk as Server), ("slow disk", slow_disk as Server), ("processor", processor as Server)]
+        {
             let peak = rate(server, 1_024.0);
             let mut follower = Follower::new(GateSettings { slow: Duration::from_secs(1), ..GateSettings::default() });
             let (at_ease, _) = offer(&mut follower, server, 0.7 * peak, 100);

@@ -1,5 +1,8 @@
-//! `ringfence doctor`: whether store and keys are set up so that what is acknowledged is kept, and the lists young enough.
+//! `ringfence doctor`: whether store and keys are set up so that what is acknowledged is kept, the lists young enough, and
+//! certificates good for a while.
 //! Changes nothing.
+
+mod certificates;
 
 use std::path::{Path, PathBuf};
 
@@ -54,6 +57,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         findings.extend(pinned(region).await);
     }
     findings.extend(super::registry::age::look(&config, super::now()));
+    findings.extend(certificates::look(&config, super::now()));
     let worst = findings.iter().map(|finding| finding.weight).max().unwrap_or(Weight::Fine);
     if global.json {
         let rows: Vec<_> = findings

@@ -123,7 +123,8 @@ impl Traces {
             .with_attributes([KeyValue::new("rpc.system", system)])
             .start_with_context(&self.tracer, &parent);
         let context = parent.with_span(span);
-        context.span().span_context().is_sampled().then_some(Traced(context))
+        let sampled = context.span().span_context().is_sampled();
+        sampled.then_some(Traced(context))
     }
 
     /// Spans that the collector did not take.

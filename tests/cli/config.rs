@@ -108,3 +108,16 @@ fn every_value_is_shown_with_where_it_was_written_and_no_secret() {
     );
     assert!(!format!("{}{}", faulty.out, faulty.err).contains("hush"));
 }
+
+#[test]
+fn certificates_are_looked_at_by_check_and_doctor() {
+    let home = Home::new();
+    let pem = |name: &str| format!("{}/tests/store/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    let text = format!("tls_cert = \"{}\"\ntls_key = \"{}\"\n", pem("server.pem"), pem("server.key"));
+    home.write("ringfence.toml", text);
+    home.run(&["config", "check"]).quietly(0).says(&["The settings are sound."]);
+    home.run(&["doctor"]).code(1).says(&["server.pem", "good until 2126-10-29"]);
+    home.run_with(&["config", "check"], b"", &[("RINGFENCE_TLS_KEY", &pem("client.key"))])
+        .code(1)
+        .says(&["do not go together"]);
+}

@@ -20,6 +20,13 @@ impl Drop for Server {
 }
 
 impl Server {
+    /// Bytes of memory that it has.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() << 10
+    }
+
     /// Tells it to stop, and waits until it has: whether all went well.
     pub fn stopped(mut self) -> bool {
         let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();

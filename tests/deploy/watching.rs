@@ -40,6 +40,7 @@ fn metrics() -> String {
     metrics.refused("unknown");
     metrics.answered_tenant("acme", "OK");
     metrics.cut("flood");
+    metrics.certificate_expires("tls_cert", 1);
     metrics.lane("check", 1, [("full", 0), ("slow", 1), ("deadline", 0)]);
     // Told by the engine alone; that a server tells it is seen below.
     metrics.text() + REQUESTS

@@ -101,11 +101,11 @@ impl Store for Faulty {
     }
 
     fn swap(&self, write: Write) -> Answer<'_, Swapped> {
-        self.write(|| self.inner.swap(write))
+        self.write(move || self.inner.swap(write))
     }
 
     fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
-        self.write(|| self.inner.reseal(key, found, bytes))
+        self.write(move || self.inner.reseal(key, found, bytes))
     }
 
     fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
@@ -117,7 +117,7 @@ impl Store for Faulty {
     }
 
     fn trim_events(&self, shard: Shard, before: Instant, keep: u64) -> Answer<'_, u64> {
-        self.write(|| self.inner.trim_events(shard, before, keep))
+        self.write(move || self.inner.trim_events(shard, before, keep))
     }
 
     fn shards(&self) -> Answer<'_, Vec<Shard>> {
@@ -129,7 +129,7 @@ impl Store for Faulty {
     }
 
     fn settle(&self, writer: WriterId, events: Vec<EventId>) -> Answer<'_, ()> {
-        self.write(|| self.inner.settle(writer, events))
+        self.write(move || self.inner.settle(writer, events))
     }
 
     fn scan(&self, after: Option<Key>, limit: usize) -> Answer<'_, Vec<(Key, Versioned)>> {
@@ -141,7 +141,7 @@ impl Store for Faulty {
     }
 
     fn meta_swap<'a>(&'a self, name: &'a str, expected: Version, bytes: Vec<u8>) -> Answer<'a, MetaSwapped> {
-        self.write(|| self.inner.meta_swap(name, expected, bytes))
+        self.write(move || self.inner.meta_swap(name, expected, bytes))
     }
 
     fn meta_list<'a>(&'a self, prefix: &'a str) -> Answer<'a, Vec<(String, Versioned)>> {

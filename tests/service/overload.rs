@@ -95,7 +95,7 @@ async fn what_is_too_much_is_refused_at_once_and_opt_outs_still_enter() {
     served.control().list_freezes(v1::ListFreezesRequest::default()).await.unwrap();
     let mut consents = served.consent();
     let opted_out = tokio::spawn(async move { consents.record_opt_out(opt_out("+13055550007", "o-1")).await });
-    until(|| store.waiting() == 5).await;
+    until(|| store.waiting() >= 5).await;
 
     calls.measure();
     let text = engine.metrics().text();
@@ -123,7 +123,7 @@ async fn what_is_too_much_is_refused_at_once_and_opt_outs_still_enter() {
     for stage in ["read", "find", "decide", "compose", "write"] {
         assert!(!text.contains(&format!("ringfence_stage_seconds_count{{stage=\"{stage}\"}} 0\n")), "{stage}: {text}");
     }
-    assert!(text.contains("ringfence_store_seconds_bucket{le=\"+Inf\",trip=\"write\"}"), "{text}");
+    assert!(!text.contains("ringfence_store_seconds_count{trip=\"write\"} 0\n"), "{text}");
 }
 
 /// By which decisions the attempts on a number were counted.
