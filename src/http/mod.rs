@@ -19,7 +19,6 @@ const READY: &str = "/readyz";
 
 /// Every route.
 pub fn router(calls: Calls) -> Router {
-    let outer = calls.clone();
     let router = Router::new()
         .route("/v1/check", post(json::check))
         .route("/v1/check:batch", post(json::check_batch))
@@ -81,9 +80,10 @@ pub fn router(calls: Calls) -> Router {
         .route("/metrics", get(ops::metrics))
         .fallback(json::no_such_path)
         .method_not_allowed_fallback(json::no_such_method)
-        .layer(axum::middleware::from_fn_with_state(calls.clone(), json::admit))
+        .with_state(calls.clone());
+    // Who asks is found out first: nobody who is unknown takes a place of those who are known.
+    gated_http(router, &calls, json::refusal)
+        .layer(axum::middleware::from_fn_with_state(calls, json::admit))
         .layer(axum::middleware::from_fn(json::refuse_browsers))
         .layer(DefaultBodyLimit::max(MESSAGE_BYTES))
-        .with_state(calls);
-    gated_http(router, &outer, json::refusal)
 }

@@ -92,8 +92,6 @@ pub(super) fn in_json(bytes: &[u8], many: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message as _;
-
     use super::*;
 
     fn check(purpose: v1::Purpose) -> v1::CheckRequest {

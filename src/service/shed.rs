@@ -1,5 +1,5 @@
-//! What is refused where more comes than is answered in time: before anything of a request is looked at but its path, since
-//! a refusal that costs as much as an answer saves nothing.
+//! What is refused where more comes than is answered in time: once it is known who asks, and before anything of the request
+//! is looked at but its path, since a refusal that costs as much as an answer saves nothing.
 //!
 //! Promises: health, the switches of control and EMERGENCY are never refused; streams are, each burst of checks by itself;
 //! a refusal says when to ask again, and nothing was done of what it was about. Guarded by `tests/service/overload.rs`.

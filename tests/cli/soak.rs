@@ -21,7 +21,7 @@ const CALLERS: u64 = 16;
 /// Numbers that are asked about, so that records come to an end of growing: each keeps what its caps need.
 const NUMBERS: u64 = 20_000;
 /// Of so many decisions the entry of one is looked for.
-const ONE_IN: u64 = 64;
+const ONE_IN: u64 = 60;
 
 /// What was acknowledged.
 #[derive(Default)]

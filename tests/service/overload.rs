@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringfence::access::{Gate, GateSettings};
-use ringfence::engine::Engine;
+use ringfence::access::{Access, Callers, Gate, GateSettings, Lane, Limits};
+use ringfence::engine::{Engine, Tenants};
 use ringfence::proto::v1::{self, Verdict};
 use ringfence::service::Calls;
 use ringfence::store::Store;
@@ -16,7 +16,7 @@ use tonic_types::StatusExt as _;
 use tower::Service as _;
 
 use super::faulty::{Fault, Faulty};
-use super::support::{engine_over, opt_out};
+use super::support::{engine, engine_over, opt_out};
 use super::{Served, notice, reason, refusal, serve_calls};
 
 /// Checks that are let in at once.
@@ -139,6 +139,20 @@ async fn attempts(served: &Served, number: u32) -> Vec<String> {
             Vec::new()
         }
     }
+}
+
+/// A key that is wrong waits for its answer: it must not wait in the place of a caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_unknown_takes_a_place() {
+    let gate = Arc::new(Gate::new(GateSettings { checks: 1, ..GateSettings::default() }));
+    let access = Access::new(Callers::read("", Limits::NONE).unwrap(), Limits::NONE);
+    let calls = Calls::guarded(Arc::new(Tenants::new(engine())), Arc::new(access)).behind(Arc::clone(&gate));
+    let served = serve_calls(calls.clone()).await;
+    let held = gate.enter(Lane::Check, None).unwrap();
+    assert_eq!(served.refused(about(8)).await.code(), Code::Unauthenticated);
+    assert_eq!(ask_over_http(&calls).await.status(), http::StatusCode::UNAUTHORIZED);
+    assert_eq!(gate.state().lanes[0].2.map(|(_, refused)| refused), [0; 3], "they did not come to the gate");
+    drop(held);
 }
 
 #[tokio::test(flavor = "multi_thread")]
