@@ -5,6 +5,8 @@
 //! Server and load generator share the machine, so the generator does the same little for either call: it sends bytes
 //! made beforehand and takes bytes back, of which it reads every sixty-fourth answer. `RINGFENCE_BENCH_SECONDS` sets the
 //! length of each round (default 3); a name (`empty`, `dry`, `stream`, `reserve`) as argument runs that one alone.
+//! `overload` measures what is answered, and how late, where up to three times the capacity is offered: server and generator
+//! then are two processes, each on a processor of its own.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a benchmark")]
 
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use ringfence::store::{Event, Key, Shard, Version, Write, WriterId};
 use tonic::transport::Server;
 
 mod load;
+#[path = "load/overload.rs"]
+mod overload;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -65,7 +69,14 @@ async fn commits(store: &Arc<dyn ringfence::store::Store>, seconds: f64) -> f64 
 }
 
 fn main() {
+    if overload::is_generator() {
+        return;
+    }
     let seconds: f64 = std::env::var("RINGFENCE_BENCH_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(3.0);
+    // Only where it is asked for: it takes a minute, and both processors.
+    if std::env::args().any(|word| word == "overload") {
+        return overload::run(seconds.max(5.0));
+    }
     let server = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let client = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@
 
 mod callers;
 mod file;
+mod gate;
 mod guesses;
 mod limits;
 mod secret;
@@ -17,6 +18,7 @@ use arc_swap::ArcSwap;
 
 pub use callers::{Callers, Certificate, Entry, Peer, Shown, ShownCertificate, State, Unrecognised};
 pub use file::{NewCaller, appended_caller, appended_revocation};
+pub use gate::{Busy, Gate, GateSettings, GateState, Lane, Ticket, Why};
 pub use guesses::{Guesses, network};
 pub use limits::{Exhausted, Limits, Pass, Quota, Quotas};
 pub use secret::{ApiKey, KeyDigest};

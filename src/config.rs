@@ -5,10 +5,13 @@
 
 mod audit;
 mod exposed;
+mod file;
 mod pinned;
+mod sources;
+mod store;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -18,10 +21,18 @@ pub use self::exposed::Exposed;
 use crate::decision::Postures;
 use crate::engine;
 use crate::place::{Jurisdiction, LocationPosture};
-use crate::store::redis;
 use crate::time::Millis;
 
+use file::File;
 pub use pinned::{PINNED, Pinned};
+pub use sources::{Origin, Setting, Sources, VARIABLES};
+use sources::{Written, choice, shown, unknown_variables};
+use store::store_at;
+pub use store::{StoreAt, resolve_store};
+
+/// Settings that name a file with a secret in it.
+pub const SECRET_FILES: [&str; 6] =
+    ["keys", "store_password_file", "store_key", "sentinel_password_file", "audit_archive_credentials", "tls_key"];
 
 /// One setting: its key in the file, what it is, and its default as text. The variable in the environment is
 /// `RINGFENCE_` and the key in upper case.
@@ -115,16 +126,23 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ("header_bytes", "the most bytes of the headers of one request, 1024 to 1048576", "16384"),
     ("idle_seconds", "how long a connection may stay open with nothing under way, 1 to 86400", "300"),
     ("receive_seconds", "how long headers, and the rest of a request, may take to arrive, 1 to 600", "20"),
+    (
+        "checks_at_once",
+        "checks under way at once, whatever they take, a batch being one; fewer where they would be slow; 0: no limit",
+        "1024",
+    ),
+    (
+        "slow_check_ms",
+        "what a check may take, on average, before further ones are refused, in milliseconds, 5 to 10000",
+        "100",
+    ),
+    (
+        "otlp_endpoint",
+        "the collector of traces, OTLP over gRPC, such as http://127.0.0.1:4317; none: no traces are made",
+        "",
+    ),
+    ("otlp_percent", "calls traced whose callers say nothing of it, in a hundred, 0 to 100", "1"),
 ];
-
-/// Where records are.
-#[derive(Clone, Debug)]
-pub enum StoreAt {
-    /// In a file in the data folder.
-    Embedded,
-    /// In a Redis; what the files hold is still to be read.
-    Redis(Box<redis::Settings>, redis::Files),
-}
 
 /// Settings, ready for use.
 #[derive(Clone, Debug)]
@@ -247,6 +265,10 @@ struct FileText {
     header_bytes: Option<u32>,
     idle_seconds: Option<u32>,
     receive_seconds: Option<u32>,
+    checks_at_once: Option<u32>,
+    slow_check_ms: Option<u32>,
+    otlp_endpoint: Option<String>,
+    otlp_percent: Option<u32>,
 }
 
 impl FileText {
@@ -308,25 +330,13 @@ impl FileText {
             "header_bytes" => self.header_bytes.map(|value| value.to_string()),
             "idle_seconds" => self.idle_seconds.map(|value| value.to_string()),
             "receive_seconds" => self.receive_seconds.map(|value| value.to_string()),
+            "checks_at_once" => self.checks_at_once.map(|value| value.to_string()),
+            "slow_check_ms" => self.slow_check_ms.map(|value| value.to_string()),
+            "otlp_endpoint" => self.otlp_endpoint.clone(),
+            "otlp_percent" => self.otlp_percent.map(|value| value.to_string()),
             _ => None,
         }
     }
-}
-
-/// Where settings come from, so that tests give their own.
-pub struct Sources<'a> {
-    /// The file named with `--config`, or `ringfence.toml` where there is one.
-    pub file: Option<&'a Path>,
-    /// The environment.
-    pub env: &'a dyn Fn(&str) -> Option<String>,
-    /// A flag of the command line, by key.
-    pub flag: &'a dyn Fn(&str) -> Option<String>,
-}
-
-/// A setting as written, and where.
-struct Written {
-    text: String,
-    origin: String,
 }
 
 /// Puts the settings together.
@@ -334,25 +344,27 @@ struct Written {
 /// # Errors
 /// Every fault: which setting, where it was written, what is wrong with it.
 pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
-    let file = match sources.file {
-        None => FileText::default(),
-        Some(path) => read_file(path).map_err(|fault| vec![fault])?,
-    };
+    let Resolved { config, faults, .. } = resolve_all(sources);
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+/// Settings with all that can be said of them.
+#[derive(Debug)]
+pub struct Resolved {
+    /// What is sound of them; for what is not, something in its place.
+    pub config: Config,
+    /// Every setting, and where it was written.
+    pub settings: Vec<Setting>,
+    /// Every fault: which setting, where it was written, what is wrong with it.
+    pub faults: Vec<String>,
+}
+
+/// Puts the settings together and says everything about them. A server starts from [`resolve`]: from sound ones alone.
+#[must_use]
+pub fn resolve_all(sources: &Sources<'_>) -> Resolved {
     let mut faults = unknown_variables();
-    let read = |key: &str| -> Written {
-        let variable = format!("RINGFENCE_{}", key.to_uppercase());
-        let default = KEYS.iter().find(|(known, ..)| *known == key).map_or("", |(.., default)| default);
-        (sources.flag)(key)
-            .map(|text| Written { text, origin: format!("--{}", key.replace('_', "-")) })
-            .or_else(|| (sources.env)(&variable).map(|text| Written { text, origin: variable }))
-            .or_else(|| {
-                let path = sources.file.map(|path| path.display().to_string()).unwrap_or_default();
-                file.get(key).map(|text| Written { text, origin: format!("{path}: {key}") })
-            })
-            .unwrap_or_else(|| Written { text: default.to_owned(), origin: format!("the default of {key}") })
-    };
-    let path = sources.file.map(|path| path.display().to_string()).unwrap_or_default();
-    let tables = file.pinned.as_deref().unwrap_or_default();
+    let file = sources.file.map_or_else(File::default, |path| File::read(path, &mut faults));
+    let read = |key: &str| sources.written(&file, key);
     let mut fault = |written: &Written, what: &str| {
         faults.push(format!("{}: `{}` {what}", written.origin, shown(&written.text)));
     };
@@ -409,7 +421,7 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
     }
     let chosen = read("postures").text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(Into::into).collect();
     let data = PathBuf::from(read("data").text);
-    let pinned = pinned::read(tables, &path, (&store, &data), &mut fault);
+    let pinned = pinned::read(&file, (&store, &data), &mut fault);
     let path = |written: Written| (!written.text.is_empty()).then(|| PathBuf::from(written.text));
     let config = Config {
         store,
@@ -450,125 +462,14 @@ pub fn resolve(sources: &Sources<'_>) -> Result<Config, Vec<String>> {
         audit,
         exposed,
     };
-    if faults.is_empty() { Ok(config) } else { Err(faults) }
-}
-
-/// Where a command that is not the server finds the records: its flag, or the environment.
-///
-/// # Errors
-/// Every fault.
-pub fn resolve_store(flag: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Result<StoreAt, Vec<String>> {
-    let mut faults = Vec::new();
-    let read = |key: &str| {
-        let variable = format!("RINGFENCE_{}", key.to_uppercase());
-        let default = KEYS.iter().find(|(known, ..)| *known == key).map_or("", |(.., default)| default);
-        match flag.filter(|_| key == "store") {
-            Some(text) => Written { text: text.to_owned(), origin: "--store".to_owned() },
-            None => Written { text: env(&variable).unwrap_or_else(|| default.to_owned()), origin: variable },
-        }
-    };
-    let store = store_at(&read, &mut |written: &Written, what: &str| {
-        faults.push(format!("{}: `{}` {what}", written.origin, shown(&written.text)));
-    });
-    if faults.is_empty() { Ok(store) } else { Err(faults) }
-}
-
-fn store_at(read: &dyn Fn(&str) -> Written, fault: &mut dyn FnMut(&Written, &str)) -> StoreAt {
-    let store = read("store");
-    if store.text == "embedded" {
-        return StoreAt::Embedded;
-    }
-    let mut settings = match redis::Settings::from_url(&store.text) {
-        Ok(settings) => settings,
-        Err(why) => {
-            // What stands before an @ may be a password.
-            let text = store.text.rsplit('@').next().unwrap_or_default().to_owned();
-            fault(&Written { text, ..store }, why);
-            return StoreAt::Embedded;
-        }
-    };
-    let acks = read("acks");
-    match redis::Acks::parse(&acks.text) {
-        Some(number) => settings.acks = number,
-        None => fault(&acks, "is neither `all` nor a number of replicas"),
-    }
-    let acked_from = read("acked_from");
-    match redis::AckedFrom::parse(&acked_from.text) {
-        Some(place) => settings.acked_from = place,
-        None => fault(&acked_from, "is neither `memory` nor `disk`"),
-    }
-    let user = |key: &str| Some(read(key).text).filter(|user| !user.is_empty());
-    settings.login.user = user("store_user");
-    settings.sentinel_login.user = user("sentinel_user");
-    let file = |key: &str| Some(read(key).text).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let files = redis::Files {
-        password: file("store_password_file"),
-        sentinel_password: file("sentinel_password_file"),
-        authority: file("store_ca"),
-        certificate: file("store_cert"),
-        key: file("store_key"),
-    };
-    StoreAt::Redis(Box::new(settings), files)
-}
-
-fn read_file(path: &Path) -> Result<FileText, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
-    toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1);
-        format!("{}:{line}: {}", path.display(), error.message())
-    })
-}
-
-/// Variables of the environment that look like settings and are none: a misspelt one must not be silently unused.
-fn unknown_variables() -> Vec<String> {
-    std::env::vars_os()
-        .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| name.starts_with("RINGFENCE_"))
-        .filter(|name| !KNOWN_BESIDE.contains(&name.as_str()))
-        .filter(|name| !KEYS.iter().any(|(key, ..)| *name == format!("RINGFENCE_{}", key.to_uppercase())))
-        .map(|name| format!("{name}: no setting goes by this name"))
-        .collect()
-}
-
-/// Variables that are no settings of the server.
-const KNOWN_BESIDE: &[&str] = &[
-    "RINGFENCE_STORE_PASSWORD",
-    "RINGFENCE_SENTINEL_PASSWORD",
-    "RINGFENCE_REDIS_SERVER",
-    "RINGFENCE_REDIS_LOGS",
-    "RINGFENCE_REDIS_OPERATIONS",
-    "RINGFENCE_LOG_FILTER",
-    "RINGFENCE_FAULT_ROUNDS",
-    "RINGFENCE_FAULT_SEED",
-    "RINGFENCE_CONFIG",
-    "RINGFENCE_SERVER",
-    "RINGFENCE_BLESS",
-    "RINGFENCE_TWIN_QUESTIONS",
-    "RINGFENCE_BENCH_SECONDS",
-    "RINGFENCE_PYTHON",
-    "RINGFENCE_TWIN_SEED",
-    "RINGFENCE_REPLAY_DECISIONS",
-    "RINGFENCE_TENANT",
-    "RINGFENCE_API_KEY",
-    "RINGFENCE_API_KEY_FILE",
-    "RINGFENCE_SERVER_CA",
-];
-
-fn choice(written: &Written, values: &[&str], fault: &mut dyn FnMut(&Written, &str)) -> usize {
-    values.iter().position(|value| *value == written.text).unwrap_or_else(|| {
-        fault(written, &format!("is not one of {}", values.join(", ")));
-        0
-    })
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(64).flat_map(char::escape_debug).collect()
+    Resolved { config, settings: sources.all(&file), faults }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::store::redis;
 
     fn with(
         flag: &dyn Fn(&str) -> Option<String>,

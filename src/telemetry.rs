@@ -2,6 +2,9 @@
 //!
 //! Promises: no label, log line or error carries a whole number. Guarded by `tests/contract.rs`.
 
+mod stages;
+mod traces;
+
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +19,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+pub use self::stages::{Laps, Stage, Stages, Trip};
+pub use self::traces::{Traced, Traces};
 use crate::contact::{Channel, Purpose, Term};
 use crate::proto::v1;
 
@@ -83,6 +88,22 @@ struct TenantLabels {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct LaneLabels {
+    lane: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct FileLabels {
+    file: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ShedLabels {
+    lane: &'static str,
+    why: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct UrgencyLabels {
     urgency: &'static str,
 }
@@ -120,6 +141,14 @@ pub struct Metrics {
     refusals: Family<RefusalLabels, Counter>,
     tenant_requests: Family<TenantLabels, Counter>,
     cut_connections: Family<RefusalLabels, Counter>,
+    under_way: Family<LaneLabels, Gauge<u64, AtomicU64>>,
+    shed: Family<ShedLabels, Counter>,
+    checks_limit: Gauge<u64, AtomicU64>,
+    check_time: Gauge<f64, AtomicU64>,
+    check_time_at_ease: Gauge<f64, AtomicU64>,
+    stages: Stages,
+    traces_failed: Counter,
+    certificate_expires: Family<FileLabels, Gauge<i64>>,
 }
 
 /// What an audit log has counted since it was opened, and what it holds now.
@@ -145,8 +174,10 @@ impl Default for Metrics {
     fn default() -> Self {
         // Powers of two from 62.5 microseconds to 2 seconds: the bars are about microseconds, the alarms about seconds.
         let buckets = (0..16).map(|i| 0.000_062_5 * f64::from(1u32 << i));
+        let mut registry = Registry::with_prefix("ringfence");
         let mut metrics = Self {
-            registry: Registry::with_prefix("ringfence"),
+            stages: Stages::new(&mut registry),
+            registry,
             decisions: Family::default(),
             reasons: Family::default(),
             exceptional: Family::default(),
@@ -176,6 +207,13 @@ impl Default for Metrics {
             refusals: Family::default(),
             tenant_requests: Family::default(),
             cut_connections: Family::default(),
+            under_way: Family::default(),
+            shed: Family::default(),
+            checks_limit: Gauge::default(),
+            check_time: Gauge::default(),
+            check_time_at_ease: Gauge::default(),
+            traces_failed: Counter::default(),
+            certificate_expires: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -280,6 +318,24 @@ impl Default for Metrics {
             "Connections that the server ended or did not take, by reason: floods, silence, too many",
             metrics.cut_connections.clone(),
         );
+        let help = "Calls under way, by lane: check (a batch or a burst of a stream is one), opt_out, fact, other";
+        registry.register("under_way", help, metrics.under_way.clone());
+        registry.register(
+            "shed",
+            "Calls refused since more came than is answered in time, by lane and why: full, slow, deadline",
+            metrics.shed.clone(),
+        );
+        let help = "Checks that may be under way at once as things stand; 4294967295: as many as come";
+        registry.register("checks_limit", help, metrics.checks_limit.clone());
+        let help = "What a check took in the last tenth of a second, on average, in seconds";
+        registry.register("check_time_seconds", help, metrics.check_time.clone());
+        let help = "What a check takes where few are under way, on average, in seconds; 0: not known yet";
+        registry.register("check_time_at_ease_seconds", help, metrics.check_time_at_ease.clone());
+        let help = "Spans that the collector of traces did not take";
+        registry.register("traces_failed", help, metrics.traces_failed.clone());
+        let help =
+            "When the first certificate of a file of TLS expires, in seconds since 1970, by the setting that names it";
+        registry.register("certificate_expires_timestamp_seconds", help, metrics.certificate_expires.clone());
         metrics
     }
 }
@@ -332,6 +388,39 @@ impl Metrics {
     /// The server ended a connection, or did not take it.
     pub fn cut(&self, reason: &'static str) {
         self.cut_connections.get_or_create(&RefusalLabels { reason }).inc();
+    }
+
+    /// Where the time of a check goes.
+    #[must_use]
+    pub const fn stages(&self) -> &Stages {
+        &self.stages
+    }
+
+    /// When the first certificate of a file expires, in seconds since 1970.
+    pub fn certificate_expires(&self, file: &'static str, seconds: i64) {
+        self.certificate_expires.get_or_create(&FileLabels { file }).set(seconds);
+    }
+
+    /// Spans that the collector did not take so far.
+    pub fn traces_failed(&self, spans: u64) {
+        // Counted where they are sent.
+        self.traces_failed.inner().store(spans, Ordering::Relaxed);
+    }
+
+    /// How much is under way in a lane, and how much of it was refused so far.
+    pub fn lane(&self, lane: &'static str, under_way: u32, refused: [(&'static str, u64); 3]) {
+        self.under_way.get_or_create(&LaneLabels { lane }).set(under_way.into());
+        for (why, count) in refused {
+            // Counted where it is refused.
+            self.shed.get_or_create(&ShedLabels { lane, why }).inner().store(count, Ordering::Relaxed);
+        }
+    }
+
+    /// How many checks may be under way, and what they take.
+    pub fn pace(&self, limit: u32, took: Duration, at_ease: Duration) {
+        self.checks_limit.set(limit.into());
+        self.check_time.set(took.as_secs_f64());
+        self.check_time_at_ease.set(at_ease.as_secs_f64());
     }
 
     /// How old a loaded list is.

@@ -13,6 +13,8 @@
 mod audit;
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/config.rs"]
+mod config;
 #[path = "cli/control.rs"]
 mod control;
 #[path = "cli/copy.rs"]
@@ -45,6 +47,10 @@ mod scrub;
 mod scrub_files;
 #[path = "cli/server.rs"]
 mod server;
+#[path = "cli/soak.rs"]
+mod soak;
+#[path = "cli/traces.rs"]
+mod traces;
 
 use std::fs;
 use std::io::Write as _;

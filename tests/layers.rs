@@ -18,14 +18,14 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     // The log reconciles itself with the store's outbox.
     ("audit", &["store", "time"]),
     ("registry", &["place", "time"]),
-    ("telemetry", &["contact", "proto"]),
+    ("telemetry", &["contact", "proto", "time"]),
     ("access", &["time"]),
     ("listen", &["access", "telemetry"]),
     (
         "engine",
         &["access", "store", "registry", "audit", "telemetry", "decision", "law", "contact", "place", "proto", "time"],
     ),
-    ("service", &["engine", "access", "store", "contact", "proto", "time"]),
+    ("service", &["engine", "access", "telemetry", "store", "contact", "proto", "time"]),
     ("http", &["service", "engine", "access", "proto"]),
     ("notify", &["engine", "store", "proto", "time"]),
     ("config", &["engine", "store", "audit", "access", "listen", "decision", "place", "time"]),

@@ -17,6 +17,8 @@ mod faults;
 mod faulty;
 #[path = "service/import.rs"]
 mod import;
+#[path = "service/overload.rs"]
+mod overload;
 #[path = "service/pressure.rs"]
 mod pressure;
 #[path = "service/refusals.rs"]
@@ -57,7 +59,11 @@ struct Served {
 }
 
 async fn serve(engine: Arc<Engine>) -> Served {
-    let (routes, health) = routes(Calls::new(engine)).unwrap();
+    serve_calls(Calls::new(engine)).await
+}
+
+async fn serve_calls(calls: Calls) -> Served {
+    let (routes, health) = routes(calls).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let incoming = tonic::transport::server::TcpIncoming::from(listener);

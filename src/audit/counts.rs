@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Keep;
+use crate::time::Tally;
 
 /// Counters of a log since it was opened.
 #[derive(Default, Debug)]
@@ -15,6 +16,7 @@ pub struct Counts {
     moved: AtomicU64,
     archive_failures: AtomicU64,
     waiting: AtomicU64,
+    syncs: Tally,
 }
 
 /// Counters as they were read.
@@ -57,6 +59,12 @@ impl Counts {
         self.moved.fetch_add(keep.moved as u64, Ordering::Relaxed);
         self.archive_failures.fetch_add(u64::from(failed), Ordering::Relaxed);
         self.waiting.store(keep.waiting as u64, Ordering::Relaxed);
+    }
+
+    /// How long writes with their syncs took.
+    #[must_use]
+    pub const fn syncs(&self) -> &Tally {
+        &self.syncs
     }
 
     /// The counters now.

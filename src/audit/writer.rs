@@ -190,7 +190,9 @@ impl Writer {
             return Ok(head);
         }
         // Also with nothing to write, after a failure: to find out whether the disk is well again.
+        let began = std::time::Instant::now();
         let written = self.open.file.write_at(self.open.offset, &bytes).and_then(|()| self.open.file.sync());
+        self.shared.counts.syncs().add(began.elapsed());
         if let Err(error) = written {
             // After a failed sync nobody knows what is on disk: those entries are written anew, or not at all.
             self.stale = self.open.file.cut(self.open.offset).is_err();

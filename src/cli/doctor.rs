@@ -1,5 +1,8 @@
-//! `ringfence doctor`: whether store and keys are set up so that what is acknowledged is kept, and the lists young enough.
+//! `ringfence doctor`: whether store and keys are set up so that what is acknowledged is kept, the lists young enough, and
+//! certificates good for a while.
 //! Changes nothing.
+
+mod certificates;
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +10,8 @@ use serde_json::json;
 
 use super::regions::{self, PinnedSettings};
 use super::source;
-use super::{Error, Exit, Global, output};
-use crate::config::{self, Config, Sources};
+use super::{Error, Exit, Global, output, settings};
+use crate::config::Config;
 use crate::store::redis::{Finding, RedisStore, Weight};
 use crate::store::{Keys, StoreError};
 
@@ -41,7 +44,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         "data" => args.data.clone(),
         _ => None,
     };
-    let config = settings(args.config.as_deref(), &given, global)?;
+    let config = settings::resolved(args.config.as_deref(), &given, global)?;
     let mut findings = vec![keys(&config)];
     match source::loaded(&config.store)? {
         Some(redis) => {
@@ -54,6 +57,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         findings.extend(pinned(region).await);
     }
     findings.extend(super::registry::age::look(&config, super::now()));
+    findings.extend(certificates::look(&config, super::now()));
     let worst = findings.iter().map(|finding| finding.weight).max().unwrap_or(Weight::Fine);
     if global.json {
         let rows: Vec<_> = findings
@@ -74,20 +78,6 @@ const fn word(weight: Weight) -> &'static str {
         Weight::Warning => "warning",
         Weight::Refused => "refused",
     }
-}
-
-/// The settings of the server, as `serve` would read them with these flags.
-pub(super) fn settings(
-    config: Option<&Path>,
-    given: &dyn Fn(&str) -> Option<String>,
-    global: &Global,
-) -> Result<Config, Error> {
-    let beside = Path::new(super::serve::CONFIG);
-    let file = config.or_else(|| beside.exists().then_some(beside));
-    let keys = (global.keys != Path::new("ringfence-keys")).then(|| global.keys.display().to_string());
-    let flag = |key: &str| if key == "keys" { keys.clone() } else { given(key) };
-    let env = |name: &str| std::env::var(name).ok();
-    config::resolve(&Sources { file, env: &env, flag: &flag }).map_err(|faults| Error::said(faults.join("\n")))
 }
 
 fn keys(config: &Config) -> Finding {

@@ -8,6 +8,7 @@
 mod access;
 mod audit;
 mod check;
+mod config;
 mod contact;
 mod control;
 mod doctor;
@@ -36,6 +37,7 @@ mod request;
 mod retention;
 mod scrub;
 pub mod serve;
+mod settings;
 mod source;
 mod tenant;
 mod terms;
@@ -159,6 +161,9 @@ pub enum Command {
     /// The US Reassigned Numbers Database: what to ask it, and what it answered
     #[command(subcommand)]
     Reassigned(reassigned::Command),
+    /// Whether settings are sound, and where each comes from
+    #[command(subcommand)]
+    Config(config::Command),
 }
 
 /// Reads the command line, runs the command, and says how it ended.
@@ -204,6 +209,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Ready(args) => ready::run(args, global).await,
         Command::Access(command) => access::run(command, global),
         Command::Reassigned(command) => reassigned::run(command, global).await,
+        Command::Config(command) => config::run(command, global),
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::{Error, Exit, Global, doctor, output};
+use super::{Error, Exit, Global, output, settings};
 
 /// How long the whole question may take: longer than a server looks for its store before it says that it is away.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ pub struct Args {
 /// Faulty settings, no HTTP listener, or nobody who answers there.
 pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let given = |key: &str| if key == "http" { args.http.clone() } else { None };
-    let config = doctor::settings(args.config.as_deref(), &given, global)?;
+    let config = settings::resolved(args.config.as_deref(), &given, global)?;
     let listener = config.http.ok_or_else(|| {
         Error::said("http is off, so there is nobody to ask: give it an address, or ask grpc.health.v1.Health by gRPC")
     })?;

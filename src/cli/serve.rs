@@ -16,8 +16,9 @@ use tonic_health::ServingStatus;
 
 use super::feed::{self, Seen};
 use super::open::{OpenError, OpenSettings, Opened, open};
+use super::settings::Flags;
 use super::{Error, Exit, Global, explain, keys, now, output, packs, regions, source, tidy};
-use crate::config::{self, Config, Sources, StoreAt};
+use crate::config::{Config, StoreAt};
 use crate::listen::{self, Listener, Protocol};
 use crate::proto::v1;
 use crate::registry::Registries;
@@ -32,81 +33,18 @@ const TICK: Duration = Duration::from_secs(1);
 const REMIND: Duration = Duration::from_secs(60);
 /// How long requests under way may take to finish after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(30);
-/// The file of settings that is read where none is named.
-pub(super) const CONFIG: &str = "ringfence.toml";
 /// A number of the sample data, in Florida.
 const SAMPLE_NUMBER: &str = "+13055550123";
 
 /// Flags of `serve`. What is not given comes from the environment, the file of settings, or the default.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file of settings; ringfence.toml where there is one
-    #[arg(long, value_name = "FILE", env = "RINGFENCE_CONFIG", hide_env_values = true)]
-    pub config: Option<PathBuf>,
-    /// Where records are: embedded, a file in the data folder (the default), or redis://host:port,
-    /// redis+sentinel://host:port,…/name, redis+cluster://host:port,… (rediss for TLS)
-    #[arg(long, value_name = "URL")]
-    pub store: Option<String>,
-    /// The folder of records and audit log [default: ringfence-data]
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<String>,
-    /// The folder of do-not-call lists
-    #[arg(long, value_name = "DIR")]
-    pub registries: Option<String>,
-    /// A folder of packs that replace those built in, or add to them
-    #[arg(long, value_name = "DIR")]
-    pub packs: Option<String>,
-    /// The file of states of emergency, TOML or CSV; read again when it changes
-    #[arg(long, value_name = "FILE")]
-    pub emergencies: Option<String>,
-    /// A folder of packs to judge by beside those in force, without any effect: what they would answer is counted
-    #[arg(long, value_name = "DIR")]
-    pub shadow_packs: Option<String>,
-    /// The address of the gRPC listener, or off [default: 127.0.0.1:50051]
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub grpc: Option<String>,
-    /// The address of the HTTP listener, or off [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR:PORT")]
-    pub http: Option<String>,
-    /// Where this server runs, as an ISO 3166 code
-    #[arg(long, value_name = "CODE")]
-    pub region: Option<String>,
-    /// The file of those who may ask, made by `ringfence access`; without one, only this machine is listened to
-    #[arg(long, value_name = "FILE")]
-    pub access: Option<String>,
-    /// The certificate chain of both listeners, PEM; read again when it changes
-    #[arg(long, value_name = "FILE")]
-    pub tls_cert: Option<String>,
-    /// The key of that certificate, PEM
-    #[arg(long, value_name = "FILE")]
-    pub tls_key: Option<String>,
-    /// The authorities of client certificates, PEM
-    #[arg(long, value_name = "FILE")]
-    pub tls_client_ca: Option<String>,
+    /// Its settings
+    #[command(flatten)]
+    pub settings: Flags,
     /// Load made-up lists as of now, ask one question, and print its answer: to try things out
     #[arg(long)]
     pub sample: bool,
-}
-
-impl Args {
-    fn flag(&self, key: &str) -> Option<String> {
-        match key {
-            "store" => self.store.clone(),
-            "data" => self.data.clone(),
-            "registries" => self.registries.clone(),
-            "packs" => self.packs.clone(),
-            "emergencies" => self.emergencies.clone(),
-            "shadow_packs" => self.shadow_packs.clone(),
-            "grpc" => self.grpc.clone(),
-            "http" => self.http.clone(),
-            "region" => self.region.clone(),
-            "access" => self.access.clone(),
-            "tls_cert" => self.tls_cert.clone(),
-            "tls_key" => self.tls_key.clone(),
-            "tls_client_ca" => self.tls_client_ca.clone(),
-            _ => None,
-        }
-    }
 }
 
 /// Serves until it is told to stop.
@@ -114,7 +52,7 @@ impl Args {
 /// # Errors
 /// Faulty settings; something that does not open; an address in use.
 pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
-    let config = settings(&args, global)?;
+    let config = args.settings.resolved(global)?;
     telemetry::start_log(config.log_json);
     let opened = open(&OpenSettings {
         data: Some(config.data.clone()),
@@ -147,7 +85,14 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     }
     let guard = guard::Guard::open(&config, &opened.engine)?;
     guard.look_at_what_is_left().await;
-    let calls = guard.calls();
+    let traces = match &config.exposed.traces {
+        None => None,
+        Some((endpoint, percent)) => Some(Arc::new(
+            telemetry::Traces::start(endpoint, *percent)
+                .map_err(|error| Error::said(format!("otlp_endpoint: {endpoint}: {error}")))?,
+        )),
+    };
+    let calls = guard.calls().traced(traces.clone());
     let (grpc, reporter) = routes(calls.clone()).map_err(|error| Error::said(error.to_string()))?;
     let (stop, stopping) = watch::channel(false);
     let mut servers = tokio::task::JoinSet::new();
@@ -240,6 +185,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let _ = sweeping.await;
     let _ = archiving.await;
     opened.settle(now()).await.map_err(|error| Error::said(error.to_string()))?;
+    if let Some(traces) = traces {
+        // It blocks until the rest is sent, or cannot be.
+        let _ = tokio::task::spawn_blocking(move || traces.stop()).await;
+    }
     tracing::info!(drained, "stopped");
     Ok(Exit::when(drained))
 }
@@ -249,15 +198,6 @@ struct Bound {
     grpc: Option<SocketAddr>,
     http: Option<SocketAddr>,
     tls: bool,
-}
-
-fn settings(args: &Args, global: &Global) -> Result<Config, Error> {
-    let beside = Path::new(CONFIG);
-    let file = args.config.as_deref().or_else(|| beside.exists().then_some(beside));
-    let keys = (global.keys != Path::new("ringfence-keys")).then(|| global.keys.display().to_string());
-    let flag = |key: &str| if key == "keys" { keys.clone() } else { args.flag(key) };
-    let env = |name: &str| std::env::var(name).ok();
-    config::resolve(&Sources { file, env: &env, flag: &flag }).map_err(|faults| Error::said(faults.join("\n")))
 }
 
 async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Error> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Written, choice};
-use crate::access::Limits;
+use crate::access::{GateSettings, Limits};
 use crate::listen::{self, TlsFiles};
 
 /// See the module.
@@ -23,6 +23,10 @@ pub struct Exposed {
     pub tenant: Limits,
     /// What a connection may use.
     pub listen: listen::Settings,
+    /// What all together may use.
+    pub gate: GateSettings,
+    /// Where spans go, and how many in a hundred are made where the caller says nothing; `None`: none is made.
+    pub traces: Option<(String, u32)>,
 }
 
 type Read<'a> = dyn Fn(&str) -> Written + 'a;
@@ -73,8 +77,22 @@ pub(super) fn exposed(read: &Read<'_>, fault: &mut Fault<'_>) -> Exposed {
         receive: Duration::from_secs(number("receive_seconds", 1, 600).into()),
         ..listen::Settings::default()
     };
+    let gate = GateSettings {
+        checks: number("checks_at_once", 0, 1_000_000),
+        slow: Duration::from_millis(number("slow_check_ms", 5, 10_000).into()),
+    };
+    let percent = number("otlp_percent", 0, 100);
+    let collector = read("otlp_endpoint");
+    if !collector.text.is_empty() && (!collector.text.starts_with("http://") || collector.text.contains('@')) {
+        // What stands before an @ may be a password.
+        let text = collector.text.rsplit('@').next().unwrap_or_default().to_owned();
+        let what = "is not the address of a collector such as http://127.0.0.1:4317: one that wants TLS or a password is \
+                    reached by way of one on this machine";
+        fault(&Written { text, origin: collector.origin.clone() }, what);
+    }
+    let traces = Some((collector.text, percent)).filter(|(endpoint, _)| !endpoint.is_empty());
     let no_tls = choice(&read("insecure_no_tls"), &["false", "true"], fault) == 1;
-    Exposed { access, tenant_packs, tls, no_tls, tenant, listen }
+    Exposed { access, tenant_packs, tls, no_tls, tenant, listen, gate, traces }
 }
 
 pub(super) fn listener(written: &Written, exposed: &Exposed, fault: &mut Fault<'_>) -> Option<SocketAddr> {

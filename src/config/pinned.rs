@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::file::File;
 use super::{Acks, StoreAt, Written, store_at};
 use crate::engine::{DEFAULT_REGION, Region};
 use crate::place::{self, Jurisdiction};
@@ -61,6 +62,17 @@ pub(super) struct Text {
 }
 
 impl Text {
+    /// Any setting that is given, as text.
+    pub(super) fn shown(&self, key: &str) -> String {
+        match key {
+            "name" => self.name.clone().unwrap_or_default(),
+            "places" => self.places.as_ref().map(|places| places.join(",")).unwrap_or_default(),
+            "at" => self.at.clone().unwrap_or_default(),
+            "data" => self.data.clone().unwrap_or_default(),
+            key => self.get(key),
+        }
+    }
+
     /// A setting of the store, or its default.
     fn get(&self, key: &str) -> String {
         let text = match key {
@@ -94,22 +106,16 @@ struct Taken<'a> {
 }
 
 /// Reads the tables; `own` is the default store and its data folder.
-pub(super) fn read(
-    tables: &[Text],
-    file: &str,
-    own: (&StoreAt, &Path),
-    fault: &mut dyn FnMut(&Written, &str),
-) -> Vec<Pinned> {
+pub(super) fn read(file: &File, own: (&StoreAt, &Path), fault: &mut dyn FnMut(&Written, &str)) -> Vec<Pinned> {
     let mut taken = Taken {
         names: vec![DEFAULT_REGION],
         places: Vec::new(),
         stores: server(own.0).into_iter().collect(),
         folders: vec![whole(own.1)],
     };
-    let tables = tables.iter().enumerate();
-    tables
-        .filter_map(|(index, text)| one(text, &format!("{file}: [[pinned]] {}", index + 1), &mut taken, fault))
-        .collect()
+    let tables = file.text.pinned.as_deref().unwrap_or_default().iter().enumerate();
+    let origin = |index: usize| format!("{}: [[pinned]] {}", file.table_place(index), index + 1);
+    tables.filter_map(|(index, text)| one(text, &origin(index), &mut taken, fault)).collect()
 }
 
 fn one<'a>(

@@ -17,6 +17,7 @@ use crate::place::{Jurisdiction, Number, NumberError};
 use crate::proto::v1;
 use crate::registry::{Answer, Snapshot};
 use crate::store::{DataKey, Swapped, Version, Write};
+use crate::telemetry::{Laps, Stage};
 use crate::time::Instant;
 
 /// The lists of one snapshot, turned to one number.
@@ -57,7 +58,9 @@ impl Engine {
         request: v1::CheckRequest,
         clock: Clock,
     ) -> Result<v1::Decision, Failure> {
+        let mut laps = self.metrics.stages().begin(true);
         let checked = self.read(permit, &request, clock)?;
+        laps.end(Stage::Read);
         let (law, snapshot) = (self.law.load(), self.registries.snapshot());
         self.check_read(permit, &checked, request, clock, (&law, &snapshot), None).await
     }
@@ -150,9 +153,16 @@ impl Engine {
         clock: Clock,
         met: Option<Met<'a>>,
     ) -> Result<v1::Decision, Failure> {
+        // Of many together so many are enough.
+        let wanted = met.is_none() || asked.number.reveal_digits() % 16 == 0;
+        let mut laps = self.metrics.stages().begin(wanted);
         let (mut found, mut standing) = match met {
             Some(met) => met?,
-            None => self.find_with_switches(permit, asked.number, Some(clock.now)).await?,
+            None => {
+                let found = self.find_with_switches(permit, asked.number, Some(clock.now)).await?;
+                laps.end(Stage::Find);
+                found
+            }
         };
         let mut lost = false;
         loop {
@@ -160,14 +170,15 @@ impl Engine {
                 known(&loaded.contact, id, &request)?;
             }
             let decision = decide(self, asked, &standing, &found);
+            laps.end(Stage::Decide);
             if asked.checked.dry_run || !decision.allows() {
-                return self.answer_only(asked, request, found, &standing, &decision, clock).await;
+                return self.answer_only(asked, request, found, (&standing, &decision), clock, &mut laps).await;
             }
             if clock.passed() {
                 return Err(if lost { Failure::Aborted } else { Failure::TooLate });
             }
             let (kept, key) = (found.kept, found.key);
-            match self.reserve(asked, &request, found, &standing, &decision, clock).await? {
+            match self.reserve(asked, &request, found, (&standing, &decision), clock, &mut laps).await? {
                 Reserved::Done(answer) => return Ok(*answer),
                 // A lost race costs no further read: the store hands back the record that won.
                 Reserved::Lost(winner) => {
@@ -201,9 +212,9 @@ impl Engine {
         asked: &Asked<'_>,
         request: v1::CheckRequest,
         found: Found<'_>,
-        standing: &Standing,
-        decision: &Decision,
+        (standing, decision): (&Standing, &Decision),
         clock: Clock,
+        laps: &mut Laps<'_>,
     ) -> Result<v1::Decision, Failure> {
         let Found { kept, key, loaded, .. } = found;
         let id = kept.next_id(clock.now);
@@ -219,7 +230,9 @@ impl Engine {
             Some(own) => self.contact_entry(about, id, clock.now, &key, &own, &body)?,
             None => self.day_entry(kept, about, id, clock.now, Some(*key.tag()), &body).await?,
         };
+        laps.end(Stage::Compose);
         kept.log_soon(entry).await?;
+        laps.end(Stage::Log);
         self.to_shadow(id, Kind::Answer, body, standing);
         Ok(answer)
     }
@@ -230,9 +243,9 @@ impl Engine {
         asked: &Asked<'_>,
         request: &v1::CheckRequest,
         found: Found<'_>,
-        standing: &Standing,
-        decision: &Decision,
+        (standing, decision): (&Standing, &Decision),
         clock: Clock,
+        laps: &mut Laps<'_>,
     ) -> Result<Reserved, Failure> {
         let Found { kept, key, loaded, .. } = found;
         kept.log_ready()?;
@@ -264,9 +277,13 @@ impl Engine {
             expires: None,
             event: entry.event(0, clock.now, Vec::new()),
         };
-        match kept.store.swap(write).await? {
+        laps.end(Stage::Compose);
+        let swapped = self.swap(kept, write).await;
+        laps.end(Stage::Write);
+        match swapped? {
             Swapped::Won { event, .. } => {
                 kept.log_swapped(entry, event).await?;
+                laps.end(Stage::Log);
                 if kept.log.is_some() {
                     self.to_shadow(id, Kind::Reservation, body, standing);
                 }

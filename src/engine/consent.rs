@@ -391,7 +391,7 @@ impl Engine {
                 expires: None,
                 event: entry.event(kind, clock.now, payload),
             };
-            match kept.store.swap(write).await? {
+            match self.swap(kept, write).await? {
                 Swapped::Won { event, .. } => {
                     if kind != 0 {
                         self.hub.nudge();

@@ -73,8 +73,8 @@ use crate::decision::Postures;
 use crate::law::{Basis, Law};
 use crate::place::Jurisdiction;
 use crate::registry::Registries;
-use crate::store::{DataKey, KeyRing, Keys, Store, Version};
-use crate::telemetry::{AuditState, Metrics};
+use crate::store::{DataKey, KeyRing, Keys, Store, StoreError, Swapped, Version};
+use crate::telemetry::{AuditState, Metrics, Trip};
 use crate::time::{Instant, Millis};
 
 /// How the engine reads doubt and time.
@@ -288,5 +288,17 @@ impl Engine {
             state.archive_failures += counted.archive_failures;
         }
         self.metrics.audit(state);
+        let kept = || self.all_kept().into_iter().flatten();
+        let stages = self.metrics.stages();
+        stages.commits.become_all(kept().filter_map(|kept| kept.store.commits()));
+        stages.syncs.become_all(kept().filter_map(|kept| kept.log.as_ref()).map(|log| log.counts().syncs()));
+    }
+
+    /// Writes a record, and takes the time.
+    async fn swap(&self, kept: &region::Kept, write: crate::store::Write) -> Result<Swapped, StoreError> {
+        let began = Monotonic::now();
+        let swapped = kept.store.swap(write).await;
+        self.metrics.stages().trip(Trip::Write, began);
+        swapped
     }
 }

@@ -194,7 +194,7 @@ impl Engine {
         let keys = self.keys.now();
         let bytes = keys.seal_record(&key, own, &stored.to_bytes())?;
         let event = entry.event(0, now, Vec::new());
-        match kept.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
+        match self.swap(kept, Write { key, expected, bytes, expires: None, event }).await? {
             Swapped::Won { event, .. } => {
                 kept.log_swapped(entry, event).await?;
                 Ok(true)

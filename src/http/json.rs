@@ -14,7 +14,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::proto::{json, v1};
-use crate::service::{Calls, Incoming, MESSAGE_BYTES, guard, status};
+use crate::service::{Calls, Incoming, MESSAGE_BYTES, TIMEOUT_HEADER, guard, status};
 
 type Answer = http::Response<Body>;
 type Sent = Result<Bytes, BytesRejection>;
@@ -23,9 +23,6 @@ type Segment = Result<Path<String>, PathRejection>;
 /// What is wrong with a path that does not read.
 const NOT_TEXT: &str = "the path is not UTF-8";
 
-/// The header in which a caller says for how many milliseconds an answer is of use.
-const TIMEOUT: &str = "x-ringfence-timeout-ms";
-
 /// A request with who asks.
 pub(super) struct Asked(pub Incoming);
 
@@ -33,7 +30,7 @@ impl FromRequestParts<Calls> for Asked {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, calls: &Calls) -> Result<Self, Self::Rejection> {
-        let told = parts.headers.get(TIMEOUT).and_then(|value| value.to_str().ok()?.parse().ok());
+        let told = parts.headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
         Ok(Self(calls.incoming(&parts.extensions, told.map(Duration::from_millis))))
     }
 }

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
-use crate::service::{Calls, MESSAGE_BYTES};
+use crate::service::{Calls, MESSAGE_BYTES, gated_http};
 
 /// What anybody may ask: whether the process runs, and whether it can answer. Without the role `operate` the latter names what
 /// is not ready, and not why.
@@ -19,7 +19,7 @@ const READY: &str = "/readyz";
 
 /// Every route.
 pub fn router(calls: Calls) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/v1/check", post(json::check))
         .route("/v1/check:batch", post(json::check_batch))
         .route("/v1/outcomes:report", post(json::report_outcome))
@@ -85,8 +85,10 @@ pub fn router(calls: Calls) -> Router {
         .route("/metrics", get(ops::metrics))
         .fallback(json::no_such_path)
         .method_not_allowed_fallback(json::no_such_method)
-        .layer(axum::middleware::from_fn_with_state(calls.clone(), json::admit))
+        .with_state(calls.clone());
+    // Who asks is found out first: nobody who is unknown takes a place of those who are known.
+    gated_http(router, &calls, json::refusal)
+        .layer(axum::middleware::from_fn_with_state(calls, json::admit))
         .layer(axum::middleware::from_fn(json::refuse_browsers))
         .layer(DefaultBodyLimit::max(MESSAGE_BYTES))
-        .with_state(calls)
 }

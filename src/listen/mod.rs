@@ -6,6 +6,7 @@
 //! those open finish what is under way. Guarded by `tests/access.rs`.
 
 mod connection;
+mod expiry;
 mod pace;
 mod tls;
 
@@ -20,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use expiry::first_to_expire;
 pub use tls::{Tls, TlsFault, TlsFiles};
 
 use self::connection::Connection;

@@ -100,7 +100,7 @@ fn fault(path: &Path, why: String) -> TlsFault {
     TlsFault::File { path: path.to_owned(), why }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
     let none = |why: String| fault(path, format!("holds no certificate in PEM ({why})"));
     let read: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(path).map_err(|error| none(error.to_string()))?.collect();

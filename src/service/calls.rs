@@ -10,10 +10,11 @@ use tonic::{Code, Status};
 use super::guard::Admitted;
 use super::stream::{Answers, Asked};
 use super::{rows, status};
-use crate::access::{Access, Caller, DEFAULT_TENANT, Permit, Quota, Refused, Role};
+use crate::access::{Access, Caller, DEFAULT_TENANT, Gate, Permit, Quota, Refused, Role};
 use crate::engine::watch::HEARTBEAT;
 use crate::engine::{Clock, Engine, Failure, ShadowReport, Tenants, batch_too_long};
 use crate::proto::v1;
+use crate::telemetry::Traces;
 use crate::time::Instant;
 
 /// For how long an answer is of use where the caller does not say.
@@ -26,6 +27,8 @@ const BATCH: usize = crate::engine::BATCH;
 pub struct Calls {
     tenants: Arc<Tenants>,
     access: Option<Arc<Access>>,
+    gate: Arc<Gate>,
+    traces: Option<Arc<Traces>>,
 }
 
 /// What a transport knows of a request.
@@ -111,13 +114,50 @@ impl Calls {
     /// The calls of an engine, for everybody who reaches them.
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { tenants: Arc::new(Tenants::new(engine)), access: None }
+        Self { tenants: Arc::new(Tenants::new(engine)), access: None, gate: Arc::default(), traces: None }
     }
 
     /// The calls of several tenants, for those who are recognised.
     #[must_use]
-    pub const fn guarded(tenants: Arc<Tenants>, access: Arc<Access>) -> Self {
-        Self { tenants, access: Some(access) }
+    pub fn guarded(tenants: Arc<Tenants>, access: Arc<Access>) -> Self {
+        Self { tenants, access: Some(access), gate: Arc::default(), traces: None }
+    }
+
+    /// The same, of which no more is under way than this gate lets in.
+    #[must_use]
+    pub fn behind(self, gate: Arc<Gate>) -> Self {
+        Self { gate, ..self }
+    }
+
+    /// The same, of which spans are made.
+    #[must_use]
+    pub fn traced(self, traces: Option<Arc<Traces>>) -> Self {
+        Self { traces, ..self }
+    }
+
+    /// What makes spans of calls.
+    #[must_use]
+    pub const fn traces(&self) -> Option<&Arc<Traces>> {
+        self.traces.as_ref()
+    }
+
+    /// What refuses where more comes than is answered in time.
+    #[must_use]
+    pub const fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// Tells the metrics how much is under way, and was refused.
+    pub fn measure(&self) {
+        let metrics = self.tenants.main().metrics();
+        let state = self.gate.state();
+        for (lane, under_way, refused) in state.lanes {
+            metrics.lane(lane.word(), under_way, refused.map(|(why, count)| (why.word(), count)));
+        }
+        metrics.pace(state.limit, state.took, state.ease);
+        if let Some(traces) = &self.traces {
+            metrics.traces_failed(traces.failed());
+        }
     }
 
     /// The engine that knows of the server as a whole. What belongs to a tenant is never asked of it: see [`Calls::of`].
@@ -227,7 +267,7 @@ impl Calls {
     {
         let asker = incoming.permit(Role::Check).and_then(|permit| Ok((self.of(&permit)?, permit)));
         match asker {
-            Ok((engine, permit)) => Ok(Answers::new(engine, permit, incoming, asked)),
+            Ok((engine, permit)) => Ok(Answers::new(engine, permit, incoming, Arc::clone(&self.gate), asked)),
             Err(failure) => self.done("CheckStream", incoming, Err(failure)),
         }
     }

@@ -34,7 +34,7 @@ impl Grpc {
 }
 
 /// Reads a `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP/2, "Requests").
-fn timeout(text: &str) -> Option<Duration> {
+pub(super) fn timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let count: u64 = if digits.len() <= 8 { digits.parse().ok()? } else { return None };
     match unit {

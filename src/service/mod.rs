@@ -11,8 +11,10 @@ mod kept_calls;
 mod kept_grpc;
 mod lenient;
 mod malformed;
+mod peek;
 mod registry;
 mod rows;
+mod shed;
 pub mod status;
 mod stream;
 
@@ -21,6 +23,7 @@ use tonic::service::Routes;
 
 pub use calls::{Calls, Incoming, now};
 pub use grpc::Grpc;
+pub use shed::gated_http;
 
 use crate::proto;
 use crate::proto::v1::audit_service_server::AuditServiceServer;
@@ -38,6 +41,9 @@ use crate::proto::v1::retention_service_server::RetentionServiceServer;
 /// The largest message read: room for a batch with evidence, and for an oversized field to be named. What is written has
 /// no limit: the attempts of a batch are counted by then, and its caller must learn which.
 pub const MESSAGE_BYTES: usize = 16 << 20;
+
+/// The header of HTTP in which a caller says for how many milliseconds an answer is of use.
+pub const TIMEOUT_HEADER: &str = "x-ringfence-timeout-ms";
 
 /// Calls whose messages come over time, so that silence is no fault of theirs.
 pub const CLIENT_STREAMS: [&str; 4] = [
@@ -82,6 +88,8 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
     // What Python's grpcio-reflection and older tools ask for; they know no v1.
     builder.add_service(reflection().build_v1alpha()?);
     let routes = builder.routes();
+    // Who asks is found out first: nobody who is unknown takes a place of those who are known.
+    let routes = shed::gated(routes, &calls);
     let routes = if calls.access().is_some() { guard::guarded(routes, calls) } else { routes };
     Ok((routes, reporter))
 }

@@ -129,6 +129,13 @@ pub fn exhausted(exhausted: Exhausted) -> Status {
     Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
+/// The status of what is refused since more comes than is answered in time.
+#[must_use]
+pub fn overloaded(after: Duration) -> Status {
+    let message = "more is under way than is answered in time; nothing was done: ask again later, or another instance";
+    passing(Code::ResourceExhausted, "OVERLOADED", message, after)
+}
+
 /// The status of a request of nobody who is known.
 #[must_use]
 pub fn unrecognised(why: &Unrecognised) -> Status {

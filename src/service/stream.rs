@@ -18,7 +18,7 @@ use tonic::{Code, Status};
 
 use super::calls::{self, Incoming, PATIENCE, now};
 use super::status;
-use crate::access::Permit;
+use crate::access::{Busy, Gate, Lane, Permit, Ticket};
 use crate::contact::wire::Violation;
 use crate::engine::{Clock, Engine, Failure};
 use crate::proto::v1;
@@ -53,6 +53,7 @@ pub(super) struct Answers<R> {
     permit: Permit,
     /// Who asks, and what they may ask in a second.
     incoming: Incoming,
+    gate: Arc<Gate>,
     asked: R,
     /// Read, and not asked yet; and their bytes.
     waiting: Vec<Asked>,
@@ -69,7 +70,7 @@ pub(super) struct Answers<R> {
 
 impl<R> Answers<R> {
     /// Begins to answer.
-    pub(super) fn new(engine: Arc<Engine>, permit: Permit, incoming: &Incoming, asked: R) -> Self {
+    pub(super) fn new(engine: Arc<Engine>, permit: Permit, incoming: &Incoming, gate: Arc<Gate>, asked: R) -> Self {
         let until = incoming.timeout.and_then(|timeout| incoming.arrived.checked_add(timeout));
         let deadline = until.map(|until| (until, Box::pin(tokio::time::sleep_until(until.into()))));
         let stopping: Stopping = Box::pin(engine.stopping());
@@ -77,6 +78,7 @@ impl<R> Answers<R> {
             engine,
             permit,
             incoming: incoming.clone(),
+            gate,
             asked,
             waiting: Vec::new(),
             bytes: 0,
@@ -94,12 +96,16 @@ impl<R> Answers<R> {
     fn ask(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         self.bytes = 0;
-        if let Err(failure) = self.incoming.charge(u32::try_from(waiting.len()).unwrap_or(u32::MAX)) {
-            let refused = calls::error(&status::of(failure));
-            let refused = v1::CheckStreamResponse { result: Some(refused) };
-            self.answered = vec![refused; waiting.len()].into_iter();
-            return;
-        }
+        let charged = self.incoming.charge(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
+        let begun = charged.map_err(status::of).and_then(|()| self.begin(&waiting));
+        let ticket = match begun {
+            Ok(ticket) => ticket,
+            Err(refused) => {
+                let refused = v1::CheckStreamResponse { result: Some(calls::error(&refused)) };
+                self.answered = vec![refused; waiting.len()].into_iter();
+                return;
+            }
+        };
         let each = Monotonic::now().checked_add(PATIENCE);
         let deadline = match (each, self.deadline.as_ref()) {
             (Some(each), Some((until, _))) => Some(each.min(*until)),
@@ -107,7 +113,26 @@ impl<R> Answers<R> {
         };
         let clock = Clock { now: now(), deadline };
         let (engine, permit) = (Arc::clone(&self.engine), self.permit.clone());
-        self.under_way = Some(tokio::spawn(async move { answer(&engine, &permit, waiting, clock).await }));
+        self.under_way = Some(tokio::spawn(async move {
+            let answers = answer(&engine, &permit, waiting, clock).await;
+            drop(ticket);
+            answers
+        }));
+    }
+
+    /// A burst is one of the checks under way. One with an emergency in it is never refused.
+    fn begin(&self, waiting: &[Asked]) -> Result<Ticket, Status> {
+        let is_urgent = |asked: &Asked| {
+            let check = asked.message.as_ref().ok().and_then(|message| message.check.as_ref());
+            check.is_some_and(|check| check.purpose() == v1::Purpose::Emergency)
+        };
+        self.gate.enter(Lane::Check, None).or_else(|busy| {
+            if waiting.iter().any(is_urgent) {
+                Ok(self.gate.enter_anyway(Lane::Check))
+            } else {
+                Err(status::overloaded(Busy::after(busy.wait)))
+            }
+        })
     }
 
     fn finish(&mut self, code: Code) {

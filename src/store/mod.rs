@@ -24,6 +24,7 @@ pub use embedded::EmbeddedStore;
 pub use error::StoreError;
 pub(crate) use folder::{Held, make_folder, sync_folder, write_whole};
 use keys::key_id;
+pub(crate) use keys::lies_inside;
 pub use keys::{
     Instance, KeyAbout, KeyChange, KeyRing, KeyState, Keys, KeysError, KeysFile, Ledger, Mark, Rewrap, Tenant, Walked,
     counted, instances, withdraw,
@@ -32,7 +33,7 @@ pub use memory::MemoryStore;
 pub use redis::RedisStore;
 pub use seal::{DataKey, Purpose, SealError};
 
-use crate::time::Instant;
+use crate::time::{Instant, Tally};
 
 /// SHA-256 of something.
 pub type Digest = [u8; 32];
@@ -327,6 +328,11 @@ pub trait Store: Send + Sync {
 
     /// The records of all these keys, in their order.
     fn load_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Versioned>>>;
+
+    /// How long commits with their syncs took, where this process does them.
+    fn commits(&self) -> Option<&Tally> {
+        None
+    }
 
     /// Writes record and event if the record still has the expected version.
     fn swap(&self, write: Write) -> Answer<'_, Swapped>;

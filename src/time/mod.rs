@@ -5,9 +5,11 @@
 //! never from the host, so that two machines give one answer. Nothing here reads a clock. Guarded by the unit tests of [`zone`].
 
 mod source;
+mod tally;
 mod zone;
 
 pub use source::{InUse, install_zones, tzdata_version, zone_files};
+pub use tally::{SIZES, Tally};
 pub use zone::{Civil, Regime, ZoneId};
 pub(crate) use zone::{date_of, day_of};
 

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet};
-use ringfence::config::{self, KEYS, Sources};
+use ringfence::config::{self, KEYS, SECRET_FILES, Sources};
 use ringfence::proto::FILE_DESCRIPTOR_SET;
 
 use super::{read, root};
@@ -75,14 +75,14 @@ const EXAMPLES: &[&[(&str, &str)]] = &[
         ("header_bytes", "8192"),
         ("idle_seconds", "120"),
         ("receive_seconds", "10"),
+        ("checks_at_once", "2048"),
+        ("slow_check_ms", "50"),
+        ("otlp_endpoint", "http://127.0.0.1:4317"),
+        ("otlp_percent", "5"),
     ],
     &[("access", "/etc/ringfence/access.toml"), ("insecure_no_tls", "true")],
     &[("keep_months", "24"), ("sweep_hours", "6")],
 ];
-
-/// Settings that name a file with a secret in it.
-const SECRET: [&str; 6] =
-    ["keys", "store_password_file", "store_key", "sentinel_password_file", "audit_archive_credentials", "tls_key"];
 
 /// Settings whose files are read again while the server runs.
 const READ_AGAIN: [&str; 11] = [
@@ -123,7 +123,7 @@ fn the_reference_of_settings_is_fresh() {
     for (key, what, default) in KEYS {
         let example = examples.get(key).unwrap_or_else(|| panic!("tests/deploy/reference.rs: `{key}` has no example"));
         let default = if default.is_empty() { "none".to_owned() } else { format!("`{default}`") };
-        let secret = if SECRET.contains(key) { "names a secret file" } else { "no" };
+        let secret = if SECRET_FILES.contains(key) { "names a secret file" } else { "no" };
         let change = if READ_AGAIN.contains(key) { "its file is read again" } else { "at the start" };
         let what = cell(what);
         writeln!(text, "| `{key}` | {what} | {default} | `{example}` | {secret} | {change} |").unwrap();

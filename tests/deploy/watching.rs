@@ -37,6 +37,11 @@ fn metrics() -> String {
     metrics.shadow_judged("same");
     metrics.shadow_flip("allow_to_deny", "CAP", "us.cap", "US");
     metrics.delivered("dialer", "confirmed");
+    metrics.refused("unknown");
+    metrics.answered_tenant("acme", "OK");
+    metrics.cut("flood");
+    metrics.certificate_expires("tls_cert", 1);
+    metrics.lane("check", 1, [("full", 0), ("slow", 1), ("deadline", 0)]);
     // Told by the engine alone; that a server tells it is seen below.
     metrics.text() + REQUESTS
 }
@@ -175,6 +180,17 @@ fn alerts_and_dashboard_name_metrics_that_there_are() {
     assert_eq!(unknown("rate(ringfence_typo_total[5m])", &known), ["ringfence_typo_total"]);
     assert_eq!(unknown("ringfence_decisions_total{verdct=\"x\"}", &known), ["label verdct"]);
     assert!(form("sum(rate(x[5m])").is_some() && form("ratte(x[5m])").is_some() && form("x]").is_some());
+}
+
+#[test]
+fn every_metric_is_watched() {
+    let mut watched: String = rules().iter().map(|rule| rule["expr"].as_str().unwrap().to_owned() + "\n").collect();
+    watched.extend(shown().into_iter().map(|(_, expression, _)| expression + "\n"));
+    for name in known(&metrics()).into_keys() {
+        let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+        let name = of_histogram.map_or(name.clone(), |base| format!("{base}_bucket"));
+        assert!(words(&watched).contains(&name), "{name} stands in no alert and no panel");
+    }
 }
 
 #[test]

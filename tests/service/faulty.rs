@@ -2,12 +2,14 @@
 #![allow(dead_code, reason = "each test uses its own part of this")]
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringfence::store::{
     Answer, EventId, Key, MemoryStore, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled, Version,
     Versioned, Write, WriterId,
 };
 use ringfence::time::Instant;
+use tokio::sync::watch;
 
 /// How it fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,12 +26,16 @@ pub enum Fault {
     Hang,
     /// The record is too large.
     TooLarge,
+    /// What is to be written waits until there is another fault, or none, and is written then.
+    Held,
 }
 
 /// The model, with a fault.
 pub struct Faulty {
     inner: MemoryStore,
     fault: Mutex<Fault>,
+    held: watch::Sender<bool>,
+    waiting: AtomicUsize,
 }
 
 /// Where it says that it is: no client may be told.
@@ -37,11 +43,18 @@ pub const PLACE: &str = "/srv/secret-place";
 
 impl Faulty {
     pub fn new() -> Self {
-        Self { inner: MemoryStore::new(), fault: Mutex::new(Fault::None) }
+        let held = watch::Sender::new(false);
+        Self { inner: MemoryStore::new(), fault: Mutex::new(Fault::None), held, waiting: AtomicUsize::new(0) }
     }
 
     pub fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
+        self.held.send_replace(fault == Fault::Held);
+    }
+
+    /// How many writes were held since the first.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
     }
 
     fn read<'a, T: Send + 'a>(&'a self, answer: impl FnOnce() -> Answer<'a, T>) -> Answer<'a, T> {
@@ -52,11 +65,19 @@ impl Faulty {
         }
     }
 
-    fn write<'a, T: Send + 'a>(&'a self, answer: impl FnOnce() -> Answer<'a, T>) -> Answer<'a, T> {
+    fn write<'a, T: Send + 'a>(&'a self, answer: impl FnOnce() -> Answer<'a, T> + Send + 'a) -> Answer<'a, T> {
         let fault = *self.fault.lock().unwrap();
         match fault {
             Fault::Full => Answer::ready(Err(StoreError::Full { path: PLACE.into() })),
             Fault::TooLarge => Answer::ready(Err(StoreError::TooLarge { size: 17 << 20, limit: 16 << 20 })),
+            Fault::Held => {
+                self.waiting.fetch_add(1, Ordering::SeqCst);
+                let mut held = self.held.subscribe();
+                Answer::waiting(async move {
+                    held.wait_for(|held| !*held).await.unwrap();
+                    answer().await
+                })
+            }
             Fault::LostAnswer => {
                 drop(answer());
                 Answer::ready(Err(away()))
@@ -80,11 +101,11 @@ impl Store for Faulty {
     }
 
     fn swap(&self, write: Write) -> Answer<'_, Swapped> {
-        self.write(|| self.inner.swap(write))
+        self.write(move || self.inner.swap(write))
     }
 
     fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
-        self.write(|| self.inner.reseal(key, found, bytes))
+        self.write(move || self.inner.reseal(key, found, bytes))
     }
 
     fn events(&self, shard: Shard, after: u64, limit: usize) -> Answer<'_, Vec<StoredEvent>> {
@@ -96,7 +117,7 @@ impl Store for Faulty {
     }
 
     fn trim_events(&self, shard: Shard, before: Instant, keep: u64) -> Answer<'_, u64> {
-        self.write(|| self.inner.trim_events(shard, before, keep))
+        self.write(move || self.inner.trim_events(shard, before, keep))
     }
 
     fn shards(&self) -> Answer<'_, Vec<Shard>> {
@@ -108,7 +129,7 @@ impl Store for Faulty {
     }
 
     fn settle(&self, writer: WriterId, events: Vec<EventId>) -> Answer<'_, ()> {
-        self.write(|| self.inner.settle(writer, events))
+        self.write(move || self.inner.settle(writer, events))
     }
 
     fn scan(&self, after: Option<Key>, limit: usize) -> Answer<'_, Vec<(Key, Versioned)>> {
@@ -120,7 +141,7 @@ impl Store for Faulty {
     }
 
     fn meta_swap<'a>(&'a self, name: &'a str, expected: Version, bytes: Vec<u8>) -> Answer<'a, MetaSwapped> {
-        self.write(|| self.inner.meta_swap(name, expected, bytes))
+        self.write(move || self.inner.meta_swap(name, expected, bytes))
     }
 
     fn meta_list<'a>(&'a self, prefix: &'a str) -> Answer<'a, Vec<(String, Versioned)>> {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::access::{Caller, Role};
 use crate::cli::open::{self, OpenSettings};
-use crate::cli::{Error, Exit, Global, doctor, now, output, regions, source};
+use crate::cli::{Error, Exit, Global, now, output, regions, settings, source};
 use crate::engine::{Clock, Engine, Failure, Placed};
 use crate::proto::v1;
 
@@ -39,7 +39,7 @@ const PASSES: usize = 16;
 /// # Errors
 /// A store, its keys or its log cannot be opened, read or written.
 pub async fn run(args: PlaceArgs, global: &Global) -> Result<Exit, Error> {
-    let config = doctor::settings(args.config.as_deref(), &|_| None, global)?;
+    let config = settings::resolved(args.config.as_deref(), &|_| None, global)?;
     let settings = OpenSettings {
         data: Some(config.data.clone()),
         keys: config.keys.clone(),

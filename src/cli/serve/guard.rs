@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 use super::super::open::OpenError;
 use super::super::{Error, access, now, packs};
 use super::{LOOK, REMIND, fingerprint, press, told};
-use crate::access::{Access, Callers, State};
+use crate::access::{Access, Callers, Gate, State};
 use crate::config::{Config, Exposed};
 use crate::engine::{Engine, SweeperSettings, Tenants, rights, selfcheck};
 use crate::law::Law;
-use crate::listen::{Protocol, Tls};
+use crate::listen::{self, Protocol, Tls};
 use crate::notify;
 use crate::service::{self, Calls};
 
@@ -136,10 +136,11 @@ impl Guard {
 
     /// The calls, for those who may ask.
     pub fn calls(&self) -> Calls {
-        match &self.access {
+        let calls = match &self.access {
             None => Calls::new(Arc::clone(self.tenants.main())),
             Some((_, access, _)) => Calls::guarded(Arc::clone(&self.tenants), Arc::clone(access)),
-        }
+        };
+        calls.behind(Arc::new(Gate::new(self.exposed.gate)))
     }
 
     /// The engines of those who may ask.
@@ -180,6 +181,7 @@ impl Guard {
         let mut look = tokio::time::interval(LOOK);
         let files = self.exposed.tls.clone();
         let mut shown = files.as_ref().map(|files| files.seen());
+        self.tell_expiry();
         let mut stop = Box::pin(told(stopping.clone()));
         loop {
             tokio::select! {
@@ -193,6 +195,7 @@ impl Guard {
             let found = files.as_ref().map(|files| files.seen());
             if found != shown {
                 shown = found;
+                self.tell_expiry();
                 for one in &tls {
                     match one.reload() {
                         Ok(()) => tracing::info!("the certificate was read again"),
@@ -205,6 +208,17 @@ impl Guard {
         // The first is stopped by the server, once its own processors are done.
         for engine in self.tenants.all().into_iter().skip(1) {
             engine.stop_following();
+        }
+    }
+
+    /// Tells the metrics until when the certificates are good. What does not read is not in use, and told by what reads it.
+    fn tell_expiry(&self) {
+        let Some(files) = &self.exposed.tls else { return };
+        let named = [("tls_cert", Some(&files.certificate)), ("tls_client_ca", files.authority.as_ref())];
+        for (key, path) in named {
+            if let Some(Ok((_, end))) = path.map(|path| listen::first_to_expire(path)) {
+                self.tenants.main().metrics().certificate_expires(key, end);
+            }
         }
     }
 

@@ -50,7 +50,7 @@ impl Engine {
         let keys = self.keys.now();
         let bytes = keys.seal_record(&key, &own, &prost::Message::encode_to_vec(&record))?;
         let event = entry.event(0, clock.now, Vec::new());
-        match kept.store.swap(Write { key, expected: Version::ABSENT, bytes, expires: None, event }).await? {
+        match self.swap(kept, Write { key, expected: Version::ABSENT, bytes, expires: None, event }).await? {
             Swapped::Won { event, .. } => kept.log_swapped(entry, event).await,
             Swapped::Lost(_) => Ok(()),
         }

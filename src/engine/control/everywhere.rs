@@ -219,7 +219,7 @@ impl Engine {
             let told = beside.event.clone().map(|told| ContactEvent { recorded_at: now.millis(), ..told });
             let (kind, payload) = self.event_payload(kept, told, &key, &own, (id, entry.digest()), clock.now).await?;
             let event = entry.event(kind, clock.now, payload);
-            match kept.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
+            match self.swap(kept, Write { key, expected, bytes, expires: None, event }).await? {
                 Swapped::Won { event, .. } => {
                     if kind != 0 {
                         self.hub.nudge();

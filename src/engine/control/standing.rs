@@ -5,6 +5,7 @@
 //! read, or is older than one that was read before, is a store that cannot answer.
 
 use std::sync::Arc;
+use std::time::Instant as Monotonic;
 
 use prost::Message;
 
@@ -18,6 +19,7 @@ use crate::law::Declared;
 use crate::proto::store::ControlRecord;
 use crate::proto::v1;
 use crate::store::{Beside, DataKey, Key, SealError, StoreError, Version, Versioned};
+use crate::telemetry::Trip;
 use crate::time::Instant;
 
 /// The newest form of [`ControlRecord`].
@@ -127,8 +129,10 @@ impl Engine {
         key: &Key,
     ) -> Result<(Option<Record>, Standing), Failure> {
         let known = kept.recorded.load_full();
-        let asked = kept.ask(|store| store.load_beside(key, &kept.control_key, Version(known.version)));
-        let (stored, beside) = asked.await?;
+        let began = Monotonic::now();
+        let asked = kept.ask(|store| store.load_beside(key, &kept.control_key, Version(known.version))).await;
+        self.metrics.stages().trip(Trip::Read, began);
+        let (stored, beside) = asked?;
         let recorded = match beside {
             Beside::Unchanged => known,
             Beside::Now(found) => self.changed(kept, &known, found.as_ref()).await?,
@@ -158,7 +162,10 @@ impl Engine {
     ) -> Result<(Vec<Option<Versioned>>, Standing), Failure> {
         let known = kept.recorded.load_full();
         let wanted: Vec<Key> = std::iter::once(kept.control_key).chain(keys.iter().copied()).collect();
-        let mut stored = kept.ask(|store| store.load_many(&wanted)).await?;
+        let began = Monotonic::now();
+        let asked = kept.ask(|store| store.load_many(&wanted)).await;
+        self.metrics.stages().trip(Trip::Read, began);
+        let mut stored = asked?;
         let rest = stored.split_off(stored.len().min(1));
         let found = stored.pop().flatten();
         let version = found.as_ref().map_or(Version::ABSENT, |found| found.version);

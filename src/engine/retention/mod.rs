@@ -397,7 +397,7 @@ impl Engine {
                 expires: forgotten_at,
                 event: entry.event(kind, clock.now, payload),
             };
-            match kept.store.swap(write).await? {
+            match self.swap(kept, write).await? {
                 Swapped::Won { event, .. } => {
                     if kind != 0 {
                         self.hub.nudge();

@@ -183,7 +183,7 @@ impl Engine {
         let event = entry.event(kind, clock.now, payload);
         // Said before: a crash after the swap must not leave the old bytes behind unnoticed.
         self.drop_later(kept).await?;
-        match kept.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
+        match self.swap(kept, Write { key, expected, bytes, expires: None, event }).await? {
             Swapped::Won { event, .. } => {
                 self.hub.nudge();
                 kept.log_swapped(entry, event).await?;
@@ -289,7 +289,7 @@ impl Engine {
         let keys = self.keys.now();
         let bytes = keys.seal_record(&key, &own, &after.to_bytes())?;
         let event = entry.event(kind, clock.now, payload);
-        match kept.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
+        match self.swap(kept, Write { key, expected, bytes, expires: None, event }).await? {
             Swapped::Won { event, .. } => {
                 self.hub.nudge();
                 kept.log_swapped(entry, event).await?;

@@ -203,7 +203,7 @@ impl Engine {
             let keys = self.keys.now();
             let bytes = keys.seal_record(&key, &own, &index.encode_to_vec())?;
             let event = audited.event(0, clock.now, Vec::new());
-            match kept.store.swap(Write { key, expected, bytes, expires: None, event }).await? {
+            match self.swap(kept, Write { key, expected, bytes, expires: None, event }).await? {
                 Swapped::Won { event, .. } => {
                     kept.log_swapped(audited, event).await?;
                     return Ok(());

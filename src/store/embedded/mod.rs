@@ -33,7 +33,7 @@ use super::{
     Answer, Beside, EventId, Held, Key, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled,
     Version, Versioned, Write, WriterId, folder, trim,
 };
-use crate::time::Instant;
+use crate::time::{Instant, Tally};
 
 const FILE: &str = "store.redb";
 const ID_FILE: &str = "store.id";
@@ -68,6 +68,7 @@ struct Shared {
     queue: Queue<Job>,
     /// The newest committed state, or why there is none.
     now: ArcSwap<Result<Snapshot, StoreError>>,
+    commits: Tally,
 }
 
 impl Shared {
@@ -156,7 +157,7 @@ impl EmbeddedStore {
             folder::write_whole(&id_path, &String::from_utf8_lossy(&id))?;
         }
         let now = ArcSwap::from_pointee(Ok(snapshot));
-        let shared = Arc::new(Shared { path, opener, queue: Queue::new(ROOM), now });
+        let shared = Arc::new(Shared { path, opener, queue: Queue::new(ROOM), now, commits: Tally::default() });
         let writer = Writer { shared: Arc::clone(&shared), database: Some(database), newest: Default::default() };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
@@ -216,6 +217,10 @@ impl Drop for EmbeddedStore {
 }
 
 impl Store for EmbeddedStore {
+    fn commits(&self) -> Option<&Tally> {
+        Some(&self.shared.commits)
+    }
+
     fn load<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Versioned>> {
         Answer::ready(self.read(|now| tables::read(now.records.get(&key.to_bytes())?, tables::record)))
     }

@@ -103,7 +103,9 @@ impl Writer {
         let done = match &self.database {
             None => Err(self.shared.trouble_now()),
             Some(database) => guarded(&self.shared.path, "writing", || {
+                let began = std::time::Instant::now();
                 let outcomes = commit(database, &mut self.newest, &jobs)?;
+                self.shared.commits.add(began.elapsed());
                 Ok((outcomes, snapshot(database)?))
             }),
         };

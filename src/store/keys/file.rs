@@ -351,7 +351,8 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-pub(super) fn lies_inside(path: &Path, folder: &Path) -> bool {
+/// Whether a file is inside a folder, whichever way both are written.
+pub(crate) fn lies_inside(path: &Path, folder: &Path) -> bool {
     let real = |path: &Path| fs::canonicalize(path).or_else(|_| std::path::absolute(path));
     match (real(parent(path)), real(folder)) {
         (Ok(parent), Ok(folder)) => parent.starts_with(folder),

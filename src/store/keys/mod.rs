@@ -28,6 +28,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
+pub(crate) use self::file::lies_inside;
 pub use self::file::{KeysError, KeysFile};
 pub use self::instances::{Instance, instances, withdraw};
 pub use self::ledger::Ledger;

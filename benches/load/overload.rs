@@ -1,0 +1,230 @@
+//! Offered load from a tenth to three times the capacity: what is answered, what is refused, and how long the answered take.
+//!
+//! Server and generator are processes of their own, each on one processor (`taskset`): what the generator takes is not taken
+//! from the server. The generator sends at its times whatever comes back, so that latency counts from when a call should
+//! have been sent. It speaks HTTP/2 with bytes made beforehand, since it must send three times what the server answers.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant as Clock};
+
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use prost::Message as _;
+use prost::bytes::Bytes;
+use ringfence::listen::{Listener, Protocol, Settings};
+use ringfence::service::{Calls, now, routes};
+
+use super::{request, support};
+
+/// What tells the generator, in its environment: address, calls a second, seconds.
+const ORDER: &str = "RINGFENCE_BENCH_GENERATOR";
+const CONNECTIONS: usize = 16;
+/// Calls that the generator lets wait before it sends no more: it then says that it could not.
+const MOST: u64 = 20_000;
+/// What is offered, as shares of the capacity.
+const SHARES: [f64; 8] = [0.1, 0.5, 0.7, 0.9, 1.0, 1.5, 2.0, 3.0];
+/// From when on a round is measured: until then the server follows the change.
+const WARM: f64 = 1.0;
+
+/// What came of a round.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    offered: f64,
+    answered: f64,
+    refused: f64,
+    failed: f64,
+    p50: f64,
+    p99: f64,
+}
+
+impl Round {
+    fn told(&self) -> String {
+        let Self { offered, answered, refused, failed, p50, p99 } = self;
+        format!("{offered} {answered} {refused} {failed} {p50} {p99}")
+    }
+
+    fn read(line: &str) -> Self {
+        let mut parts = line.split_whitespace().map(|part| part.parse().unwrap());
+        let mut next = || parts.next().unwrap();
+        Self { offered: next(), answered: next(), refused: next(), failed: next(), p50: next(), p99: next() }
+    }
+}
+
+/// Whether this process is the generator; then it has done its work.
+pub fn is_generator() -> bool {
+    let Ok(order) = std::env::var(ORDER) else { return false };
+    let mut parts = order.split_whitespace();
+    let address: SocketAddr = parts.next().unwrap().parse().unwrap();
+    let rate: f64 = parts.next().unwrap().parse().unwrap();
+    let seconds: f64 = parts.next().unwrap().parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    println!("{}", runtime.block_on(generate(address, rate, seconds)).told());
+    true
+}
+
+#[derive(Default)]
+struct Counted {
+    under_way: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicU64,
+    times: Mutex<Vec<f64>>,
+}
+
+async fn generate(address: SocketAddr, rate: f64, seconds: f64) -> Round {
+    let mut senders = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let io = TokioIo::new(stream);
+        let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(connection);
+        senders.push(sender);
+    }
+    let message = request(0, false).encode_to_vec();
+    let mut framed = vec![0];
+    framed.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+    framed.extend_from_slice(&message);
+    let digits = framed.windows(5).position(|bytes| bytes == b"+1305").unwrap() + 5;
+    // Each round asks about numbers of its own.
+    let first = u64::from(std::process::id()) * 7_919;
+    let counted = Arc::new(Counted::default());
+    let (start, mut sent, mut held_back) = (Clock::now(), 0u64, 0u64);
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    while start.elapsed().as_secs_f64() < seconds + WARM {
+        tick.tick().await;
+        let due = (start.elapsed().as_secs_f64() * rate) as u64;
+        while sent + held_back < due {
+            if counted.under_way.load(Ordering::Relaxed) >= MOST {
+                held_back += due - sent - held_back;
+                break;
+            }
+            let mut bytes = framed.clone();
+            bytes[digits..digits + 7]
+                .copy_from_slice(format!("{:07}", 2_000_000 + (first + sent) % 7_000_000).as_bytes());
+            let at = Duration::from_secs_f64((sent + held_back) as f64 / rate);
+            let sender = senders[sent as usize % CONNECTIONS].clone();
+            counted.under_way.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(one(sender, bytes.into(), start + at, at.as_secs_f64() >= WARM, Arc::clone(&counted)));
+            sent += 1;
+        }
+    }
+    let late = Clock::now();
+    while counted.under_way.load(Ordering::Relaxed) > 0 && late.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut times = std::mem::take(&mut *counted.times.lock().unwrap());
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times.get((times.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(0.0);
+    let counter = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64 / seconds;
+    let (answered, refused, failed) =
+        (times.len() as f64 / seconds, counter(&counted.refused), counter(&counted.failed));
+    Round { offered: answered + refused + failed, answered, refused, failed, p50: at(0.5), p99: at(0.99) }
+}
+
+async fn one(mut sender: SendRequest<Full<Bytes>>, body: Bytes, due: Clock, counts: bool, counted: Arc<Counted>) {
+    let request = Request::post("http://server/ringfence.v1.CheckService/Check")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Full::new(body))
+        .unwrap();
+    let code = match sender.send_request(request).await {
+        Err(_) => None,
+        Ok(answer) => match answer.headers().get("grpc-status").cloned() {
+            Some(code) => Some(code),
+            None => {
+                answer.into_body().collect().await.ok().and_then(|body| body.trailers()?.get("grpc-status").cloned())
+            }
+        },
+    };
+    counted.under_way.fetch_sub(1, Ordering::Relaxed);
+    if !counts {
+        return;
+    }
+    match code.as_ref().map(http::HeaderValue::as_bytes) {
+        Some(b"0") => counted.times.lock().unwrap().push(due.elapsed().as_secs_f64() * 1e6),
+        Some(b"8") => {
+            counted.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        _ => {
+            counted.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn round(address: SocketAddr, rate: f64, seconds: f64) -> Round {
+    let order = format!("{address} {rate} {seconds}");
+    let program = std::env::current_exe().unwrap();
+    let output = Command::new("taskset").args(["-c", "1"]).arg(program).env(ORDER, order).output().unwrap();
+    assert!(output.status.success(), "the generator failed: {}", String::from_utf8_lossy(&output.stderr));
+    Round::read(String::from_utf8(output.stdout).unwrap().lines().last().unwrap())
+}
+
+/// Measures it, and says whether what is promised holds here.
+pub fn run(seconds: f64) {
+    let pinned = Command::new("taskset").args(["-cp", "0", &std::process::id().to_string()]).output();
+    assert!(pinned.is_ok_and(|output| output.status.success()), "`taskset` (util-linux) and two processors are needed");
+    let folder = tempfile::tempdir().unwrap();
+    let server = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let address = server.block_on(serve(folder.path()));
+    // As much as it answers of far too much, and what it answers at best of about as much as that.
+    let rough = round(address, 50_000.0, seconds.min(3.0)).answered;
+    let tries = [1.0, 1.3, 1.6].map(|more| round(address, rough * more, seconds).answered);
+    let capacity = tries.into_iter().fold(rough, f64::max);
+    println!("server on processor 0, generator on processor 1; capacity {capacity:.0} reservations a second");
+    println!(
+        "{:>9} {:>9} {:>9} {:>9} {:>8} {:>10} {:>10}",
+        "offered", "sent/s", "ok/s", "refused/s", "failed/s", "p50", "p99"
+    );
+    let mut rounds = Vec::new();
+    for share in SHARES {
+        let seen = round(address, capacity * share, seconds);
+        println!(
+            "{:>8.0}% {:>9.0} {:>9.0} {:>9.0} {:>8.0} {:>7.0} us {:>7.0} us",
+            share * 100.0,
+            seen.offered,
+            seen.answered,
+            seen.refused,
+            seen.failed,
+            seen.p50,
+            seen.p99
+        );
+        rounds.push((share, seen));
+    }
+    let at = |share: f64| rounds.iter().find(|(of, _)| (of - share).abs() < 1e-9).map(|(_, round)| *round).unwrap();
+    let peak = rounds.iter().map(|(_, round)| round.answered).fold(0.0, f64::max);
+    let (calm, crowd) = (at(0.7), at(3.0));
+    let (later, goodput) = (crowd.p99 / calm.p99, crowd.answered / peak);
+    if crowd.offered < 2.7 * capacity {
+        println!("the generator sent {:.1} times the capacity only: what follows is of that", crowd.offered / capacity);
+    }
+    println!("at three times the capacity: p99 x {later:.2} of that at 70 % (promised: at most 3)");
+    println!("                             goodput {goodput:.2} of the peak (promised: at least 0.8)");
+    server.shutdown_background();
+}
+
+async fn serve(folder: &Path) -> SocketAddr {
+    let durable = support::durable(folder).await;
+    let (metrics, reconciler) = (Arc::clone(durable.engine.metrics()), durable.reconciler);
+    let (routes, _) = routes(Calls::new(Arc::clone(&durable.engine))).unwrap();
+    let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let listener = Listener { tcp, protocol: Protocol::Grpc, tls: None, settings: Settings::default(), metrics };
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        let _stop = stop;
+        listener.serve(routes.prepare().into_axum_router(), stopping).await;
+    });
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            reconciler.tick(now()).await.unwrap();
+        }
+    });
+    address
+}

@@ -1,0 +1,521 @@
+//! How much of the server all together may use: what is under way at once, and what is refused before anything is done.
+//!
+//! Promises: what is refused is refused at once and told when to ask again; opt-outs, consents and outcomes have shares of
+//! their own, which checks cannot use up; a check is refused only while others are under way. Must never wait.
+//!
+//! Checks may be under way up to a limit that follows what store, log and processors keep up with. By Little's law so many
+//! calls under way as there are take that long; so once a window of calls took much longer than calls take at ease, the
+//! limit is set to what would take only that, and while calls are refused and those under way are fast, it grows. What calls
+//! take at ease is measured, since a fast disk and a slow one, dry runs and reservations differ by a hundred times.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant as Monotonic};
+
+/// What is asked, by what it is refused after.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lane {
+    /// Checks, and whole bursts of a stream and batches as one each.
+    Check,
+    /// Opt-outs: refused last.
+    OptOut,
+    /// Consents, outcomes and other facts.
+    Fact,
+    /// Everything else that ends by itself.
+    Other,
+}
+
+impl Lane {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Check, Self::OptOut, Self::Fact, Self::Other];
+
+    /// Its word in metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::OptOut => "opt_out",
+            Self::Fact => "fact",
+            Self::Other => "other",
+        }
+    }
+
+    /// The most under way at once; of checks, see [`GateSettings`]. They bound memory: a store takes that many in one commit.
+    const fn most(self) -> u32 {
+        match self {
+            Self::Check => u32::MAX,
+            Self::OptOut => 4_096,
+            Self::Fact => 1_024,
+            Self::Other => 256,
+        }
+    }
+}
+
+/// Why something is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// As many are under way as there ever may be.
+    Full,
+    /// As many are under way as are answered in time.
+    Slow,
+    /// It would not be answered before its deadline.
+    Deadline,
+}
+
+impl Why {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Slow, Self::Deadline];
+
+    /// Its word in metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Slow => "slow",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
+/// A refusal, and after how long to ask again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Busy {
+    /// Why.
+    pub why: Why,
+    /// Which of the [`Busy::WAITS`] it is: they differ, so that those refused together do not come back together.
+    pub wait: usize,
+}
+
+impl Busy {
+    /// How many waits there are.
+    pub const WAITS: usize = 16;
+
+    /// After how long to ask again.
+    #[must_use]
+    pub fn after(wait: usize) -> Duration {
+        Duration::from_millis(250 + 16 * u64::try_from(wait % Self::WAITS).unwrap_or(0))
+    }
+}
+
+/// How much may be under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GateSettings {
+    /// Checks under way at once, whatever they take; 0: as many as come.
+    pub checks: u32,
+    /// Checks that take longer than this are too many at once, whatever they take at ease.
+    pub slow: Duration,
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        Self { checks: 1_024, slow: Duration::from_millis(100) }
+    }
+}
+
+/// Checks that may be under way at once however slow they are: a store commits many together, or none fast.
+const FEWEST: u32 = 64;
+/// Checks under way that are no crowd yet: what they take is what a check takes at ease.
+const FEW: f64 = 96.0;
+/// How much longer than at ease checks may take.
+const LONGER: f64 = 3.0;
+/// Checks are never too slow within this, in microseconds: nobody notices, and at ease they take anything below.
+const NOTICED: f64 = 4_000.0;
+/// What is looked at together: so long, or longer until this many ended, or until that long.
+const WINDOW: Duration = Duration::from_millis(100);
+const ENOUGH: u64 = 16;
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// What ended within a window.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// What a call took on average, in microseconds.
+    took: f64,
+    /// How many were under way on average.
+    under_way: f64,
+    /// How many ended.
+    ended: u64,
+    /// Whether the limit was reached.
+    reached: bool,
+}
+
+/// Follows what the server keeps up with.
+#[derive(Debug)]
+struct Follower {
+    most: u32,
+    slow: f64,
+    limit: f64,
+    /// What a call takes at ease, in microseconds.
+    ease: Option<f64>,
+}
+
+impl Follower {
+    fn new(settings: GateSettings) -> Self {
+        let most = if settings.checks == 0 { u32::MAX } else { settings.checks };
+        Self { most, slow: settings.slow.as_secs_f64() * 1e6, limit: f64::from(most), ease: None }
+    }
+
+    /// What calls may take.
+    fn allowed(&self) -> f64 {
+        self.ease.map_or(self.slow, |ease| (ease * LONGER).max(NOTICED).min(self.slow))
+    }
+
+    fn limit(&self) -> u32 {
+        // Between two numbers of 32 bits.
+        self.limit as u32
+    }
+
+    fn step(&mut self, seen: Seen) {
+        let fewest = f64::from(FEWEST.min(self.most));
+        if !seen.reached && seen.under_way <= FEW.min(self.limit / 3.0) {
+            // A few calls say less of what they all take.
+            let weight = (seen.ended as f64 / 128.0).min(0.125);
+            let ease = self.ease.unwrap_or(seen.took);
+            self.ease = Some(ease + (seen.took - ease) * weight);
+        }
+        let allowed = self.allowed();
+        if self.most == u32::MAX {
+            return;
+        }
+        if seen.took > allowed {
+            if self.limit <= fewest {
+                // So few are no crowd: this is what a call takes now. Else a disk that became slow for good would leave the
+                // server at its least for ever.
+                let took = seen.took.min(self.slow);
+                self.ease = self.ease.map(|ease| ease + (took - ease) / 2.0);
+            }
+            let under_way = seen.under_way.min(self.limit).max(fewest);
+            self.limit = (under_way * (allowed / seen.took).max(0.5)).max(fewest);
+        } else if seen.reached {
+            self.limit = (self.limit * 1.1).min(f64::from(self.most));
+        }
+    }
+}
+
+/// What is counted of a lane.
+#[derive(Debug, Default)]
+struct Count {
+    under_way: AtomicU32,
+    full: AtomicU64,
+    slow: AtomicU64,
+    deadline: AtomicU64,
+}
+
+impl Count {
+    const fn refused(&self, why: Why) -> &AtomicU64 {
+        match why {
+            Why::Full => &self.full,
+            Why::Slow => &self.slow,
+            Why::Deadline => &self.deadline,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Gate {
+    began: Monotonic,
+    check: Count,
+    opt_out: Count,
+    fact: Count,
+    other: Count,
+    /// Checks that may be under way.
+    limit: AtomicU32,
+    most: u32,
+    reached: AtomicBool,
+    /// Checks that ended in this window, and what they took together, in microseconds.
+    ended: AtomicU64,
+    took: AtomicU64,
+    /// When to look next, in microseconds since it began.
+    look: AtomicU64,
+    /// What a check took in the last window, and takes at ease, in microseconds.
+    expected: AtomicU64,
+    ease: AtomicU64,
+    follower: Mutex<(u64, Follower)>,
+}
+
+/// How much is under way now, and was refused so far.
+#[derive(Clone, Debug)]
+pub struct GateState {
+    /// Of each lane: how many, and the refusals by why.
+    pub lanes: Vec<(Lane, u32, [(Why, u64); 3])>,
+    /// Checks that may be under way.
+    pub limit: u32,
+    /// What a check took in the last window.
+    pub took: Duration,
+    /// What a check takes at ease.
+    pub ease: Duration,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new(GateSettings::default())
+    }
+}
+
+impl Gate {
+    /// With nothing under way.
+    #[must_use]
+    pub fn new(settings: GateSettings) -> Self {
+        let follower = Follower::new(settings);
+        Self {
+            began: Monotonic::now(),
+            check: Count::default(),
+            opt_out: Count::default(),
+            fact: Count::default(),
+            other: Count::default(),
+            limit: AtomicU32::new(follower.limit()),
+            most: follower.most,
+            reached: AtomicBool::new(false),
+            ended: AtomicU64::new(0),
+            took: AtomicU64::new(0),
+            look: AtomicU64::new(micros(WINDOW)),
+            expected: AtomicU64::new(0),
+            ease: AtomicU64::new(0),
+            follower: Mutex::new((0, follower)),
+        }
+    }
+
+    const fn count(&self, lane: Lane) -> &Count {
+        match lane {
+            Lane::Check => &self.check,
+            Lane::OptOut => &self.opt_out,
+            Lane::Fact => &self.fact,
+            Lane::Other => &self.other,
+        }
+    }
+
+    /// Begins a call, which is under way until the ticket is dropped. `patience` is for how long its caller waits.
+    ///
+    /// # Errors
+    /// More is under way than is answered in time.
+    pub fn enter(self: &Arc<Self>, lane: Lane, patience: Option<Duration>) -> Result<Ticket, Busy> {
+        let ticket = self.enter_anyway(lane);
+        let taken = ticket.before;
+        let why = match lane {
+            Lane::Check => {
+                let limit = self.limit.load(Ordering::Relaxed);
+                // Whether the deadline can be kept is asked where there is something to wait behind.
+                let late = || {
+                    let expected = Duration::from_micros(self.expected.load(Ordering::Relaxed));
+                    taken >= limit / 2 && patience.is_some_and(|patience| patience < expected)
+                };
+                match taken {
+                    _ if taken >= self.most => Some(Why::Full),
+                    _ if taken >= limit => Some(Why::Slow),
+                    _ => late().then_some(Why::Deadline),
+                }
+            }
+            _ => (taken >= lane.most()).then_some(Why::Full),
+        };
+        let Some(why) = why else { return Ok(ticket) };
+        ticket.refused();
+        let count = self.count(lane).refused(why).fetch_add(1, Ordering::Relaxed);
+        if lane == Lane::Check && why != Why::Deadline {
+            self.reached.store(true, Ordering::Relaxed);
+        }
+        let wait = usize::try_from(count % 16).unwrap_or(0);
+        Err(Busy { why, wait })
+    }
+
+    /// Begins a call that is never refused.
+    #[must_use]
+    pub fn enter_anyway(self: &Arc<Self>, lane: Lane) -> Ticket {
+        let before = self.count(lane).under_way.fetch_add(1, Ordering::AcqRel);
+        Ticket { gate: Arc::clone(self), lane, before, began: Some(Monotonic::now()) }
+    }
+
+    fn left(&self, took: Duration, now: Duration) {
+        self.took.fetch_add(micros(took), Ordering::Relaxed);
+        let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
+        let at = micros(now);
+        let look = self.look.load(Ordering::Relaxed);
+        if at >= look && (ended >= ENOUGH || at >= look + micros(LONGEST - WINDOW)) {
+            self.look(at);
+        }
+    }
+
+    fn look(&self, at: u64) {
+        // Whoever comes second has nothing to do.
+        let Ok(mut held) = self.follower.try_lock() else { return };
+        let (since, follower) = &mut *held;
+        if at < self.look.load(Ordering::Relaxed) {
+            return;
+        }
+        let (ended, took) = (self.ended.swap(0, Ordering::Relaxed), self.took.swap(0, Ordering::Relaxed));
+        let reached = self.reached.swap(false, Ordering::Relaxed);
+        let passed = at.saturating_sub(*since).max(1);
+        *since = at;
+        self.look.store(at + micros(WINDOW), Ordering::Relaxed);
+        if ended == 0 {
+            return;
+        }
+        let took = took as f64;
+        follower.step(Seen { took: took / ended as f64, under_way: took / passed as f64, ended, reached });
+        self.limit.store(follower.limit(), Ordering::Relaxed);
+        self.expected.store((took / ended as f64) as u64, Ordering::Relaxed);
+        self.ease.store(follower.ease.unwrap_or(0.0) as u64, Ordering::Relaxed);
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn state(&self) -> GateState {
+        let lanes = Lane::ALL.into_iter().map(|lane| {
+            let count = self.count(lane);
+            let refused = Why::ALL.map(|why| (why, count.refused(why).load(Ordering::Relaxed)));
+            (lane, count.under_way.load(Ordering::Acquire), refused)
+        });
+        GateState {
+            lanes: lanes.collect(),
+            limit: self.limit.load(Ordering::Relaxed),
+            took: Duration::from_micros(self.expected.load(Ordering::Relaxed)),
+            ease: Duration::from_micros(self.ease.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub struct Ticket {
+    gate: Arc<Gate>,
+    lane: Lane,
+    /// How many were under way before it.
+    before: u32,
+    /// `None`: it was refused, and says nothing of what calls take.
+    began: Option<Monotonic>,
+}
+
+impl Ticket {
+    fn refused(mut self) {
+        self.began = None;
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.gate.count(self.lane).under_way.fetch_sub(1, Ordering::AcqRel);
+        if let (Some(began), Lane::Check) = (self.began, self.lane) {
+            let now = Monotonic::now();
+            self.gate.left(now.saturating_duration_since(began), now.saturating_duration_since(self.gate.began));
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// A server: what a call takes where so many are under way, in microseconds.
+    type Server = fn(f64) -> f64;
+
+    /// A store that commits what waits together: a sync of one millisecond, and 50 microseconds a write; each waits for the
+    /// commit under way and for its own.
+    fn disk(under_way: f64) -> f64 {
+        2.0 * (1_000.0 + 50.0 * (under_way / 2.0).max(1.0))
+    }
+
+    /// A disk ten times slower.
+    fn slow_disk(under_way: f64) -> f64 {
+        2.0 * (10_000.0 + 50.0 * (under_way / 2.0).max(1.0))
+    }
+
+    /// One processor, 40 microseconds a call.
+    fn processor(under_way: f64) -> f64 {
+        (40.0 * under_way).max(120.0)
+    }
+
+    fn rate(server: Server, under_way: f64) -> f64 {
+        under_way / server(under_way)
+    }
+
+    /// Offers so many calls a microsecond for so many windows; what a call took in the end, and how many were answered.
+    fn offer(follower: &mut Follower, server: Server, offered: f64, windows: usize) -> (f64, f64) {
+        let mut last = (0.0, 0.0);
+        for _ in 0..windows {
+            let limit = f64::from(follower.limit());
+            // So many are under way as are needed to answer what comes, or as may be.
+            let mut under_way = 1.0;
+            while under_way < limit && rate(server, under_way) < offered {
+                under_way += 1.0;
+            }
+            let (took, answered) = (server(under_way), rate(server, under_way).min(offered));
+            let ended = (answered * 1e5) as u64;
+            follower.step(Seen { took, under_way, ended, reached: answered < offered });
+            last = (took, answered);
+        }
+        last
+    }
+
+    #[test]
+    fn three_times_the_capacity_is_answered_as_fast_as_it_goes_and_not_much_later() {
+        for (name, server) in
+            [("disk", disk as Server), ("slow disk", slow_disk as Server), ("processor", processor as Server)]
+        {
+            let peak = rate(server, 1_024.0);
+            let mut follower = Follower::new(GateSettings { slow: Duration::from_secs(1), ..GateSettings::default() });
+            let (at_ease, _) = offer(&mut follower, server, 0.7 * peak, 100);
+            let (took, answered) = offer(&mut follower, server, 3.0 * peak, 100);
+            let allowed = (3.0 * at_ease).max(NOTICED);
+            assert!(answered > 0.8 * peak, "{name}: {answered} of {peak}");
+            assert!(took < 1.5 * allowed, "{name}: {took} after {at_ease}");
+        }
+    }
+
+    #[test]
+    fn what_is_slow_for_good_is_not_refused_for_ever() {
+        let mut follower = Follower::new(GateSettings { slow: Duration::from_secs(1), ..GateSettings::default() });
+        offer(&mut follower, disk, 0.5 * rate(disk, 512.0), 100);
+        let peak = rate(slow_disk, 1_024.0);
+        let (_, answered) = offer(&mut follower, slow_disk, 3.0 * peak, 300);
+        assert!(answered > 0.6 * peak, "{answered} of {peak}: {follower:?}");
+        // And what is fast again is fast again.
+        let (took, answered) = offer(&mut follower, disk, 0.5 * rate(disk, 512.0), 100);
+        assert!(answered >= 0.5 * rate(disk, 512.0) && took < 6_000.0, "{took}");
+    }
+
+    #[test]
+    fn a_lull_lets_no_more_in_and_few_calls_change_little() {
+        let mut follower = Follower::new(GateSettings::default());
+        offer(&mut follower, disk, 0.001, 50);
+        assert_eq!(follower.limit(), GateSettings::default().checks);
+        let ease = follower.ease.unwrap();
+        follower.step(Seen { took: 90_000.0, under_way: 0.1, ended: 1, reached: false });
+        assert!(follower.ease.unwrap() < 2.0 * ease);
+        assert_eq!(Follower::new(GateSettings { checks: 8, ..GateSettings::default() }).limit(), 8);
+        let mut free = Follower::new(GateSettings { checks: 0, ..GateSettings::default() });
+        free.step(Seen { took: 9e6, under_way: 5_000.0, ended: 100, reached: false });
+        assert_eq!(free.limit(), u32::MAX, "no limit is none");
+    }
+
+    #[test]
+    fn lanes_have_shares_of_their_own_and_a_refusal_says_when_to_ask_again() {
+        let gate = Arc::new(Gate::new(GateSettings { checks: 2, ..GateSettings::default() }));
+        let held: Vec<_> = (0..2).map(|_| gate.enter(Lane::Check, None).unwrap()).collect();
+        let waits: Vec<_> = (0..20).map(|_| gate.enter(Lane::Check, None).unwrap_err()).collect();
+        assert!(waits.iter().all(|busy| busy.why == Why::Full && Busy::after(busy.wait) >= Duration::from_millis(250)));
+        assert_ne!(waits.first(), waits.get(1));
+        let others: Vec<_> = [Lane::OptOut, Lane::Fact, Lane::Other].map(|lane| gate.enter(lane, None).unwrap()).into();
+        drop(gate.enter_anyway(Lane::Check));
+        let state = gate.state();
+        let of = |lane: Lane| state.lanes.iter().find(|(of, ..)| *of == lane).unwrap();
+        assert_eq!((of(Lane::Check).1, of(Lane::OptOut).1, of(Lane::Check).2.first()), (2, 1, Some(&(Why::Full, 20))));
+        drop((held, others));
+        assert!(gate.enter(Lane::Check, None).is_ok());
+        assert!(gate.state().lanes.iter().all(|(_, under_way, _)| *under_way == 0));
+    }
+
+    #[test]
+    fn what_would_come_too_late_is_not_begun() {
+        let gate = Arc::new(Gate::new(GateSettings { checks: 4, ..GateSettings::default() }));
+        let _held: Vec<_> = (0..2).map(|_| gate.enter(Lane::Check, None).unwrap()).collect();
+        gate.expected.store(10_000, Ordering::Relaxed);
+        let busy = gate.enter(Lane::Check, Some(Duration::from_millis(5))).unwrap_err();
+        assert_eq!(busy.why, Why::Deadline);
+        assert!(gate.enter(Lane::Check, Some(Duration::from_millis(50))).is_ok());
+        assert!(gate.enter(Lane::OptOut, Some(Duration::from_millis(5))).is_ok());
+    }
+}

@@ -1,0 +1,122 @@
+//! Settings as the command line has them: their flags, and the file where none is named.
+
+use std::path::{Path, PathBuf};
+
+use super::{Error, Global};
+use crate::config::{self, Config, Resolved, Sources};
+
+/// The file of settings that is read where none is named.
+const CONFIG: &str = "ringfence.toml";
+/// The keys file where none is named.
+const KEYS: &str = "ringfence-keys";
+
+/// Flags of `serve`, which `config` takes as well. What is not given comes from the environment, the file, or the default.
+#[derive(Debug, clap::Args)]
+pub struct Flags {
+    /// The file of settings; ringfence.toml where there is one
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Where records are: embedded, a file in the data folder (the default), or redis://host:port,
+    /// redis+sentinel://host:port,…/name, redis+cluster://host:port,… (rediss for TLS)
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// The folder of records and audit log [default: ringfence-data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
+    /// The folder of do-not-call lists
+    #[arg(long, value_name = "DIR")]
+    pub registries: Option<String>,
+    /// A folder of packs that replace those built in, or add to them
+    #[arg(long, value_name = "DIR")]
+    pub packs: Option<String>,
+    /// The file of states of emergency, TOML or CSV; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub emergencies: Option<String>,
+    /// A folder of packs to judge by beside those in force, without any effect: what they would answer is counted
+    #[arg(long, value_name = "DIR")]
+    pub shadow_packs: Option<String>,
+    /// The address of the gRPC listener, or off [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub grpc: Option<String>,
+    /// The address of the HTTP listener, or off [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub http: Option<String>,
+    /// Where this server runs, as an ISO 3166 code
+    #[arg(long, value_name = "CODE")]
+    pub region: Option<String>,
+    /// The file of those who may ask, made by `ringfence access`; without one, only this machine is listened to
+    #[arg(long, value_name = "FILE")]
+    pub access: Option<String>,
+    /// The certificate chain of both listeners, PEM; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// The key of that certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
+    /// The authorities of client certificates, PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_ca: Option<String>,
+}
+
+impl Flags {
+    fn flag(&self, key: &str) -> Option<String> {
+        match key {
+            "store" => self.store.clone(),
+            "data" => self.data.clone(),
+            "registries" => self.registries.clone(),
+            "packs" => self.packs.clone(),
+            "emergencies" => self.emergencies.clone(),
+            "shadow_packs" => self.shadow_packs.clone(),
+            "grpc" => self.grpc.clone(),
+            "http" => self.http.clone(),
+            "region" => self.region.clone(),
+            "access" => self.access.clone(),
+            "tls_cert" => self.tls_cert.clone(),
+            "tls_key" => self.tls_key.clone(),
+            "tls_client_ca" => self.tls_client_ca.clone(),
+            _ => None,
+        }
+    }
+
+    /// The settings of a server with these flags.
+    ///
+    /// # Errors
+    /// Every fault.
+    pub(super) fn resolved(&self, global: &Global) -> Result<Config, Error> {
+        resolved(self.config.as_deref(), &|key| self.flag(key), global)
+    }
+
+    /// The same with everything there is to say of them.
+    pub(super) fn resolved_all(&self, global: &Global) -> Resolved {
+        with_sources(self.config.as_deref(), &|key| self.flag(key), global, config::resolve_all)
+    }
+}
+
+/// The settings of a server with these flags, by key.
+///
+/// # Errors
+/// Every fault.
+pub(super) fn resolved(
+    file: Option<&Path>,
+    flag: &dyn Fn(&str) -> Option<String>,
+    global: &Global,
+) -> Result<Config, Error> {
+    let resolved = with_sources(file, flag, global, config::resolve);
+    resolved.map_err(|faults| Error::said(faults.join("\n")))
+}
+
+fn with_sources<T>(
+    file: Option<&Path>,
+    flag: &dyn Fn(&str) -> Option<String>,
+    global: &Global,
+    resolve: impl FnOnce(&Sources<'_>) -> T,
+) -> T {
+    let beside = Path::new(CONFIG);
+    let file = file.or_else(|| beside.exists().then_some(beside));
+    let env = |name: &str| std::env::var(name).ok();
+    // It has a flag of its own, which knows its variable and its default.
+    let typed = Some(global.keys.display().to_string())
+        .filter(|keys| keys != KEYS && env("RINGFENCE_KEYS").is_none_or(|variable| variable != *keys));
+    let flag = |key: &str| if key == "keys" { typed.clone() } else { flag(key) };
+    resolve(&Sources { file, env: &env, flag: &flag })
+}
