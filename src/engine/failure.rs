@@ -58,6 +58,8 @@ pub enum Unmet {
     ServiceEnded,
     /// Incidents take up all the room they have.
     NoRoom,
+    /// A file says what is on the list, and what is not.
+    KeptInFile,
 }
 
 impl Unmet {
@@ -68,6 +70,7 @@ impl Unmet {
             Self::SeveralStores => "SEVERAL_STORES",
             Self::ServiceEnded => "SERVICE_ENDED",
             Self::NoRoom => "NO_ROOM",
+            Self::KeptInFile => "KEPT_IN_FILE",
         }
     }
 }

@@ -14,7 +14,7 @@ use super::answer::stamp;
 use super::check::Turned;
 use super::consent::{Change, Described, Written, already, receipt_text, request_id};
 use super::control::{fault, list_of_write, wire, write_id};
-use super::{BATCH, Clock, Engine, Failure, question};
+use super::{BATCH, Clock, Engine, Failure, Unmet, question};
 use crate::access::Permit;
 use crate::contact::WriteId;
 use crate::contact::wire::Reader;
@@ -100,6 +100,7 @@ impl Engine {
             // Were the file lost later, what it alone has would no longer be known to be on the list.
             if request.complete && in_file {
                 return Err(Failure::Precondition(
+                    Unmet::KeptInFile,
                     "a file of this list is there: it says what is not on the list, and how old that is",
                 ));
             }

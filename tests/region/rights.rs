@@ -75,7 +75,7 @@ async fn requests_of_pinned_people_are_in_their_region_with_the_index_that_finds
     assert_eq!(found, ids);
     for (id, number) in [(&there.rights_request_id, CHINA), (&here.rights_request_id, FLORIDA)] {
         let asked = v1::GetRequestRequest { rights_request_id: id.clone() };
-        let one = house.engine.get_request(&permit(Role::Privacy), &asked).await.unwrap();
+        let one = house.engine.get_request(&permit(Role::Privacy), &asked, noon()).await.unwrap();
         assert_eq!(one.number, number);
         let step = v1::ResolveRequestRequest {
             rights_request_id: id.clone(),

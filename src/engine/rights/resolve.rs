@@ -233,8 +233,12 @@ fn lift(
     request.lifted_at = Some(stamp(now));
     contact.withdraw_erasure(named);
     let others = contact.requests().filter(|other| other.rights_request_id != request.rights_request_id);
+    // An erasure that was done has nothing left to wait for.
+    let done = |other: &v1::RightsRequest| {
+        RightsKind::from_number(other.kind) == Some(RightsKind::Erasure) && is_closed(other)
+    };
     let held_up = others
-        .filter(|other| restricts(other.kind))
+        .filter(|other| restricts(other.kind) && !done(other))
         .any(|other| other.lifted_at.is_none() && state_of(other) != Some(RightsState::Refused));
     if !held_up {
         contact.lift_restriction();
