@@ -212,8 +212,15 @@ impl<'a> Evidence<'a> {
         } else {
             Set::EMPTY
         };
-        let plausible = plausible(self.asserted.line_types, own.or(listed), stored_only);
-        if plausible.and(lines.told).is_empty() { plausible.or(lines.told) } else { plausible }
+        let mut all = plausible(self.asserted.line_types, own.or(listed), stored_only);
+        // A fixed line and an internet line are one to the lists; a mobile they tell apart.
+        let wireline = Set::one(LineType::Landline).with(LineType::Voip);
+        for kind in [Set::one(LineType::Mobile), wireline].map(|kind| kind.and(lines.told)) {
+            if all.and(kind).is_empty() {
+                all = all.or(kind);
+            }
+        }
+        all
     }
 
     /// Whether a copy is no older than this. One that says it was made later than now was not made: a mistyped year must not

@@ -188,7 +188,7 @@ async fn a_list_that_stands_in_a_file_is_never_fresher_or_smaller_than_its_file(
     let folder = tempfile::tempdir().unwrap();
     let [bare, other] = pair(folder.path(), vec![file("2026-11-18T06:00:00Z", LISTED)]).await;
     let refused = keep(&other, "p-1", true).await;
-    assert!(matches!(refused, Err(Failure::Precondition(why)) if why.contains("a file of this list is there")));
+    assert!(matches!(refused, Err(Failure::Precondition(_, why)) if why.contains("a file of this list is there")));
     assert_eq!(told(&other, NUMBER).await, None);
     let changes = add(&other, "a-1", &[NUMBER, LISTED]).await;
     assert_eq!(changes.iter().map(|one| one.listed_by_file).collect::<Vec<_>>(), [false, true]);
@@ -217,7 +217,7 @@ async fn a_file_that_cannot_be_used_leaves_a_list_unknown_though_it_was_called_c
     std::fs::write(&path, "no list").unwrap();
     engine.registries().refresh();
     assert!(told(&engine, NUMBER).await.unwrap().contains("none is loaded"));
-    assert!(matches!(keep(&engine, "p-2", true).await, Err(Failure::Precondition(_))));
+    assert!(matches!(keep(&engine, "p-2", true).await, Err(Failure::Precondition(_, _))));
     std::fs::remove_file(&path).unwrap();
     engine.registries().refresh();
     assert_eq!(told(&engine, NUMBER).await, None);

@@ -211,7 +211,14 @@ impl<'a> Twin<'a> {
             false => said(asserted, own, trust_none),
         };
         // Where they disagree each may be right.
-        if all.iter().any(|line| by_list.contains(line)) { all } else { all.or(by_list) }
+        let mut lines = all;
+        if by_list.contains(LineType::Mobile) {
+            lines = lines.with(LineType::Mobile);
+        }
+        if by_list.contains(LineType::Voip) && !all.contains(LineType::Landline) && !all.contains(LineType::Voip) {
+            lines = lines.with(LineType::Landline).with(LineType::Voip);
+        }
+        lines
     }
 
     fn add(
