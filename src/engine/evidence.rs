@@ -145,6 +145,9 @@ fn recorded(write: store::AuditedWrite) -> Recorded {
         Some(Request::EraseContact(request)) => ("EraseContact", json(to_value(request))),
         Some(Request::PlaceHold(request)) => ("PlaceHold", json(to_value(request))),
         Some(Request::LiftHold(request)) => ("LiftHold", json(to_value(request))),
+        Some(Request::AddToList(request)) => ("AddToList", json(to_value(request))),
+        Some(Request::RemoveFromList(request)) => ("RemoveFromList", json(to_value(request))),
+        Some(Request::LookUp(request)) => ("LookUp", json(to_value(request))),
         Some(Request::Copy(_)) => ("the record as a whole, from another store", Value::Null),
         Some(Request::Move(moved)) => {
             ("the record moved to another region", serde_json::json!({ "from": moved.from, "to": moved.to }))
