@@ -233,11 +233,14 @@ pub struct Gate {
     follower: Mutex<(u64, Follower)>,
 }
 
+/// How often something was refused, by why.
+pub type Refused = [(Why, u64); 3];
+
 /// How much is under way now, and was refused so far.
 #[derive(Clone, Debug)]
 pub struct GateState {
     /// Of each lane: how many, and the refusals by why.
-    pub lanes: Vec<(Lane, u32, [(Why, u64); 3])>,
+    pub lanes: Vec<(Lane, u32, Refused)>,
     /// Checks that may be under way.
     pub limit: u32,
     /// What a check took in the last window.

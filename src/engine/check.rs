@@ -154,7 +154,7 @@ impl Engine {
         met: Option<Met<'a>>,
     ) -> Result<v1::Decision, Failure> {
         // Of many together so many are enough.
-        let wanted = met.is_none() || asked.number.reveal_digits() % 16 == 0;
+        let wanted = met.is_none() || asked.number.reveal_digits().is_multiple_of(16);
         let mut laps = self.metrics.stages().begin(wanted);
         let (mut found, mut standing) = match met {
             Some(met) => met?,

@@ -74,6 +74,9 @@ impl Order<'_> {
     }
 }
 
+/// A number of an order, as it was written, and as it was read.
+type Named<'a> = (&'a str, Result<Number, NumberError>);
+
 impl Engine {
     /// Begins a list of the tenant's own, or changes what is said of it. Once this has returned, every check sees it.
     ///
@@ -176,7 +179,7 @@ impl Engine {
         order: &Order<'_>,
         numbers: &'a [String],
         default_region: &str,
-    ) -> Result<Vec<(&'a str, Result<Number, NumberError>)>, Failure> {
+    ) -> Result<Vec<Named<'a>>, Failure> {
         self.is_of(permit)?;
         let mut reader = Reader::new();
         request_id(&mut reader, order.request_id);

@@ -90,7 +90,6 @@ pub fn gated(routes: Routes, calls: &Calls) -> Routes {
 }
 
 /// The routes of HTTP behind a gate.
-#[must_use]
 pub fn gated_http(router: Router, calls: &Calls, refuse: fn(&Status) -> Response<Body>) -> Router {
     shed(router, calls, Wire::Json(refuse))
 }
