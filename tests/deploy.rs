@@ -17,6 +17,8 @@ mod calls;
 mod chart;
 #[path = "deploy/compose.rs"]
 mod compose;
+#[path = "deploy/crates.rs"]
+mod crates;
 #[path = "deploy/image.rs"]
 mod image;
 #[path = "deploy/links.rs"]

@@ -320,7 +320,7 @@ fn opted_out(recorded: &v1::RecordedOptOut) -> String {
 fn answered(told: &v1::Reassigned) -> String {
     let answer = told.answer().as_str_name().trim_start_matches("REASSIGNED_ANSWER_").to_lowercase();
     let about = if told.since_date.is_empty() { "an unknown date" } else { told.since_date.as_str() };
-    let source = if told.source.is_empty() { String::new() } else { format!(", by {}", told.source) };
+    let source = if told.source.is_empty() { String::new() } else { format!(", by {}", told.source.escape_debug()) };
     format!("{answer} about {about}, asked {}{source}", at(told.checked_at.as_ref()))
 }
 

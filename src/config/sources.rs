@@ -135,6 +135,7 @@ impl Sources<'_> {
 fn open(text: &str) -> String {
     match (text.split_once("://"), text.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://(hidden)@{rest}"),
+        (None, Some((before, rest))) if before.contains(':') => format!("(hidden)@{rest}"),
         _ => text.to_owned(),
     }
 }

@@ -12,8 +12,15 @@ use super::{Reassigned, ReassignedAnswer};
 /// No clock of the North American plan is further behind: from then on a day has begun everywhere.
 const BEGUN_EVERYWHERE: Millis = Millis::hours(12);
 
+/// Answers of one message beside the newest: each is weighed against each.
+const MOST: usize = 200;
+
 /// The answers of a message: the newest, and those before it.
 pub fn read(reader: &mut Reader, newest: Option<&v1::Reassigned>, before: &[v1::Reassigned]) -> Vec<Reassigned> {
+    if before.len() > MOST {
+        reader.fault("reassigned_before", format!("has {} entries: at most {MOST} are taken", before.len()));
+        return Vec::new();
+    }
     let mut all = if before.is_empty() { Vec::new() } else { reader.each("reassigned_before", before, answer) };
     all.extend(newest.and_then(|message| reader.within("reassigned", |reader| answer(reader, message))));
     all
@@ -42,6 +49,8 @@ fn since(reader: &mut Reader, text: &str) -> Option<Instant> {
         return None;
     }
     let date = text.parse::<jiff::civil::Date>().ok().filter(|date| (1980..2200).contains(&date.year()));
+    // Dates are compared and shown as they were written: in one form.
+    let date = date.filter(|date| date.to_string() == text);
     if date.is_none() {
         reader.fault("since_date", format!("`{}` is not a date such as 2026-12-31", short(text)));
     }

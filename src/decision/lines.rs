@@ -1,7 +1,7 @@
 //! The kind of line by the loaded lists: blocks of wireless carriers, and numbers ported since.
 //!
 //! A list adds what is plausible, at any age; it stands alone, where nobody said anything, only while porting lists are fresh.
-//! What a ported number was before does not count; a number in both porting lists may be either. Not to be in a list of
+//! What a ported number was before does not count, by fresh copies; a number in both porting lists may be either. Not to be in a list of
 //! blocks says nothing: internet lines and blocks given out since are missing there too.
 
 use crate::contact::Set;
@@ -38,7 +38,9 @@ impl Lines {
         let [to_wireless, to_wireline, blocks] = looks.each_ref().map(Option::as_ref);
         let listed = |look: Option<&Look>| look.is_some_and(|look| look.listed);
         let fresh = |look: Option<&Look>| look.is_some_and(|look| evidence.is_fresh(look.as_of, now.minus(FRESH), now));
-        let mobile = listed(to_wireless) || listed(blocks) && !listed(to_wireline);
+        // An old copy does not know who has gone back since: what a block says is taken away by fresh ones alone.
+        let moved = listed(to_wireline) && fresh(to_wireline) && fresh(to_wireless);
+        let mobile = listed(to_wireless) || listed(blocks) && !moved;
         let mut told = Set::EMPTY;
         if mobile {
             told = told.with(LineType::Mobile);

@@ -50,7 +50,8 @@ fn expires(certificate: &CertificateDer<'_>) -> Option<i64> {
     };
     let two = |at: usize| rest.get(at..at + 2)?.parse::<i8>().ok();
     let at = jiff::civil::DateTime::new(year, two(0)?, two(2)?, two(4)?, two(6)?, two(8)?, 0).ok()?;
-    Some(jiff::tz::TimeZone::UTC.to_timestamp(at).ok()?.as_second())
+    // RFC 5280, 4.1.2.5: 99991231235959Z is no end, and a little beyond what the library counts.
+    Some(jiff::tz::TimeZone::UTC.to_timestamp(at).unwrap_or(jiff::Timestamp::MAX).as_second())
 }
 
 /// The first element: its tag, what it holds, and what comes after it.

@@ -343,7 +343,8 @@ impl Held {
     }
 
     fn give_up(&mut self, id: u64, why: &str) {
-        if self.delivery.state.given_up.len() >= GIVEN_UP {
+        // What had been given up before stands in the list already.
+        if !self.window.is_again(id) && self.delivery.state.given_up.len() >= GIVEN_UP {
             return self.disable("too much was given up");
         }
         let Some(item) = self.window.done(id) else { return };

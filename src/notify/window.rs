@@ -54,6 +54,11 @@ impl Window {
         Self { items: BTreeMap::new(), next: 0, places: places.to_vec(), passed }
     }
 
+    /// Whether this one had been given up before.
+    pub(super) fn is_again(&self, id: u64) -> bool {
+        self.items.get(&id).is_some_and(|item| item.again)
+    }
+
     /// Whether more may be taken.
     pub(super) fn has_room(&self) -> bool {
         self.items.len() < WAITING && self.passed.iter().map(VecDeque::len).sum::<usize>() < BEYOND

@@ -58,7 +58,8 @@ impl Path {
                 Self::Always
             }
             Some("ConsentService/RecordOptOut" | "ConsentService/ProcessInbound") => Self::Of(Lane::OptOut),
-            Some("ProcessorService/ConfirmOptOuts") => Self::Of(Lane::OptOut),
+            Some("ProcessorService/ConfirmOptOuts" | "RegistryService/AddToList") => Self::Of(Lane::OptOut),
+            Some("PrivacyService/OpenRequest" | "PrivacyService/EraseContact") => Self::Of(Lane::OptOut),
             Some("CheckService/ReportOutcome" | "ConsentService/RecordConsent" | "ConsentService/UpdateContact") => {
                 Self::Of(Lane::Fact)
             }
@@ -75,6 +76,7 @@ impl Path {
             "/v1/check" => Self::Checks { many: false },
             "/v1/check:batch" => Self::Checks { many: true },
             "/v1/opt-outs:record" | "/v1/inbound:process" | "/v1/opt-outs:confirm" => Self::Of(Lane::OptOut),
+            "/v1/lists:add" | "/v1/requests:open" | "/v1/contacts:erase" => Self::Of(Lane::OptOut),
             "/v1/outcomes:report" | "/v1/consents:record" | "/v1/contacts:update" => Self::Of(Lane::Fact),
             "/livez" | "/readyz" | "/metrics" => Self::Always,
             path if path.starts_with("/v1/control:") => Self::Always,
@@ -266,7 +268,14 @@ mod tests {
             }
         }
         of.values_mut().for_each(|names| names.sort());
-        let last = ["ConsentService.ProcessInbound", "ConsentService.RecordOptOut", "ProcessorService.ConfirmOptOuts"];
+        let last = [
+            "ConsentService.ProcessInbound",
+            "ConsentService.RecordOptOut",
+            "PrivacyService.EraseContact",
+            "PrivacyService.OpenRequest",
+            "ProcessorService.ConfirmOptOuts",
+            "RegistryService.AddToList",
+        ];
         assert_eq!(of["Of(OptOut)"], last);
         assert_eq!(of["Of(Fact)"].len(), 3);
         assert_eq!((of["Checks { many: false }"].len(), of["Checks { many: true }"].len()), (1, 1));

@@ -96,8 +96,10 @@ impl<R> Answers<R> {
     fn ask(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         self.bytes = 0;
-        let charged = self.incoming.charge(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
-        let begun = charged.map_err(status::of).and_then(|()| self.begin(&waiting));
+        let count = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+        // What is refused for want of room is not charged.
+        let begun =
+            self.begin(&waiting).and_then(|ticket| self.incoming.charge(count).map(|()| ticket).map_err(status::of));
         let ticket = match begun {
             Ok(ticket) => ticket,
             Err(refused) => {

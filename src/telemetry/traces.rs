@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
-use opentelemetry::trace::{FutureExt as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _};
+use opentelemetry::trace::{
+    FutureExt as _, SpanContext, SpanKind, Status, TraceContextExt as _, TraceState, Tracer as _, TracerProvider as _,
+};
 use opentelemetry::{Context, KeyValue, trace};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
@@ -115,7 +117,15 @@ impl Traces {
     #[must_use]
     pub fn begin(&self, name: String, system: &'static str, headers: &HeaderMap) -> Option<Traced> {
         // Nobody's span is the parent of a call but the caller's.
-        let parent = self.propagator.extract_with_context(&Context::new(), &Carried(headers));
+        let named = self.propagator.extract_with_context(&Context::new(), &Carried(headers));
+        let named = named.span().span_context().clone();
+        // Only its ids go on: what else the caller carries may say anything.
+        let parent = if named.is_valid() {
+            let bare = SpanContext::new(named.trace_id(), named.span_id(), named.trace_flags(), true, TraceState::NONE);
+            Context::new().with_remote_span_context(bare)
+        } else {
+            Context::new()
+        };
         let span = self
             .tracer
             .span_builder(name)

@@ -7,7 +7,7 @@ use super::redis::Server;
 use super::wire::Wire;
 
 /// Longer than it takes to ask all that is asked at a time.
-const AWAY: Duration = Duration::from_millis(40);
+const AWAY: Duration = Duration::from_millis(200);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_reads_once_and_writes_once() {

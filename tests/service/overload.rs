@@ -40,9 +40,12 @@ fn emergency() -> v1::CheckRequest {
 }
 
 async fn until(what: impl Fn() -> bool) {
-    while !what() {
-        tokio::task::yield_now().await;
-    }
+    let waited = async {
+        while !what() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waited).await.expect("it came to pass");
 }
 
 /// RESOURCE_EXHAUSTED, with when to ask again.

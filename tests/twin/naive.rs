@@ -198,7 +198,9 @@ impl<'a> Twin<'a> {
             .iter()
             .copied()
             .filter(|line| match line {
-                LineType::Mobile => on(&wireless) || on(&blocks) && !on(&wireline),
+                LineType::Mobile => {
+                    on(&wireless) || on(&blocks) && !(on(&wireline) && young(&wireline) && young(&wireless))
+                }
                 LineType::Landline | LineType::Voip => on(&wireline),
             })
             .collect();

@@ -376,6 +376,12 @@ impl Refused {
             }
             _ => Error::at(path, "making the file", &error),
         })?;
+        #[cfg(unix)]
+        if file.metadata().is_ok_and(|about| about.is_file()) {
+            // One that was there keeps the mode that it had.
+            let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            file.set_permissions(private).map_err(|error| Error::at(path, "making the file private", &error))?;
+        }
         Ok(Self { out: BufWriter::new(file), path: path.to_owned(), begun: false })
     }
 

@@ -283,7 +283,8 @@ impl Contact {
             writes: old.writes.clone(),
             holds: old.holds.clone(),
             registry_checks: old.registry_checks.iter().filter(|check| check.listed != Some(false)).cloned().collect(),
-            reassigned: answers::denying(&old.reassigned),
+            // A no proves what consents that stay were good for.
+            reassigned: if keeps(Reach::Consents) { old.reassigned.clone() } else { answers::denying(&old.reassigned) },
             inconvenient_times: old.inconvenient_times.clone(),
             last_conversation_at: old.last_conversation_at,
             list_entries: old.list_entries.clone(),

@@ -61,8 +61,17 @@ impl Tenants {
         for engine in self.all() {
             tenants.push(engine.main.tenant.shard(0).tenant());
             for one in engine.registered(now).await? {
-                let delivery = engine.delivery(&one).await?;
-                for (shard, from) in engine.open_from(&one, &delivery).await? {
+                let open = async { engine.open_from(&one, &engine.delivery(&one).await?).await };
+                let open = match open.await {
+                    Err(error @ Failure::Store(_)) => return Err(error),
+                    Err(error) => {
+                        let processor = &one.processor.name;
+                        tracing::error!(processor, %error, "ALARM: up to where it was told cannot be read: its events stay 90 days");
+                        engine.shards().map(|shard| (shard, longest)).collect()
+                    }
+                    Ok(open) => open,
+                };
+                for (shard, from) in open {
                     let known = shards.entry(shard).or_insert(from);
                     *known = from.min(*known);
                 }

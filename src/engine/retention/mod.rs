@@ -317,6 +317,8 @@ impl Engine {
             false => match self.finish_erasures(permit, contact, clock).await {
                 // Somebody else was at it: the next sweep looks again.
                 Err(Failure::Aborted | Failure::Invalid(_) | Failure::NotFound(_)) => false,
+                // A region that is away may have a copy: those behind this contact do not wait for it.
+                Err(Failure::Store(_)) if self.has_regions() => false,
                 done => done?,
             },
         };

@@ -197,6 +197,11 @@ impl Follower {
         Ok(Some(self.step(shard, place, told.into_iter().map(Arc::new))))
     }
 
+    /// Up to when all of every shard had been told to us.
+    pub fn current(&self) -> Instant {
+        self.known.iter().map(|known| known.current).min().unwrap_or(Instant::NEVER)
+    }
+
     fn learn(&mut self, shard: u16, what: impl FnOnce(&mut Known)) {
         if let Some(known) = self.known.get_mut(usize::from(shard)) {
             what(known);

@@ -302,12 +302,11 @@ impl Reader {
         let read_at = Monotonic::now();
         self.refreshed = read_at;
         for (((shard, head), told), current) in (0..).zip(&self.heads).zip(&mut self.told).zip(&self.current) {
-            if all || head != told {
-                let from = std::mem::replace(told, *head);
-                let batch =
-                    Batch { shard, from, to: *head, rewound: false, events: Vec::new(), read_at, current: *current };
-                let _ = hub.live.send(Arc::new(batch));
-            }
+            // Also where nothing moved: up to when all is known goes into resume tokens.
+            let from = std::mem::replace(told, *head);
+            let batch =
+                Batch { shard, from, to: *head, rewound: false, events: Vec::new(), read_at, current: *current };
+            let _ = hub.live.send(Arc::new(batch));
         }
     }
 }

@@ -75,7 +75,7 @@ impl Engine {
             }
         }
         let start = match (token, from) {
-            (Some(token), _) => Start::After(token.places, token.issued_at),
+            (Some(token), _) => Start::After(token.places, token.current),
             (None, None) => Start::Now,
             (None, Some(at)) if at.millis() <= 0 => Start::Oldest,
             (None, Some(at)) => Start::Since(at),
@@ -164,7 +164,9 @@ impl Watch {
 
     fn response(&self, event: Option<v1::OptOutEvent>) -> Result<v1::WatchOptOutsResponse, Failure> {
         let issued_at: Instant = (self.now)();
-        let token = Token { issued_at, places: self.places.clone() };
+        // While the store cannot be asked the one stands still: a failover meanwhile is read again from there.
+        let current = self.follower.current().min(issued_at);
+        let token = Token { issued_at, current, places: self.places.clone() };
         let good = Good { tenant: self.engine.main.tenant.name(), store: self.store, sellers: &self.sellers };
         let resume_token = token.seal(&self.engine.keys.now(), &good)?;
         Ok(v1::WatchOptOutsResponse { event, resume_token })

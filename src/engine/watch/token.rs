@@ -21,6 +21,8 @@ const FORM: u32 = 1;
 pub struct Token {
     /// When it was made.
     pub issued_at: Instant,
+    /// Up to when all that was recorded had been read: earlier than that where the store could not be asked.
+    pub current: Instant,
     /// By shard.
     pub places: Vec<Place>,
 }
@@ -47,6 +49,8 @@ struct Plain {
     places: Vec<u64>,
     #[prost(fixed32, repeated, tag = "6")]
     marks: Vec<u32>,
+    #[prost(sint64, tag = "7")]
+    current: i64,
 }
 
 impl Good<'_> {
@@ -78,6 +82,7 @@ impl Token {
             sellers: good.fingerprint(),
             places: self.places.iter().map(|place| place.seq).collect(),
             marks: self.places.iter().map(|place| place.mark).collect(),
+            current: self.current.millis(),
         };
         let sealed = keys.seal_bytes(Purpose::Token, &good.context(), &plain.encode_to_vec())?;
         Ok(URL_SAFE_NO_PAD.encode(sealed))
@@ -103,7 +108,8 @@ impl Token {
             return Err(fault("is of a watch with other `sellers`: what it left out would never come"));
         }
         let places = plain.places.into_iter().zip(plain.marks).map(|(seq, mark)| Place { seq, mark });
-        Ok(Self { issued_at: Instant::from_millis(plain.issued_at), places: places.collect() })
+        let (issued_at, current) = (Instant::from_millis(plain.issued_at), Instant::from_millis(plain.current));
+        Ok(Self { issued_at, current, places: places.collect() })
     }
 }
 
@@ -123,7 +129,11 @@ mod tests {
     #[test]
     fn a_token_is_good_for_what_it_was_made_for_and_for_nothing_else() {
         let keys = Keys::ephemeral().unwrap();
-        let token = Token { issued_at: Instant::from_millis(5), places: vec![Place { seq: 300, mark: 9 }] };
+        let token = Token {
+            issued_at: Instant::from_millis(5),
+            current: Instant::from_millis(4),
+            places: vec![Place { seq: 300, mark: 9 }],
+        };
         let sellers = ["b".to_owned(), "A".to_owned()];
         let text = token.seal(&keys, &good("t", &sellers)).unwrap();
         let again = ["a".to_owned(), "B".to_owned()];
@@ -140,7 +150,11 @@ mod tests {
     #[test]
     fn a_token_altered_anywhere_is_refused() {
         let keys = Keys::ephemeral().unwrap();
-        let token = Token { issued_at: Instant::from_millis(5), places: vec![Place { seq: 1, mark: 2 }] };
+        let token = Token {
+            issued_at: Instant::from_millis(5),
+            current: Instant::from_millis(4),
+            places: vec![Place { seq: 1, mark: 2 }],
+        };
         let text = token.seal(&keys, &good("t", &[])).unwrap();
         for at in 0..text.len() {
             let mut bytes = text.clone().into_bytes();

@@ -341,11 +341,16 @@ async fn keep_connected(shared: Arc<Shared>) {
                     }
                     *up = Up::Live(connection, era);
                 });
+                let connected = Instant::now();
                 while shared.era() == era {
                     shared.broken.notified().await;
                 }
                 let why = Trouble::Cut { sent: false, why: "the connection was lost".to_owned() };
                 shared.up.send_modify(|up| *up = Up::Down(Instant::now(), why));
+                // Sentinels that do not agree are not asked without end.
+                if connected.elapsed() < PAUSE {
+                    sleep(PAUSE).await;
+                }
             }
             Err(trouble) => {
                 tracing::debug!(?trouble, "the store cannot be reached yet");
