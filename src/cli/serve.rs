@@ -124,6 +124,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     announce(&bound, args.sample)?;
     let opened = Arc::new(opened);
     let watched = Watched {
+        tenants: Arc::clone(guard.tenants()),
         packs: config.packs.clone(),
         emergencies: config.emergencies.clone(),
         shadow_packs: config.shadow_packs.clone(),
@@ -254,7 +255,7 @@ async fn drain(servers: &mut tokio::task::JoinSet<()>) {
 
 /// What goes on beside the requests: log and store are put in step, lists and packs looked at, health told.
 async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, stopping: watch::Receiver<bool>) {
-    let Watched { packs, emergencies, shadow_packs } = watched;
+    let Watched { tenants, packs, emergencies, shadow_packs } = watched;
     let mut tick = tokio::time::interval(TICK);
     let mut look = tokio::time::interval(LOOK);
     let mut remind = tokio::time::interval(REMIND);
@@ -283,6 +284,7 @@ async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, s
             _ = remind.tick() => pressed = press(&opened.engine, pressed).await,
             _ = look.tick() => {
                 refresh(Arc::clone(&opened.registries)).await;
+                doubt_lists(&tenants).await;
                 if let Some(folder) = &packs {
                     let found = Some(fingerprint(folder));
                     if found != seen {
@@ -327,6 +329,7 @@ async fn press(engine: &engine::Engine, before: engine::rights::Pressing) -> eng
 
 /// What is read again while serving.
 struct Watched {
+    tenants: Arc<engine::Tenants>,
     packs: Option<PathBuf>,
     emergencies: Option<PathBuf>,
     shadow_packs: Option<PathBuf>,
@@ -380,6 +383,20 @@ async fn refresh(registries: Arc<Registries>) {
         && !(changes.loaded.is_empty() && changes.removed.is_empty())
     {
         tracing::info!(loaded = ?changes.loaded, removed = ?changes.removed, "lists changed");
+    }
+}
+
+/// Lists that were called complete and stand in a file now: the file's word alone counts, on every instance.
+async fn doubt_lists(tenants: &engine::Tenants) {
+    for engine in tenants.all() {
+        match engine.withdraw_complete(now()).await {
+            Ok(lists) => {
+                for list in lists {
+                    tracing::warn!(list, "a file of it has come: it is not complete by what was added any more");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "whether a list that was called complete has a file is not known"),
+        }
     }
 }
 

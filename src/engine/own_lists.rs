@@ -15,7 +15,7 @@ use super::check::Turned;
 use super::consent::{Change, Described, Written, already, receipt_text, request_id};
 use super::control::{fault, list_of_write, wire, write_id};
 use super::{BATCH, Clock, Engine, Failure, Unmet, question};
-use crate::access::Permit;
+use crate::access::{Caller, Permit, Role};
 use crate::contact::WriteId;
 use crate::contact::wire::Reader;
 use crate::decision::Lists as _;
@@ -133,6 +133,35 @@ impl Engine {
         let (record, receipt) = self.switch(permit, clock, id, asked, &mut { made }).await?;
         let list = list_of_write(&record, receipt).cloned();
         Ok(v1::PutListResponse { list, receipt_id: receipt_text(receipt) })
+    }
+
+    /// Takes back that lists are complete of which a file has come since: an instance that lacks the file would go on to take
+    /// what it alone holds for not listed. Which ones; then they are unknown there.
+    ///
+    /// # Errors
+    /// Store or log unavailable; races outlasted.
+    pub async fn withdraw_complete(&self, now: Instant) -> Result<Vec<String>, Failure> {
+        if !self.registries.snapshot().has_own() {
+            return Ok(Vec::new());
+        }
+        let standing = self.standing(&self.main).await?;
+        let permit = Caller::local_of(self.tenant()).permit(Role::ManageLists)?;
+        let mut withdrawn = Vec::new();
+        for list in standing.own_lists().iter().filter(|list| list.complete && self.is_in_file(&list.list)) {
+            let put_at = list.put_at.and_then(|at| at.to_millis()).unwrap_or_default();
+            let request = v1::PutListRequest {
+                // Whichever instance comes first.
+                request_id: format!("in-file/{}/{put_at}", list.list),
+                list: list.list.clone(),
+                title: list.title.clone(),
+                complete: false,
+                who: "ringfence".to_owned(),
+                why: "A file of it has come.".to_owned(),
+            };
+            self.put_list(&permit, request, Clock::at(now)).await?;
+            withdrawn.push(list.list.clone());
+        }
+        Ok(withdrawn)
     }
 
     /// Puts numbers on a list. Once this has returned, every check sees those that were not refused.

@@ -170,6 +170,13 @@ impl Snapshot {
         self.at(self.index_of(id)?)
     }
 
+    /// Whether there is a file of a list of a tenant's own, sound or not.
+    #[must_use]
+    pub fn has_own(&self) -> bool {
+        let mut ids = self.lists.iter().map(|list| &list.id).chain(&self.refused);
+        ids.any(|id| ids::kind(id) == Ok(ids::Kind::Tenant))
+    }
+
     /// Whether a file of this list is there that cannot be used, and no copy is in force: what it holds is not known.
     #[must_use]
     pub fn is_refused(&self, id: &str) -> bool {

@@ -202,6 +202,11 @@ async fn a_list_that_stands_in_a_file_is_never_fresher_or_smaller_than_its_file(
     keep(&bare, "p-2", true).await.unwrap();
     let late = engine_at(&other, "2026-11-21T16:00:00Z").await;
     assert!(late.contains("the newest is as of 2026-11-18"), "{late}");
+    // Nor may an instance that lacks the file go on to take it for empty.
+    assert_eq!(bare.withdraw_complete(at(DAY)).await.unwrap(), Vec::<String>::new(), "it sees no file");
+    assert_eq!(other.withdraw_complete(at(DAY)).await.unwrap(), [LIST]);
+    assert!(told(&bare, LISTED).await.unwrap().contains("none is loaded"));
+    assert_eq!(other.withdraw_complete(at(DAY)).await.unwrap(), Vec::<String>::new(), "done once");
 }
 
 #[tokio::test]
