@@ -380,3 +380,8 @@ proptest! {
         prop_assert_eq!(ids::kind(&name).is_ok(), known);
     }
 }
+
+#[test]
+fn lists_of_ones_own_go_by_one_name() {
+    assert_eq!(ids::OWN, ringfence::law::OWN_LIST);
+}

@@ -101,6 +101,23 @@ pub(crate) fn restriction() -> &'static Arc<Rule> {
     })
 }
 
+/// The id of the service's own rule about the tenant's own lists.
+pub const OWN_LIST: &str = "ringfence.own_list";
+
+/// Whoever the tenant put on a list of its own is not contacted, where no pack says what that list is for.
+pub(crate) fn own_list() -> &'static Arc<Rule> {
+    static RULE: OnceLock<Arc<Rule>> = OnceLock::new();
+    RULE.get_or_init(|| {
+        let summary = "The number is on a list of your own that no pack has a rule for.";
+        let mut rule = own(OWN_LIST, Family::Registry, summary, "The tenant's own list", Body::Ban);
+        rule.remedy = Some(
+            "Take the number off the list, or write a rule of kind `registry` that says whom the list keeps from what."
+                .into(),
+        );
+        Arc::new(rule)
+    })
+}
+
 /// A rule of the service itself, about every contact but those of purpose EMERGENCY.
 fn own(id: &str, family: Family, summary: &str, citation: &str, body: Body) -> Rule {
     Rule {

@@ -10,6 +10,7 @@ use crate::contact::{
     Age, Consent, Facts, InconvenientTime, LegalForm, OptOut, PastAttempt, Policy, Recipient, Relationship, Seller,
     Set, Transfer,
 };
+use crate::law::{Law, OWN_LIST};
 use crate::place::{Jurisdiction, LineType};
 use crate::time::{Instant, Millis};
 
@@ -44,6 +45,9 @@ impl Look {
 pub trait Lists {
     /// What the list of this id says; `None` where no such list is loaded.
     fn look_up(&self, registry: &str) -> Option<Look>;
+
+    /// The lists of the tenant's own that have the number, or that are there and cannot be read, by id.
+    fn own_hits(&self) -> Vec<Box<str>>;
 }
 
 /// No list at all.
@@ -53,6 +57,10 @@ pub struct NoLists;
 impl Lists for NoLists {
     fn look_up(&self, _registry: &str) -> Option<Look> {
         None
+    }
+
+    fn own_hits(&self) -> Vec<Box<str>> {
+        Vec::new()
     }
 }
 
@@ -238,6 +246,28 @@ impl<'a> Evidence<'a> {
             }
         }
         residences
+    }
+
+    /// The tenant's own lists that any source says the number is on, or that cannot be read, sorted; but for those that
+    /// `law` asks for, about which its rules decide.
+    pub(crate) fn own_lists(&self, law: &Law, now: Instant) -> SmallVec<[Box<str>; 1]> {
+        let mut hits: SmallVec<[Box<str>; 1]> = self.lists.own_hits().into();
+        let checks = self.both().into_iter().flat_map(|facts| &facts.registry_checks);
+        let exists = |checked: Option<Instant>| self.live || checked.is_none_or(|checked| checked <= now);
+        let told = checks.filter(|check| {
+            check.listed == Some(true) && check.registry.starts_with(OWN_LIST) && exists(check.checked_at)
+        });
+        hits.extend(told.map(|check| check.registry.clone()));
+        hits.retain(|list| !law.asks_for_own_list(list));
+        hits.sort_unstable();
+        hits.dedup();
+        hits
+    }
+
+    /// Whether any source says something of a list.
+    pub(crate) fn is_read(&self, list: &str) -> bool {
+        let told = self.both().into_iter().flat_map(|facts| &facts.registry_checks);
+        self.lists.look_up(list).is_some() || told.into_iter().any(|check| &*check.registry == list)
     }
 
     /// What is known of the number in a registry at `now`: a hit counts from any source and at any age; "not listed"

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 pub use attempt::{Attempt, Postures};
+pub use builtin::OWN_LIST;
 pub use evidence::{Evidence, Lists, Look, NoLists};
 pub use reason::{BuiltIn, Decision, ListUsed, Obligation, Reason, Source, Verdict, Warning};
 pub use reassigned::given_up;
@@ -244,6 +245,11 @@ fn in_play<'a>(
         let play = narrow(scene, builtin::restriction(), nowhere);
         plays.extend(play.map(|play| InPlay { restricted: Some(since), ..play }));
     }
+    let own_lists = scene.evidence.own_lists(law, scene.now);
+    if !own_lists.is_empty() && !scene.attempt.legally_required {
+        let play = narrow(scene, builtin::own_list(), nowhere);
+        plays.extend(play.map(|play| InPlay { own_lists, ..play }));
+    }
     for freeze in switches.freezing(scene.attempt, law, places, scene.evidence.live) {
         let play = narrow(scene, builtin::freeze(), nowhere);
         plays.extend(play.map(|play| InPlay { freeze: Some(freeze), ..play }));
@@ -270,8 +276,8 @@ fn narrow<'a>(scene: &Scene<'_>, rule: &'a Arc<Rule>, zones: &'a Zones) -> Optio
         _ if scene.form_open => None,
         _ => Some(scene.legal_forms),
     };
-    let (declared, freeze, restricted) = (Vec::new(), None, None);
-    Some(InPlay { rule, zones, technologies, listing, forms, declared, freeze, restricted })
+    let (declared, freeze, restricted, own_lists) = (Vec::new(), None, None, SmallVec::new());
+    Some(InPlay { rule, zones, technologies, listing, forms, declared, freeze, restricted, own_lists })
 }
 
 fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {
@@ -295,6 +301,9 @@ fn lists_used(scene: &Scene<'_>, plays: &[InPlay<'_>], lines: Vec<ListUsed>) -> 
                 used.push(ListUsed { registry: list.clone(), look: scene.evidence.lists.look_up(list), in_force });
             }
         }
+    }
+    for list in plays.iter().flat_map(|play| &play.own_lists) {
+        used.push(ListUsed { registry: list.clone(), look: scene.evidence.lists.look_up(list), in_force: true });
     }
     used
 }

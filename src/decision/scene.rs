@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::contact::{LegalForm, OptOut, PastAttempt, Purpose, Recipient, Scope, Set, Technology};
 use crate::law::{Applies, Counts, Declared, Freshness, Law, Rule, Span};
 use crate::place::{LineType, Zones};
@@ -46,6 +48,8 @@ pub(crate) struct InPlay<'a> {
     pub freeze: Option<&'a Arc<Freeze>>,
     /// Since when the person's data are restricted, where it is the service's own rule about that.
     pub restricted: Option<Instant>,
+    /// The tenant's own lists that have the number or cannot be read, where it is the service's own rule about those.
+    pub own_lists: SmallVec<[Box<str>; 1]>,
 }
 
 impl<'a> Scene<'a> {

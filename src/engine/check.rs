@@ -35,6 +35,11 @@ impl Lists for Turned<'_> {
         };
         Some(Look { listed, listed_at, as_of: list.as_of, version: list.version.as_str().into(), sample: list.sample })
     }
+
+    fn own_hits(&self) -> Vec<Box<str>> {
+        let hits = self.lists.own().filter(|list| matches!(list.look_up(self.digits), Answer::Listed { .. }));
+        hits.map(|list| list.id.as_str()).chain(self.lists.own_refused()).map(Into::into).collect()
+    }
 }
 
 /// A check on its way: what does not change from one race to the next.

@@ -45,4 +45,9 @@ impl Lists for WithOwn<'_> {
         };
         self.files.look_up(registry).or_else(own)
     }
+
+    // What was added by API stands in the record.
+    fn own_hits(&self) -> Vec<Box<str>> {
+        self.files.own_hits()
+    }
 }

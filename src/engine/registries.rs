@@ -10,8 +10,8 @@ use super::{Engine, Failure};
 use crate::access::Permit;
 use crate::contact::Contact;
 use crate::contact::wire::Reader;
-use crate::decision::{Lists, stale_from};
-use crate::law::{Body, Freshness, Law, Rule};
+use crate::decision::{self, Lists, stale_from};
+use crate::law::{Body, Freshness, Law, OWN_LIST, Rule};
 use crate::place::Zones;
 use crate::proto::store::audited_write;
 use crate::proto::v1;
@@ -63,6 +63,9 @@ impl Engine {
             let mut rule_ids: Vec<String> = rules.iter().map(|(rule, ..)| rule.id.to_string()).collect();
             rule_ids.sort();
             rule_ids.dedup();
+            if rule_ids.is_empty() && id.starts_with(OWN_LIST) && !law.asks_for_own_list(id) {
+                rule_ids.push(decision::OWN_LIST.to_owned());
+            }
             let title = match (ids::official(id), own.get(id)) {
                 (Some(official), _) => official.title.to_owned(),
                 (None, Some(own)) => own.title.clone(),

@@ -294,10 +294,26 @@ pub struct Law {
     /// By country: the law of its parts that nothing names.
     chains_of_parts: HashMap<Jurisdiction, Chain, ByCode>,
     chain_of_nowhere: Chain,
+    /// The tenant's own lists that some rule asks for, sorted.
+    own_lists: Vec<Box<str>>,
     version: String,
     basis: Hash,
     /// Listed once something is to be understood: most sets never hear a text.
     words: OnceLock<words::Words>,
+}
+
+/// What the ids of a tenant's own lists begin with.
+pub const OWN_LIST: &str = "tenant.";
+
+fn own_lists(packs: &[Pack]) -> Vec<Box<str>> {
+    let lists = packs.iter().flat_map(|pack| &pack.rules).filter_map(|rule| match &rule.body {
+        Body::Registry { list, .. } if list.starts_with(OWN_LIST) => Some(list.clone()),
+        _ => None,
+    });
+    let mut lists: Vec<Box<str>> = lists.collect();
+    lists.sort_unstable();
+    lists.dedup();
+    lists
 }
 
 /// The jurisdiction code of a policy about every place (ISO 3166 leaves ZZ to users).
@@ -349,6 +365,7 @@ impl Law {
                 by_jurisdiction.entry(*covered).or_insert(index(i));
             }
         }
+        let own_lists = own_lists(&packs);
         let version = basis::version_of(digest, &words);
         let basis = basis::Named::of(&packs, &version, words).digest();
         let mut law = Self {
@@ -358,6 +375,7 @@ impl Law {
             chains: HashMap::default(),
             chains_of_parts: HashMap::default(),
             chain_of_nowhere: Chain::default(),
+            own_lists,
             version,
             basis,
             words: OnceLock::new(),
@@ -376,6 +394,12 @@ impl Law {
     #[must_use]
     pub const fn basis(&self) -> &Hash {
         &self.basis
+    }
+
+    /// Whether some rule of some pack, whenever it is in force, asks for this list of the tenant's own.
+    #[must_use]
+    pub fn asks_for_own_list(&self, list: &str) -> bool {
+        self.own_lists.binary_search_by(|known| (**known).cmp(list)).is_ok()
     }
 
     /// Every pack, in the order given.

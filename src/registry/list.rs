@@ -196,6 +196,18 @@ impl Snapshot {
         self.lists.get(usize::from(index.0)).map(AsRef::as_ref)
     }
 
+    /// The lists of the tenant's own, by id.
+    pub fn own(&self) -> impl Iterator<Item = &List> {
+        let from = self.lists.partition_point(|list| list.id.as_str() < ids::OWN);
+        let lists = self.lists.get(from..).unwrap_or_default();
+        lists.iter().map(AsRef::as_ref).take_while(|list| list.id.starts_with(ids::OWN))
+    }
+
+    /// The ids of lists of the tenant's own of which a file is there that cannot be used, and no copy is in force.
+    pub fn own_refused(&self) -> impl Iterator<Item = &str> {
+        self.refused.iter().map(String::as_str).filter(|id| ids::kind(id) == Ok(ids::Kind::Tenant))
+    }
+
     /// Every list, by id.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &List> {
         self.lists.iter().map(AsRef::as_ref)

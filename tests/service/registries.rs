@@ -16,7 +16,7 @@ use ringfence::telemetry::Metrics;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::support::{DAY, READ_AT, at, clock, durable, permit, stamp};
+use super::support::{DAY, READ_AT, at, clock, durable, durable_with, permit, stamp};
 use super::{NUMBER, fields, reason, refusal, serve};
 
 const OTHER: &str = "+13055550124";
@@ -207,6 +207,66 @@ async fn a_list_that_stands_in_a_file_is_never_fresher_or_smaller_than_its_file(
     assert_eq!(other.withdraw_complete(at(DAY)).await.unwrap(), [LIST]);
     assert!(told(&bare, LISTED).await.unwrap().contains("none is loaded"));
     assert_eq!(other.withdraw_complete(at(DAY)).await.unwrap(), Vec::<String>::new(), "done once");
+}
+
+/// What the service's own rule says of a number.
+async fn own_rule(engine: &Engine, number: &str) -> Option<String> {
+    let decision = ask(engine, number).await;
+    let why = decision.reasons.iter().find(|reason| reason.rule_id == "ringfence.own_list");
+    assert_eq!(why.is_none(), decision.verdict() == Verdict::Allow, "{:?}", decision.reasons);
+    why.map(|reason| reason.message.clone())
+}
+
+#[tokio::test]
+async fn whoever_is_on_a_list_that_no_rule_names_is_contacted_for_emergencies_alone() {
+    const WRONG: &str = "tenant.wrong-numbers";
+    let folder = tempfile::tempdir().unwrap();
+    let lists = folder.path().join("lists");
+    std::fs::create_dir(&lists).unwrap();
+    let durable = durable_with(folder.path(), Registries::open(Some(&lists)).unwrap()).await;
+    durable.engine.change_law(law()).unwrap();
+    let engine = &durable.engine;
+    engine
+        .put_list(
+            &permit(Role::ManageLists),
+            v1::PutListRequest { list: WRONG.to_owned(), ..put("p-1", false) },
+            clock(DAY),
+        )
+        .await
+        .unwrap();
+    keep(engine, "p-2", true).await.unwrap();
+    assert_eq!(own_rule(engine, NUMBER).await, None, "nobody is on it");
+    let order = v1::AddToListRequest { list: WRONG.to_owned(), ..adding("a-1", &[NUMBER]) };
+    engine.add_to_list(&permit(Role::ManageLists), &order, clock(DAY)).await.unwrap();
+    assert!(own_rule(engine, NUMBER).await.unwrap().contains("The number is on tenant.wrong-numbers."));
+    assert_eq!(own_rule(engine, OTHER).await, None);
+    let urgent = v1::CheckRequest { purpose: v1::Purpose::Emergency.into(), ..question(NUMBER) };
+    let decision = engine.check(&permit(Role::AssertExceptional), urgent, clock(DAY)).await.unwrap();
+    assert_eq!(decision.verdict(), Verdict::Allow, "{:?}", decision.reasons);
+    let known = engine.list_registries(&permit(Role::ManageLists), READ_AT).await.unwrap().registries;
+    assert_eq!(known.iter().find(|one| one.registry == WRONG).unwrap().rule_ids, ["ringfence.own_list"]);
+
+    // The same of a file; and of one that says nothing.
+    let path = lists.join("tenant.deceased.txt");
+    std::fs::write(&path, format!("# as_of=2019-11-18T06:00:00Z source=family\n{OTHER}\n")).unwrap();
+    engine.registries().refresh();
+    assert!(own_rule(engine, OTHER).await.unwrap().contains("The number is on tenant.deceased."));
+    let on_file = engine.check(&permit(Role::Check), question(OTHER), clock(DAY)).await.unwrap();
+    assert!(on_file.registry_copies.iter().any(|copy| copy.registry == "tenant.deceased" && copy.listed == Some(true)));
+    std::fs::remove_file(&path).unwrap();
+    engine.registries().refresh();
+    assert_eq!(own_rule(engine, OTHER).await, None);
+    std::fs::write(&path, "no list").unwrap();
+    engine.registries().refresh();
+    assert!(own_rule(engine, OTHER).await.unwrap().contains("tenant.deceased cannot be read"));
+    let unread = engine.check(&permit(Role::Check), question(OTHER), clock(DAY)).await.unwrap();
+    std::fs::remove_file(&path).unwrap();
+    engine.registries().refresh();
+    let ids = vec![on_file.decision_id, unread.decision_id];
+    let request = v1::ReplayRequest { decision_ids: ids, ..Default::default() };
+    for (id, replayed) in engine.replay(&permit(Role::Audit), &request, READ_AT).await.unwrap() {
+        assert!(replayed.unwrap().identical, "{id}");
+    }
 }
 
 #[tokio::test]

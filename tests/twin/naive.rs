@@ -287,6 +287,9 @@ impl<'a> Twin<'a> {
         if self.frozen(t) {
             reasons.insert(("ringfence.freeze".to_owned(), Family::Policy));
         }
+        if self.on_own_list() {
+            reasons.insert(("ringfence.own_list".to_owned(), Family::Registry));
+        }
         reasons
     }
 
@@ -303,7 +306,25 @@ impl<'a> Twin<'a> {
             self.last.set(index);
             return false;
         }
-        !self.own_denies(t) && !self.frozen(t)
+        !self.own_denies(t) && !self.frozen(t) && !self.on_own_list()
+    }
+
+    /// Whether anything says that the number is on a list of the tenant's own which no rule knows.
+    fn on_own_list(&self) -> bool {
+        let evidence = &self.q.evidence;
+        if self.places.is_none() || self.q.attempt.purpose == Purpose::Emergency || self.q.attempt.legally_required {
+            return false;
+        }
+        let known = |list: &str| {
+            let rules = self.q.law.packs().iter().flat_map(|pack| &pack.rules);
+            rules.into_iter().any(|rule| matches!(&rule.body, Body::Registry { list: asked, .. } if **asked == *list))
+        };
+        let told = [evidence.stored, evidence.asserted].into_iter().flat_map(|facts| &facts.registry_checks);
+        let told = told.filter(|check| check.listed == Some(true));
+        let told = told.filter(|check| evidence.live || check.checked_at.is_none_or(|checked| checked <= self.q.now));
+        let loaded = evidence.lists.own_hits();
+        let mut on = told.map(|check| &check.registry).chain(&loaded).filter(|list| list.starts_with("tenant."));
+        on.any(|list| !known(list))
     }
 
     /// Whether somebody froze what this is.

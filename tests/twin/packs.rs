@@ -10,7 +10,7 @@ use ringfence::time::Instant;
 use super::questions::Choices;
 use super::random::Random;
 
-const LISTS: &[&str] = &["one.dnc", "two.dnc"];
+const LISTS: &[&str] = &["one.dnc", "two.dnc", "tenant.own"];
 const TECHNOLOGIES: &[&str] = &["manual", "autodialer", "prerecorded"];
 const PURPOSES: &[&str] =
     &["marketing", "informational", "debt_collection", "survey", "political", "charity", "healthcare", "emergency"];

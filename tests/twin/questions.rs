@@ -74,7 +74,8 @@ const ZONES: &[&str] = &[
     "Pacific/Chatham",
     "UTC",
 ];
-pub const REGISTRIES: &[&str] = &["us.dnc.national", "us.dnc.fl", "us.dnc.tx", "fr.bloctel", "uk.tps", "uk.ctps"];
+pub const REGISTRIES: &[&str] =
+    &["us.dnc.national", "us.dnc.fl", "us.dnc.tx", "fr.bloctel", "uk.tps", "uk.ctps", "tenant.unasked"];
 const POSTURES: &[&str] = &[
     "fl_exempt_seller",
     "night_consent",
@@ -159,6 +160,11 @@ pub struct Loaded(pub BTreeMap<String, Look>);
 impl Lists for Loaded {
     fn look_up(&self, registry: &str) -> Option<Look> {
         self.0.get(registry).cloned()
+    }
+
+    fn own_hits(&self) -> Vec<Box<str>> {
+        let own = self.0.iter().filter(|(id, look)| id.starts_with("tenant.") && look.listed);
+        own.map(|(id, _)| id.as_str().into()).collect()
     }
 }
 

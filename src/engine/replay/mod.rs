@@ -32,7 +32,7 @@ use super::question;
 use crate::audit::{DecisionId, Entry};
 use crate::contact::{AttemptId, Contact, Facts, PublishedPolicy, SellerTransfer, Succession};
 use crate::decision::{self, Evidence, Lists, Look, Postures, Question, Switches};
-use crate::law::Law;
+use crate::law::{Law, OWN_LIST};
 use crate::place::LocationPosture;
 use crate::place::lines::is_line_list;
 use crate::proto::{store, v1};
@@ -316,6 +316,17 @@ impl Lists for Readings<'_> {
             unasked.push(registry.to_owned());
         }
         None
+    }
+
+    fn own_hits(&self) -> Vec<Box<str>> {
+        // One that said nothing then could not be read.
+        let then = self.then.iter().filter(|reading| reading.listed != Some(false));
+        let own = then.filter(|reading| reading.registry.starts_with(OWN_LIST));
+        let mut hits: Vec<Box<str>> = own.map(|reading| reading.registry.as_str().into()).collect();
+        if let Some(files) = &self.beside {
+            hits.extend(files.own_hits());
+        }
+        hits
     }
 }
 
