@@ -61,7 +61,7 @@ impl Engine {
         let mut laps = self.metrics.stages().begin(true);
         let checked = self.read(permit, &request, clock)?;
         laps.end(Stage::Read);
-        let (law, snapshot) = (self.law.load(), self.registries.snapshot());
+        let (law, snapshot) = (self.law.load(), self.lists.snapshot());
         self.check_read(permit, &checked, request, clock, (&law, &snapshot), None).await
     }
 

@@ -6,22 +6,28 @@ use std::sync::Arc;
 
 use ringfence::registry::import::{Import, Order};
 use ringfence::registry::set::Set;
-use ringfence::registry::{Answer, Registries, Tagger};
+use ringfence::registry::{Answer, Mark, Registries, Tagger, tenant_folder};
 use ringfence::time::Instant;
 
 use super::{AS_OF, at};
 
 const LISTED: Answer = Answer::Listed { since: None };
 
-/// Keys of a kind.
-struct Keys(u8);
+/// Keys of a kind, for a tenant.
+struct Keys(u8, Option<u8>);
 
 impl Tagger for Keys {
-    fn mark(&self) -> [u8; 4] {
-        [0, self.0, 7, 255]
+    fn mark(&self) -> Mark {
+        Mark { keys: [0, self.0, 7, 255], tenant: self.1.map(|tenant| [tenant, 0, 255, 1]) }
+    }
+
+    fn of_tenant(&self, name: &str) -> Arc<dyn Tagger> {
+        Arc::new(Self(self.0, Some(name.bytes().fold(1, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)))))
     }
 
     fn tag(&self, list: &str, e164_digits: u64) -> u64 {
+        let whose = self.1.map_or(0, |tenant| u64::from(tenant) + 1);
+        let e164_digits = e164_digits ^ (whose << 48);
         let own =
             list.bytes().fold(u64::from(self.0) + 1, |own, byte| own.wrapping_mul(31).wrapping_add(u64::from(byte)));
         (e164_digits ^ (own << 40))
@@ -32,7 +38,7 @@ impl Tagger for Keys {
 }
 
 fn keys(kind: u8) -> Arc<dyn Tagger> {
-    Arc::new(Keys(kind))
+    Arc::new(Keys(kind, None))
 }
 
 fn order(id: &str, changes: bool) -> Order {
