@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -236,7 +236,11 @@ impl Default for Metrics {
         registry.register("moves", "Records moved from one region to another", metrics.moves.clone());
         registry.register("requests", "Requests by method and gRPC status code", metrics.requests.clone());
         registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
-        registry.register("registry_age_seconds", "Age of each loaded list, in seconds; of a tenant's own, with the tenant", metrics.list_age.clone());
+        registry.register(
+            "registry_age_seconds",
+            "Age of each loaded list, in seconds; of a tenant's own, with the tenant",
+            metrics.list_age.clone(),
+        );
         registry.register("audit_head", "Number of the newest safe entry of the audit log", metrics.audit_head.clone());
         registry.register(
             "audit_queued",

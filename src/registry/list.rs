@@ -86,7 +86,8 @@ impl List {
             (None, _) => None,
             (Some(mark), Some(tagger)) if mark == tagger.mark() => Some(Arc::clone(tagger)),
             (Some(mark), Some(tagger)) if mark.keys == tagger.mark().keys => {
-                let remedy = "import it anew for the tenant whose folder this is, with --tenant: its tags mean nothing here";
+                let remedy =
+                    "import it anew for the tenant whose folder this is, with --tenant: its tags mean nothing here";
                 return Err(Fault::new(path, "it was made for another tenant", remedy));
             }
             (Some(_), Some(_)) => {

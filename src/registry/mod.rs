@@ -69,8 +69,9 @@ impl TenantLists {
 pub struct Registries {
     dir: Option<PathBuf>,
     first: Arc<TenantLists>,
+    others: ArcSwap<BTreeMap<Box<str>, Arc<TenantLists>>>,
     faults: ArcSwap<Vec<Fault>>,
-    /// What is known of the files. Held for a whole refresh; readers of lists never take it.
+    /// What is known of the files. Held for a whole refresh; readers never take it.
     known: Mutex<State>,
     tagger: OnceLock<Arc<dyn Tagger>>,
 }
@@ -159,6 +160,7 @@ impl Registries {
         Self {
             dir: None,
             first: Arc::new(TenantLists { current: ArcSwap::from_pointee(Snapshot::of(lists)) }),
+            others: ArcSwap::default(),
             faults: ArcSwap::default(),
             known: Mutex::default(),
             tagger: OnceLock::new(),
@@ -207,14 +209,16 @@ impl Registries {
         other.seen = Arc::new(TenantLists { current: ArcSwap::from_pointee(seen) });
         let seen = Arc::clone(&other.seen);
         state.others.insert(tenant.into(), other);
+        let all = state.others.iter().map(|(name, other)| (name.clone(), Arc::clone(&other.seen)));
+        self.others.store(Arc::new(all.collect()));
         self.tell(&state, &mut changes);
         seen
     }
 
     /// The other tenants that were asked for, and what each sees now.
     #[must_use]
-    pub fn others(&self) -> Vec<(Box<str>, Arc<TenantLists>)> {
-        self.lock().others.iter().map(|(name, other)| (name.clone(), Arc::clone(&other.seen))).collect()
+    pub fn others(&self) -> Arc<BTreeMap<Box<str>, Arc<TenantLists>>> {
+        self.others.load_full()
     }
 
     /// The lists in force now for the first tenant. Take it once for a question.

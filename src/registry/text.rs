@@ -171,7 +171,8 @@ fn entry(kind: Kind, line: &str) -> Result<(u64, Option<Instant>), Refusal> {
             return Err((what, "give numbers in E.164 form, with their country code"));
         }
         Kind::Official(list) if list.id == WIRELESS_BLOCKS && number != block_of(number) => {
-            let what = "no block: it is not the first of a thousand numbers, and as such would never be found".to_owned();
+            let what =
+                "no block: it is not the first of a thousand numbers, and as such would never be found".to_owned();
             return Err((what, "give each block as its first number, which ends in 000"));
         }
         _ if north_american && (digits.len() != 11 || matches!(digits.as_bytes().get(1), Some(b'0' | b'1'))) => {

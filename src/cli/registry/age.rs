@@ -60,9 +60,10 @@ pub fn look(config: &Config, now: Instant) -> Vec<Finding> {
     let faults = registries.faults();
     let faults = faults.iter().map(|fault| warning(&fault.path, format!("{}; {}", fault.what, fault.remedy)));
     let first = registries.snapshot();
-    let mut findings: Vec<_> = faults.chain(first.iter().map(|list| finding(&law, list, list.id.clone(), now))).collect();
-    for (tenant, lists) in registries.others() {
-        let own = config.exposed.tenant_packs.as_ref().map(|packs| packs.join(&*tenant)).filter(|own| own.is_dir());
+    let mut findings: Vec<_> =
+        faults.chain(first.iter().map(|list| finding(&law, list, list.id.clone(), now))).collect();
+    for (tenant, lists) in registries.others().iter() {
+        let own = config.exposed.tenant_packs.as_ref().map(|packs| packs.join(&**tenant)).filter(|own| own.is_dir());
         let read = own.as_ref().map(|own| packs::read_with(config.packs.as_deref(), own)).transpose();
         let law = match &read {
             Ok(read) => read.as_ref().unwrap_or(&law),

@@ -22,7 +22,8 @@ pub(in super::super) fn read(config: &Config, folder: &Path) -> Result<Registrie
     }
     let callers = config.exposed.access.as_deref().map(|path| access::read(path, config.exposed.tenant)).transpose();
     let Ok(callers) = callers else { return Ok(registries) };
-    for tenant in callers.iter().flat_map(crate::access::Callers::tenants).filter(|tenant| **tenant != *DEFAULT_TENANT) {
+    for tenant in callers.iter().flat_map(crate::access::Callers::tenants).filter(|tenant| **tenant != *DEFAULT_TENANT)
+    {
         let _ = registries.of(&tenant);
     }
     registries.know_tenants();

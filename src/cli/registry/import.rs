@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 
+use super::super::open::OpenError;
 use super::super::progress::{Progress, grouped};
 use super::super::terms::instant;
-use super::super::open::OpenError;
 use super::super::{Error, Exit, Global, output};
 use crate::access::{self, DEFAULT_TENANT};
 use crate::engine::ListTags;

@@ -41,7 +41,8 @@ pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Er
     let law = packs::read(args.packs.as_deref()).map_err(super::super::open::OpenError::from)?;
     let stale = staleness(&law, &header.registry, header.as_of, now);
     let made_for = header.tagged.map(|mark| MadeFor::of(mark, &args.file, global));
-    let sound = stale.iter().all(|stale| !stale.is_stale) && made_for.as_ref().is_none_or(|made| made.is_here != Some(false));
+    let sound =
+        stale.iter().all(|stale| !stale.is_stale) && made_for.as_ref().is_none_or(|made| made.is_here != Some(false));
     if global.json {
         let areas: BTreeMap<_, _> = areas.iter().map(|(area, count)| (area.to_string(), *count)).collect();
         let rules = stale.iter().map(|one| {
