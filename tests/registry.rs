@@ -211,10 +211,6 @@ fn a_folder_that_goes_away_leaves_everything_in_force() {
     assert!(registries.faults().is_empty());
 }
 
-fn own(text: &str) -> Option<Answer> {
-    (text == "listed").then_some(LISTED)
-}
-
 fn ask_of(lists: &TenantLists, id: &str, number: u64) -> Option<Answer> {
     lists.snapshot().get(id).map(|list| list.look_up(number))
 }
@@ -243,7 +239,7 @@ fn tenants_share_the_official_lists_and_nothing_else() {
         ["tenant.other", LIST, "uk.tps"]
     );
     assert_eq!(ask_of(&acme, LIST, 12_025_550_101), Some(Answer::NotListed));
-    assert_eq!(ask_of(&acme, LIST, 12_025_550_102), own("listed"));
+    assert_eq!(ask_of(&acme, LIST, 12_025_550_102), Some(LISTED));
     assert_eq!(first.get(LIST).unwrap().look_up(12_025_550_102), Answer::NotListed);
     assert_eq!(beta.snapshot().iter().map(|list| list.id.clone()).collect::<Vec<_>>(), ["uk.tps"]);
     assert!(!beta.snapshot().has_own() && acme.snapshot().has_own());
@@ -253,11 +249,11 @@ fn tenants_share_the_official_lists_and_nothing_else() {
     fs::create_dir_all(&beta_dir).unwrap();
     put_numbers(&beta_dir, "tenant.own.txt", [12_025_550_103]);
     assert_eq!(registries.refresh().loaded, ["beta/tenant.own"]);
-    assert_eq!(ask_of(&beta, LIST, 12_025_550_103), own("listed"));
+    assert_eq!(ask_of(&beta, LIST, 12_025_550_103), Some(LISTED));
     assert_eq!([registries.snapshot().generation(), acme.snapshot().generation()], before, "nobody else's changed");
     put_numbers(dir.path(), "uk.tps.txt", [442_079_460_001]);
     assert_eq!(registries.refresh().loaded, ["uk.tps"]);
-    assert_eq!([&acme, &beta].map(|seen| ask_of(seen, "uk.tps", 442_079_460_001)), [own("listed"); 2]);
+    assert_eq!([&acme, &beta].map(|seen| ask_of(seen, "uk.tps", 442_079_460_001)), [Some(LISTED); 2]);
     fs::remove_dir_all(&beta_dir).unwrap();
     assert_eq!(registries.refresh().removed, ["beta/tenant.own"]);
     assert_eq!((ask_of(&beta, LIST, 12_025_550_103), registries.faults().len()), (None, 0));
@@ -295,7 +291,7 @@ fn what_has_no_place_among_the_tenants_folders_is_named_and_not_used() {
     assert!([acme.snapshot(), registries.snapshot()].iter().all(|seen| seen.iter().len() == 0));
     // Once somebody asks for it, it is used.
     let late = registries.of("Acme");
-    assert_eq!(ask_of(&late, "tenant.own", 12_025_550_103), own("listed"));
+    assert_eq!(ask_of(&late, "tenant.own", 12_025_550_103), Some(LISTED));
     assert_eq!(registries.faults().len(), 2, "{:?}", registries.faults());
 }
 
@@ -317,7 +313,7 @@ fn a_tenants_folder_that_cannot_be_read_leaves_all_in_force_or_all_unknown() {
         put_numbers(dir.path(), "uk.tps.txt", [442_079_460_000 + u64::from(away == acme_dir)]);
         assert_eq!(registries.refresh().loaded, ["uk.tps"]);
         assert!(registries.faults().iter().any(|fault| fault.path == away), "{:?}", registries.faults());
-        assert_eq!(ask_of(&acme, "tenant.own", 12_025_550_102), own("listed"));
+        assert_eq!(ask_of(&acme, "tenant.own", 12_025_550_102), Some(LISTED));
         assert!(!acme.snapshot().is_obscure("tenant.own") && !acme.snapshot().is_obscure("tenant.other"));
         let current = registries.snapshot();
         assert!(std::ptr::eq(acme.snapshot().get("uk.tps").unwrap(), current.get("uk.tps").unwrap()));
