@@ -20,8 +20,8 @@ use crate::time::Instant;
 #[command(
     about = "What a list holds, how old it is, and when it is too old",
     after_help = "Every byte is read and compared with the digest in the file, every number is counted. Exit status 1 if \
-                  a rule finds the list too old, or the keys and the tenant are not those that its tags were made for. The \
-                  tenant of a list of its own is --tenant, or the one in whose folder the file stands."
+                  a rule finds the list too old, or the keys and the tenant are not those that its tags were made for. Whose \
+                  list it should be says --tenant, or else the folder in which the file stands."
 )]
 pub struct InspectArgs {
     /// A set file, or a list as text
