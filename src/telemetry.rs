@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabel as _, EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -47,9 +47,18 @@ struct MethodLabels {
     code: &'static str,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct ListLabels {
     registry: String,
+    /// Whose own it is. `None`: an official one.
+    tenant: Option<String>,
+}
+
+impl EncodeLabelSet for ListLabels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        ("registry", self.registry.as_str()).encode(encoder.encode_label())?;
+        self.tenant.as_deref().map_or(Ok(()), |tenant| ("tenant", tenant).encode(encoder.encode_label()))
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -227,7 +236,11 @@ impl Default for Metrics {
         registry.register("moves", "Records moved from one region to another", metrics.moves.clone());
         registry.register("requests", "Requests by method and gRPC status code", metrics.requests.clone());
         registry.register("check_seconds", "Time to answer one check, in seconds", metrics.seconds.clone());
-        registry.register("registry_age_seconds", "Age of each loaded list, in seconds", metrics.list_age.clone());
+        registry.register(
+            "registry_age_seconds",
+            "Age of each loaded list, in seconds; of a tenant's own, with the tenant",
+            metrics.list_age.clone(),
+        );
         registry.register("audit_head", "Number of the newest safe entry of the audit log", metrics.audit_head.clone());
         registry.register(
             "audit_queued",
@@ -423,9 +436,15 @@ impl Metrics {
         self.check_time_at_ease.set(at_ease.as_secs_f64());
     }
 
-    /// How old a loaded list is.
+    /// How old a loaded official list is.
     pub fn list_age(&self, registry: &str, seconds: f64) {
-        self.list_age.get_or_create(&ListLabels { registry: registry.to_owned() }).set(seconds);
+        self.list_age.get_or_create(&ListLabels { registry: registry.to_owned(), tenant: None }).set(seconds);
+    }
+
+    /// How old a loaded list of a tenant's own is.
+    pub fn own_list_age(&self, tenant: &str, registry: &str, seconds: f64) {
+        let labels = ListLabels { registry: registry.to_owned(), tenant: Some(tenant.to_owned()) };
+        self.list_age.get_or_create(&labels).set(seconds);
     }
 
     /// How the audit log is.

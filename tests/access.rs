@@ -24,6 +24,8 @@ mod grid;
 mod house;
 #[path = "access/limited.rs"]
 mod limited;
+#[path = "access/own_lists.rs"]
+mod own_lists;
 mod support;
 #[path = "access/tenants.rs"]
 mod tenants;

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
-use ringfence::registry::{Answer, Fault, List, Registries, ids, sample};
+use ringfence::registry::{Answer, Fault, List, Registries, TenantLists, ids, sample, tenant_folder};
 use ringfence::time::Instant;
 
 const HEADER: &str = "# as_of=2026-11-20T04:00:00Z\n";
@@ -209,6 +209,157 @@ fn a_folder_that_goes_away_leaves_everything_in_force() {
     fs::rename(dir.path().join("elsewhere"), &lists).unwrap();
     registries.refresh();
     assert!(registries.faults().is_empty());
+}
+
+fn ask_of(lists: &TenantLists, id: &str, number: u64) -> Option<Answer> {
+    lists.snapshot().get(id).map(|list| list.look_up(number))
+}
+
+#[test]
+fn tenants_share_the_official_lists_and_nothing_else() {
+    const LIST: &str = "tenant.own";
+    let dir = tempfile::tempdir().unwrap();
+    let (acme_dir, beta_dir) = (tenant_folder(dir.path(), "acme"), tenant_folder(dir.path(), "beta"));
+    fs::create_dir_all(&acme_dir).unwrap();
+    put_numbers(dir.path(), "uk.tps.txt", [442_079_460_000]);
+    put_numbers(dir.path(), "tenant.own.txt", [12_025_550_101]);
+    put_numbers(&acme_dir, "tenant.own.txt", [12_025_550_102]);
+    put_numbers(&acme_dir, "tenant.other.txt", []);
+    let registries = open(dir.path());
+    let (acme, beta) = (registries.of("acme"), registries.of("beta"));
+    let first = registries.snapshot();
+    let numbers = [&first, &acme.snapshot(), &beta.snapshot()].map(|seen| seen.generation());
+    assert_eq!(BTreeSet::from(numbers).len(), 3, "no two have one number: {numbers:?}");
+    for seen in [&acme.snapshot(), &beta.snapshot()] {
+        assert!(std::ptr::eq(seen.get("uk.tps").unwrap(), first.get("uk.tps").unwrap()), "mapped once");
+    }
+    assert_eq!(first.iter().map(|list| list.id.as_str()).collect::<Vec<_>>(), [LIST, "uk.tps"]);
+    assert_eq!(
+        acme.snapshot().iter().map(|list| list.id.clone()).collect::<Vec<_>>(),
+        ["tenant.other", LIST, "uk.tps"]
+    );
+    assert_eq!(ask_of(&acme, LIST, 12_025_550_101), Some(Answer::NotListed));
+    assert_eq!(ask_of(&acme, LIST, 12_025_550_102), Some(LISTED));
+    assert_eq!(first.get(LIST).unwrap().look_up(12_025_550_102), Answer::NotListed);
+    assert_eq!(beta.snapshot().iter().map(|list| list.id.clone()).collect::<Vec<_>>(), ["uk.tps"]);
+    assert!(!beta.snapshot().has_own() && acme.snapshot().has_own());
+
+    // What comes is taken up by whom it is for.
+    let before = [registries.snapshot().generation(), acme.snapshot().generation()];
+    fs::create_dir_all(&beta_dir).unwrap();
+    put_numbers(&beta_dir, "tenant.own.txt", [12_025_550_103]);
+    assert_eq!(registries.refresh().loaded, ["beta/tenant.own"]);
+    assert_eq!(ask_of(&beta, LIST, 12_025_550_103), Some(LISTED));
+    assert_eq!([registries.snapshot().generation(), acme.snapshot().generation()], before, "nobody else's changed");
+    put_numbers(dir.path(), "uk.tps.txt", [442_079_460_001]);
+    assert_eq!(registries.refresh().loaded, ["uk.tps"]);
+    assert_eq!([&acme, &beta].map(|seen| ask_of(seen, "uk.tps", 442_079_460_001)), [Some(LISTED); 2]);
+    fs::remove_dir_all(&beta_dir).unwrap();
+    assert_eq!(registries.refresh().removed, ["beta/tenant.own"]);
+    assert_eq!((ask_of(&beta, LIST, 12_025_550_103), registries.faults().len()), (None, 0));
+    assert!(registries.snapshot().get(LIST).is_some() && acme.snapshot().get(LIST).is_some());
+}
+
+#[test]
+fn what_has_no_place_among_the_tenants_folders_is_named_and_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let acme_dir = tenant_folder(dir.path(), "acme");
+    fs::create_dir_all(&acme_dir).unwrap();
+    put_numbers(&acme_dir, "uk.tps.txt", [442_079_460_000]);
+    let registries = open(dir.path());
+    assert!(registries.faults().is_empty(), "who is not asked for is not looked at");
+    let acme = registries.of("acme");
+    assert!(
+        only_fault(&registries).to_string().contains("uk.tps.txt: is an official list in the folder of one tenant")
+    );
+    assert!(acme.snapshot().get("uk.tps").is_none() && registries.snapshot().get("uk.tps").is_none());
+    fs::remove_file(acme_dir.join("uk.tps.txt")).unwrap();
+
+    for stranger in ["Acme", "default", "..."] {
+        let folder = dir.path().join("tenants").join(stranger);
+        fs::create_dir_all(&folder).unwrap();
+        put_numbers(&folder, "tenant.own.txt", [12_025_550_103]);
+    }
+    put_numbers(&dir.path().join("tenants"), "tenant.own.txt", [12_025_550_103]);
+    registries.refresh();
+    assert!(only_fault(&registries).to_string().contains("tenant.own.txt: is no folder of a tenant"));
+    let refused = registries.know_tenants().refused;
+    // What begins with a dot is hidden.
+    let names: Vec<_> = refused.iter().map(|fault| fault.path.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["Acme", "default"]);
+    assert!(refused.iter().all(|fault| fault.what.contains("no tenant of this name is known")));
+    assert!([acme.snapshot(), registries.snapshot()].iter().all(|seen| seen.iter().len() == 0));
+    // Once somebody asks for it, it is used.
+    let late = registries.of("Acme");
+    assert_eq!(ask_of(&late, "tenant.own", 12_025_550_103), Some(LISTED));
+    assert_eq!(registries.faults().len(), 2, "{:?}", registries.faults());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_tenants_folder_that_cannot_be_read_leaves_all_in_force_or_all_unknown() {
+    let dir = tempfile::tempdir().unwrap();
+    let acme_dir = tenant_folder(dir.path(), "acme");
+    fs::create_dir_all(&acme_dir).unwrap();
+    put_numbers(&acme_dir, "tenant.own.txt", [12_025_550_102]);
+    put_numbers(dir.path(), "uk.tps.txt", [442_079_460_000]);
+    let registries = open(dir.path());
+    let acme = registries.of("acme");
+    // A volume that is away: a link to nowhere, of the one folder and of all.
+    for away in [acme_dir.clone(), dir.path().join("tenants")] {
+        let elsewhere = dir.path().join(".elsewhere");
+        fs::rename(&away, &elsewhere).unwrap();
+        std::os::unix::fs::symlink("nowhere", &away).unwrap();
+        put_numbers(dir.path(), "uk.tps.txt", [442_079_460_000 + u64::from(away == acme_dir)]);
+        assert_eq!(registries.refresh().loaded, ["uk.tps"]);
+        assert!(registries.faults().iter().any(|fault| fault.path == away), "{:?}", registries.faults());
+        assert_eq!(ask_of(&acme, "tenant.own", 12_025_550_102), Some(LISTED));
+        assert!(!acme.snapshot().is_obscure("tenant.own") && !acme.snapshot().is_obscure("tenant.other"));
+        let current = registries.snapshot();
+        assert!(std::ptr::eq(acme.snapshot().get("uk.tps").unwrap(), current.get("uk.tps").unwrap()));
+        // Whoever comes now knows of no file, and so of none that is not there.
+        let late = open(dir.path());
+        let seen = late.of("acme").snapshot();
+        assert!(seen.is_obscure("tenant.own") && seen.is_obscure("tenant.other") && !seen.is_obscure("uk.tps"));
+        assert!(!seen.is_refused("tenant.own") && seen.get("uk.tps").is_some());
+        assert!(!late.faults().is_empty());
+        fs::remove_file(&away).unwrap();
+        fs::rename(&elsewhere, &away).unwrap();
+        registries.refresh();
+        assert!(registries.faults().is_empty(), "{:?}", registries.faults());
+        late.refresh();
+        assert!(late.of("acme").snapshot().get("tenant.own").is_some());
+    }
+}
+
+#[test]
+fn a_file_that_seems_to_be_a_list_is_one_that_cannot_be_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = [
+        ("tenant.own", "tenant.own"),
+        ("tenant.own.csv", "tenant.own"),
+        ("tenant.own.set.gz", "tenant.own"),
+        ("Tenant.Own.txt", "tenant.own"),
+        ("tenant.own (1).txt", "tenant.own"),
+        ("copy of tenant.own.set", "tenant.own"),
+        ("us.dnc.national", "us.dnc.national"),
+        ("us.dnc.national-2026.csv", "us.dnc.national"),
+    ];
+    for (name, id) in names {
+        fs::write(dir.path().join(name), HEADER).unwrap();
+        let registries = open(dir.path());
+        let seen = registries.snapshot();
+        assert!(seen.is_refused(id) && seen.is_obscure(id), "{name}");
+        assert_eq!(seen.has_own(), id == "tenant.own", "{name}");
+        assert_eq!(registries.faults().len(), 1, "{name}");
+        // Beside a copy that is in force it hides nothing.
+        put_numbers(dir.path(), &format!("{id}.txt"), []);
+        registries.refresh();
+        let seen = registries.snapshot();
+        assert!(seen.get(id).is_some() && !seen.is_refused(id) && registries.faults().len() == 1, "{name}");
+        fs::remove_file(dir.path().join(format!("{id}.txt"))).unwrap();
+        fs::remove_file(dir.path().join(name)).unwrap();
+    }
 }
 
 /// The list is replaced whole, round by round; no reader may ever see half of one.

@@ -219,7 +219,7 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
         None => Keys::open(&settings.keys).ok(),
     };
     if let Some(keys) = listed {
-        registries.know_tags(Arc::new(ListTags(keys)));
+        registries.know_tags(Arc::new(ListTags::new(keys)));
     }
     let store = Arc::clone(&kept.store);
     let engine = Engine::new(Parts {

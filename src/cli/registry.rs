@@ -1,6 +1,7 @@
-//! `ringfence registry`: the do-not-call lists and the tenant's own.
+//! `ringfence registry`: the do-not-call lists and the tenants' own.
 
 pub(super) mod age;
+pub(super) mod all;
 mod import;
 mod inspect;
 mod own;

@@ -286,7 +286,7 @@ impl Args {
             None => parts.push(format!("server {}", self.kept.server.as_deref().unwrap_or_default())),
             Some(opened) => {
                 parts.push(format!("rules {} {:?}", opened.engine.law().version(), self.kept));
-                let lists = opened.registries.snapshot();
+                let lists = opened.engine.lists().snapshot();
                 parts.extend(lists.iter().map(|list| format!("{} {} {}", list.id, list.version, list.as_of)));
             }
         }

@@ -84,6 +84,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         tracing::error!(%error, "what erasures replaced is not gone yet");
     }
     let guard = guard::Guard::open(&config, &opened.engine)?;
+    // Those that nobody may ask for have folders in vain.
+    opened.registries.know_tenants();
     guard.look_at_what_is_left().await;
     let traces = match &config.exposed.traces {
         None => None,

@@ -35,7 +35,7 @@ impl Engine {
         clock: Clock,
         forecast: Option<&Forecast>,
     ) -> Vec<Result<Judged, Failure>> {
-        let (law, lists) = (self.law.load_full(), self.registries.snapshot());
+        let (law, lists) = (self.law.load_full(), self.lists.snapshot());
         let read = |request| {
             let checked = question::read(request, self.settings.server_region).map_err(Failure::Invalid)?;
             self.count_exceptional(permit, &checked).map(|()| checked)

@@ -38,7 +38,7 @@ impl Lists for Turned<'_> {
 
     fn own_hits(&self) -> Vec<Box<str>> {
         let hits = self.lists.own().filter(|list| matches!(list.look_up(self.digits), Answer::Listed { .. }));
-        hits.map(|list| list.id.as_str()).chain(self.lists.own_refused()).map(Into::into).collect()
+        hits.map(|list| list.id.as_str()).chain(self.lists.own_unread()).map(Into::into).collect()
     }
 }
 
@@ -66,7 +66,7 @@ impl Engine {
         let mut laps = self.metrics.stages().begin(true);
         let checked = self.read(permit, &request, clock)?;
         laps.end(Stage::Read);
-        let (law, snapshot) = (self.law.load(), self.registries.snapshot());
+        let (law, snapshot) = (self.law.load(), self.lists.snapshot());
         self.check_read(permit, &checked, request, clock, (&law, &snapshot), None).await
     }
 

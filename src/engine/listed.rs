@@ -1,22 +1,52 @@
 //! The tenant's own lists: what makes the tags of those in files, and how a check sees those that are kept by API.
 
+use std::sync::Arc;
+
 use super::check::Turned;
 use super::control::Standing;
+use crate::access::DEFAULT_TENANT;
 use crate::decision::{Lists, Look};
-use crate::registry::Tagger;
+use crate::registry::{Mark, Tagger};
 use crate::store::Keys;
 use crate::time::Instant;
 
-/// Keys that make tags.
-pub struct ListTags(pub Keys);
+/// Keys that make the tags of one tenant's lists.
+#[derive(Clone)]
+pub struct ListTags {
+    keys: Keys,
+    /// `None`: the first, whose tags are older than other tenants are.
+    tenant: Option<Box<str>>,
+}
+
+impl ListTags {
+    /// Those of the first tenant's lists.
+    #[must_use]
+    pub const fn new(keys: Keys) -> Self {
+        Self { keys, tenant: None }
+    }
+
+    /// Those of this tenant's lists.
+    #[must_use]
+    pub fn of(keys: Keys, tenant: &str) -> Self {
+        Self { keys, tenant: (tenant != DEFAULT_TENANT).then(|| tenant.into()) }
+    }
+}
 
 impl Tagger for ListTags {
-    fn mark(&self) -> [u8; 4] {
-        self.0.hash_mark()
+    fn mark(&self) -> Mark {
+        let tenant = self.tenant.as_deref().map(|tenant| self.keys.list_mark(tenant));
+        Mark { keys: self.keys.hash_mark(), tenant }
     }
 
     fn tag(&self, list: &str, e164_digits: u64) -> u64 {
-        self.0.listed(list, e164_digits)
+        match &self.tenant {
+            None => self.keys.listed(list, e164_digits),
+            Some(tenant) => self.keys.listed_by(tenant, list, e164_digits),
+        }
+    }
+
+    fn of_tenant(&self, name: &str) -> Arc<dyn Tagger> {
+        Arc::new(Self::of(self.keys.clone(), name))
     }
 }
 
@@ -34,7 +64,7 @@ pub(super) struct WithOwn<'a> {
 impl Lists for WithOwn<'_> {
     fn look_up(&self, registry: &str) -> Option<Look> {
         let own = || {
-            let complete = self.standing.is_complete(registry) && !self.files.lists.is_refused(registry);
+            let complete = self.standing.is_complete(registry) && !self.files.lists.is_obscure(registry);
             complete.then(|| Look {
                 listed: false,
                 listed_at: None,

@@ -66,7 +66,7 @@ impl Engine {
         if self.is_of(permit).is_err() {
             return requests.iter().map(|_| self.is_of(permit).and(Err(Failure::TooLate))).collect();
         }
-        let (law, lists) = (self.law.load_full(), self.registries.snapshot());
+        let (law, lists) = (self.law.load_full(), self.lists.snapshot());
         let common = Common { permit, law: &law, lists: &lists, clock };
         let mut answers: Vec<Option<Result<v1::Decision, Failure>>> = Vec::with_capacity(requests.len());
         let mut lines = Vec::with_capacity(requests.len());

@@ -72,7 +72,7 @@ use crate::contact::Contact;
 use crate::decision::Postures;
 use crate::law::{Basis, Law};
 use crate::place::Jurisdiction;
-use crate::registry::Registries;
+use crate::registry::{List, Registries, TenantLists};
 use crate::store::{DataKey, KeyRing, Keys, Store, StoreError, Swapped, Version};
 use crate::telemetry::{AuditState, Metrics, Trip};
 use crate::time::{Instant, Millis};
@@ -132,7 +132,10 @@ pub struct Engine {
     /// Every region, the engine's own among them; empty where there is one store only.
     regions: Vec<region::Slot>,
     keys: Arc<KeyRing>,
+    /// Those of every tenant; nothing is asked of them here.
     registries: Arc<Registries>,
+    /// Those that its tenant sees.
+    lists: Arc<TenantLists>,
     law: ArcSwap<Law>,
     /// The switches of a file.
     feed: Arc<ArcSwap<Feed>>,
@@ -186,6 +189,7 @@ impl Engine {
             regions: Vec::new(),
             feed: Arc::default(),
             keys: Arc::new(KeyRing::new(parts.keys, parts.store)),
+            lists: tenants::lists_of(&parts.registries, crate::access::DEFAULT_TENANT),
             registries: parts.registries,
             law: ArcSwap::new(parts.law),
             settings: parts.settings,
@@ -226,10 +230,16 @@ impl Engine {
         &self.main.store
     }
 
-    /// Loaded lists.
+    /// What the folder of lists says, of every tenant.
     #[must_use]
     pub fn registries(&self) -> &Registries {
         &self.registries
+    }
+
+    /// The lists that its tenant sees.
+    #[must_use]
+    pub fn lists(&self) -> &TenantLists {
+        &self.lists
     }
 
     /// Settings.
@@ -265,10 +275,16 @@ impl Engine {
 
     /// Brings up to date what is measured rather than counted.
     pub fn measure(&self, now: Instant) {
-        for list in self.registries.snapshot().iter() {
-            let age = now.millis().saturating_sub(list.as_of.millis());
-            #[allow(clippy::cast_precision_loss, reason = "an age in seconds needs no 53 bits")]
-            self.metrics.list_age(&list.id, age as f64 / 1_000.0);
+        let of_first = self.registries.snapshot();
+        for list in of_first.iter().filter(|list| !list.is_own()) {
+            self.metrics.list_age(&list.id, age(list, now));
+        }
+        let others = self.registries.others();
+        let others = others.iter().map(|(tenant, lists)| (&**tenant, lists.snapshot()));
+        for (tenant, lists) in others.chain([(crate::access::DEFAULT_TENANT, of_first)]) {
+            for list in lists.iter().filter(|list| list.is_own()) {
+                self.metrics.own_list_age(tenant, &list.id, age(list, now));
+            }
         }
         self.measure_regions();
         self.measure_logs();
@@ -301,4 +317,10 @@ impl Engine {
         self.metrics.stages().trip(Trip::Write, began);
         swapped
     }
+}
+
+/// How old a copy is, in seconds.
+#[allow(clippy::cast_precision_loss, reason = "an age in seconds needs no 53 bits")]
+fn age(list: &List, now: Instant) -> f64 {
+    now.millis().saturating_sub(list.as_of.millis()) as f64 / 1_000.0
 }

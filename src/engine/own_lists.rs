@@ -141,7 +141,7 @@ impl Engine {
     /// # Errors
     /// Store or log unavailable; races outlasted.
     pub async fn withdraw_complete(&self, now: Instant) -> Result<Vec<String>, Failure> {
-        if !self.registries.snapshot().has_own() {
+        if !self.lists.snapshot().has_own() {
             return Ok(Vec::new());
         }
         let standing = self.standing(&self.main).await?;
@@ -232,7 +232,7 @@ impl Engine {
     }
 
     fn is_in_file(&self, list: &str) -> bool {
-        let snapshot = self.registries.snapshot();
+        let snapshot = self.lists.snapshot();
         snapshot.get(list).is_some() || snapshot.is_refused(list)
     }
 
@@ -301,7 +301,7 @@ impl Engine {
                 Ok(changed.map_or(stands, Change::Changed))
             })
             .await;
-        let snapshot = self.registries.snapshot();
+        let snapshot = self.lists.snapshot();
         let files = Turned { lists: &snapshot, digits: number.reveal_digits() };
         let listed_by_file = files.look_up(order.list).is_some_and(|look| look.listed);
         let (outcome, receipt_id) = match written {

@@ -48,7 +48,7 @@ impl Engine {
     pub async fn list_registries(&self, permit: &Permit, now: Instant) -> Result<v1::ListRegistriesResponse, Failure> {
         self.is_of(permit)?;
         let standing = self.standing(&self.main).await?;
-        let (law, snapshot) = (self.law(), self.registries.snapshot());
+        let (law, snapshot) = (self.law(), self.lists.snapshot());
         let mut asking: BTreeMap<&str, Vec<Asking<'_>>> = BTreeMap::new();
         for (list, rule) in all_asking(&law, now) {
             asking.entry(list).or_default().push(rule);
@@ -77,14 +77,13 @@ impl Engine {
                 loaded: list.is_some(),
                 version: list.map(|list| list.version.clone()).unwrap_or_default(),
                 as_of: list.map(|list| stamp(list.as_of)),
-                // Neither form of file says so.
-                imported_at: None,
+                imported_at: list.and_then(|list| list.written_at).map(stamp),
                 stale_at: list.and_then(|list| stale(list.as_of)).map(stamp),
                 numbers: list.map_or(0, |list| list.count),
                 source: list.and_then(|list| list.source.clone()).unwrap_or_default(),
                 sample: list.is_some_and(|list| list.sample),
                 rule_ids,
-                complete: standing.is_complete(id) && !snapshot.is_refused(id),
+                complete: standing.is_complete(id) && !snapshot.is_obscure(id),
             }
         };
         Ok(v1::ListRegistriesResponse { registries: ids.into_iter().map(registry).collect() })
@@ -114,7 +113,7 @@ impl Engine {
             }
         }
         let number = finish(reader, number)?;
-        let snapshot = self.registries.snapshot();
+        let snapshot = self.lists.snapshot();
         let (found, standing) = self.find_with_switches(permit, number, None).await?;
         let asked = v1::LookUpRequest { registries: request.registries.clone(), ..v1::LookUpRequest::default() };
         let asked = audited_write::Request::LookUp(asked);

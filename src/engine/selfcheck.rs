@@ -274,7 +274,7 @@ impl Engine {
         now: Instant,
     ) -> Shown {
         let law = self.law();
-        let snapshot = self.registries.snapshot();
+        let snapshot = self.lists.snapshot();
         let lists = Turned { lists: &snapshot, digits: number.reveal_digits() };
         let asked = Asked { checked, number, law: &law, lists, now };
         let decision = decide(self, &asked, standing, found);

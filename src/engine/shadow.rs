@@ -18,7 +18,7 @@ use crate::access::Permit;
 use crate::audit::DecisionId;
 use crate::law::Law;
 use crate::proto::store;
-use crate::registry::Registries;
+use crate::registry::TenantLists;
 use crate::telemetry::Metrics;
 use crate::time::{Instant, Millis};
 
@@ -46,6 +46,8 @@ struct Job {
     kind: u8,
     body: Vec<u8>,
     standing: Standing,
+    /// Those of its tenant.
+    lists: Arc<TenantLists>,
 }
 
 /// What the shadow brought so far.
@@ -64,7 +66,7 @@ pub struct ShadowReport {
 }
 
 impl Shadow {
-    fn start(law: Arc<Law>, registries: Arc<Registries>, metrics: Arc<Metrics>) -> Result<Self, Failure> {
+    fn start(law: Arc<Law>, metrics: Arc<Metrics>) -> Result<Self, Failure> {
         let (sender, receiver) = sync_channel(ROOM);
         let law = Arc::new(ArcSwap::new(law));
         let tally = Arc::new(Mutex::new(Tally::new(EXAMPLES)));
@@ -72,7 +74,6 @@ impl Shadow {
             law: Arc::clone(&law),
             tally: Arc::clone(&tally),
             metrics: Arc::clone(&metrics),
-            registries,
             minute: Instant::NEVER,
             logged: 0,
         };
@@ -105,8 +106,7 @@ impl Engine {
                 *tally = Tally::new(EXAMPLES);
             }
             None => {
-                let registries = Arc::clone(&self.registries);
-                let shadow = Shadow::start(law, registries, Arc::clone(&self.metrics))?;
+                let shadow = Shadow::start(law, Arc::clone(&self.metrics))?;
                 // Started twice at once, the first stays: its thread ends with its sender.
                 let _ = self.shadow.set(shadow);
             }
@@ -132,7 +132,8 @@ impl Engine {
     /// Hands an answered check to the shadow, if there is one.
     pub(super) fn to_shadow(&self, id: [u8; 16], kind: super::audited::Kind, body: Vec<u8>, standing: &Standing) {
         if let Some(shadow) = self.shadow.get() {
-            shadow.offer(Job { id, kind: kind as u8, body, standing: standing.clone() });
+            let lists = Arc::clone(&self.lists);
+            shadow.offer(Job { id, kind: kind as u8, body, standing: standing.clone(), lists });
         }
     }
 }
@@ -141,7 +142,6 @@ struct Worker {
     law: Arc<ArcSwap<Law>>,
     tally: Arc<Mutex<Tally>>,
     metrics: Arc<Metrics>,
-    registries: Arc<Registries>,
     /// The minute in which flips were last logged, and how many were.
     minute: Instant,
     logged: u32,
@@ -166,7 +166,7 @@ impl Worker {
         let id = DecisionId::from_bytes(job.id).ok_or_else(|| unread("an id of no decision"))?;
         let past = Past::of(id, job.kind, body)?;
         let law = self.law.load_full();
-        let lists = self.registries.snapshot();
+        let lists = job.lists.snapshot();
         let under = Under { law: &law, known: Known::Then, lists: Some(&lists), switches: Some(&job.standing) };
         let judged = past.judge(under)?;
         {

@@ -1,7 +1,7 @@
-//! Tenants: an engine each, over the same store, log, law and lists.
+//! Tenants: an engine each, over the same store, log, law and official lists.
 //!
 //! Promises: what one tenant records is found by no other, since everything an engine reads or writes lies under keys made
-//! with its tenant's name; an engine refuses a permit of another tenant, so that a mistake in routing answers nothing
+//! with its tenant's name, and it is given the lists of its tenant alone; an engine refuses a permit of another tenant, so that a mistake in routing answers nothing
 //! rather than something of somebody else's. Guarded by `tests/access.rs`.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use super::{Engine, Failure, Unmet, region, watch};
 use crate::access::{DEFAULT_TENANT, Permit};
 use crate::law::Law;
+use crate::registry::{Registries, TenantLists};
 use crate::store::DayKeys;
 
 /// Why there is one tenant only.
@@ -23,6 +24,11 @@ pub(super) fn day_keys(name: &str) -> DayKeys {
     if name == DEFAULT_TENANT { DayKeys::default() } else { DayKeys::of(name) }
 }
 
+/// The lists that a tenant sees.
+pub(super) fn lists_of(registries: &Registries, name: &str) -> Arc<TenantLists> {
+    if name == DEFAULT_TENANT { registries.first() } else { registries.of(name) }
+}
+
 impl Engine {
     /// For whom it answers.
     #[must_use]
@@ -30,8 +36,9 @@ impl Engine {
         self.main.tenant.name()
     }
 
-    /// An engine for another tenant over all that this one has: store, log, keys, lists and metrics. It answers by the law of
-    /// this one as it is now, until it is given another.
+    /// An engine for another tenant over all that this one has: store, log, keys, official lists and metrics. It answers by the
+    /// law of this one as it is now, until it is given another. Where the lists of its own are files, they are read: that
+    /// blocks.
     ///
     /// # Errors
     /// There are regions: with them there is one tenant.
@@ -43,6 +50,7 @@ impl Engine {
             main: self.main.of_tenant(name, &self.keys.now()),
             regions: Vec::<region::Slot>::new(),
             keys: Arc::clone(&self.keys),
+            lists: lists_of(&self.registries, name),
             registries: Arc::clone(&self.registries),
             law: ArcSwap::new(self.law()),
             feed: Arc::clone(&self.feed),

@@ -29,12 +29,20 @@ pub struct List {
     pub count: u64,
     /// Whether its header calls it a sample: made-up numbers, never a reason to call anybody.
     pub sample: bool,
+    /// When its file was written, as the file system has it; `None`: it was read from no file.
+    pub written_at: Option<Instant>,
     pub(super) set: Set,
     /// Where the set is one of tags: what makes them.
     pub(super) tagger: Option<Arc<dyn Tagger>>,
 }
 
 impl List {
+    /// Whether it is one of a tenant's own.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.id.starts_with(ids::OWN)
+    }
+
     /// Whether a number is on the list, exactly. The number is the digits of its E.164 form: 12025550143 for
     /// +1 202 555 0143.
     #[must_use]
@@ -77,6 +85,11 @@ impl List {
         let tagger = match (set.header().tagged, tagger) {
             (None, _) => None,
             (Some(mark), Some(tagger)) if mark == tagger.mark() => Some(Arc::clone(tagger)),
+            (Some(mark), Some(tagger)) if mark.keys == tagger.mark().keys => {
+                let remedy =
+                    "import it anew for the tenant whose folder this is, with --tenant: its tags mean nothing here";
+                return Err(Fault::new(path, "it was made for another tenant", remedy));
+            }
             (Some(_), Some(_)) => {
                 let remedy = "import it anew with the keys of this store, or name its keys with --keys";
                 return Err(Fault::new(path, "it was made under other keys", remedy));
@@ -89,7 +102,8 @@ impl List {
         set.verify().map_err(fault)?;
         let Header { as_of, count, source, sample, .. } = set.header().clone();
         let source = (!source.is_empty()).then_some(source);
-        Ok(Self { id: id.to_owned(), as_of, version: set.header().version(), source, count, sample, set, tagger })
+        let (id, version) = (id.to_owned(), set.header().version());
+        Ok(Self { id, as_of, version, source, count, sample, written_at: None, set, tagger })
     }
 }
 
@@ -130,7 +144,8 @@ pub enum Answer {
     NotListed,
 }
 
-/// The lists in force at one moment. Take it once for a question, so that all its rules see the same lists.
+/// The lists that one tenant sees, in force at one moment. Take it once for a question, so that all its rules see the same
+/// lists.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     pub(super) generation: u64,
@@ -138,6 +153,8 @@ pub struct Snapshot {
     pub(super) lists: Vec<Arc<List>>,
     /// The ids of files that are there and cannot be used, with no copy in force, sorted.
     pub(super) refused: Vec<String>,
+    /// The folder of the tenant's own lists was never read.
+    pub(super) blind: bool,
 }
 
 /// Where a list stands in one snapshot. Resolve it once for a set of rules and a snapshot; it means nothing in
@@ -155,10 +172,27 @@ impl Snapshot {
     pub(super) fn sorted(generation: u64, mut lists: Vec<Arc<List>>) -> Self {
         lists.sort_by(|a, b| a.id.cmp(&b.id));
         lists.dedup_by(|b, a| a.id == b.id);
-        Self { generation, lists, refused: Vec::new() }
+        Self { generation, lists, refused: Vec::new(), blind: false }
     }
 
-    /// A number that differs between any two snapshots of one [`super::Registries`] and grows with each change.
+    /// What was found; it has no number yet. `blind`: the folder of the tenant's own was never read.
+    pub(super) fn of_folder(lists: Vec<Arc<List>>, mut refused: Vec<String>, blind: bool) -> Self {
+        let found = Self::sorted(0, lists);
+        refused.retain(|id| found.index_of(id).is_none());
+        refused.sort();
+        refused.dedup();
+        Self { refused, blind, ..found }
+    }
+
+    /// Whether both hold the same.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Arc<List>, &Arc<List>)| Arc::ptr_eq(a, b);
+        (self.lists.len(), &self.refused, self.blind) == (other.lists.len(), &other.refused, other.blind)
+            && self.lists.iter().zip(&other.lists).all(same)
+    }
+
+    /// A number that differs between any two snapshots of one [`super::Registries`], whoever sees them, and grows with each
+    /// change.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
@@ -183,6 +217,13 @@ impl Snapshot {
         self.refused.binary_search_by(|refused| refused.as_str().cmp(id)).is_ok()
     }
 
+    /// Whether a file of this list may be there of which nothing is known: one is that cannot be used, or the folder that
+    /// would have it cannot be read; and no copy is in force. Then nobody is known not to be on the list.
+    #[must_use]
+    pub fn is_obscure(&self, id: &str) -> bool {
+        self.is_refused(id) || (self.blind && id.starts_with(ids::OWN) && self.index_of(id).is_none())
+    }
+
     /// Where the list of this id stands, if a copy is in force.
     #[must_use]
     pub fn index_of(&self, id: &str) -> Option<ListIx> {
@@ -203,9 +244,11 @@ impl Snapshot {
         lists.iter().map(AsRef::as_ref).take_while(|list| list.id.starts_with(ids::OWN))
     }
 
-    /// The ids of lists of the tenant's own of which a file is there that cannot be used, and no copy is in force.
-    pub fn own_refused(&self) -> impl Iterator<Item = &str> {
-        self.refused.iter().map(String::as_str).filter(|id| ids::kind(id) == Ok(ids::Kind::Tenant))
+    /// The ids of lists of the tenant's own of which a file is there that cannot be used, and no copy is in force; `tenant.*`
+    /// where the folder that would have them cannot be read.
+    pub fn own_unread(&self) -> impl Iterator<Item = &str> {
+        let refused = self.refused.iter().map(String::as_str).filter(|id| id.starts_with(ids::OWN));
+        refused.chain(self.blind.then_some("tenant.*"))
     }
 
     /// Every list, by id.

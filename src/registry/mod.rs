@@ -1,13 +1,16 @@
-//! Official do-not-call lists and the tenant's own: big, read-only, in memory, replaced whole.
+//! Official do-not-call lists and the tenants' own: big, read-only, in memory, replaced whole.
 //!
-//! A folder holds one file a list: `ID.set` ([`set`]), made by `ringfence registry import`, or `ID.txt` ([`text`]).
-//! [`Registries`] keeps what the folder says; a question takes a [`Snapshot`] once and asks it. Promises: a look-up is exact; a snapshot never changes; a file that cannot be
-//! read in full is never used in part, and the list that was in force stays in force (its age tells when that is no
-//! longer enough). Nothing here judges freshness: `as_of` goes to the rules. Guarded by `tests/registry.rs`.
+//! A folder holds one file a list: `ID.set` ([`set`]), made by `ringfence registry import`, or `ID.txt` ([`text`]). At its top
+//! stand the official lists, which are facts for every tenant, and the own lists of the first tenant; those of any other stand
+//! in `tenants/NAME/`. [`Registries`] keeps what the folder says, [`TenantLists`] what one tenant sees of it; a question takes a
+//! [`Snapshot`] once and asks it. Promises: a look-up is exact; a snapshot never changes; no tenant sees a list of another's
+//! own; a file that cannot be read in full is never used in part, and the list that was in force stays in force (its age tells
+//! when that is no longer enough). Nothing here judges freshness: `as_of` goes to the rules. Guarded by `tests/registry.rs`.
 //!
 //! Replace a file by writing a new one beside it and renaming it: then no reader ever meets half a list.
 
 mod fault;
+mod folder;
 pub mod ids;
 pub mod import;
 mod list;
@@ -17,31 +20,111 @@ mod tags;
 pub mod text;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 
 pub use fault::Fault;
+use folder::{Folder, Whose};
 pub use list::{Answer, List, ListIx, Snapshot};
-pub use tags::Tagger;
+pub use tags::{Mark, Tagger};
 
 /// What the name of a set file ends with.
 pub const SET: &str = "set";
 
+/// The folder, within a folder of lists, of the folders of other tenants than the first.
+pub const TENANTS: &str = "tenants";
+
+/// Where the own lists of a tenant other than the first stand in a folder of lists. The name must be one of a tenant: it is
+/// taken as part of a path.
+#[must_use]
+pub fn tenant_folder(lists: &Path, tenant: &str) -> PathBuf {
+    lists.join(TENANTS).join(tenant)
+}
+
+/// What one tenant sees: the official lists, and its own.
+#[derive(Debug, Default)]
+pub struct TenantLists {
+    current: ArcSwap<Snapshot>,
+}
+
+impl TenantLists {
+    /// The lists in force now. Take it once for a question.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Puts these in force, unless they are.
+    fn show(&self, generation: &mut u64, seen: Snapshot) {
+        if !self.current.load().is_alike(&seen) {
+            *generation = generation.wrapping_add(1);
+            self.current.store(Arc::new(Snapshot { generation: *generation, ..seen }));
+        }
+    }
+}
+
 /// The lists of a folder, as they were at the last [`Registries::refresh`].
 pub struct Registries {
     dir: Option<PathBuf>,
-    current: ArcSwap<Snapshot>,
+    first: Arc<TenantLists>,
+    others: ArcSwap<BTreeMap<Box<str>, Arc<TenantLists>>>,
     faults: ArcSwap<Vec<Fault>>,
-    /// What is known of each file. Held for a whole refresh; readers never take it.
-    files: Mutex<BTreeMap<PathBuf, Known>>,
+    /// What is known of the files. Held for a whole refresh; readers never take it.
+    known: Mutex<State>,
     tagger: OnceLock<Arc<dyn Tagger>>,
 }
 
-/// What a refresh changed, by list id. All empty where nothing changed.
+/// See [`Registries`].
+#[derive(Default)]
+struct State {
+    /// Of the snapshot that was made last, whoever sees it.
+    generation: u64,
+    top: Folder,
+    others: BTreeMap<Box<str>, Other>,
+    /// What is wrong beside the tenants' folders, or with them all.
+    beside: Vec<Fault>,
+    /// Whoever is not among the others is no tenant.
+    all_known: bool,
+}
+
+/// A tenant that is not the first.
+#[derive(Default)]
+struct Other {
+    seen: Arc<TenantLists>,
+    folder: Folder,
+    tagger: Option<Arc<dyn Tagger>>,
+}
+
+impl Other {
+    /// Reads its folder again; `None`: it has none.
+    fn refresh(&mut self, name: &str, dir: Option<&Path>, keys: Option<&Arc<dyn Tagger>>, changes: &mut Changes) {
+        if self.tagger.is_none() {
+            self.tagger = keys.map(|keys| keys.of_tenant(name));
+        }
+        let whose = Whose { tenant: Some(name), tagger: self.tagger.as_ref() };
+        match dir {
+            Some(dir) => {
+                self.folder.refresh(dir, whose, changes);
+            }
+            None => self.folder.empty(whose, changes),
+        }
+    }
+
+    /// What it sees: of what the first sees the official lists, and what is its own.
+    fn seen(&self, first: &Snapshot) -> Snapshot {
+        let own = |id: &str| id.starts_with(ids::OWN);
+        let official = first.lists.iter().filter(|list| !own(&list.id));
+        let lists = official.chain(self.folder.lists()).map(Arc::clone).collect();
+        let refused = first.refused.iter().filter(|id| !own(id)).cloned();
+        let refused = refused.chain(self.folder.refused().filter(|id| own(id))).collect();
+        Snapshot::of_folder(lists, refused, !self.folder.was_read)
+    }
+}
+
+/// What a refresh changed, by list id; an own list of another tenant than the first has its name before, as in
+/// `acme/tenant.litigators`. All empty where nothing changed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Changes {
     /// Lists that came new or with new content.
@@ -53,7 +136,8 @@ pub struct Changes {
 }
 
 impl Registries {
-    /// Reads the lists of a folder; `None` is no folder and no lists.
+    /// Reads the lists of a folder; `None` is no folder and no lists. Those of other tenants than the first are read once
+    /// they are asked for with [`Registries::of`].
     ///
     /// A list that cannot be read does not stop the others: see [`Registries::faults`]. Without it the rules that need
     /// it deny.
@@ -61,80 +145,138 @@ impl Registries {
     /// # Errors
     /// The folder is absent, is no folder, or cannot be read.
     pub fn open(dir: Option<&Path>) -> Result<Self, Fault> {
-        let registries = Self {
-            dir: dir.map(Path::to_owned),
-            current: ArcSwap::default(),
-            faults: ArcSwap::default(),
-            files: Mutex::default(),
-            tagger: OnceLock::new(),
-        };
+        let registries = Self { dir: dir.map(Path::to_owned), ..Self::fixed(Vec::new()) };
         if let Some(dir) = dir {
-            files_of(dir)?;
+            folder::files_of(dir)?;
             registries.refresh();
         }
         Ok(registries)
     }
 
-    /// Lists that never change, for tests and for questions answered without a folder.
+    /// Lists that never change, for tests and for questions answered without a folder. Own lists among them are the first
+    /// tenant's.
     #[must_use]
     pub fn fixed(lists: Vec<List>) -> Self {
         Self {
             dir: None,
-            current: ArcSwap::from_pointee(Snapshot::of(lists)),
+            first: Arc::new(TenantLists { current: ArcSwap::from_pointee(Snapshot::of(lists)) }),
+            others: ArcSwap::default(),
             faults: ArcSwap::default(),
-            files: Mutex::default(),
+            known: Mutex::default(),
             tagger: OnceLock::new(),
         }
     }
 
-    /// Makes known what the tags of the tenant's own lists are made with, and reads those lists. Only the first counts.
+    /// Makes known what the tags of the tenants' own lists are made with, and reads those lists. Only the first counts.
     pub fn know_tags(&self, tagger: Arc<dyn Tagger>) -> Changes {
         let _ = self.tagger.set(tagger);
         self.refresh()
     }
 
-    /// The lists in force now. Take it once for a question.
-    #[must_use]
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.current.load_full()
+    /// Makes known that every tenant was asked for that there is: from now on a folder of any other is a fault, until it is
+    /// asked for as well.
+    pub fn know_tenants(&self) -> Changes {
+        self.lock().all_known = true;
+        self.refresh()
     }
 
-    /// What was wrong with the folder at the last refresh, by path. Empty is good.
+    /// What the first tenant sees, whose own lists stand at the top of the folder.
+    #[must_use]
+    pub fn first(&self) -> Arc<TenantLists> {
+        Arc::clone(&self.first)
+    }
+
+    /// What a tenant sees that is not the first. Asked for the first time, its lists are read; that blocks.
+    #[must_use]
+    pub fn of(&self, tenant: &str) -> Arc<TenantLists> {
+        let mut state = self.lock();
+        if let Some(other) = state.others.get(tenant) {
+            return Arc::clone(&other.seen);
+        }
+        let (mut other, mut changes) = (Other::default(), Changes::default());
+        match self.dir.as_deref().map(|dir| folder::entries_of(&dir.join(TENANTS))).transpose() {
+            Ok(found) => {
+                let path = found.and_then(|mut found| found.remove(tenant));
+                other.refresh(tenant, path.as_deref(), self.tagger.get(), &mut changes);
+                state.beside.retain(|fault| path.as_ref() != Some(&fault.path));
+            }
+            Err(fault) if state.beside.contains(&fault) => {}
+            Err(fault) => state.beside.push(fault),
+        }
+        // Also where it is empty: no two snapshots have one number.
+        state.generation = state.generation.wrapping_add(1);
+        let seen = Snapshot { generation: state.generation, ..other.seen(&self.snapshot()) };
+        other.seen = Arc::new(TenantLists { current: ArcSwap::from_pointee(seen) });
+        let seen = Arc::clone(&other.seen);
+        state.others.insert(tenant.into(), other);
+        let all = state.others.iter().map(|(name, other)| (name.clone(), Arc::clone(&other.seen)));
+        self.others.store(Arc::new(all.collect()));
+        self.tell(&state, &mut changes);
+        seen
+    }
+
+    /// The other tenants that were asked for, and what each sees now.
+    #[must_use]
+    pub fn others(&self) -> Arc<BTreeMap<Box<str>, Arc<TenantLists>>> {
+        self.others.load_full()
+    }
+
+    /// The lists in force now for the first tenant. Take it once for a question.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.first.snapshot()
+    }
+
+    /// What was wrong with the folder at the last refresh, those of the tenants within it among it: for those who run the
+    /// server. Empty is good.
     #[must_use]
     pub fn faults(&self) -> Arc<Vec<Fault>> {
         self.faults.load_full()
     }
 
-    /// Reads again what changed in the folder and swaps the lists in one step. Blocks while it reads.
+    /// Reads again what changed in the folder and swaps the lists, for each tenant in one step. Blocks while it reads.
     ///
     /// A file that became unreadable leaves its list in force; a file that is gone takes its list with it; a folder that
     /// cannot be read leaves everything in force. Each new fault is logged once.
     pub fn refresh(&self) -> Changes {
         let mut changes = Changes::default();
         let Some(dir) = &self.dir else { return changes };
-        let mut known = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut faults = Vec::new();
-        match files_of(dir) {
-            Ok(mut found) => {
-                faults.extend(take_out_doubles(&mut found));
-                known.retain(|path, file| {
-                    let stays = found.contains_key(path);
-                    if let Some(list) = file.list.as_ref().filter(|_| !stays) {
-                        tracing::info!(list = list.id, "registry list removed");
-                        changes.removed.push(list.id.clone());
-                    }
-                    stays
-                });
-                for (path, id) in found {
-                    let file = known.entry(path.clone()).or_default();
-                    if file.renew(&path, &id, self.tagger.get()) {
-                        if file.list.is_some() { &mut changes.loaded } else { &mut changes.removed }.push(id);
-                    }
-                }
+        let mut locked = self.lock();
+        let state = &mut *locked;
+        let keys = self.tagger.get();
+        let readable = state.top.refresh(dir, Whose { tenant: None, tagger: keys }, &mut changes);
+        let lists = state.top.lists().map(Arc::clone).collect();
+        let first = Snapshot::of_folder(lists, state.top.refused().collect(), !state.top.was_read);
+        self.first.show(&mut state.generation, first);
+        let first = self.snapshot();
+        // A folder that is away has its tenants' with it.
+        let found = readable.then(|| folder::entries_of(&dir.join(TENANTS)));
+        let found = match found {
+            Some(Ok(found)) => {
+                let strange = found.iter().filter(|(name, _)| !state.others.contains_key(name.as_str()));
+                state.beside = strange.filter_map(|(_, path)| strange_fault(path, state.all_known)).collect();
+                Some(found)
             }
-            Err(fault) => faults.push(fault),
+            Some(Err(fault)) => {
+                state.beside = vec![fault];
+                None
+            }
+            None => None,
+        };
+        for (name, other) in &mut state.others {
+            if let Some(found) = &found {
+                other.refresh(name, found.get(&**name).map(PathBuf::as_path), keys, &mut changes);
+            }
+            other.seen.show(&mut state.generation, other.seen(&first));
         }
-        faults.extend(known.values().filter_map(|file| file.fault.clone()));
+        self.tell(state, &mut changes);
+        changes
+    }
+
+    /// Takes down what is wrong; each new fault is logged once.
+    fn tell(&self, state: &State, changes: &mut Changes) {
+        let of_others = state.others.values().flat_map(|other| other.folder.faults());
+        let faults: Vec<Fault> = state.top.faults().chain(&state.beside).chain(of_others).cloned().collect();
         let before = self.faults.load();
         for fault in faults.iter().filter(|fault| !before.contains(fault)) {
             if fault.what != list::AWAITS_KEYS {
@@ -143,170 +285,20 @@ impl Registries {
             changes.refused.push(fault.clone());
         }
         self.faults.store(Arc::new(faults));
-        let current = self.current.load();
-        let unusable = known.iter().filter(|(_, file)| file.list.is_none());
-        let mut refused: Vec<String> = unusable.filter_map(|(path, _)| named(path)).collect();
-        refused.sort();
-        if !changes.loaded.is_empty() || !changes.removed.is_empty() || current.refused != refused {
-            let lists = known.values().filter_map(|file| file.list.clone()).collect();
-            let generation = current.generation().wrapping_add(1);
-            self.current.store(Arc::new(Snapshot { refused, ..Snapshot::sorted(generation, lists) }));
-        }
-        changes
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What is known of one file: as it was when last read, the list in force from it, and what is wrong with it.
-#[derive(Default)]
-struct Known {
-    stamp: Option<Stamp>,
-    list: Option<Arc<List>>,
-    /// The state of the file that the list in force is mapped from.
-    #[cfg(unix)]
-    mapped: Option<Stamp>,
-    fault: Option<Fault>,
-}
-
-impl Known {
-    /// Reads the file again if it changed; says whether another list is in force now.
-    fn renew(&mut self, path: &Path, id: &str, tagger: Option<&Arc<dyn Tagger>>) -> bool {
-        let stamp = match fs::metadata(path) {
-            Ok(metadata) => Stamp::of(&metadata),
-            Err(error) => {
-                self.stamp = None;
-                self.fault = Some(Fault::unreadable(path, &error));
-                return false;
-            }
-        };
-        if self.stamp == Some(stamp) {
-            return false;
-        }
-        let read = read_file(path, id, stamp, tagger);
-        let is_final = stamp.is_settled() && !read.as_ref().is_err_and(|fault| fault.may_pass);
-        self.stamp = is_final.then_some(stamp);
-        match read {
-            Ok(list) => {
-                self.fault = None;
-                #[cfg(unix)]
-                {
-                    self.mapped = path.extension().is_some_and(|extension| extension == SET).then_some(stamp);
-                }
-                if self.list.as_ref().is_some_and(|old| old.version == list.version) {
-                    return false;
-                }
-                let List { id, version, as_of, count, .. } = &list;
-                tracing::info!(list = id, version, %as_of, count, "registry list loaded");
-                self.list = Some(Arc::new(list));
-                true
-            }
-            Err(fault) => {
-                // Written over in place, it is what the list in force reads too.
-                #[cfg(unix)]
-                let spoilt = !fault.may_pass && self.mapped.is_some_and(|mapped| mapped.inode.0 == stamp.inode.0);
-                #[cfg(not(unix))]
-                let spoilt = false;
-                self.fault = Some(fault);
-                spoilt && self.list.take().is_some()
-            }
-        }
+/// What is wrong with something that stands among the tenants' folders and is of no tenant that was asked for.
+fn strange_fault(path: &Path, all_known: bool) -> Option<Fault> {
+    if !path.is_dir() {
+        let remedy = "put lists into the folder of their tenant; those of the first stand at the top";
+        return Some(Fault::new(path, "is no folder of a tenant", remedy));
     }
-}
-
-/// Reads one file whole, unless it is no list or changes meanwhile.
-fn read_file(path: &Path, id: &str, stamp: Stamp, tagger: Option<&Arc<dyn Tagger>>) -> Result<List, Fault> {
-    if path.extension().is_none_or(|extension| extension != "txt" && extension != SET) {
-        let remedy = "name lists ID.txt or ID.set, such as us.dnc.national.set";
-        return Err(Fault::new(path, "is not named like a list", remedy));
-    }
-    if !stamp.is_file {
-        return Err(Fault::new(path, "is not a regular file", "put a plain text file in its place"));
-    }
-    if path.extension().is_some_and(|extension| extension == SET) {
-        return List::map(id, path, tagger);
-    }
-    let unreadable = |error: std::io::Error| Fault::unreadable(path, &error);
-    let mut file = File::open(path).map_err(unreadable)?;
-    let before = Stamp::of(&file.metadata().map_err(unreadable)?);
-    let read = List::read(id, path, &mut file);
-    let after = Stamp::of(&file.metadata().map_err(unreadable)?);
-    if (before.len, before.modified) != (after.len, after.modified) {
-        let remedy = "it is read again shortly; write a new file beside it and rename that";
-        return Err(Fault { may_pass: true, ..Fault::new(path, "changed while it was read", remedy) });
-    }
-    read
-}
-
-/// What tells one state of a file from another without reading it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    is_file: bool,
-    len: u64,
-    modified: Option<SystemTime>,
-    /// Inode, and the time of its last change, which no copying tool can set back.
-    #[cfg(unix)]
-    inode: (u64, i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        use std::os::unix::fs::MetadataExt;
-        Self {
-            is_file: metadata.is_file(),
-            len: metadata.len(),
-            modified: metadata.modified().ok(),
-            #[cfg(unix)]
-            inode: (metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// Whether the file was left alone for long enough. File times move in steps: a second write in the same step
-    /// would not show, so a file just written is read once more.
-    fn is_settled(&self) -> bool {
-        const STEP: Duration = Duration::from_secs(3);
-        let now = SystemTime::now();
-        let age = |modified| now.duration_since(modified).unwrap_or_else(|ahead| ahead.duration());
-        self.modified.is_some_and(|modified| age(modified) > STEP)
-    }
-}
-
-/// A list that stands in a set file and as text is one too many: the set file counts, and the text is named.
-fn take_out_doubles(found: &mut BTreeMap<PathBuf, String>) -> Vec<Fault> {
-    let texts = found.keys().filter(|path| path.extension().is_some_and(|extension| extension == "txt"));
-    let doubles: Vec<PathBuf> = texts.filter(|path| found.contains_key(&path.with_extension(SET))).cloned().collect();
-    let fault = |path: PathBuf| {
-        found.remove(&path);
-        Fault::new(&path, "is not used: a set file holds the same list", "remove one of the two files")
-    };
-    doubles.into_iter().map(fault).collect()
-}
-
-/// The id that the name of a file gives.
-fn named(path: &Path) -> Option<String> {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned())
-}
-
-/// The files of a folder that are lists, or should be, with the id that each name gives.
-fn files_of(dir: &Path) -> Result<BTreeMap<PathBuf, String>, Fault> {
-    let unreadable = |error: std::io::Error| Fault::unreadable(dir, &error);
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(dir).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let is_other = name.starts_with('.')
-            || name.ends_with('~')
-            || name.to_ascii_uppercase().starts_with("README")
-            || [".tmp", ".part"].iter().any(|end| name.ends_with(end));
-        match name.strip_suffix(".txt").or_else(|| name.strip_suffix(".set")) {
-            Some(id) if !is_other => {
-                found.insert(path.clone(), id.to_owned());
-            }
-            // Anything else may be a list under a wrong name, which must not be unused in silence.
-            None if !is_other && !path.is_dir() => {
-                found.insert(path.clone(), name);
-            }
-            _ => {}
-        }
-    }
-    Ok(found)
+    let remedy = "name it after a tenant that somebody asks for, or remove it; lists of the tenant `default` stand at the top \
+                  of the folder of lists";
+    all_known.then(|| Fault::new(path, "is used for nobody: no tenant of this name is known", remedy))
 }

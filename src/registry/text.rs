@@ -22,6 +22,7 @@ use super::fault::Fault;
 use super::ids::{self, Kind};
 use super::list::List;
 use super::set::{Builder, Day, Header as SetHeader, Set};
+use crate::place::lines::{WIRELESS_BLOCKS, block_of};
 use crate::time::Instant;
 
 /// No line of a list needs more bytes; a longer one is another kind of file.
@@ -75,6 +76,7 @@ impl List {
             source: (!source.is_empty()).then_some(source),
             count: set.header().count,
             sample,
+            written_at: None,
             set,
             tagger: None,
         })
@@ -167,6 +169,11 @@ fn entry(kind: Kind, line: &str) -> Result<(u64, Option<Instant>), Refusal> {
             let codes: Vec<String> = list.calling_codes.iter().map(|code| format!("+{code}")).collect();
             let what = format!("the number does not belong to {} ({})", list.id, codes.join(", "));
             return Err((what, "give numbers in E.164 form, with their country code"));
+        }
+        Kind::Official(list) if list.id == WIRELESS_BLOCKS && number != block_of(number) => {
+            let what =
+                "no block: it is not the first of a thousand numbers, and as such would never be found".to_owned();
+            return Err((what, "give each block as its first number, which ends in 000"));
         }
         _ if north_american && (digits.len() != 11 || matches!(digits.as_bytes().get(1), Some(b'0' | b'1'))) => {
             let what = "no North American number: ten digits are needed, the first of them 2 to 9".to_owned();

@@ -6,22 +6,28 @@ use std::sync::Arc;
 
 use ringfence::registry::import::{Import, Order};
 use ringfence::registry::set::Set;
-use ringfence::registry::{Answer, Registries, Tagger};
+use ringfence::registry::{Answer, Mark, Registries, Tagger, tenant_folder};
 use ringfence::time::Instant;
 
 use super::{AS_OF, at};
 
 const LISTED: Answer = Answer::Listed { since: None };
 
-/// Keys of a kind.
-struct Keys(u8);
+/// Keys of a kind, for a tenant.
+struct Keys(u8, Option<u8>);
 
 impl Tagger for Keys {
-    fn mark(&self) -> [u8; 4] {
-        [0, self.0, 7, 255]
+    fn mark(&self) -> Mark {
+        Mark { keys: [0, self.0, 7, 255], tenant: self.1.map(|tenant| [tenant, 0, 255, 1]) }
+    }
+
+    fn of_tenant(&self, name: &str) -> Arc<dyn Tagger> {
+        Arc::new(Self(self.0, Some(name.bytes().fold(1, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)))))
     }
 
     fn tag(&self, list: &str, e164_digits: u64) -> u64 {
+        let whose = self.1.map_or(0, |tenant| u64::from(tenant) + 1);
+        let e164_digits = e164_digits ^ (whose << 48);
         let own =
             list.bytes().fold(u64::from(self.0) + 1, |own, byte| own.wrapping_mul(31).wrapping_add(u64::from(byte)));
         (e164_digits ^ (own << 40))
@@ -32,7 +38,7 @@ impl Tagger for Keys {
 }
 
 fn keys(kind: u8) -> Arc<dyn Tagger> {
-    Arc::new(Keys(kind))
+    Arc::new(Keys(kind, None))
 }
 
 fn order(id: &str, changes: bool) -> Order {
@@ -78,6 +84,58 @@ fn own_lists_hold_tags_and_answer_under_their_keys_alone() {
     others.know_tags(keys(2));
     assert!(others.faults()[0].to_string().contains("made under other keys"));
     assert_eq!(ask(&others, "tenant.litigators", 12_025_550_000), None, "a list that cannot be asked is none");
+}
+
+#[test]
+fn tags_of_one_tenant_are_of_no_use_to_another() {
+    const NUMBER: u64 = 12_025_550_143;
+    let folder = tempfile::tempdir().unwrap();
+    let lists = folder.path();
+    let (acme, beta) = (tenant_folder(lists, "acme"), tenant_folder(lists, "beta"));
+    for (folder, tagger) in [(&acme, keys(1).of_tenant("acme")), (&beta, keys(1).of_tenant("beta"))] {
+        fs::create_dir_all(folder).unwrap();
+        import(folder, "tenant.own", false, "+12025550143\n", Some(tagger)).unwrap();
+    }
+    import(lists, "tenant.own", false, "+442079460000\n", Some(keys(1))).unwrap();
+    let tags = |folder: &Path| -> Vec<u64> {
+        Set::map(&folder.join("tenant.own.set")).unwrap().numbers().map(|tag| tag.unwrap().0).collect()
+    };
+    assert_ne!(tags(&acme), tags(&beta), "the same number in the same list");
+    let registries = Registries::open(Some(lists)).unwrap();
+    // Asked for before the keys are known, as well as after.
+    let of_acme = registries.of("acme");
+    assert!(registries.faults().iter().all(|fault| fault.to_string().contains("no keys are known")));
+    assert_eq!(registries.know_tags(keys(1)).loaded, ["tenant.own", "acme/tenant.own"]);
+    let of_beta = registries.of("beta");
+    assert!(registries.faults().is_empty(), "{:?}", registries.faults());
+    for (seen, expected) in
+        [(of_acme.snapshot(), LISTED), (of_beta.snapshot(), LISTED), (registries.snapshot(), Answer::NotListed)]
+    {
+        assert_eq!(seen.get("tenant.own").unwrap().look_up(NUMBER), expected);
+    }
+    // Copied from one to another, up and down.
+    let name = "tenant.own.set";
+    for (from, to) in [(acme.as_path(), beta.as_path()), (lists, acme.as_path()), (beta.as_path(), lists)] {
+        let kept = fs::read(to.join(name)).unwrap();
+        fs::copy(from.join(name), to.join(".new")).unwrap();
+        fs::rename(to.join(".new"), to.join(name)).unwrap();
+        let fresh = Registries::open(Some(lists)).unwrap();
+        fresh.know_tags(keys(1));
+        let (acme, beta) = (fresh.of("acme"), fresh.of("beta"));
+        let faults = fresh.faults();
+        assert!(faults.len() == 1 && faults[0].path == to.join(name), "{faults:?}");
+        assert!(faults[0].what == "it was made for another tenant" && faults[0].remedy.contains("--tenant"));
+        let there = [fresh.snapshot(), acme.snapshot(), beta.snapshot()].map(|seen| seen.get("tenant.own").is_some());
+        assert_eq!(there.iter().filter(|there| **there).count(), 2, "{there:?}");
+        fs::write(to.join(name), kept).unwrap();
+    }
+    // The same tenant under other keys.
+    let others = Registries::open(Some(lists)).unwrap();
+    others.know_tags(keys(2));
+    let _ = others.of("acme");
+    assert!(others.faults().iter().all(|fault| fault.what == "it was made under other keys"), "{:?}", others.faults());
+    let changed = import(&acme, "tenant.own", true, "+12025550144,A\n", Some(keys(1).of_tenant("beta")));
+    assert!(changed.unwrap_err().contains("for another tenant"));
 }
 
 #[test]

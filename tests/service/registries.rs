@@ -10,7 +10,7 @@ use ringfence::law::{BUILT_IN, Law};
 use ringfence::proto::v1::registry_service_client::RegistryServiceClient;
 use ringfence::proto::v1::{self, ListChangeOutcome as Outcome, Listing, Verdict};
 use ringfence::proto::well_known::FieldMask;
-use ringfence::registry::{List, Registries};
+use ringfence::registry::{List, Registries, tenant_folder};
 use ringfence::store::{Keys, MemoryStore, Store};
 use ringfence::telemetry::Metrics;
 use tonic::Code;
@@ -278,14 +278,43 @@ async fn a_file_that_cannot_be_used_leaves_a_list_unknown_though_it_was_called_c
     let engine = instance(&store, &folder.path().join("keys"), Registries::open(Some(&lists)).unwrap()).await;
     keep(&engine, "p-1", true).await.unwrap();
     assert_eq!(told(&engine, NUMBER).await, None);
-    let path = lists.join("tenant.litigators.txt");
-    std::fs::write(&path, "no list").unwrap();
+    for name in ["tenant.litigators.txt", "tenant.litigators", "tenant.litigators.csv"] {
+        let path = lists.join(name);
+        std::fs::write(&path, "no list").unwrap();
+        engine.registries().refresh();
+        assert!(told(&engine, NUMBER).await.unwrap().contains("none is loaded"), "{name}");
+        assert!(matches!(keep(&engine, "p-2", true).await, Err(Failure::Precondition(_, _))));
+        std::fs::remove_file(&path).unwrap();
+        engine.registries().refresh();
+        assert_eq!(told(&engine, NUMBER).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_one_tenant_takes_back_what_it_called_complete_and_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let lists = folder.path().join("lists");
+    std::fs::create_dir(&lists).unwrap();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let engine = instance(&store, &folder.path().join("keys"), Registries::open(Some(&lists)).unwrap()).await;
+    let beta = engine.for_tenant("beta").unwrap();
+    let of_beta = |role| Caller::local_of("beta").permit(role).unwrap();
+    keep(&engine, "p-1", true).await.unwrap();
+    beta.put_list(&of_beta(Role::ManageLists), put("p-1", true), clock(DAY)).await.unwrap();
+    let own = tenant_folder(&lists, "beta");
+    std::fs::create_dir_all(&own).unwrap();
+    let text = format!("# as_of=2026-11-18T06:00:00Z\n{OTHER}\n");
+    std::fs::write(own.join("tenant.litigators.txt"), text).unwrap();
     engine.registries().refresh();
-    assert!(told(&engine, NUMBER).await.unwrap().contains("none is loaded"));
-    assert!(matches!(keep(&engine, "p-2", true).await, Err(Failure::Precondition(_, _))));
-    std::fs::remove_file(&path).unwrap();
-    engine.registries().refresh();
-    assert_eq!(told(&engine, NUMBER).await, None);
+    assert_eq!(engine.withdraw_complete(at(DAY)).await.unwrap(), Vec::<String>::new());
+    assert_eq!(beta.withdraw_complete(at(DAY)).await.unwrap(), [LIST]);
+    assert_eq!(told(&engine, OTHER).await, None, "complete still, and no file of it");
+    keep(&engine, "p-2", true).await.unwrap();
+    let refused = beta.put_list(&of_beta(Role::ManageLists), put("p-2", true), clock(DAY)).await;
+    assert!(matches!(refused, Err(Failure::Precondition(_, _))), "{refused:?}");
+    let denied = ask_as(&beta, &of_beta(Role::Check), OTHER).await;
+    assert!(denied.reasons.iter().any(|one| one.rule_id == RULE && one.message.contains("The number is on")));
+    assert_eq!(ask_as(&beta, &of_beta(Role::Check), NUMBER).await.verdict(), Verdict::Allow);
 }
 
 async fn engine_at(engine: &Engine, now: &str) -> String {

@@ -5,12 +5,11 @@
 
 use std::path::Path;
 
-use super::super::{access, feed, packs, regions, source};
+use super::super::{access, feed, packs, regions, registry, source};
 use crate::config::{Config, Origin, Setting, StoreAt};
 use crate::law::Law;
 use crate::listen::{Protocol, Tls};
 use crate::notify;
-use crate::registry::Registries;
 use crate::store::{Keys, KeysError, lies_inside};
 
 /// What was found.
@@ -132,7 +131,7 @@ impl Look<'_> {
 
     fn rules(&mut self) {
         if let Some(folder) = &self.config.registries {
-            match Registries::open(Some(folder)) {
+            match registry::all::read(self.config, folder) {
                 Err(fault) => self.fault("registries", fault),
                 Ok(lists) => {
                     for fault in lists.faults().iter() {

@@ -1,15 +1,14 @@
 //! Whether copies of lists are young enough, and for how long.
 
 use std::path::Path;
-use std::sync::Arc;
 
+use super::super::packs;
+use super::all;
 use crate::config::Config;
 use crate::decision::stale_from;
-use crate::engine::ListTags;
 use crate::engine::registries::asking;
 use crate::law::{Freshness, Law};
-use crate::registry::{List, Registries};
-use crate::store::Keys;
+use crate::registry::List;
 use crate::store::redis::{Finding, Weight};
 use crate::time::{Instant, Millis};
 
@@ -50,24 +49,37 @@ pub fn look(config: &Config, now: Instant) -> Vec<Finding> {
     let Some(folder) = &config.registries else { return Vec::new() };
     let warning =
         |place: &Path, text: String| Finding { weight: Weight::Warning, server: place.display().to_string(), text };
-    let law = match super::super::packs::read(config.packs.as_deref()) {
+    let law = match packs::read(config.packs.as_deref()) {
         Ok(law) => law,
         Err(error) => return vec![warning(folder, error.to_string())],
     };
-    let registries = match Registries::open(Some(folder)) {
+    let registries = match all::read(config, folder) {
         Ok(registries) => registries,
         Err(fault) => return vec![warning(folder, fault.to_string())],
     };
-    if let Ok(keys) = Keys::open(&config.keys) {
-        registries.know_tags(Arc::new(ListTags(keys)));
-    }
     let faults = registries.faults();
     let faults = faults.iter().map(|fault| warning(&fault.path, format!("{}; {}", fault.what, fault.remedy)));
-    let snapshot = registries.snapshot();
-    faults.chain(snapshot.iter().map(|list| finding(&law, list, now))).collect()
+    let first = registries.snapshot();
+    let mut findings: Vec<_> =
+        faults.chain(first.iter().map(|list| finding(&law, list, list.id.clone(), now))).collect();
+    for (tenant, lists) in registries.others().iter() {
+        let own = config.exposed.tenant_packs.as_ref().map(|packs| packs.join(&**tenant)).filter(|own| own.is_dir());
+        let read = own.as_ref().map(|own| packs::read_with(config.packs.as_deref(), own)).transpose();
+        let law = match &read {
+            Ok(read) => read.as_ref().unwrap_or(&law),
+            Err(error) => {
+                findings.push(warning(own.as_deref().unwrap_or(folder), error.to_string()));
+                continue;
+            }
+        };
+        let lists = lists.snapshot();
+        let lists = lists.iter().filter(|list| list.is_own());
+        findings.extend(lists.map(|list| finding(law, list, format!("{tenant}/{}", list.id), now)));
+    }
+    findings
 }
 
-fn finding(law: &Law, list: &List, now: Instant) -> Finding {
+fn finding(law: &Law, list: &List, server: String, now: Instant) -> Finding {
     let rules = staleness(law, &list.id, list.as_of, now);
     let first = rules.iter().filter_map(|rule| rule.from.map(|from| (from, rule.rule.as_str()))).min();
     let text = match first {
@@ -80,5 +92,5 @@ fn finding(law: &Law, list: &List, now: Instant) -> Finding {
     };
     let soon = first.is_some_and(|(from, _)| now.plus(SOON) >= from);
     let weight = if soon || list.as_of > now { Weight::Warning } else { Weight::Fine };
-    Finding { weight, server: list.id.clone(), text }
+    Finding { weight, server, text }
 }

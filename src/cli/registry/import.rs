@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 
+use super::super::open::OpenError;
 use super::super::progress::{Progress, grouped};
 use super::super::terms::instant;
 use super::super::{Error, Exit, Global, output};
+use crate::access::{self, DEFAULT_TENANT};
 use crate::engine::ListTags;
 use crate::registry::ids::{OWN, official};
 use crate::registry::import::{Columns, Import, Opened, Order, Report, open};
-use crate::registry::{Fault, Tagger};
+use crate::registry::{Fault, Tagger, tenant_folder};
 use crate::store::Keys;
 use crate::time::{Instant, Millis};
 
@@ -25,6 +27,8 @@ use crate::time::{Instant, Millis};
                   standard input. Of a list of your own (tenant.NAME) the file holds keyed tags in place of numbers, under the \
                   keys of --keys, which are made where there are none. The file ID.set in the folder is replaced in one step, and a running server takes it up \
                   by itself.\n\n\
+                  Official lists hold for every tenant. A list of your own is for --tenant alone: that of another than `default` \
+                  goes to tenants/NAME/ within the folder, which is made where there is none, and is of no use to anybody else.\n\n\
                   Example: ringfence registry import us.dnc.national 2026-11-20_*.zip --registries lists --as-of \
                   2026-11-20T04:00:00Z"
 )]
@@ -88,14 +92,18 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
         most_rejected: args.most_rejected,
         fewer: args.fewer,
     };
-    let tagger = if args.id.starts_with(OWN) {
+    let (folder, tagger) = if args.id.starts_with(OWN) {
+        let folder = own_folder(&args.registries, &global.tenant)?;
         // As `serve` does; under other keys than the store's the list is refused there, and named.
         let keys = if global.keys.exists() { Keys::open(&global.keys)? } else { Keys::generate(&global.keys)? };
-        Some(Arc::new(ListTags(keys)) as Arc<dyn Tagger>)
+        (folder, Some(Arc::new(ListTags::of(keys, &global.tenant)) as Arc<dyn Tagger>))
     } else {
-        None
+        if global.tenant != DEFAULT_TENANT {
+            output::note("note: an official list holds for every tenant, whatever --tenant says");
+        }
+        (args.registries.clone(), None)
     };
-    let mut import = Import::begin(order, &args.registries, tagger).map_err(said)?;
+    let mut import = Import::begin(order, &folder, tagger).map_err(said)?;
     let total = args.files.iter().map(|file| std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file));
     let total = total.map(|about| about.map(|about| about.len())).sum();
     let progress = Progress::new(total, &args.id);
@@ -106,6 +114,22 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
     progress.finish(&format!("{} numbers", grouped(report.header.count)));
     tell(&report, global)?;
     Ok(Exit::Yes)
+}
+
+/// The folder of a tenant's own lists, made where it is absent.
+fn own_folder(lists: &Path, tenant: &str) -> Result<PathBuf, Error> {
+    if tenant == DEFAULT_TENANT {
+        return Ok(lists.to_owned());
+    }
+    if !access::is_name(tenant) {
+        return Err(OpenError::Tenant.into());
+    }
+    let folder = tenant_folder(lists, tenant);
+    // Whoever misspelt the folder of lists is told so by the import.
+    if lists.is_dir() {
+        std::fs::create_dir_all(&folder).map_err(|error| Error::at(&folder, "making", &error))?;
+    }
+    Ok(folder)
 }
 
 /// A fault as it is; the words are the same on every road.

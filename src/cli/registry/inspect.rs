@@ -8,8 +8,11 @@ use serde_json::json;
 use super::super::progress::grouped;
 use super::super::{Error, Exit, Global, output, packs};
 use super::age::{Stale, staleness};
-use crate::registry::List;
+use crate::access::DEFAULT_TENANT;
+use crate::engine::ListTags;
 use crate::registry::set::{Header, Set, SetFault};
+use crate::registry::{List, Mark, TENANTS, Tagger as _};
+use crate::store::Keys;
 use crate::time::Instant;
 
 /// What a list holds.
@@ -17,7 +20,8 @@ use crate::time::Instant;
 #[command(
     about = "What a list holds, how old it is, and when it is too old",
     after_help = "Every byte is read and compared with the digest in the file, every number is counted. Exit status 1 if \
-                  a rule finds the list too old."
+                  a rule finds the list too old, or the keys and the tenant are not those that its tags were made for. Whose \
+                  list it should be says --tenant, or else the folder in which the file stands."
 )]
 pub struct InspectArgs {
     /// A set file, or a list as text
@@ -36,7 +40,9 @@ pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Er
     let (header, areas) = looked_at(&args.file)?;
     let law = packs::read(args.packs.as_deref()).map_err(super::super::open::OpenError::from)?;
     let stale = staleness(&law, &header.registry, header.as_of, now);
-    let fresh = stale.iter().all(|stale| !stale.is_stale);
+    let made_for = header.tagged.map(|mark| MadeFor::of(mark, &args.file, global));
+    let sound =
+        stale.iter().all(|stale| !stale.is_stale) && made_for.as_ref().is_none_or(|made| made.is_here != Some(false));
     if global.json {
         let areas: BTreeMap<_, _> = areas.iter().map(|(area, count)| (area.to_string(), *count)).collect();
         let rules = stale.iter().map(|one| {
@@ -51,6 +57,8 @@ pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Er
             "source": header.source,
             "sample": header.sample,
             "tagged": header.tagged.is_some(),
+            "tenant": made_for.as_ref().filter(|made| made.is_here == Some(true)).map(|made| &made.tenant),
+            "usable": made_for.as_ref().map_or(Some(true), |made| made.is_here),
             "built_by": header.built_by,
             "numbers": header.count,
             "with_date": header.dated,
@@ -58,10 +66,44 @@ pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Er
             "by_area": areas,
             "rules": rules.collect::<Vec<_>>(),
         }))?;
-        return Ok(Exit::when(fresh));
+        return Ok(Exit::when(sound));
     }
-    output::say(&text(&header, &areas, &stale, now))?;
-    Ok(Exit::when(fresh))
+    output::say(&text(&header, &areas, &stale, made_for.as_ref(), now))?;
+    Ok(Exit::when(sound))
+}
+
+/// For whom the tags of a list were made, as far as the keys at hand tell.
+struct MadeFor {
+    /// Whose it should be.
+    tenant: String,
+    /// Whether it is; `None`: there are no keys to tell.
+    is_here: Option<bool>,
+    text: String,
+}
+
+impl MadeFor {
+    fn of(mark: Mark, file: &Path, global: &Global) -> Self {
+        let tenant = if global.tenant == DEFAULT_TENANT { owner(file) } else { global.tenant.clone() };
+        let keys = global.keys.display();
+        let Ok(opened) = Keys::open(&global.keys) else {
+            return Self { text: format!("not known: {keys} cannot be read"), tenant, is_here: None };
+        };
+        let own = ListTags::of(opened, &tenant).mark();
+        let text = match mark {
+            mark if mark == own => format!("the tenant {tenant}, under {keys}"),
+            mark if mark.keys == own.keys => format!("ANOTHER TENANT than {tenant}: import it anew, with --tenant"),
+            _ => format!("OTHER KEYS than {keys}: import it anew, or name its keys with --keys"),
+        };
+        Self { tenant, is_here: Some(mark == own), text }
+    }
+}
+
+/// The tenant in whose folder a file stands.
+fn owner(file: &Path) -> String {
+    let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let folder = file.parent().filter(|folder| folder.parent().is_some_and(|above| above.ends_with(TENANTS)));
+    let name = folder.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| DEFAULT_TENANT.to_owned())
 }
 
 fn looked_at(path: &Path) -> Result<(Header, BTreeMap<u64, u64>), Error> {
@@ -89,7 +131,13 @@ fn counted(set: &Set) -> Result<(Header, BTreeMap<u64, u64>), SetFault> {
     Ok((set.header().clone(), areas))
 }
 
-fn text(header: &Header, areas: &BTreeMap<u64, u64>, stale: &[Stale], now: Instant) -> String {
+fn text(
+    header: &Header,
+    areas: &BTreeMap<u64, u64>,
+    stale: &[Stale],
+    made_for: Option<&MadeFor>,
+    now: Instant,
+) -> String {
     let days = (now.millis() - header.as_of.millis()) / 86_400_000;
     let mut text = format!(
         "{}: {} numbers, {} with a date of entry\nas of     {} ({days} days ago)\nversion   {}\nsource    {}\nbuilt by  {}\nbytes     {}{}\n",
@@ -103,6 +151,9 @@ fn text(header: &Header, areas: &BTreeMap<u64, u64>, stale: &[Stale], now: Insta
         grouped(header.length),
         if header.sample { "\nsample    yes: the numbers are made up" } else { "" },
     );
+    if let Some(made_for) = made_for {
+        text += &format!("made for  {}\n", made_for.text);
+    }
     for one in stale {
         let word = if one.is_stale { "TOO OLD" } else { "fresh" };
         let from = one.from.map(|at| format!("; too old from {at}")).unwrap_or_default();

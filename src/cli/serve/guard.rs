@@ -188,7 +188,8 @@ impl Guard {
                 () = &mut stop => break,
                 _ = look.tick() => {}
             }
-            for engine in self.look() {
+            // Reading packs and lists of new tenants takes a while, which others need not wait for.
+            for engine in tokio::task::block_in_place(|| self.look()) {
                 self.tend(&mut tasks, engine, &stopping);
             }
             self.refresh_packs();

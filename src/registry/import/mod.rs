@@ -64,7 +64,8 @@ impl Import {
         }
         let tagged = before.as_ref().and_then(|before| before.header().tagged);
         if order.changes && tagged.is_some() && tagged != marked {
-            return Err(Fault::new(&path, "was made under other keys", "import the full list anew"));
+            let what = "was made under other keys, or for another tenant";
+            return Err(Fault::new(&path, what, "import the full list anew"));
         }
         if let Some(before) = before.as_ref().filter(|_| order.changes) {
             for number in before.numbers() {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::registry::tags::Mark;
 use crate::time::Instant;
 
 /// The body begins here: so many bytes belong to the header, filled up with line ends.
@@ -24,8 +25,8 @@ pub struct Header {
     pub dated: u64,
     /// How many prefixes they have.
     pub prefixes: usize,
-    /// Where it holds tags in place of numbers: the mark of the keys they were made under.
-    pub tagged: Option<[u8; 4]>,
+    /// Where it holds tags in place of numbers: the mark of the keys and the tenant they were made for.
+    pub tagged: Option<Mark>,
     /// Where the copy came from, in words; may be empty.
     pub source: String,
     /// Whether the numbers are made up.
@@ -92,7 +93,7 @@ impl Header {
             self.count,
             self.dated,
             self.prefixes,
-            self.tagged.map_or_else(|| "no".to_owned(), |mark| super::hex(&mark)),
+            self.tagged.map_or_else(|| "no".to_owned(), |mark| mark.to_string()),
             one_line(&self.source),
             self.sample,
             one_line(&self.built_by),
@@ -136,7 +137,7 @@ impl Header {
             prefixes: next("prefixes")?.parse().ok()?,
             tagged: match next("tagged")?.as_str() {
                 "no" => None,
-                mark => Some(u32::from_str_radix(mark, 16).ok()?.to_be_bytes()),
+                mark => Some(Mark::read(mark)?),
             },
             source: next("source")?,
             sample: next("sample")?.parse().ok()?,

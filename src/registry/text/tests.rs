@@ -178,3 +178,16 @@ fn a_failing_disk_is_named() {
     let fault = List::read("uk.tps", Path::new("lists/uk.tps.txt"), Broken).unwrap_err();
     assert!(fault.to_string().contains("lists/uk.tps.txt: cannot be read: input/output error"), "{fault}");
 }
+
+#[test]
+fn a_block_is_given_as_its_first_number() {
+    let list = read("us.line.wireless_blocks", format!("{HEADER}+12025550000\n202,5551000\n")).unwrap();
+    assert_eq!(
+        (list.look_up(12_025_550_143), list.look_up(12_025_552_143)),
+        (Answer::Listed { since: None }, Answer::NotListed)
+    );
+    for whole in [&b"+12025550143"[..], b"202,5550001", b"2025550999"] {
+        let shown = refused("us.line.wireless_blocks", whole);
+        assert!(shown.contains("no block") && shown.contains("ends in 000") && !shown.contains("5550"), "{shown}");
+    }
+}

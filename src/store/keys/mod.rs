@@ -173,11 +173,24 @@ impl Keys {
         self.key_of(tenant, tag)
     }
 
-    /// The tag of a number (the digits of its E.164 form) in a list of the tenant's own.
+    /// The tag of a number (the digits of its E.164 form) in a list of the first tenant's own.
     #[must_use]
     pub fn listed(&self, list: &str, e164_digits: u64) -> u64 {
         let mac = self.mac(&[b"listed", list.as_bytes(), &e164_digits.to_le_bytes()]);
         mac.as_ref().first_chunk().map_or(0, |tag| u64::from_le_bytes(*tag))
+    }
+
+    /// The same in a list of this tenant's own, which is not the first: no tag of one tenant is one of another's.
+    #[must_use]
+    pub fn listed_by(&self, tenant: &str, list: &str, e164_digits: u64) -> u64 {
+        let mac = self.mac(&[b"listed", tenant.as_bytes(), list.as_bytes(), &e164_digits.to_le_bytes()]);
+        mac.as_ref().first_chunk().map_or(0, |tag| u64::from_le_bytes(*tag))
+    }
+
+    /// Tells the lists of one tenant from those of another under these keys; says nothing of keys or name.
+    #[must_use]
+    pub fn list_mark(&self, tenant: &str) -> [u8; 4] {
+        self.mac(&[b"list mark", tenant.as_bytes()]).as_ref().first_chunk().copied().unwrap_or_default()
     }
 
     /// The key of the record that holds the tenant's switches: no number has it.
