@@ -26,15 +26,7 @@ const SMALL: usize = 4 << 10;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrived(pub Monotonic);
 
-/// Why a request did not arrive whole.
-pub(super) enum Unwhole {
-    /// There is no room for it, or none for what it asks.
-    Busy(Busy),
-    /// It was broken off, or too slow.
-    Broken(axum::Error),
-}
-
-/// A request that has arrived.
+/// A request that has arrived, or was broken off.
 #[derive(Default)]
 pub(super) struct Message {
     parts: SmallVec<[Bytes; 1]>,
@@ -43,18 +35,23 @@ pub(super) struct Message {
     /// The last part, which comes after all.
     last: Bytes,
     bytes: usize,
+    /// Why it did not come whole, where it did not.
+    broken: Option<axum::Error>,
     /// Since when it was waited for, where it was not there at once.
     pub since: Option<Monotonic>,
 }
 
 /// Waits until all of a request has come, or so much that it will be refused for its length by whoever reads it. `framed`:
 /// it is a message of gRPC. `begin` is for what has to be waited for, or is long.
-pub(super) async fn gather(body: &mut Body, framed: bool, begin: impl Fn() -> Arrival) -> Result<Message, Unwhole> {
+///
+/// # Errors
+/// It is long, and there is no room for it.
+pub(super) async fn gather(mut body: Body, framed: bool, begin: impl Fn() -> Arrival) -> Result<Message, Busy> {
     let mut message = Message::default();
     let mut arrival = None;
     while !body.is_end_stream() {
         let polled = poll_fn(|context| {
-            let polled = Pin::new(&mut *body).poll_frame(context);
+            let polled = Pin::new(&mut body).poll_frame(context);
             if polled.is_pending() && message.since.is_none() {
                 message.since = Some(Monotonic::now());
                 arrival.get_or_insert_with(&begin);
@@ -64,12 +61,12 @@ pub(super) async fn gather(body: &mut Body, framed: bool, begin: impl Fn() -> Ar
         let part = match polled.await {
             None => break,
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-            Some(Err(error)) => return Err(Unwhole::Broken(error)),
+            Some(Err(error)) => return Ok(Message { broken: Some(error), since: message.since, ..Message::default() }),
         };
         let too_long = framed && message.bytes == 0 && says_too_long(&part);
         message.take(part);
         if message.bytes > EACH {
-            arrival.get_or_insert_with(&begin).brought(message.bytes).map_err(Unwhole::Busy)?;
+            arrival.get_or_insert_with(&begin).brought(message.bytes)?;
         }
         if too_long || message.bytes > MESSAGE_BYTES + HEAD {
             break;
@@ -134,18 +131,17 @@ impl Message {
         self.parts.first().map(|part| &part[..])
     }
 
-    /// As whoever answers it reads it.
+    /// As whoever answers it reads it. Of what was broken off that is nothing but why, so that no half of it is taken for a
+    /// whole.
     pub fn into_body(mut self) -> Body {
+        if let Some(error) = self.broken {
+            return Body::from_stream(stream::iter([Err::<Bytes, _>(error)]));
+        }
         match self.parts.len() {
             0 | 1 => Body::from(self.parts.pop().unwrap_or_default()),
             _ => Body::from_stream(stream::iter(self.parts.into_iter().map(Ok::<_, Infallible>))),
         }
     }
-}
-
-/// What is read of a request that was broken off: nothing of it, so that no half of it is taken for a whole.
-pub(super) fn broken(error: axum::Error) -> Body {
-    Body::from_stream(stream::iter([Err::<Bytes, _>(error)]))
 }
 
 #[cfg(test)]
@@ -158,12 +154,12 @@ mod tests {
     use super::*;
     use crate::access::{Gate, Lane};
 
-    fn gathered(parts: Vec<Vec<u8>>, framed: bool) -> Result<Message, Unwhole> {
+    fn gathered(parts: Vec<Vec<u8>>, framed: bool) -> Result<Message, Busy> {
         let gate = Arc::new(Gate::default());
         let parts = parts.into_iter().map(|part| Ok::<_, Infallible>(Bytes::from(part)));
-        let mut body = Body::from_stream(stream::iter(parts));
+        let body = Body::from_stream(stream::iter(parts));
         let begin = || gate.arrival(Lane::Check, None);
-        futures_util::FutureExt::now_or_never(gather(&mut body, framed, begin)).unwrap()
+        futures_util::FutureExt::now_or_never(gather(body, framed, begin)).unwrap()
     }
 
     fn read(body: Body) -> Bytes {
@@ -189,9 +185,9 @@ mod tests {
     fn one_part_is_not_copied() {
         let part = Bytes::from(vec![7; 100]);
         let at = part.as_ptr();
-        let mut body = Body::from_stream(stream::iter([Ok::<_, Infallible>(part), Ok(Bytes::new())]));
+        let body = Body::from_stream(stream::iter([Ok::<_, Infallible>(part), Ok(Bytes::new())]));
         let begin = || Arc::new(Gate::default()).arrival(Lane::Check, None);
-        let message = futures_util::FutureExt::now_or_never(gather(&mut body, true, begin)).unwrap();
+        let message = futures_util::FutureExt::now_or_never(gather(body, true, begin)).unwrap();
         assert_eq!(read(message.ok().unwrap().into_body()).as_ptr(), at);
     }
 
@@ -208,11 +204,12 @@ mod tests {
     #[test]
     fn what_was_broken_off_is_read_as_nothing() {
         let parts = [Ok(Bytes::from_static(b"{}")), Err("gone")];
-        let mut body = Body::from_stream(stream::iter(parts));
+        let body = Body::from_stream(stream::iter(parts));
         let begin = || Arc::new(Gate::default()).arrival(Lane::Check, None);
-        let gathered = futures_util::FutureExt::now_or_never(gather(&mut body, false, begin)).unwrap();
-        let Err(Unwhole::Broken(error)) = gathered else { unreachable!() };
-        let read = axum::body::to_bytes(broken(error), usize::MAX);
+        let gathered = futures_util::FutureExt::now_or_never(gather(body, false, begin)).unwrap();
+        let mut message = gathered.ok().unwrap();
+        assert!(message.whole().is_none());
+        let read = axum::body::to_bytes(message.into_body(), usize::MAX);
         let error = futures_util::FutureExt::now_or_never(read).unwrap().unwrap_err();
         assert!(error.to_string().contains("gone"), "{error}");
     }

@@ -19,7 +19,7 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::gather::{Arrived, Message, Unwhole, broken, gather};
+use super::gather::{Arrived, Message, gather};
 use super::guard::Admitted;
 use super::names::Names;
 use super::{CLIENT_STREAMS, Calls, grpc, peek, status};
@@ -177,62 +177,47 @@ impl Desk {
             Wire::Json(_) => peek::in_json(bytes, many),
         }
     }
-}
 
-impl Shed {
-    /// Answers once there is room for it, or refuses.
-    async fn gated(self, mut request: Request, path: Path) -> Response<Body> {
+    /// Waits until all of a request has come, and gives it its place; or refuses it.
+    #[allow(clippy::result_large_err, reason = "the refusal is the answer itself, handed on once")]
+    async fn let_in(&self, mut request: Request, path: Path) -> Result<(Request, Option<Ticket>), Response<Body>> {
         let (lane, many) = match path {
-            Path::Always => return self.go_on(request).await,
+            Path::Always => return Ok((request, None)),
             Path::Stream(lane) => {
-                return match self.desk.gate.enter(lane, None, self.desk.patience(request.headers())) {
-                    Ok(ticket) => self.answered(request, ticket).await,
-                    Err(busy) => self.desk.refuse(busy),
-                };
+                let ticket = self.gate.enter(lane, None, self.patience(request.headers()));
+                return Ok((request, Some(ticket.map_err(|busy| self.refuse(busy))?)));
             }
             Path::Checks { many } => (Lane::Check, Some(many)),
             Path::Of(lane) => (lane, None),
         };
         let share = request.extensions().get::<Admitted>().map(|admitted| Arc::clone(admitted.quota.share()));
-        let (gate, share) = (&self.desk.gate, share.as_ref());
+        let share = share.as_ref();
         // A check may be one in an emergency, whatever is under way: that is seen once it has come.
         if many.is_none()
-            && let Some(busy) = gate.refuses(lane, share)
+            && let Some(busy) = self.gate.refuses(lane, share)
         {
-            return self.desk.refuse(busy);
+            return Err(self.refuse(busy));
         }
-        let mut body = std::mem::take(request.body_mut());
-        let framed = matches!(self.desk.wire, Wire::Grpc);
-        let mut message = match gather(&mut body, framed, || gate.arrival(lane, share)).await {
-            Ok(message) => message,
-            Err(Unwhole::Busy(busy)) => return self.desk.refuse(busy),
-            // Whoever reads it says what is wrong, and does nothing: that takes no place.
-            Err(Unwhole::Broken(error)) => {
-                *request.body_mut() = broken(error);
-                return self.go_on(request).await;
-            }
-        };
-        drop(body);
-        let mut patience = self.desk.patience(request.headers());
+        let body = std::mem::take(request.body_mut());
+        let framed = matches!(self.wire, Wire::Grpc);
+        let gathered = gather(body, framed, || self.gate.arrival(lane, share)).await;
+        let mut message = gathered.map_err(|busy| self.refuse(busy))?;
+        let mut patience = self.patience(request.headers());
         if let Some(since) = message.since {
             patience = patience.map(|patience| patience.saturating_sub(since.elapsed()));
             request.extensions_mut().insert(Arrived(since));
         }
-        let ticket = match (gate.enter(lane, share, patience), many) {
+        let ticket = match (self.gate.enter(lane, share, patience), many) {
             (Ok(ticket), _) => ticket,
-            (Err(_), Some(many)) if self.desk.is_urgent(&mut message, many) => gate.enter_anyway(lane, share),
-            (Err(busy), _) => return self.desk.refuse(busy),
+            (Err(_), Some(many)) if self.is_urgent(&mut message, many) => self.gate.enter_anyway(lane, share),
+            (Err(busy), _) => return Err(self.refuse(busy)),
         };
         *request.body_mut() = message.into_body();
-        self.answered(request, ticket).await
+        Ok((request, Some(ticket)))
     }
+}
 
-    async fn answered(self, request: Request, ticket: Ticket) -> Response<Body> {
-        let answer = self.go_on(request).await;
-        drop(ticket);
-        answer
-    }
-
+impl Shed {
     /// Has the request answered, with a span of its own where it is traced.
     async fn go_on(mut self, request: Request) -> Response<Body> {
         let begin = |traces: &Arc<Traces>| {
@@ -282,7 +267,16 @@ impl Service<Request> for Shed {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let (this, path) = (self.clone(), self.desk.path(request.uri().path()));
-        Box::pin(async move { Ok(this.gated(request, path).await) })
+        Box::pin(async move {
+            match this.desk.let_in(request, path).await {
+                Err(refusal) => Ok(refusal),
+                Ok((request, ticket)) => {
+                    let answer = this.go_on(request).await;
+                    drop(ticket);
+                    Ok(answer)
+                }
+            }
+        })
     }
 }
 
