@@ -229,7 +229,7 @@ fn read_by_the_server(stream: &mut TcpStream) {
         let mut head = [0; 9];
         stream.read_exact(&mut head).unwrap();
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        stream.read_exact(&mut vec![0; usize::try_from(length).unwrap()]).unwrap();
+        stream.read_exact(&mut vec![0_u8; usize::try_from(length).unwrap()]).unwrap();
         if (head[3], head[4]) == (PING, 1) {
             return;
         }
