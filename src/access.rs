@@ -5,23 +5,27 @@
 //! `default` with every role, which is why such a server listens on loopback only. Must never keep, show or log a secret.
 //! Guarded by `tests/access.rs`.
 
+mod arrivals;
 mod callers;
 mod file;
 mod gate;
 mod guesses;
 mod limits;
 mod secret;
+mod share;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+pub use arrivals::{Arrival, EACH};
 pub use callers::{Callers, Certificate, Entry, Peer, Shown, ShownCertificate, State, Unrecognised};
 pub use file::{NewCaller, appended_caller, appended_revocation};
 pub use gate::{Busy, Gate, GateSettings, GateState, Lane, Ticket, Why};
 pub use guesses::{Guesses, network};
 pub use limits::{Exhausted, Limits, Pass, Quota, Quotas};
 pub use secret::{ApiKey, KeyDigest};
+pub use share::Share;
 
 /// What a caller may be allowed to do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

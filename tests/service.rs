@@ -19,6 +19,8 @@ mod faulty;
 mod import;
 #[path = "service/overload.rs"]
 mod overload;
+#[path = "service/places.rs"]
+mod places;
 #[path = "service/pressure.rs"]
 mod pressure;
 #[path = "service/refusals.rs"]

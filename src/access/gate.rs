@@ -1,7 +1,8 @@
 //! How much of the server all together may use: what is under way at once, and what is refused before anything is done.
 //!
 //! Promises: what is refused is refused at once and told when to ask again; opt-outs, consents and outcomes have shares of
-//! their own, which checks cannot use up; a check is refused only while others are under way. Must never wait.
+//! their own, which checks cannot use up; a check is refused only while others are under way, and one of a tenant that has
+//! less than its fair share of them is not refused for those of tenants that have more. Must never wait.
 //!
 //! Checks may be under way up to a limit that follows what store, log and processors keep up with. By Little's law so many
 //! calls under way as there are take that long; so once a window of calls took much longer than calls take at ease, the
@@ -11,6 +12,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant as Monotonic};
+
+use super::arrivals::{Arrival, Arrivals};
+use super::share::{Share, Sharers};
 
 /// What is asked, by what it is refused after.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,7 +104,8 @@ impl Busy {
 /// How much may be under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GateSettings {
-    /// Checks under way at once, whatever they take; 0: as many as come.
+    /// Checks under way at once, whatever they take; 0: as many as come. Tenants below their share enter beyond it, up to
+    /// twice as many.
     pub checks: u32,
     /// Checks that take longer than this are too many at once, whatever they take at ease.
     pub slow: Duration,
@@ -218,6 +223,8 @@ pub struct Gate {
     opt_out: Count,
     fact: Count,
     other: Count,
+    sharers: Sharers,
+    arrivals: Arrivals,
     /// Checks that may be under way.
     limit: AtomicU32,
     most: u32,
@@ -247,6 +254,8 @@ pub struct GateState {
     pub took: Duration,
     /// What a check takes at ease.
     pub ease: Duration,
+    /// Requests that are waited for, and the bytes held of them beyond a mebibyte each.
+    pub arriving: (u32, u64),
 }
 
 impl Default for Gate {
@@ -266,6 +275,8 @@ impl Gate {
             opt_out: Count::default(),
             fact: Count::default(),
             other: Count::default(),
+            sharers: Sharers::default(),
+            arrivals: Arrivals::default(),
             limit: AtomicU32::new(follower.limit()),
             most: follower.most,
             reached: AtomicBool::new(false),
@@ -287,48 +298,90 @@ impl Gate {
         }
     }
 
-    /// Begins a call, which is under way until the ticket is dropped. `patience` is for how long its caller waits.
+    /// Begins a call, which is under way until the ticket is dropped. `share` is that of its tenant, where it has one;
+    /// `patience` is for how long its caller waits.
     ///
     /// # Errors
     /// More is under way than is answered in time.
-    pub fn enter(self: &Arc<Self>, lane: Lane, patience: Option<Duration>) -> Result<Ticket, Busy> {
-        let ticket = self.enter_anyway(lane);
-        let taken = ticket.before;
-        let why = match lane {
-            Lane::Check => {
-                let limit = self.limit.load(Ordering::Relaxed);
-                // Whether the deadline can be kept is asked where there is something to wait behind.
-                let late = || {
-                    let expected = Duration::from_micros(self.expected.load(Ordering::Relaxed));
-                    taken >= limit / 2 && patience.is_some_and(|patience| patience < expected)
-                };
-                match taken {
-                    _ if taken >= self.most => Some(Why::Full),
-                    _ if taken >= limit => Some(Why::Slow),
-                    _ => late().then_some(Why::Deadline),
-                }
+    pub fn enter(
+        self: &Arc<Self>,
+        lane: Lane,
+        share: Option<&Arc<Share>>,
+        patience: Option<Duration>,
+    ) -> Result<Ticket, Busy> {
+        let ticket = self.enter_anyway(lane, share);
+        let below = |limit| ticket.share.is_some() && self.sharers.is_below(ticket.had, limit);
+        match self.why(lane, ticket.before, below, patience) {
+            None => Ok(ticket),
+            Some(why) => {
+                ticket.refused();
+                Err(self.refused(lane, why))
             }
-            _ => (taken >= lane.most()).then_some(Why::Full),
-        };
-        let Some(why) = why else { return Ok(ticket) };
-        ticket.refused();
-        let count = self.count(lane).refused(why).fetch_add(1, Ordering::Relaxed);
-        if lane == Lane::Check && why != Why::Deadline {
-            self.reached.store(true, Ordering::Relaxed);
         }
-        let wait = usize::try_from(count % 16).unwrap_or(0);
-        Err(Busy { why, wait })
     }
 
     /// Begins a call that is never refused.
     #[must_use]
-    pub fn enter_anyway(self: &Arc<Self>, lane: Lane) -> Ticket {
+    pub fn enter_anyway(self: &Arc<Self>, lane: Lane, share: Option<&Arc<Share>>) -> Ticket {
+        let share = share.filter(|_| lane == Lane::Check).map(Arc::clone);
+        let had = share.as_ref().map_or(0, |share| self.sharers.begins(share));
         let before = self.count(lane).under_way.fetch_add(1, Ordering::AcqRel);
-        Ticket { gate: Arc::clone(self), lane, before, began: Some(Monotonic::now()) }
+        Ticket { gate: Arc::clone(self), lane, share, before, had, began: Some(Monotonic::now()) }
+    }
+
+    /// The refusal of a call that comes now, where it would be refused; else nothing happens.
+    #[must_use]
+    pub fn refuses(&self, lane: Lane, share: Option<&Arc<Share>>) -> Option<Busy> {
+        let below = |limit| share.is_some_and(|share| self.sharers.would_be_below(share, limit));
+        let why = self.why(lane, self.count(lane).under_way.load(Ordering::Acquire), below, None)?;
+        Some(self.refused(lane, why))
+    }
+
+    /// Why a call is refused before which so many are under way, if it is. `below`: whether its tenant has less than its
+    /// share of this limit.
+    fn why(&self, lane: Lane, taken: u32, below: impl Fn(u32) -> bool, patience: Option<Duration>) -> Option<Why> {
+        if lane != Lane::Check {
+            return (taken >= lane.most()).then_some(Why::Full);
+        }
+        let limit = self.limit.load(Ordering::Relaxed);
+        if taken >= limit && !(taken < self.most.saturating_mul(2) && below(limit)) {
+            return Some(if taken >= self.most { Why::Full } else { Why::Slow });
+        }
+        // Whether the deadline can be kept is asked where there is something to wait behind.
+        let expected = || Duration::from_micros(self.expected.load(Ordering::Relaxed));
+        let late = taken >= limit / 2 && patience.is_some_and(|patience| patience < expected());
+        late.then_some(Why::Deadline)
+    }
+
+    fn refused(&self, lane: Lane, why: Why) -> Busy {
+        if lane == Lane::Check && why != Why::Deadline {
+            self.reached.store(true, Ordering::Relaxed);
+        }
+        self.counted(lane, why)
+    }
+
+    fn counted(&self, lane: Lane, why: Why) -> Busy {
+        let count = self.count(lane).refused(why).fetch_add(1, Ordering::Relaxed);
+        Busy { why, wait: usize::try_from(count % 16).unwrap_or(0) }
+    }
+
+    /// A request is waited for that has not arrived whole: it has no place yet.
+    #[must_use]
+    pub fn arrival(self: &Arc<Self>, lane: Lane, share: Option<&Arc<Share>>) -> Arrival {
+        Arrival::new(Arc::clone(self), lane, share.map(Arc::clone))
+    }
+
+    pub(super) const fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
+    }
+
+    /// There is no room for what has come of a request. That says nothing of how many may be under way.
+    pub(super) fn has_no_room(&self, lane: Lane) -> Busy {
+        self.counted(lane, Why::Full)
     }
 
     fn left(&self, took: Duration, now: Duration) {
-        // Somebody who sends slowly says nothing of what a check takes.
+        // One that hangs says nothing of what the others take.
         self.took.fetch_add(micros(took.min(LONGEST)), Ordering::Relaxed);
         let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
         let at = micros(now);
@@ -373,6 +426,7 @@ impl Gate {
             limit: self.limit.load(Ordering::Relaxed),
             took: Duration::from_micros(self.expected.load(Ordering::Relaxed)),
             ease: Duration::from_micros(self.ease.load(Ordering::Relaxed)),
+            arriving: self.arrivals.state(),
         }
     }
 }
@@ -386,8 +440,11 @@ fn micros(time: Duration) -> u64 {
 pub struct Ticket {
     gate: Arc<Gate>,
     lane: Lane,
-    /// How many were under way before it.
+    /// That of its tenant, of a check.
+    share: Option<Arc<Share>>,
+    /// How many were under way before it, and of its tenant.
     before: u32,
+    had: u32,
     /// `None`: it was refused, and says nothing of what calls take.
     began: Option<Monotonic>,
 }
@@ -401,6 +458,9 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.gate.count(self.lane).under_way.fetch_sub(1, Ordering::AcqRel);
+        if let Some(share) = &self.share {
+            self.gate.sharers.ends(share);
+        }
         if let (Some(began), Lane::Check) = (self.began, self.lane) {
             let now = Monotonic::now();
             self.gate.left(now.saturating_duration_since(began), now.saturating_duration_since(self.gate.began));
@@ -498,28 +558,29 @@ mod tests {
     #[test]
     fn lanes_have_shares_of_their_own_and_a_refusal_says_when_to_ask_again() {
         let gate = Arc::new(Gate::new(GateSettings { checks: 2, ..GateSettings::default() }));
-        let held: Vec<_> = (0..2).map(|_| gate.enter(Lane::Check, None).unwrap()).collect();
-        let waits: Vec<_> = (0..20).map(|_| gate.enter(Lane::Check, None).unwrap_err()).collect();
+        let held: Vec<_> = (0..2).map(|_| gate.enter(Lane::Check, None, None).unwrap()).collect();
+        let waits: Vec<_> = (0..20).map(|_| gate.enter(Lane::Check, None, None).unwrap_err()).collect();
         assert!(waits.iter().all(|busy| busy.why == Why::Full && Busy::after(busy.wait) >= Duration::from_millis(250)));
         assert_ne!(waits.first(), waits.get(1));
-        let others: Vec<_> = [Lane::OptOut, Lane::Fact, Lane::Other].map(|lane| gate.enter(lane, None).unwrap()).into();
-        drop(gate.enter_anyway(Lane::Check));
+        let others: Vec<_> =
+            [Lane::OptOut, Lane::Fact, Lane::Other].map(|lane| gate.enter(lane, None, None).unwrap()).into();
+        drop(gate.enter_anyway(Lane::Check, None));
         let state = gate.state();
         let of = |lane: Lane| state.lanes.iter().find(|(of, ..)| *of == lane).unwrap();
         assert_eq!((of(Lane::Check).1, of(Lane::OptOut).1, of(Lane::Check).2.first()), (2, 1, Some(&(Why::Full, 20))));
         drop((held, others));
-        assert!(gate.enter(Lane::Check, None).is_ok());
+        assert!(gate.enter(Lane::Check, None, None).is_ok());
         assert!(gate.state().lanes.iter().all(|(_, under_way, _)| *under_way == 0));
     }
 
     #[test]
     fn what_would_come_too_late_is_not_begun() {
         let gate = Arc::new(Gate::new(GateSettings { checks: 4, ..GateSettings::default() }));
-        let _held: Vec<_> = (0..2).map(|_| gate.enter(Lane::Check, None).unwrap()).collect();
+        let _held: Vec<_> = (0..2).map(|_| gate.enter(Lane::Check, None, None).unwrap()).collect();
         gate.expected.store(10_000, Ordering::Relaxed);
-        let busy = gate.enter(Lane::Check, Some(Duration::from_millis(5))).unwrap_err();
+        let busy = gate.enter(Lane::Check, None, Some(Duration::from_millis(5))).unwrap_err();
         assert_eq!(busy.why, Why::Deadline);
-        assert!(gate.enter(Lane::Check, Some(Duration::from_millis(50))).is_ok());
-        assert!(gate.enter(Lane::OptOut, Some(Duration::from_millis(5))).is_ok());
+        assert!(gate.enter(Lane::Check, None, Some(Duration::from_millis(50))).is_ok());
+        assert!(gate.enter(Lane::OptOut, None, Some(Duration::from_millis(5))).is_ok());
     }
 }

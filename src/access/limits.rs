@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant as Monotonic};
 
+use super::Share;
+
 /// What a tenant may use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
@@ -38,6 +40,8 @@ pub struct Quota {
     under_way: AtomicU32,
     /// What may still be asked now, in millionths of a call, and as of when.
     left: Mutex<Option<(u64, Monotonic)>>,
+    /// What it uses of what all tenants share.
+    share: Arc<Share>,
 }
 
 /// In which tokens are counted: a millionth of a call.
@@ -47,7 +51,7 @@ impl Quota {
     /// Within these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits: Mutex::new(limits), under_way: AtomicU32::new(0), left: Mutex::default() }
+        Self { limits: Mutex::new(limits), under_way: AtomicU32::new(0), left: Mutex::default(), share: Arc::default() }
     }
 
     fn limits(&self) -> Limits {
@@ -91,6 +95,12 @@ impl Quota {
         let taken = self.under_way.fetch_add(1, Ordering::AcqRel);
         let pass = Pass(Arc::clone(self));
         if most != 0 && taken >= most { Err(Exhausted::AtOnce) } else { Ok(pass) }
+    }
+
+    /// What the tenant uses of what all share.
+    #[must_use]
+    pub const fn share(&self) -> &Arc<Share> {
+        &self.share
     }
 
     /// Calls under way.

@@ -8,7 +8,7 @@ mod ops;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 
 use crate::service::{Calls, MESSAGE_BYTES, gated_http};
 
@@ -17,9 +17,23 @@ use crate::service::{Calls, MESSAGE_BYTES, gated_http};
 const ALIVE: &str = "/livez";
 const READY: &str = "/readyz";
 
+/// Routes, and their paths: calls are named by them where they are traced.
+#[derive(Default)]
+struct Routes {
+    router: Router<Calls>,
+    paths: Vec<&'static str>,
+}
+
+impl Routes {
+    fn route(mut self, path: &'static str, to: MethodRouter<Calls>) -> Self {
+        self.paths.push(path);
+        Self { router: self.router.route(path, to), paths: self.paths }
+    }
+}
+
 /// Every route.
 pub fn router(calls: Calls) -> Router {
-    let router = Router::new()
+    let Routes { router, paths } = Routes::default()
         .route("/v1/check", post(json::check))
         .route("/v1/check:batch", post(json::check_batch))
         .route("/v1/outcomes:report", post(json::report_outcome))
@@ -82,12 +96,11 @@ pub fn router(calls: Calls) -> Router {
         .route("/v1/lists:remove", post(json::remove_from_list))
         .route("/livez", get(ops::alive))
         .route("/readyz", get(ops::ready))
-        .route("/metrics", get(ops::metrics))
-        .fallback(json::no_such_path)
-        .method_not_allowed_fallback(json::no_such_method)
-        .with_state(calls.clone());
+        .route("/metrics", get(ops::metrics));
+    let router =
+        router.fallback(json::no_such_path).method_not_allowed_fallback(json::no_such_method).with_state(calls.clone());
     // Who asks is found out first: nobody who is unknown takes a place of those who are known.
-    gated_http(router, &calls, json::refusal)
+    gated_http(router, &paths, &calls, json::refusal)
         .layer(axum::middleware::from_fn_with_state(calls, json::admit))
         .layer(axum::middleware::from_fn(json::refuse_browsers))
         .layer(DefaultBodyLimit::max(MESSAGE_BYTES))

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant as Monotonic};
 use futures_util::{Stream, StreamExt as _};
 use tonic::{Code, Status};
 
+use super::gather::Arrived;
 use super::guard::Admitted;
 use super::stream::{Answers, Asked};
 use super::{rows, status};
-use crate::access::{Access, Caller, DEFAULT_TENANT, Gate, Permit, Quota, Refused, Role};
+use crate::access::{Access, Caller, DEFAULT_TENANT, Gate, Permit, Quota, Refused, Role, Share};
 use crate::engine::watch::HEARTBEAT;
 use crate::engine::{Clock, Engine, Failure, ShadowReport, Tenants, batch_too_long};
 use crate::proto::v1;
@@ -38,7 +39,7 @@ pub struct Incoming {
     pub caller: Caller,
     /// For how long an answer is of use, counted from its arrival.
     pub timeout: Option<Duration>,
-    /// When it arrived.
+    /// When it arrived: its headers, where the rest of it was waited for.
     pub arrived: Monotonic,
     /// What its tenant uses; `None`: it is not limited.
     quota: Option<Arc<Quota>>,
@@ -79,6 +80,11 @@ impl Incoming {
             Some(quota) if calls > 0 => Ok(quota.charge(calls, Monotonic::now())?),
             _ => Ok(()),
         }
+    }
+
+    /// What its tenant uses of what all share.
+    pub(super) fn share(&self) -> Option<&Arc<Share>> {
+        self.quota.as_ref().map(|quota| quota.share())
     }
 
     pub(super) fn permit(&self, role: Role) -> Result<Permit, Failure> {
@@ -175,7 +181,10 @@ impl Calls {
     /// A request, by what was found out about who asks. Where that is asked and was not, it is nobody's.
     #[must_use]
     pub fn incoming(&self, extensions: &http::Extensions, timeout: Option<Duration>) -> Incoming {
-        let incoming = Incoming::local(timeout);
+        let mut incoming = Incoming::local(timeout);
+        if let Some(Arrived(at)) = extensions.get() {
+            incoming.arrived = *at;
+        }
         match (extensions.get::<Admitted>(), &self.access) {
             (Some(admitted), _) => {
                 Incoming { caller: admitted.caller.clone(), quota: Some(Arc::clone(&admitted.quota)), ..incoming }

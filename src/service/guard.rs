@@ -108,7 +108,7 @@ fn begin(quota: &Arc<Quota>) -> Result<Pass, crate::access::Exhausted> {
 }
 
 /// A path as it may be logged: a number may have been put into it by mistake.
-pub(super) fn shown_path(path: &str) -> String {
+fn shown_path(path: &str) -> String {
     let digits = |c: char| if c.is_ascii_digit() { '•' } else { c };
     path.chars().take(96).map(digits).flat_map(char::escape_debug).collect()
 }

@@ -4,6 +4,7 @@
 //! NOT_SERVING while store or log cannot answer. Must never hold logic of its own. Guarded by `tests/service.rs`.
 
 mod calls;
+mod gather;
 mod grpc;
 pub mod guard;
 mod import;
@@ -11,6 +12,7 @@ mod kept_calls;
 mod kept_grpc;
 mod lenient;
 mod malformed;
+mod names;
 mod peek;
 mod registry;
 mod rows;

@@ -1,4 +1,5 @@
-//! Whether a check that is about to be refused is one in an emergency: read off its bytes, without decoding the rest.
+//! Whether a check that is about to be refused is one in an emergency: read off its bytes, which have all come, without
+//! decoding the rest.
 
 use serde::Deserialize;
 
@@ -8,7 +9,7 @@ use crate::proto::v1;
 const PURPOSE: u64 = 5;
 const CHECKS: u64 = 1;
 /// The head of a message of gRPC: whether it is compressed, and its length.
-const HEAD: usize = 5;
+pub(super) const HEAD: usize = 5;
 
 /// In a message as gRPC frames it. What is compressed is not looked into: no client is told that it may be.
 pub(super) fn in_frame(bytes: &[u8], many: bool) -> bool {

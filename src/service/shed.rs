@@ -1,8 +1,9 @@
-//! What is refused where more comes than is answered in time: once it is known who asks, and before anything of the request
-//! is looked at but its path, since a refusal that costs as much as an answer saves nothing.
+//! What is refused where more comes than is answered in time: once it is known who asks and all of the request has come,
+//! and before anything of it is read, since a refusal that costs as much as an answer saves nothing.
 //!
 //! Promises: health, the switches of control and EMERGENCY are never refused; streams are, each burst of checks by itself;
-//! a refusal says when to ask again, and nothing was done of what it was about. Guarded by `tests/service/overload.rs`.
+//! whoever sends slowly takes nobody's place; a refusal says when to ask again, and nothing was done of what it was about.
+//! Guarded by `tests/service/overload.rs` and `tests/access/floods.rs`.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,12 +19,12 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::{Calls, grpc, guard, peek, status};
-use crate::access::{Busy, Gate, Lane};
+use super::gather::{Arrived, Message, gather};
+use super::guard::Admitted;
+use super::names::Names;
+use super::{CLIENT_STREAMS, Calls, grpc, peek, status};
+use crate::access::{Busy, Gate, Lane, Ticket};
 use crate::telemetry::Traces;
-
-/// The most bytes of a check that is about to be refused that are looked into: what is refused must stay cheap.
-const LOOKED_INTO: usize = 1 << 20;
 
 /// How a service is spoken to.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,8 @@ enum Path {
     },
     /// What else is asked.
     Of(Lane),
+    /// The same, whose messages come over time: it is not waited for.
+    Stream(Lane),
 }
 
 impl Path {
@@ -66,6 +69,7 @@ impl Path {
             Some(path) if path.starts_with("ControlService/") => Self::Always,
             Some(_) => Self::Of(Lane::Other),
             None if path.starts_with("/grpc.health.") => Self::Always,
+            None if CLIENT_STREAMS.contains(&path) => Self::Stream(Lane::Other),
             None => Self::Of(Lane::Other),
         }
     }
@@ -88,19 +92,24 @@ impl Path {
 /// The services of gRPC behind a gate.
 #[must_use]
 pub fn gated(routes: Routes, calls: &Calls) -> Routes {
-    shed(routes.prepare().into_axum_router(), calls, Wire::Grpc).into()
+    shed(routes.prepare().into_axum_router(), Names::of_methods(), calls, Wire::Grpc).into()
 }
 
-/// The routes of HTTP behind a gate.
-pub fn gated_http(router: Router, calls: &Calls, refuse: fn(&Status) -> Response<Body>) -> Router {
-    shed(router, calls, Wire::Json(refuse))
+/// The routes of HTTP, whose paths these are, behind a gate.
+pub fn gated_http(
+    router: Router,
+    paths: &[&'static str],
+    calls: &Calls,
+    refuse: fn(&Status) -> Response<Body>,
+) -> Router {
+    shed(router, Names::of_routes(paths), calls, Wire::Json(refuse))
 }
 
-fn shed(inner: Router, calls: &Calls, wire: Wire) -> Router {
-    let refusals = Arc::new((0..Busy::WAITS).map(refusal).collect());
-    // No route of its own: whatever the path, it is asked.
+fn shed(inner: Router, names: Names, calls: &Calls, wire: Wire) -> Router {
+    let refusals = (0..Busy::WAITS).map(refusal).collect();
     let (gate, traces) = (Arc::clone(calls.gate()), calls.traces().cloned());
-    Router::new().fallback_service(Shed { inner, gate, traces, wire, refusals })
+    // No route of its own: whatever the path, it is asked.
+    Router::new().fallback_service(Shed { inner, desk: Arc::new(Desk { gate, traces, names, wire, refusals }) })
 }
 
 /// Refusals of gRPC, made once: headers alone, one for each wait.
@@ -116,13 +125,26 @@ fn refusal(wait: usize) -> HeaderMap {
 #[derive(Clone)]
 struct Shed {
     inner: Router,
-    gate: Arc<Gate>,
-    traces: Option<Arc<Traces>>,
-    wire: Wire,
-    refusals: Arc<Vec<HeaderMap>>,
+    desk: Arc<Desk>,
 }
 
-impl Shed {
+/// What all requests share.
+struct Desk {
+    gate: Arc<Gate>,
+    traces: Option<Arc<Traces>>,
+    names: Names,
+    wire: Wire,
+    refusals: Vec<HeaderMap>,
+}
+
+impl Desk {
+    fn path(&self, path: &str) -> Path {
+        match self.wire {
+            Wire::Grpc => Path::of_method(path),
+            Wire::Json(_) => Path::of_route(path),
+        }
+    }
+
     fn refuse(&self, busy: Busy) -> Response<Body> {
         match self.wire {
             Wire::Grpc => {
@@ -147,44 +169,69 @@ impl Shed {
         }
     }
 
-    /// Goes on with a check in an emergency, and refuses every other.
-    async fn unless_emergency(mut self, request: Request, busy: Busy, many: bool) -> Response<Body> {
-        let (parts, body) = request.into_parts();
-        let Ok(bytes) = axum::body::to_bytes(body, LOOKED_INTO).await else { return self.refuse(busy) };
-        let urgent = match self.wire {
-            Wire::Grpc => peek::in_frame(&bytes, many),
-            Wire::Json(_) => peek::in_json(&bytes, many),
-        };
-        if !urgent {
-            return self.refuse(busy);
+    /// Whether a check is one in an emergency.
+    fn is_urgent(&self, message: &mut Message, many: bool) -> bool {
+        let Some(bytes) = message.whole() else { return false };
+        match self.wire {
+            Wire::Grpc => peek::in_frame(bytes, many),
+            Wire::Json(_) => peek::in_json(bytes, many),
         }
-        let _ticket = self.gate.enter_anyway(Lane::Check);
-        answer(self.go_on(Request::from_parts(parts, Body::from(bytes))).await)
     }
 
+    /// Waits until all of a request has come, and gives it its place; or refuses it.
+    #[allow(clippy::result_large_err, reason = "the refusal is the answer itself, handed on once")]
+    async fn let_in(&self, mut request: Request, path: Path) -> Result<(Request, Option<Ticket>), Response<Body>> {
+        let (lane, many) = match path {
+            Path::Always => return Ok((request, None)),
+            Path::Stream(lane) => {
+                let ticket = self.gate.enter(lane, None, self.patience(request.headers()));
+                return Ok((request, Some(ticket.map_err(|busy| self.refuse(busy))?)));
+            }
+            Path::Checks { many } => (Lane::Check, Some(many)),
+            Path::Of(lane) => (lane, None),
+        };
+        let share = request.extensions().get::<Admitted>().map(|admitted| Arc::clone(admitted.quota.share()));
+        let share = share.as_ref();
+        // A check may be one in an emergency, whatever is under way: that is seen once it has come.
+        if many.is_none()
+            && let Some(busy) = self.gate.refuses(lane, share)
+        {
+            return Err(self.refuse(busy));
+        }
+        let body = std::mem::take(request.body_mut());
+        let framed = matches!(self.wire, Wire::Grpc);
+        let gathered = gather(body, framed, || self.gate.arrival(lane, share)).await;
+        let mut message = gathered.map_err(|busy| self.refuse(busy))?;
+        let mut patience = self.patience(request.headers());
+        if let Some(since) = message.since {
+            patience = patience.map(|patience| patience.saturating_sub(since.elapsed()));
+            request.extensions_mut().insert(Arrived(since));
+        }
+        let ticket = match (self.gate.enter(lane, share, patience), many) {
+            (Ok(ticket), _) => ticket,
+            (Err(_), Some(many)) if self.is_urgent(&mut message, many) => self.gate.enter_anyway(lane, share),
+            (Err(busy), _) => return Err(self.refuse(busy)),
+        };
+        *request.body_mut() = message.into_body();
+        Ok((request, Some(ticket)))
+    }
+}
+
+impl Shed {
     /// Has the request answered, with a span of its own where it is traced.
-    fn go_on(&mut self, request: Request) -> Answering {
+    async fn go_on(mut self, request: Request) -> Response<Body> {
         let begin = |traces: &Arc<Traces>| {
-            // Without what a number may have been put into by mistake.
-            let path = request.uri().path();
-            let known =
-                ["/ringfence.v1.", "/grpc.health.v1.", "/v1/"].into_iter().find(|known| path.starts_with(known));
-            let known = known.unwrap_or_default();
-            let name = format!("{known}{}", guard::shown_path(path.strip_prefix(known).unwrap_or(path)));
-            let system = if matches!(self.wire, Wire::Grpc) { "grpc" } else { "http" };
+            let name = self.desk.names.of(request.uri().path()).to_owned();
+            let system = if matches!(self.desk.wire, Wire::Grpc) { "grpc" } else { "http" };
             traces.begin(name, system, request.headers())
         };
-        let traced = self.traces.as_ref().and_then(begin);
+        let traced = self.desk.traces.as_ref().and_then(begin);
         let answering = self.inner.call(request);
-        let Some(traced) = traced else { return Box::pin(answering) };
-        Box::pin(async move {
-            let answer = traced.around(answering).await;
-            if let Ok(answer) = &answer {
-                let (status, fault) = outcome(answer);
-                traced.ended(status, fault);
-            }
-            answer
-        })
+        let Some(traced) = traced else { return answer(answering.await) };
+        let answer = answer(traced.around(answering).await);
+        let (status, fault) = outcome(&answer);
+        traced.ended(status, fault);
+        answer
     }
 }
 
@@ -219,31 +266,17 @@ impl Service<Request> for Shed {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let path = request.uri().path();
-        let path = match self.wire {
-            Wire::Grpc => Path::of_method(path),
-            Wire::Json(_) => Path::of_route(path),
-        };
-        let (lane, many) = match path {
-            Path::Always => return self.go_on(request),
-            Path::Checks { many } => (Lane::Check, Some(many)),
-            Path::Of(lane) => (lane, None),
-        };
-        match (self.gate.enter(lane, self.patience(request.headers())), many) {
-            (Ok(ticket), _) => {
-                let answer = self.go_on(request);
-                Box::pin(async move {
-                    let answer = answer.await;
+        let (this, path) = (self.clone(), self.desk.path(request.uri().path()));
+        Box::pin(async move {
+            match this.desk.let_in(request, path).await {
+                Err(refusal) => Ok(refusal),
+                Ok((request, ticket)) => {
+                    let answer = this.go_on(request).await;
                     drop(ticket);
-                    answer
-                })
+                    Ok(answer)
+                }
             }
-            (Err(busy), Some(many)) => {
-                let this = self.clone();
-                Box::pin(async move { Ok(this.unless_emergency(request, busy, many).await) })
-            }
-            (Err(busy), None) => Box::pin(std::future::ready(Ok(self.refuse(busy)))),
-        }
+        })
     }
 }
 

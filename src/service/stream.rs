@@ -128,9 +128,10 @@ impl<R> Answers<R> {
             let check = asked.message.as_ref().ok().and_then(|message| message.check.as_ref());
             check.is_some_and(|check| check.purpose() == v1::Purpose::Emergency)
         };
-        self.gate.enter(Lane::Check, None).or_else(|busy| {
+        let share = self.incoming.share();
+        self.gate.enter(Lane::Check, share, None).or_else(|busy| {
             if waiting.iter().any(is_urgent) {
-                Ok(self.gate.enter_anyway(Lane::Check))
+                Ok(self.gate.enter_anyway(Lane::Check, share))
             } else {
                 Err(status::overloaded(Busy::after(busy.wait)))
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::credentials::{Folder, Server, ask, check, until};
+use super::credentials::{Folder, Server, ask, check, until, written};
 
 /// A server with short limits, and two who may ask it.
 struct Target {
@@ -220,6 +220,61 @@ fn silence_and_slowness_are_cut() {
         }
     });
     target.assert_cut("silent");
+}
+
+/// Waits until the server has read all that was sent so far: then it answers a ping.
+fn read_by_the_server(stream: &mut TcpStream) {
+    stream.write_all(&frame(PING, 0, 0, &[7; 8])).unwrap();
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        stream.read_exact(&mut vec![0_u8; usize::try_from(length).unwrap()]).unwrap();
+        if (head[3], head[4]) == (PING, 1) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn checks_that_come_a_byte_at_a_time_take_nobodys_place() {
+    const PLACES: u32 = 2;
+    let target = Target::new(&[("checks_at_once", &PLACES.to_string())]);
+    let message = [[0; 4].as_slice(), &[100], &[0x0a; 100]].concat();
+    let others = || {
+        for _ in 0..5 {
+            assert_eq!(check(target.server.http, Some(&target.key)).0, 200);
+        }
+    };
+    // One other asks all the while, so there are two at most that have a place.
+    target.while_others_ask(|| {
+        let mut grpc = begun(target.server.grpc);
+        let streams: Vec<u32> = (0..20 * PLACES).map(|n| 2 * n + 1).collect();
+        for stream in &streams {
+            grpc.write_all(&call(*stream, "/ringfence.v1.CheckService/Check", Some(&target.key), 4)).unwrap();
+        }
+        let body = r#"{"number":"+13055550123""#;
+        let head = written("POST", "/v1/check", Some(&target.key), &body.repeat(10));
+        let head = head.split_inclusive("\r\n\r\n").next().unwrap();
+        let mut http: Vec<_> = (0..4 * PLACES).map(|_| TcpStream::connect(target.server.http).unwrap()).collect();
+        for stream in &mut http {
+            stream.write_all(head.as_bytes()).unwrap();
+        }
+        read_by_the_server(&mut grpc);
+        others();
+        for at in 0..10 {
+            for stream in &streams {
+                grpc.write_all(&frame(DATA, 0, *stream, &message[at..=at])).unwrap();
+            }
+            for stream in &mut http {
+                stream.write_all(&body.as_bytes()[at..=at]).unwrap();
+            }
+            read_by_the_server(&mut grpc);
+            others();
+        }
+    });
+    let metrics = ask(target.server.http, "GET", "/metrics", Some(&target.operator), "").1;
+    assert!(metrics.as_str().unwrap().contains("ringfence_shed_total{lane=\"check\",why=\"full\"} 0"), "{metrics}");
 }
 
 #[test]

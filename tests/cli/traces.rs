@@ -51,6 +51,19 @@ async fn ask(server: &Server, wanted: bool, dry_run: bool) -> v1::Decision {
     client.check(request).await.unwrap().into_inner().decision.unwrap()
 }
 
+/// A call of something that there is not, traced.
+async fn ask_what_is_not(server: &Server) -> Status {
+    let channel = tonic::transport::Endpoint::from_shared(server.url.clone()).unwrap().connect().await.unwrap();
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.unwrap();
+    let mut request = Request::new(v1::CheckRequest::default());
+    let context = format!("00-{}-{}-01", hex(&TRACE), hex(&CALLER));
+    request.metadata_mut().insert("traceparent", context.parse().unwrap());
+    let path = http::uri::PathAndQuery::from_static("/ringfence.v1.CheckService/AnnSmith");
+    let codec = tonic_prost::ProstCodec::<v1::CheckRequest, v1::CheckResponse>::default();
+    client.unary(request, path, codec).await.unwrap_err()
+}
+
 fn home(endpoint: &str) -> Home {
     let home = Home::new();
     home.write("ringfence.toml", format!("otlp_endpoint = \"{endpoint}\"\notlp_percent = 0\n"));
@@ -70,13 +83,15 @@ async fn a_span_is_sent_as_the_child_of_its_callers_and_holds_no_number() {
     for (wanted, dry_run) in [(true, false), (false, true), (true, true)] {
         assert_eq!(ask(&server, wanted, dry_run).await.verdict(), v1::Verdict::Allow);
     }
+    assert_eq!(ask_what_is_not(&server).await.code(), tonic::Code::Unimplemented);
     assert!(tokio::task::block_in_place(|| server.stopped()), "it drains, and sends what is left");
     let mut spans: Vec<Span> = Vec::new();
     while let Ok(request) = got.try_recv() {
         let told = format!("{request:?}");
-        assert!(!told.contains("30231250") && !told.contains("acme"), "{told}");
+        assert!(!told.contains("30231250") && !told.contains("acme") && !told.contains("Smith"), "{told}");
         spans.extend(request.resource_spans.into_iter().flat_map(|of| of.scope_spans).flat_map(|of| of.spans));
     }
+    assert_eq!(spans.pop().map(|span| span.name).as_deref(), Some("unknown"));
     assert_eq!(spans.len(), 2, "those whose callers want it: {spans:?}");
     for span in &spans {
         assert_eq!((span.trace_id.as_slice(), span.parent_span_id.as_slice()), (&TRACE[..], &CALLER[..]));

@@ -20,9 +20,9 @@ use super::support::{engine, engine_over, opt_out};
 use super::{Served, notice, reason, refusal, serve_calls};
 
 /// Checks that are let in at once.
-const MOST: u32 = 4;
+pub const MOST: u32 = 4;
 
-async fn behind_a_gate() -> (Arc<Faulty>, Arc<Engine>, Calls, Served) {
+pub async fn behind_a_gate() -> (Arc<Faulty>, Arc<Engine>, Calls, Served) {
     let store = Arc::new(Faulty::new());
     let engine = engine_over(Arc::clone(&store) as Arc<dyn Store>);
     let gate = Gate::new(GateSettings { checks: MOST, ..GateSettings::default() });
@@ -31,15 +31,15 @@ async fn behind_a_gate() -> (Arc<Faulty>, Arc<Engine>, Calls, Served) {
     (store, engine, calls, served)
 }
 
-fn about(number: u32) -> v1::CheckRequest {
+pub fn about(number: u32) -> v1::CheckRequest {
     v1::CheckRequest { number: format!("+1305555{number:04}"), ..notice() }
 }
 
-fn emergency() -> v1::CheckRequest {
+pub fn emergency() -> v1::CheckRequest {
     v1::CheckRequest { purpose: v1::Purpose::Emergency.into(), dry_run: true, ..about(9) }
 }
 
-async fn until(what: impl Fn() -> bool) {
+pub async fn until(what: impl Fn() -> bool) {
     let waited = async {
         while !what() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -50,16 +50,18 @@ async fn until(what: impl Fn() -> bool) {
 
 /// RESOURCE_EXHAUSTED, with when to ask again.
 #[track_caller]
-fn overloaded(status: &Status) {
+pub fn overloaded(status: &Status) {
     assert_eq!((status.code(), reason(status).as_str()), (Code::ResourceExhausted, "OVERLOADED"), "{status:?}");
     let after = status.get_error_details().retry_info().and_then(|info| info.retry_delay).unwrap();
     assert!(after >= Duration::from_millis(250), "{after:?}");
 }
 
+/// The same as JSON.
+pub const QUESTION: &str =
+    r#"{"number":"+13055550008","channel":"CHANNEL_CALL","purpose":"PURPOSE_INFORMATIONAL","seller":"acme"}"#;
+
 async fn ask_over_http(calls: &Calls) -> http::Response<axum::body::Body> {
-    let body =
-        r#"{"number":"+13055550008","channel":"CHANNEL_CALL","purpose":"PURPOSE_INFORMATIONAL","seller":"acme"}"#;
-    let request = http::Request::post("/v1/check").body(axum::body::Body::from(body)).unwrap();
+    let request = http::Request::post("/v1/check").body(axum::body::Body::from(QUESTION)).unwrap();
     ringfence::http::router(calls.clone()).call(request).await.unwrap()
 }
 
@@ -151,7 +153,7 @@ async fn nobody_unknown_takes_a_place() {
     let access = Access::new(Callers::read("", Limits::NONE).unwrap(), Limits::NONE);
     let calls = Calls::guarded(Arc::new(Tenants::new(engine())), Arc::new(access)).behind(Arc::clone(&gate));
     let served = serve_calls(calls.clone()).await;
-    let held = gate.enter(Lane::Check, None).unwrap();
+    let held = gate.enter(Lane::Check, None, None).unwrap();
     assert_eq!(served.refused(about(8)).await.code(), Code::Unauthenticated);
     assert_eq!(ask_over_http(&calls).await.status(), http::StatusCode::UNAUTHORIZED);
     assert_eq!(gate.state().lanes[0].2.map(|(_, refused)| refused), [0; 3], "they did not come to the gate");

@@ -1,0 +1,138 @@
+//! What is held of requests that have not arrived whole. They have no place yet, and so their memory has bounds of its own.
+//!
+//! Promises: each request may bring a mebibyte, whatever the others do; beyond that all together hold no more than
+//! [`MOST`], and no tenant more than it leaves free for others. Must never wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::{Busy, Gate, Lane, Share};
+
+/// Bytes that a request may bring whatever else is held.
+pub const EACH: usize = 1 << 20;
+/// Bytes held beyond those, of all requests together. The half of it is what one tenant alone can take.
+const MOST: u64 = 256 << 20;
+
+/// What is held of all.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    requests: AtomicU32,
+    bytes: AtomicU64,
+}
+
+impl Arrivals {
+    /// How many requests are waited for, and the bytes they hold beyond what each may bring.
+    pub fn state(&self) -> (u32, u64) {
+        (self.requests.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire))
+    }
+
+    /// Whether there is room for so many bytes more; then they are held.
+    fn hold(&self, share: Option<&Share>, bytes: u64) -> bool {
+        let all = self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        let own = share.map_or(0, |share| share.arriving.fetch_add(bytes, Ordering::AcqRel));
+        let fits = own.saturating_add(bytes) <= MOST.saturating_sub(all);
+        if !fits {
+            self.let_go(share, bytes);
+        }
+        fits
+    }
+
+    fn let_go(&self, share: Option<&Share>, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        if let Some(share) = share {
+            share.arriving.fetch_sub(bytes, Ordering::AcqRel);
+        }
+    }
+}
+
+/// A request that is waited for, until this is dropped.
+#[derive(Debug)]
+pub struct Arrival {
+    gate: Arc<Gate>,
+    lane: Lane,
+    share: Option<Arc<Share>>,
+    held: u64,
+}
+
+impl Arrival {
+    pub(super) fn new(gate: Arc<Gate>, lane: Lane, share: Option<Arc<Share>>) -> Self {
+        gate.arrivals().requests.fetch_add(1, Ordering::AcqRel);
+        Self { gate, lane, share, held: 0 }
+    }
+
+    /// So many bytes of it have come so far.
+    ///
+    /// # Errors
+    /// There is no room for them; or it is long, and would be refused if it were there: the rest need not come.
+    pub fn brought(&mut self, bytes: usize) -> Result<(), Busy> {
+        let beyond = u64::try_from(bytes.saturating_sub(EACH)).unwrap_or(u64::MAX);
+        let more = beyond.saturating_sub(self.held);
+        if more == 0 {
+            return Ok(());
+        }
+        if self.held == 0
+            && let Some(busy) = self.gate.refuses(self.lane, self.share.as_ref())
+        {
+            return Err(busy);
+        }
+        if !self.gate.arrivals().hold(self.share.as_deref(), more) {
+            return Err(self.gate.has_no_room(self.lane));
+        }
+        self.held = beyond;
+        Ok(())
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        let arrivals = self.gate.arrivals();
+        arrivals.requests.fetch_sub(1, Ordering::AcqRel);
+        arrivals.let_go(self.share.as_deref(), self.held);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::access::{GateSettings, Why};
+
+    #[test]
+    fn what_is_short_always_has_room_and_no_tenant_takes_all_of_what_is_long() {
+        let gate = Arc::new(Gate::default());
+        let long = 16 << 20;
+        let fill = |share: Option<&Arc<Share>>| {
+            let mut held = Vec::new();
+            loop {
+                let mut arrival = gate.arrival(Lane::Check, share);
+                if let Err(busy) = arrival.brought(long) {
+                    assert_eq!(busy.why, Why::Full);
+                    return held;
+                }
+                held.push(arrival);
+            }
+        };
+        let tenants: Vec<_> = (0..3).map(|_| Arc::new(Share::default())).collect();
+        let held: Vec<_> = tenants.iter().map(|share| fill(Some(share))).collect();
+        assert_eq!(held.iter().map(Vec::len).collect::<Vec<_>>(), [9, 4, 2], "half of what is free, each");
+        assert!(gate.arrival(Lane::Check, Some(&tenants[0])).brought(EACH).is_ok());
+        let (requests, bytes) = gate.state().arriving;
+        assert_eq!((requests, bytes), (15, 15 * (15 << 20)));
+        drop(held);
+        assert_eq!(gate.state().arriving, (0, 0));
+        assert_eq!(fill(None).len(), 17, "without tenants all of it");
+        assert_eq!(gate.state().arriving, (0, 0));
+        assert!(tenants.iter().all(|share| share.arriving.load(Ordering::Relaxed) == 0));
+    }
+
+    #[test]
+    fn what_is_long_and_would_be_refused_need_not_come() {
+        let gate = Arc::new(Gate::new(GateSettings { checks: 1, ..GateSettings::default() }));
+        let mut arrival = gate.arrival(Lane::Check, None);
+        let held = gate.enter(Lane::Check, None, None).unwrap();
+        assert!(arrival.brought(EACH).is_ok());
+        assert_eq!(arrival.brought(EACH + 1).unwrap_err().why, Why::Full);
+        drop(held);
+        assert!(arrival.brought(EACH + 1).is_ok());
+    }
+}
