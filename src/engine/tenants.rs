@@ -1,8 +1,8 @@
 //! Tenants: an engine each, over the same store, log, law and official lists.
 //!
 //! Promises: what one tenant records is found by no other, since everything an engine reads or writes lies under keys made
-//! with its tenant's name, and it is given the lists of its tenant alone; an engine refuses a permit of another tenant, so that a mistake in routing answers nothing
-//! rather than something of somebody else's. Guarded by `tests/access.rs`.
+//! with its tenant's name; it sees the lists of its tenant alone; an engine refuses a permit of another tenant, so that a
+//! mistake in routing answers nothing rather than something of somebody else's. Guarded by `tests/access.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};

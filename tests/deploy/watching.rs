@@ -33,6 +33,7 @@ fn metrics() -> String {
     metrics.exceptional(Purpose::ALL[0]);
     metrics.answered("Check", "OK", Some(Duration::from_millis(1)));
     metrics.list_age("us.dnc.national", 1.0);
+    metrics.own_list_age("acme", "tenant.litigators", 1.0);
     metrics.region_up("cn", true);
     metrics.shadow_judged("same");
     metrics.shadow_flip("allow_to_deny", "CAP", "us.cap", "US");

@@ -100,7 +100,8 @@ impl MadeFor {
 
 /// The tenant in whose folder a file stands.
 fn owner(file: &Path) -> String {
-    let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    // Links are not followed: a folder is a tenant's by its name among the others.
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let folder = file.parent().filter(|folder| folder.parent().is_some_and(|above| above.ends_with(TENANTS)));
     let name = folder.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     name.unwrap_or_else(|| DEFAULT_TENANT.to_owned())
