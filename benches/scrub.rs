@@ -7,7 +7,7 @@
 //! with one column more, and no rule. What the two say of the list is compared row by row.
 //!
 //! `RINGFENCE_BENCH_ROWS` (default 10000000) and `RINGFENCE_BENCH_NUMBERS` (default 25000000) say how many;
-//! `RINGFENCE_PYTHON` names a Python with DuckDB. The files take some 3 GB of the folder for temporary files.
+//! `RINGFENCE_PYTHON` names a Python with DuckDB. The files take some 4 GB where temporary files go (`TMPDIR`).
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
