@@ -21,7 +21,7 @@
 )]
 
 use std::hint::black_box;
-use std::io::{self, BufRead as _, BufReader, Read, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant as Clock};
 
@@ -30,105 +30,14 @@ use ringfence::registry::set::{Found, Set};
 use ringfence::time::Instant;
 use roaring::RoaringTreemap;
 
+mod numbers;
 #[path = "../tests/support/redis.rs"]
 mod redis;
 
+use numbers::{Random, Text, Thousand, thousands};
+
 const PROBES: usize = 1_000_000;
 const REDIS: u64 = 10_000_000;
-
-/// xorshift: the same numbers on every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        (self.next() >> 11) % end
-    }
-
-    fn part(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
-/// A thousand numbers of which some are on the list.
-#[derive(Clone, Copy)]
-struct Thousand {
-    first: u64,
-    /// How full it is, of `u64::MAX`.
-    full: u64,
-}
-
-impl Thousand {
-    fn numbers(self) -> impl Iterator<Item = u64> {
-        let mut random = Random(self.first.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-        (0..1_000).filter(move |_| random.next() < self.full).map(move |n| self.first + n)
-    }
-}
-
-fn thousands(wanted: u64) -> Vec<Thousand> {
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    let mut weighed = Vec::new();
-    // Fewer numbers are fewer areas, which are as full.
-    for area in 0..(380 * wanted).div_ceil(250_000_000).clamp(1, 380) {
-        let (area, used) = (201 + area * 2, 30 + random.below(66));
-        for exchange in 200..1_000 {
-            if random.below(100) >= used {
-                continue;
-            }
-            for thousand in 0..10 {
-                if random.below(5) > 0 {
-                    let first = (1_000 + area) * 10_000_000 + exchange * 10_000 + thousand * 1_000;
-                    weighed.push((first, random.part().powi(3)));
-                }
-            }
-        }
-    }
-    let sum = |scale: f64| weighed.iter().map(|(_, weight)| (weight * scale).min(0.9) * 1_000.0).sum::<f64>();
-    let mut scale = 0.1;
-    for _ in 0..60 {
-        scale *= wanted as f64 / sum(scale);
-    }
-    let full = |weight: f64| ((weight * scale).min(0.9) * u64::MAX as f64) as u64;
-    weighed.into_iter().map(|(first, weight)| Thousand { first, full: full(weight) }).collect()
-}
-
-/// The numbers as the keeper hands them out, thousands in no order.
-struct Text<'t> {
-    thousands: &'t [Thousand],
-    next: usize,
-    lines: Vec<u8>,
-    at: usize,
-}
-
-impl Read for Text<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.lines.len() && self.next < self.thousands.len() {
-            self.lines.clear();
-            self.at = 0;
-            // Strides that meet every thousand once: 99,991 is a prime, and divides none of the counts here.
-            let thousand = self.thousands[(self.next * 99_991) % self.thousands.len()];
-            self.next += 1;
-            for number in thousand.numbers() {
-                let mut line = *b"202,5550143\n";
-                let mut rest = number - 10_000_000_000;
-                for place in [10, 9, 8, 7, 6, 5, 4, 2, 1, 0] {
-                    line[place] = b'0' + (rest % 10) as u8;
-                    rest /= 10;
-                }
-                self.lines.extend(line);
-            }
-        }
-        let count = (&self.lines[self.at..]).read(buffer)?;
-        self.at += count;
-        Ok(count)
-    }
-}
 
 /// The most memory this process ever had, in megabytes.
 fn peak() -> u64 {
@@ -175,9 +84,10 @@ fn asked(name: &str, probes: &Probes, size: &str, is_in: impl Fn(u64) -> bool) {
 fn main() {
     let wanted: u64 =
         std::env::var("RINGFENCE_BENCH_NUMBERS").map_or(250_000_000, |text| text.parse().expect("a whole number"));
-    let thousands = thousands(wanted);
+    let areas: Vec<u64> = (0..380).map(|area| 201 + area * 2).collect();
+    let thousands = thousands(wanted, &areas);
     let begun = Clock::now();
-    let mut text = Text { thousands: &thousands, next: 0, lines: Vec::new(), at: 0 };
+    let mut text = Text::of(&thousands);
     let bytes = io::copy(&mut text, &mut io::sink()).unwrap();
     let made = begun.elapsed();
     println!("text: {} MB, made up in {made:.1?}, which the build below has in it", bytes >> 20);
@@ -196,7 +106,7 @@ fn main() {
     };
     let begun = Clock::now();
     let mut import = Import::begin(order, folder.path(), None).unwrap();
-    import.read("made up", Text { thousands: &thousands, next: 0, lines: Vec::new(), at: 0 }, &mut |_| {}).unwrap();
+    import.read("made up", Text::of(&thousands), &mut |_| {}).unwrap();
     let read = begun.elapsed();
     let report = import.finish().unwrap();
     let (count, size) = (report.header.count, std::fs::metadata(&report.path).unwrap().len());

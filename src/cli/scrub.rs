@@ -6,6 +6,7 @@
 //! against any cap. Guarded by `tests/cli/scrub.rs` and `tests/cli/scrub_files.rs`.
 
 mod answer;
+mod assemble;
 mod classes;
 mod columns;
 mod input;
@@ -161,7 +162,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let is_parquet = input.form.parquet;
     let mut scrubbed = done(input, output, work).await?;
     if is_parquet {
-        scrubbed.output.assemble(|answers, whole| parquet::assemble(&args.file, answers, whole))?;
+        scrubbed.output.assemble(|answers, whole| assemble::assemble(&args.file, answers, whole))?;
     }
     let rules = opened.as_ref().map(|opened| opened.engine.law().version().to_owned()).unwrap_or_default();
     let entry = match &opened {

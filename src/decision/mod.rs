@@ -224,12 +224,13 @@ fn in_play<'a>(
     places: &[place::Jurisdiction],
     switches: &Switches<'a>,
     nowhere: &'a Zones,
-) -> SmallVec<[InPlay<'a>; 24]> {
+) -> Vec<InPlay<'a>> {
     let law: &'a Law = scene.law;
     let rules = |index: u16| {
         law.pack(index).map_or(&[][..], |pack| pack.rules_for(scene.attempt.channel, scene.attempt.purpose))
     };
-    let mut plays = SmallVec::with_capacity(packs.iter().map(|(index, _)| rules(*index).len()).sum::<usize>() + 1);
+    // Not beside the rest on the stack: two dozen of them are some kilobytes, which would be moved to whoever asks.
+    let mut plays = Vec::with_capacity(packs.iter().map(|(index, _)| rules(*index).len()).sum::<usize>() + 1);
     for (index, zones) in packs {
         for rule in rules(*index) {
             let Some(mut play) = narrow(scene, rule, zones) else { continue };

@@ -21,6 +21,9 @@ use crate::time::{Instant, ZoneId};
 
 /// The reason of a row that could not be judged because of what is in it.
 pub(super) const INVALID: &str = "INVALID_ARGUMENT";
+/// Rows decided together where the store is in this process and a trip to it costs nothing: all that is known of so many
+/// stays in the processor's cache from one step to the next.
+const TOGETHER: usize = 128;
 /// How often a server that is away is asked again.
 const TRIES: u32 = 5;
 
@@ -124,19 +127,23 @@ impl Judge {
         records: &[ByteRecord],
         first: u64,
     ) -> Result<Vec<Answer>, Error> {
-        let requests = records.iter().zip(first..).map(|(record, row)| {
-            let mut request = rows.template.clone();
-            rows.fill(record, row, &mut request);
-            request
-        });
-        let requests: Vec<_> = requests.collect();
         match self {
             Self::Local { engine, permit, clock, forecast } => {
-                let judged = engine.judge_rows(permit, &requests, *clock, forecast.as_deref()).await;
-                judged.into_iter().map(of_judged).collect()
+                let shared = engine.open_stores().iter().any(|(_, store)| store.is_shared());
+                let together = if shared { records.len().max(1) } else { TOGETHER };
+                let mut answers = Vec::with_capacity(records.len());
+                for (records, first) in records.chunks(together).zip((first..).step_by(together)) {
+                    let requests = requests(rows, records, first);
+                    let judged = engine.judge_rows(permit, &requests, *clock, forecast.as_deref()).await;
+                    for row in judged {
+                        answers.push(of_judged(row)?);
+                    }
+                }
+                Ok(answers)
             }
             Self::Reserving { engine, permit } => {
                 let clock = Clock::at(now());
+                let requests = requests(rows, records, first);
                 let decided = engine.check_many(permit, requests, clock).await;
                 decided
                     .into_iter()
@@ -148,12 +155,21 @@ impl Judge {
                     .collect()
             }
             Self::Remote(client) => {
-                let requests: Vec<_> =
-                    requests.into_iter().map(|check| v1::CheckStreamRequest { check: Some(check) }).collect();
-                asked(client, requests).await
+                let requests = requests(rows, records, first).into_iter();
+                asked(client, requests.map(|check| v1::CheckStreamRequest { check: Some(check) }).collect()).await
             }
         }
     }
+}
+
+/// Rows as questions; `first` is the place of the first of them in the file.
+fn requests(rows: Rows<'_>, records: &[ByteRecord], first: u64) -> Vec<v1::CheckRequest> {
+    let requests = records.iter().zip(first..).map(|(record, row)| {
+        let mut request = rows.template.clone();
+        rows.fill(record, row, &mut request);
+        request
+    });
+    requests.collect()
 }
 
 /// Asks a server, again where it was away for a moment: a dry run counts nothing, and an attempt_id counts once.

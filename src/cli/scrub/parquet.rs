@@ -1,41 +1,23 @@
-//! Parquet: the columns that are asked about are read, all others pass as the bytes they are.
+//! Parquet, read: the columns that are asked about and no others. How it is written stands in [`super::assemble`].
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use csv::{ByteRecord, ReaderBuilder, StringRecord};
-use parquet::basic::{Compression, ZstdLevel};
+use csv::{ByteRecord, StringRecord};
 use parquet::column::reader::ColumnReader;
-use parquet::column::writer::ColumnCloseResult;
-use parquet::data_type::{AsBytes as _, ByteArray, ByteArrayType, Int64Type};
+use parquet::data_type::{AsBytes as _, ByteArray};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::Type;
 
 use super::columns::Columns;
 use super::input::LOOKED_AT;
 use crate::cli::Error;
-use crate::time::Instant;
 
 /// Rows that are decoded at a time.
-const BATCH: usize = 4_096;
-/// The columns that are added, in the words of Parquet.
-const SCHEMA: &str = "message added {
-    REQUIRED BYTE_ARRAY ringfence_verdict (STRING);
-    OPTIONAL BYTE_ARRAY ringfence_reasons (STRING);
-    OPTIONAL INT64 ringfence_retry_at (TIMESTAMP(MILLIS,true));
-    OPTIONAL BYTE_ARRAY ringfence_message (STRING);
-}";
-/// What Arrow keeps of its own schema: it lacks the columns that are added, and readers do without it.
-const ARROW: &str = "ARROW:schema";
-
+pub(super) const BATCH: usize = 4_096;
 /// A column that can be read as text: one value a row at most.
 #[derive(Clone)]
 struct Leaf {
@@ -108,10 +90,10 @@ impl Table {
         rows.truncate(count);
         for leaf in &self.leaves {
             let mut column = group.get_column_reader(leaf.index).map_err(failed)?;
-            let cells = cells(&mut column, leaf.defined, count).map_err(failed)?;
-            for (row, cell) in rows.iter_mut().zip(cells) {
-                row.push_field(&String::from_utf8_lossy(&cell));
-            }
+            let mut rows = rows.iter_mut();
+            let push =
+                |cell: &[u8]| rows.next().into_iter().for_each(|row| row.push_field(&String::from_utf8_lossy(cell)));
+            cells(&mut column, leaf.defined, count, push).map_err(failed)?;
         }
         Ok((titles, rows))
     }
@@ -194,15 +176,16 @@ impl Table {
 
     fn decode(&mut self) -> Result<(), Error> {
         let count = self.left.min(BATCH);
-        let mut rows = vec![ByteRecord::new(); count];
+        // A number and a code or two: what is longer finds room for itself.
+        let empty = || ByteRecord::with_capacity(32, self.leaves.len());
+        let mut decoded: VecDeque<_> = std::iter::repeat_with(empty).take(count).collect();
         for (column, leaf) in self.columns.iter_mut().zip(&self.leaves) {
-            let cells = cells(column, leaf.defined, count).map_err(|error| broken(&self.path, &error))?;
-            for (row, cell) in rows.iter_mut().zip(cells) {
-                row.push_field(&cell);
-            }
+            let mut rows = decoded.iter_mut();
+            let push = |cell: &[u8]| rows.next().into_iter().for_each(|row| row.push_field(cell));
+            cells(column, leaf.defined, count, push).map_err(|error| broken(&self.path, &error))?;
         }
         self.left -= count;
-        self.decoded.extend(rows);
+        self.decoded = decoded;
         let done = u128::from(self.row) + count as u128;
         let read = u128::from(self.bytes) * done / u128::from(self.rows.max(1));
         self.read.store(u64::try_from(read).unwrap_or(self.bytes), Ordering::Relaxed);
@@ -210,7 +193,7 @@ impl Table {
     }
 }
 
-fn broken(path: &Path, error: &ParquetError) -> Error {
+pub(super) fn broken(path: &Path, error: &ParquetError) -> Error {
     Error::said(format!("{}: not a Parquet file that can be read: {error}", path.display()))
 }
 
@@ -235,8 +218,13 @@ fn skip(column: &mut ColumnReader, rows: usize) -> Result<(), ParquetError> {
     if skipped == rows { Ok(()) } else { Err(ParquetError::General("a column is shorter than its row group".into())) }
 }
 
-/// The next cells of a column, as text; what is not there is empty.
-fn cells(column: &mut ColumnReader, defined: i16, count: usize) -> Result<Vec<Vec<u8>>, ParquetError> {
+/// Hands out the next cells of a column, as text; what is not there is empty.
+fn cells(
+    column: &mut ColumnReader,
+    defined: i16,
+    count: usize,
+    mut push: impl FnMut(&[u8]),
+) -> Result<(), ParquetError> {
     of_any!(column, inner => {
         let (mut values, mut levels) = (Vec::new(), Vec::new());
         let mut got = 0;
@@ -248,130 +236,51 @@ fn cells(column: &mut ColumnReader, defined: i16, count: usize) -> Result<Vec<Ve
             }
             got += records;
         }
-        let mut values = values.iter().map(Text::text);
-        Ok(match defined {
-            0 => values.collect(),
-            _ => levels.iter().map(|level| if *level == defined { values.next() } else { None }.unwrap_or_default()).collect(),
-        })
+        let mut text = Vec::new();
+        let mut values = values.iter();
+        let all = std::iter::repeat_n(&defined, if defined == 0 { values.len() } else { 0 });
+        for level in all.chain(&levels) {
+            text.clear();
+            if *level == defined && let Some(value) = values.next() {
+                value.put(&mut text);
+            }
+            push(&text);
+        }
+        Ok(())
     })
 }
 
 /// A value as it would stand in a CSV file.
 trait Text {
-    fn text(&self) -> Vec<u8>;
+    fn put(&self, text: &mut Vec<u8>);
 }
 
 macro_rules! plain {
     ($($type:ty),*) => {$(
         impl Text for $type {
-            fn text(&self) -> Vec<u8> {
-                self.to_string().into_bytes()
+            fn put(&self, text: &mut Vec<u8>) {
+                text.extend_from_slice(self.to_string().as_bytes());
             }
         }
     )*};
 }
 
-plain!(bool, i32, i64, f32);
-
-impl Text for f64 {
-    /// A column of whole numbers with a gap becomes one of fractions in some tools.
-    fn text(&self) -> Vec<u8> {
-        format!("{self}").into_bytes()
-    }
-}
+// A column of whole numbers with a gap becomes one of fractions in some tools: those are written without a point.
+plain!(bool, i32, i64, f32, f64);
 
 impl Text for parquet::data_type::Int96 {
     /// An instant of old files: none of what is asked about.
-    fn text(&self) -> Vec<u8> {
-        Vec::new()
-    }
+    fn put(&self, _text: &mut Vec<u8>) {}
 }
 
 impl Text for ByteArray {
-    fn text(&self) -> Vec<u8> {
-        self.data().to_vec()
+    fn put(&self, text: &mut Vec<u8>) {
+        text.extend_from_slice(self.data());
     }
 }
 
 impl Text for parquet::data_type::FixedLenByteArray {
-    fn text(&self) -> Vec<u8> {
-        self.as_bytes().to_vec()
+    fn put(&self, text: &mut Vec<u8>) {
+        text.extend_from_slice(self.as_bytes());
     }
-}
-
-/// Writes the file anew with the answers beside each row: its own columns pass as the bytes they are.
-pub(super) fn assemble(input: &Path, answers: &Path, output: &Path) -> Result<(), Error> {
-    let failed = |error: std::io::Error| Error::at(output, "writing", &error);
-    let odd = |error: ParquetError| Error::said(format!("{}: writing failed: {error}", output.display()));
-    let source = File::open(input).map_err(|error| Error::at(input, "reading", &error))?;
-    let reader = SerializedFileReader::new(source.try_clone().map_err(failed)?).map_err(|e| broken(input, &e))?;
-    let answers = File::open(answers).map_err(|error| Error::at(answers, "reading", &error))?;
-    let mut answers = ReaderBuilder::new().has_headers(false).from_reader(BufReader::with_capacity(1 << 20, answers));
-    let out = File::create(output).map_err(failed)?;
-    let about = reader.metadata().file_metadata();
-    let added = parse_message_type(SCHEMA).map_err(odd)?;
-    let root = about.schema();
-    let fields = root.get_fields().iter().chain(added.get_fields()).cloned().collect();
-    let schema = Type::group_type_builder(root.name()).with_fields(fields).build().map_err(odd)?;
-    let kept = about.key_value_metadata().map(|pairs| pairs.iter().filter(|pair| pair.key != ARROW).cloned().collect());
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_created_by(format!("ringfence {}", env!("CARGO_PKG_VERSION")))
-        .set_key_value_metadata(kept)
-        .build();
-    let mut writer = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties)).map_err(odd)?;
-    for group in reader.metadata().row_groups() {
-        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-        let mut to = writer.next_row_group().map_err(odd)?;
-        for column in group.columns() {
-            let close = ColumnCloseResult {
-                bytes_written: u64::try_from(column.compressed_size()).unwrap_or(0),
-                rows_written: rows as u64,
-                metadata: column.clone(),
-                bloom_filter: None,
-                column_index: None,
-                offset_index: None,
-            };
-            to.append_column(&source, close).map_err(odd)?;
-        }
-        let mut texts: Vec<csv::StringRecord> = Vec::with_capacity(rows);
-        for answer in answers.records().take(rows) {
-            texts.push(answer.map_err(|error| Error::said(format!("{}: {error}", output.display())))?);
-        }
-        if texts.len() < rows {
-            return Err(Error::said(format!("{}: answers are missing", output.display())));
-        }
-        add(&mut to, &texts).map_err(odd)?;
-        to.close().map_err(odd)?;
-    }
-    writer.finish().map_err(odd)?;
-    writer.inner().sync_all().map_err(failed)
-}
-
-/// Writes the columns that are added.
-fn add(to: &mut SerializedRowGroupWriter<'_, File>, answers: &[StringRecord]) -> Result<(), ParquetError> {
-    let mut at = 0;
-    while let Some(mut column) = to.next_column()? {
-        let cells = answers.iter().map(|answer| answer.get(at).unwrap_or_default());
-        let levels: Vec<i16> = cells.clone().map(|cell| i16::from(!cell.is_empty())).collect();
-        match at {
-            0 => {
-                let texts: Vec<_> = cells.map(ByteArray::from).collect();
-                column.typed::<ByteArrayType>().write_batch(&texts, None, None)?;
-            }
-            2 => {
-                let instants = cells.filter(|cell| !cell.is_empty());
-                let instants: Vec<i64> =
-                    instants.map(|cell| Instant::from_rfc3339(cell).map_or(0, Instant::millis)).collect();
-                column.typed::<Int64Type>().write_batch(&instants, Some(&levels), None)?;
-            }
-            _ => {
-                let texts: Vec<_> = cells.filter(|cell| !cell.is_empty()).map(ByteArray::from).collect();
-                column.typed::<ByteArrayType>().write_batch(&texts, Some(&levels), None)?;
-            }
-        }
-        column.close()?;
-        at += 1;
-    }
-    Ok(())
 }

@@ -12,7 +12,7 @@ use csv::{ByteRecord, QuoteStyle, WriterBuilder};
 use tokio::runtime::Handle;
 
 use super::ADDED;
-use super::answer::{Answer, Judge};
+use super::answer::Judge;
 use super::input::{Form, Input, Place};
 use super::output::{Output, Reading};
 use super::row::Rows;
@@ -29,6 +29,8 @@ use crate::store::Digest;
 const CHUNK: usize = 2_000;
 /// Chunks on their way for each thread that answers.
 const AHEAD: usize = 3;
+/// Bytes by which a row may be longer than the one before it and still find room at once.
+const ROOM: usize = 16;
 /// How often it is said how far the work has come.
 const OFTEN: Duration = Duration::from_secs(1);
 
@@ -195,13 +197,20 @@ fn read_all(
     to_threads: SyncSender<Chunk>,
     to_writer: SyncSender<Receiver<Result<Done, Error>>>,
 ) -> Result<(), Error> {
+    let mut room = (0, 0);
     loop {
         let mut records = Vec::with_capacity(CHUNK);
         let mut fault = None;
         while records.len() < CHUNK {
-            let mut record = ByteRecord::new();
+            // Rows are about as long as each other: grown from nothing, each would be allocated several times.
+            let mut record = ByteRecord::with_capacity(room.0, room.1);
             match input.next(&mut record) {
-                Ok(true) => records.push(record),
+                Ok(true) => {
+                    if !shared.form.parquet {
+                        room = (record.as_slice().len() + ROOM, record.len() + 1);
+                    }
+                    records.push(record);
+                }
                 Ok(false) => break,
                 Err(error) => {
                     fault = Some(error);
@@ -256,10 +265,12 @@ fn answer(shared: &Shared<'_>, chunk: &Chunk) -> Result<Done, Error> {
     let mut tally = Tally::default();
     let mut writer = writer(shared.form);
     for (record, answer) in chunk.records.iter().zip(&answers) {
-        let added = fields(answer);
+        let (families, retry_at) = (answer.families.join(" "), answer.retry_at.map(|at| at.to_string()));
+        let verdict = if answer.allowed() { "ALLOW" } else { "DENY" };
+        let added = [verdict, &families, retry_at.as_deref().unwrap_or_default(), &answer.message];
         let written = if shared.form.parquet {
             tally.count(answer, 0, 0);
-            writer.write_record(&added).map_err(io::Error::from)
+            writer.write_record(added).map_err(io::Error::from)
         } else {
             tally.count(answer, record.len(), shared.width);
             write_row(&mut writer, record, shared.width, &added)
@@ -291,19 +302,10 @@ fn head(form: Form, width: usize, header: Option<&ByteRecord>) -> Result<Vec<u8>
     let mut text = if form.bom { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
     if let Some(header) = header {
         let mut writer = writer(form);
-        write_row(&mut writer, header, width, &ADDED.map(str::to_owned)).map_err(|error| broken(&error))?;
+        write_row(&mut writer, header, width, &ADDED).map_err(|error| broken(&error))?;
         text.extend(writer.into_inner().map_err(|error| broken(&error.into_error()))?);
     }
     Ok(text)
-}
-
-fn fields(answer: &Answer) -> [String; 4] {
-    [
-        if answer.allowed() { "ALLOW" } else { "DENY" }.to_owned(),
-        answer.families.join(" "),
-        answer.retry_at.map(|at| at.to_string()).unwrap_or_default(),
-        answer.message.clone(),
-    ]
 }
 
 /// A row, then the answer under its titles: a row that is short is filled up, and what a long one has too much comes
@@ -312,10 +314,10 @@ fn write_row(
     writer: &mut csv::Writer<Vec<u8>>,
     record: &ByteRecord,
     width: usize,
-    added: &[String; 4],
+    added: &[&str; 4],
 ) -> io::Result<()> {
     let empty = std::iter::repeat_n(b"".as_slice(), width.saturating_sub(record.len()));
-    let added = added.iter().map(String::as_bytes);
+    let added = added.iter().map(|cell| cell.as_bytes());
     let fields = record.iter().take(width).chain(empty).chain(added).chain(record.iter().skip(width));
     writer.write_record(fields).map_err(io::Error::from)
 }
