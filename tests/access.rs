@@ -20,10 +20,14 @@ mod credentials;
 mod floods;
 #[path = "access/grid.rs"]
 mod grid;
+#[path = "access/health.rs"]
+mod health;
 #[path = "access/house.rs"]
 mod house;
 #[path = "access/limited.rs"]
 mod limited;
+#[path = "access/reloads.rs"]
+mod reloads;
 mod support;
 #[path = "access/tenants.rs"]
 mod tenants;
