@@ -221,7 +221,7 @@ impl Unrecognised {
 }
 
 /// Everybody who may ask.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Callers {
     entries: Vec<Entry>,
     limits: HashMap<Arc<str>, Limits>,

@@ -96,9 +96,20 @@ async fn those_who_hold_connections_unknown_make_room_for_others() {
     let mut answered = || {
         known.write_all(question.as_bytes()).unwrap();
         known.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let mut bytes = [0; 65_536];
-        let read = known.read(&mut bytes).unwrap();
-        assert!(bytes[..read].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&bytes[..read]));
+        let mut answer = Vec::new();
+        let whole = |answer: &[u8]| {
+            let text = String::from_utf8_lossy(answer).to_lowercase();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+            length.is_some_and(|length| body.len() >= length.parse().unwrap())
+        };
+        while !whole(&answer) {
+            let mut bytes = [0; 4_096];
+            let read = known.read(&mut bytes).unwrap();
+            assert!(read > 0, "the connection was ended: {}", String::from_utf8_lossy(&answer));
+            answer.extend(&bytes[..read]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
     };
     answered();
     let held: Vec<_> = (0..20).map(|_| TcpStream::connect(http).unwrap()).collect();

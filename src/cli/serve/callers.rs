@@ -79,13 +79,16 @@ impl CallersFile {
                 return Vec::new();
             }
         };
-        let (new, shut) = opened(tenants, &callers, packs);
         let changed = text != self.text;
         if changed {
             tell(&callers);
+            // Before anything that can take its time or fail: who was revoked is so from here on.
+            let closed = callers.tenants().into_iter().filter(|tenant| !tenants.is_open(tenant)).collect();
+            self.access.change(callers.clone().without(closed));
         }
+        let (new, shut) = opened(tenants, &callers, packs);
         self.whole = shut.is_empty();
-        if changed || self.whole || !new.is_empty() {
+        if !new.is_empty() {
             self.access.change(callers.without(shut.iter().map(|(tenant, _)| Arc::clone(tenant)).collect()));
         }
         self.text = text;

@@ -42,7 +42,7 @@ struct ClientSettings {
 }
 
 /// Where processors may be.
-pub(in crate::cli) fn reach(config: &Config) -> notify::Reach {
+pub(super) fn reach(config: &Config) -> notify::Reach {
     notify::Reach { private: config.webhook_private, loopback: config.webhook_loopback.clone() }
 }
 
