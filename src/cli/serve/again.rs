@@ -85,7 +85,8 @@ impl Refused {
         }
     }
 
-    fn tell(&self) {
+    /// Tells the metric how many are.
+    pub fn tell(&self) {
         self.metrics.reload_refused(self.what, self.why.len());
     }
 }

@@ -1,9 +1,10 @@
 //! The file of those who may ask, read at each look until it is taken.
 //!
-//! Promises: a revocation and an end of time in a file that reads take effect at the next look, whatever else is wrong; a
-//! tenant is open before anybody of it is recognised; a file that does not read changes nothing, and is tried again.
+//! Promises: a revocation and an end of time in a file that reads take effect at the next look, whatever else is wrong or
+//! hangs; a tenant is open before anybody of it is recognised; a file that does not read changes nothing, and is tried
+//! again.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,8 +22,8 @@ pub(super) struct CallersFile {
     access: Arc<Access>,
     /// The text in force.
     text: String,
-    /// Whether every tenant that it names is open.
-    whole: bool,
+    /// Those it names, while tenants of theirs are not open.
+    waiting: Option<Callers>,
     refused: Refused,
 }
 
@@ -39,14 +40,14 @@ impl CallersFile {
     ) -> Result<(Self, Vec<Arc<Engine>>), Error> {
         let text = access::text(&path)?;
         let callers = access::parsed(&path, &text, usual)?;
-        let (new, shut) = opened(tenants, &callers, packs);
-        if let Some((_, error)) = shut.into_iter().next() {
-            return Err(error);
+        let mut new = Vec::new();
+        for tenant in closed(&callers, tenants) {
+            new.extend(tenants.open(&tenant, packs.law(&tenant)?)?);
         }
         tell(&callers);
         let access = Arc::new(Access::new(callers, usual));
         let refused = Refused::none("access", metrics);
-        Ok((Self { path, usual, access, text, whole: true, refused }, new))
+        Ok((Self { path, usual, access, text, waiting: None, refused }, new))
     }
 
     /// Those who may ask now.
@@ -54,19 +55,21 @@ impl CallersFile {
         &self.access
     }
 
-    /// Takes the file as it is now, as far as it can be; the tenants that are new with it.
-    pub fn look(&mut self, tenants: &Tenants, packs: &mut TenantPacks) -> Vec<Arc<Engine>> {
-        // Read at each look, and not only where it seems to have changed: it is short, and a mode or a text that no time
-        // tells of counts.
-        let read = access::text(&self.path).and_then(|text| match text == self.text && self.whole {
-            true => Ok(None),
-            false => Ok(Some((access::parsed(&self.path, &text, self.usual)?, text))),
-        });
-        let (callers, text) = match read {
-            Ok(Some(read)) => read,
-            Ok(None) => {
-                self.refused.clear("");
-                return Vec::new();
+    /// Takes the file as it is now; the tenants that are to be opened for it.
+    pub fn look(&mut self, tenants: &Tenants) -> BTreeSet<Arc<str>> {
+        match self.read() {
+            Ok(None) if self.waiting.is_none() => self.refused.clear(""),
+            Ok(None) => {}
+            Ok(Some((callers, text))) => {
+                tell(&callers);
+                let closed: HashSet<_> = closed(&callers, tenants).into_iter().collect();
+                if closed.is_empty() {
+                    self.refused.clear("");
+                }
+                self.waiting = (!closed.is_empty()).then(|| callers.clone());
+                // Before anything that can take its time or fail: who was revoked is so from here on.
+                self.access.change(callers.without(closed));
+                self.text = text;
             }
             Err(error) => {
                 let why = error.to_string();
@@ -76,50 +79,46 @@ impl CallersFile {
                         "the file of those who may ask is refused; the old one stays in force"
                     );
                 }
-                return Vec::new();
-            }
-        };
-        let changed = text != self.text;
-        if changed {
-            tell(&callers);
-            // Before anything that can take its time or fail: who was revoked is so from here on.
-            let closed = callers.tenants().into_iter().filter(|tenant| !tenants.is_open(tenant)).collect();
-            self.access.change(callers.clone().without(closed));
-        }
-        let (new, shut) = opened(tenants, &callers, packs);
-        self.whole = shut.is_empty();
-        if !new.is_empty() {
-            self.access.change(callers.without(shut.iter().map(|(tenant, _)| Arc::clone(tenant)).collect()));
-        }
-        self.text = text;
-        if self.whole {
-            self.refused.clear("");
-        } else {
-            let why = shut.iter().map(|(tenant, error)| format!("{tenant}: {error}")).collect::<Vec<_>>().join("\n");
-            if self.refused.note("", why.clone()) {
-                tracing::error!(
-                    error = why,
-                    "tenants that cannot be opened: their callers are refused, all others are known"
-                );
             }
         }
-        new
+        self.waiting.as_ref().map(|callers| closed(callers, tenants)).unwrap_or_default()
+    }
+
+    /// What it says, if that is not in force. Read at each look, and not only where the file seems to have changed: it is
+    /// short, and a mode or a text that no time tells of counts.
+    fn read(&self) -> Result<Option<(Callers, String)>, Error> {
+        let text = access::text(&self.path)?;
+        if text == self.text {
+            return Ok(None);
+        }
+        Ok(Some((access::parsed(&self.path, &text, self.usual)?, text)))
+    }
+
+    /// Lets in those whose tenants were opened, and says which could not be.
+    pub fn opened(&mut self, tenants: &Tenants, new: bool, shut: &[(Arc<str>, Error)]) {
+        let Some(callers) = &self.waiting else { return };
+        let closed = closed(callers, tenants);
+        if new {
+            self.access.change(callers.clone().without(closed.iter().cloned().collect()));
+        }
+        if closed.is_empty() {
+            self.waiting = None;
+            return self.refused.clear("");
+        }
+        let shut = shut.iter().filter(|(tenant, _)| closed.contains(tenant));
+        let why = shut.map(|(tenant, error)| format!("{tenant}: {error}")).collect::<Vec<_>>().join("\n");
+        if !why.is_empty() && self.refused.note("", why.clone()) {
+            tracing::error!(
+                error = why,
+                "tenants that cannot be opened: their callers are refused, all others are known"
+            );
+        }
     }
 }
 
-/// Opens every tenant that is named: those that are new, and those that cannot be opened.
-fn opened(tenants: &Tenants, callers: &Callers, packs: &mut TenantPacks) -> (Vec<Arc<Engine>>, Vec<(Arc<str>, Error)>) {
-    let (mut new, mut shut) = (Vec::new(), Vec::new());
-    for tenant in callers.tenants() {
-        if tenants.is_open(&tenant) {
-            continue;
-        }
-        match packs.law(&tenant).and_then(|law| Ok(tenants.open(&tenant, law)?)) {
-            Ok(engine) => new.extend(engine),
-            Err(error) => shut.push((tenant, error)),
-        }
-    }
-    (new, shut)
+/// The tenants that are named and not open.
+fn closed(callers: &Callers, tenants: &Tenants) -> BTreeSet<Arc<str>> {
+    callers.tenants().into_iter().filter(|tenant| !tenants.is_open(tenant)).collect()
 }
 
 fn tell(callers: &Callers) {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::super::Error;
 use super::again::{Refused, Stamp};
 use super::callers::CallersFile;
-use super::tenant_packs::TenantPacks;
+use super::tenant_packs::{Reading, TenantPacks};
 use super::{LOOK, REMIND, press, told};
 use crate::access::Gate;
 use crate::config::{Config, Exposed};
@@ -22,7 +22,7 @@ use crate::service::{self, Calls};
 /// Who may ask.
 pub(super) struct Guard {
     exposed: Exposed,
-    packs: TenantPacks,
+    packs: Reading,
     tenants: Arc<Tenants>,
     /// `None`: whoever reaches the server may ask.
     callers: Option<CallersFile>,
@@ -64,7 +64,7 @@ impl Guard {
         let client = ClientSettings { ca: config.webhook_ca.clone(), reach: reach(config) };
         Ok(Self {
             exposed,
-            packs,
+            packs: Reading::of(packs),
             tenants,
             callers,
             client,
@@ -127,13 +127,19 @@ impl Guard {
         loop {
             tokio::select! {
                 () = &mut stop => break,
+                (new, shut) = self.packs.done() => {
+                    if let Some(file) = &mut self.callers {
+                        file.opened(&self.tenants, !new.is_empty(), &shut);
+                    }
+                    for engine in new {
+                        self.tend(&mut tasks, engine, &stopping);
+                    }
+                    continue;
+                }
                 _ = look.tick() => {}
             }
-            let new = self.callers.as_mut().map(|file| file.look(&self.tenants, &mut self.packs));
-            for engine in new.into_iter().flatten() {
-                self.tend(&mut tasks, engine, &stopping);
-            }
-            self.refresh_packs();
+            let wanted = self.callers.as_mut().map(|file| file.look(&self.tenants)).unwrap_or_default();
+            self.packs.begin(&self.tenants, wanted);
             let found = files.as_ref().map(of_tls);
             if found == taken {
                 refused.clear("");
@@ -170,16 +176,6 @@ impl Guard {
                 self.tenants.main().metrics().certificate_expires(key, end);
             }
         }
-    }
-
-    /// Gives each tenant the law it should have; the first has it from the server.
-    fn refresh_packs(&mut self) {
-        let (all, engines) = (self.tenants.main().law(), self.tenants.all());
-        for engine in engines.iter().skip(1) {
-            // Reading packs takes some milliseconds, which others need not wait for.
-            tokio::task::block_in_place(|| self.packs.refresh(engine, &all));
-        }
-        self.packs.tell_of_nobody(&engines.iter().map(|engine| engine.tenant().into()).collect());
     }
 
     /// What goes on beside the requests of one tenant.
