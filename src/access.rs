@@ -11,6 +11,7 @@ mod file;
 mod gate;
 mod guesses;
 mod limits;
+mod line;
 mod secret;
 mod share;
 
@@ -24,6 +25,7 @@ pub use file::{NewCaller, appended_caller, appended_revocation};
 pub use gate::{Busy, Gate, GateSettings, GateState, Lane, Ticket, Why};
 pub use guesses::{Guesses, network};
 pub use limits::{Exhausted, Limits, Pass, Quota, Quotas};
+pub use line::Line;
 pub use secret::{ApiKey, KeyDigest};
 pub use share::Share;
 
@@ -52,11 +54,16 @@ pub enum Role {
     /// See how the server as a whole does: its metrics, what is not ready, what its shadow packs would answer. Shows counts
     /// over every tenant, and no tenant's data.
     Operate,
+    /// Change what holds for the tenant as a whole, mostly for good: off-board it, move a seller's contacts to another, sweep,
+    /// publish policies, place and release retention holds, keep incidents.
+    Administer,
+    /// Read every contact, page by page.
+    Export,
 }
 
 impl Role {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Check,
         Self::AssertExceptional,
         Self::WriteConsent,
@@ -67,6 +74,8 @@ impl Role {
         Self::Privacy,
         Self::ManageLists,
         Self::Operate,
+        Self::Administer,
+        Self::Export,
     ];
 
     /// Its name in the access file and on the command line.
@@ -83,6 +92,8 @@ impl Role {
             Self::Privacy => "privacy",
             Self::ManageLists => "manage-lists",
             Self::Operate => "operate",
+            Self::Administer => "administer",
+            Self::Export => "export",
         }
     }
 

@@ -142,6 +142,12 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "",
     ),
     ("otlp_percent", "calls traced whose callers say nothing of it, in a hundred, 0 to 100", "1"),
+    (
+        "webhook_loopback",
+        "ports of this machine at which processors may be, comma-separated; none: no port where `access` is set, else every \
+         port",
+        "",
+    ),
 ];
 
 /// Settings, ready for use.
@@ -177,6 +183,8 @@ pub struct Config {
     pub webhook_ca: Option<PathBuf>,
     /// Whether processors may be at addresses that are not public.
     pub webhook_private: bool,
+    /// The ports of this machine at which they may be; `None`: every port.
+    pub webhook_loopback: Option<Vec<u16>>,
     /// How often everybody who opted out is asked about.
     pub self_check: engine::selfcheck::Settings,
     /// The audit log.
@@ -269,6 +277,7 @@ struct FileText {
     slow_check_ms: Option<u32>,
     otlp_endpoint: Option<String>,
     otlp_percent: Option<u32>,
+    webhook_loopback: Option<Vec<u16>>,
 }
 
 impl FileText {
@@ -334,6 +343,10 @@ impl FileText {
             "slow_check_ms" => self.slow_check_ms.map(|value| value.to_string()),
             "otlp_endpoint" => self.otlp_endpoint.clone(),
             "otlp_percent" => self.otlp_percent.map(|value| value.to_string()),
+            "webhook_loopback" => {
+                let ports = self.webhook_loopback.as_ref()?.iter().map(ToString::to_string);
+                Some(ports.collect::<Vec<_>>().join(","))
+            }
             _ => None,
         }
     }
@@ -378,6 +391,7 @@ pub fn resolve_all(sources: &Sources<'_>) -> Resolved {
     let verified = choice(&read("verified_only"), &["false", "true"], &mut fault);
     let log = choice(&read("log"), &["text", "json"], &mut fault);
     let private = choice(&read("webhook_private"), &["false", "true"], &mut fault);
+    let webhook_loopback = exposed::loopback(&read("webhook_loopback"), &exposed, &mut fault);
     let hours = read("selfcheck_hours");
     let every = hours.text.parse::<u32>().ok().filter(|hours| *hours <= 720);
     if every.is_none() {
@@ -454,6 +468,7 @@ pub fn resolve_all(sources: &Sources<'_>) -> Resolved {
         keep_events: event_days.filter(|days| *days > 0).map(|days| Millis::days(i64::from(days))),
         webhook_ca: path(read("webhook_ca")),
         webhook_private: private == 1,
+        webhook_loopback,
         self_check: engine::selfcheck::Settings {
             every: Duration::from_secs(3_600 * u64::from(every.unwrap_or(24))),
             ..engine::selfcheck::Settings::default()

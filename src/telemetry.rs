@@ -107,6 +107,11 @@ struct FileLabels {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct WhatLabels {
+    what: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct ShedLabels {
     lane: &'static str,
     why: &'static str,
@@ -158,6 +163,7 @@ pub struct Metrics {
     stages: Stages,
     traces_failed: Counter,
     certificate_expires: Family<FileLabels, Gauge<i64>>,
+    reload_refused: Family<WhatLabels, Gauge<u64, AtomicU64>>,
 }
 
 /// What an audit log has counted since it was opened, and what it holds now.
@@ -223,6 +229,7 @@ impl Default for Metrics {
             check_time_at_ease: Gauge::default(),
             traces_failed: Counter::default(),
             certificate_expires: Family::default(),
+            reload_refused: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -349,6 +356,12 @@ impl Default for Metrics {
         let help =
             "When the first certificate of a file of TLS expires, in seconds since 1970, by the setting that names it";
         registry.register("certificate_expires_timestamp_seconds", help, metrics.certificate_expires.clone());
+        registry.register(
+            "reload_refused",
+            "Files read again while serving of which the newest state is refused, the one before staying in force, by what: \
+             access, packs, shadow_packs, tenant_packs, tls, registries, emergencies",
+            metrics.reload_refused.clone(),
+        );
         metrics
     }
 }
@@ -412,6 +425,12 @@ impl Metrics {
     /// When the first certificate of a file expires, in seconds since 1970.
     pub fn certificate_expires(&self, file: &'static str, seconds: i64) {
         self.certificate_expires.get_or_create(&FileLabels { file }).set(seconds);
+    }
+
+    /// How many of a kind of files are refused as they are now.
+    pub fn reload_refused(&self, what: &'static str, how_many: usize) {
+        let how_many = u64::try_from(how_many).unwrap_or(u64::MAX);
+        self.reload_refused.get_or_create(&WhatLabels { what }).set(how_many);
     }
 
     /// Spans that the collector did not take so far.

@@ -20,12 +20,16 @@ mod credentials;
 mod floods;
 #[path = "access/grid.rs"]
 mod grid;
+#[path = "access/health.rs"]
+mod health;
 #[path = "access/house.rs"]
 mod house;
 #[path = "access/limited.rs"]
 mod limited;
 #[path = "access/own_lists.rs"]
 mod own_lists;
+#[path = "access/reloads.rs"]
+mod reloads;
 mod support;
 #[path = "access/tenants.rs"]
 mod tenants;

@@ -183,13 +183,14 @@ fn told_to_stop_it_answers_what_is_under_way() {
         wire
     };
     let mut idle = connect();
-    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     idle.read_exact(&mut [0; 12]).unwrap();
     let mut wire = connect();
     let body = r#"{"number":"911","channel":"CHANNEL_CALL","purpose":"PURPOSE_MARKETING","seller":"acme"}"#;
     let length = body.len();
-    let head =
-        format!("POST /v1/check HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!(
+        "POST /v1/check HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+    );
     wire.write_all(head.as_bytes()).unwrap();
     let mut answer = BufReader::new(wire.try_clone().unwrap());
     let mut line = String::new();

@@ -22,7 +22,7 @@ use http::{Request, StatusCode};
 use ringfence::engine::Engine;
 use ringfence::http::router;
 use ringfence::proto::v1;
-use ringfence::service::{Calls, Incoming, MESSAGE_BYTES};
+use ringfence::service::{Calls, Incoming, MESSAGE_BYTES, Readiness};
 use ringfence::store::Store;
 use serde_json::{Value, json};
 use support::{DAY, durable, engine, engine_over, florida, opt_out, stamp};
@@ -339,6 +339,42 @@ async fn another_path_method_or_origin_is_refused() {
         let request = Request::post(path).header("origin", "https://example.com").body(Body::from("{}")).unwrap();
         web.send(request).await.is(403, 7, "WEB_PAGE");
     }
+}
+
+/// A page whose own name was made to lead to this machine sends no `Origin` to what it takes for its own server.
+#[tokio::test]
+async fn another_name_than_one_of_this_machine_is_refused() {
+    let web = Web::new(engine());
+    let get = |path: &str, host: &str| Request::get(path).header("host", host).body(Body::empty()).unwrap();
+    for path in ["/metrics", "/v1/law/packs", "/v1/shadow", "/readyz", "/nothing"] {
+        web.send(get(path, "evil.example:8080")).await.is(403, 7, "HOST_NOT_LOCAL");
+    }
+    let named = Request::get("http://evil.example/metrics").body(Body::empty()).unwrap();
+    web.send(named).await.is(403, 7, "HOST_NOT_LOCAL");
+    for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080"] {
+        assert_eq!(web.send(get("/livez", host)).await.status, StatusCode::OK, "{host}");
+    }
+}
+
+/// Anybody may ask, as often as they like: it costs the store nothing.
+#[tokio::test]
+async fn what_is_not_ready_is_told_as_it_was_last_looked_at() {
+    let store = Arc::new(Faulty::new());
+    let readiness = Arc::<Readiness>::default();
+    let engine = engine_over(Arc::clone(&store) as Arc<dyn Store>);
+    let web = Web(router(Calls::new(engine).looked_at(Arc::clone(&readiness))));
+    let never = web.get("/readyz").await;
+    assert!(never.status == 503 && never.body["notReady"]["server"].is_string(), "{}", never.body);
+    readiness.note(Vec::new());
+    // A store that hangs holds nobody up.
+    store.set(Fault::Hang);
+    let ready = web.get("/readyz").await;
+    assert!(ready.status == 200 && ready.body["ageMs"].as_u64().unwrap() < 5_000, "{}", ready.body);
+    readiness.note(vec![("store", "it does not answer".to_owned())]);
+    assert_eq!(web.get("/readyz").await.body["notReady"]["store"], "it does not answer");
+    readiness.note(Vec::new());
+    readiness.stop();
+    assert!(web.get("/readyz").await.body["notReady"]["server"].as_str().unwrap().contains("stopping"));
 }
 
 #[tokio::test]

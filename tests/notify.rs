@@ -77,8 +77,12 @@ fn authority() -> &'static Path {
     Path::new("tests/store/tls/authority.pem")
 }
 
+fn private() -> Reach {
+    Reach { private: true, loopback: None }
+}
+
 fn deliver(engine: &Arc<Engine>, settings: Settings) -> Delivering {
-    let client = Client::new(Some(authority()), true).unwrap();
+    let client = Client::new(Some(authority()), private()).unwrap();
     let (stop, stopping) = watch::channel(false);
     let task = tokio::spawn(notify::run(Arc::clone(engine), client, settings, now, stopping));
     Delivering { stop, task }
@@ -319,7 +323,7 @@ async fn a_certificate_is_verified_and_a_private_address_needs_leave() {
     put(&engine, processor("dialer", &receiver.url)).await;
     // The system's authorities did not issue it.
     let (stop, stopping) = watch::channel(false);
-    let client = Client::new(None, true).unwrap();
+    let client = Client::new(None, private()).unwrap();
     let task = tokio::spawn(notify::run(Arc::clone(&engine), client, quick(), now, stopping));
     say_stop(&engine, 1).await;
     let failing = until(&engine, "dialer", "refused", |status| status.failures > 0).await;
@@ -327,7 +331,7 @@ async fn a_certificate_is_verified_and_a_private_address_needs_leave() {
     Delivering { stop, task }.stop().await;
     // The right authority, but nothing is sent to the loopback over the wire of a public service.
     let (stop, stopping) = watch::channel(false);
-    let client = Client::new(Some(authority()), false).unwrap();
+    let client = Client::new(Some(authority()), Reach::default()).unwrap();
     let task = tokio::spawn(notify::run(Arc::clone(&engine), client, quick(), now, stopping));
     until(&engine, "dialer", "no leave", |status| status.last_error.contains("webhook_private")).await;
     Delivering { stop, task }.stop().await;
@@ -337,6 +341,29 @@ async fn a_certificate_is_verified_and_a_private_address_needs_leave() {
     until(&engine, "dialer", "another name", |status| status.last_error.contains("TLS")).await;
     assert!(receiver.all().is_empty(), "nothing was said to anybody");
     put(&engine, processor("dialer", &receiver.url)).await;
+    until(&engine, "dialer", "confirmed", |status| status.pending == 0).await;
+    delivering.stop().await;
+}
+
+/// Where callers are told apart, none of them has the server post to what listens beside it.
+#[tokio::test]
+async fn a_port_of_this_machine_needs_leave() {
+    let engine = engine();
+    let receiver = Receiver::start(|_| Answer::Status(200)).await;
+    put(&engine, processor("dialer", &receiver.url)).await;
+    let begin = |ports: Vec<u16>| {
+        let (stop, stopping) = watch::channel(false);
+        let client = Client::new(None, Reach { private: true, loopback: Some(ports) }).unwrap();
+        let task = tokio::spawn(notify::run(Arc::clone(&engine), client, quick(), now, stopping));
+        Delivering { stop, task }
+    };
+    let delivering = begin(vec![]);
+    say_stop(&engine, 1).await;
+    until(&engine, "dialer", "no leave", |status| status.last_error.contains("webhook_loopback")).await;
+    delivering.stop().await;
+    assert!(receiver.all().is_empty(), "nothing was said to anybody");
+    let port = receiver.url.parse::<http::Uri>().unwrap().port_u16().unwrap();
+    let delivering = begin(vec![port]);
     until(&engine, "dialer", "confirmed", |status| status.pending == 0).await;
     delivering.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Everybody who may ask, and how one of them is recognised.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -178,6 +178,9 @@ pub enum Unrecognised {
     /// It was revoked.
     #[error("the credentials were revoked")]
     Revoked(Arc<str>),
+    /// Its tenant cannot be opened, for a reason that the server's log has.
+    #[error("the tenant of these credentials cannot be opened by this server: its log says why")]
+    TenantShut(Arc<str>),
 }
 
 impl Unrecognised {
@@ -193,6 +196,7 @@ impl Unrecognised {
             Self::NeedsKey(_) => "CREDENTIALS_MISSING",
             Self::Expired(_) => "CREDENTIALS_EXPIRED",
             Self::Revoked(_) => "CREDENTIALS_REVOKED",
+            Self::TenantShut(_) => "TENANT_SHUT",
         }
     }
 
@@ -200,9 +204,11 @@ impl Unrecognised {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::NeedsCertificate(name) | Self::NeedsKey(name) | Self::Expired(name) | Self::Revoked(name) => {
-                Some(name)
-            }
+            Self::NeedsCertificate(name)
+            | Self::NeedsKey(name)
+            | Self::Expired(name)
+            | Self::Revoked(name)
+            | Self::TenantShut(name) => Some(name),
             _ => None,
         }
     }
@@ -215,7 +221,7 @@ impl Unrecognised {
 }
 
 /// Everybody who may ask.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Callers {
     entries: Vec<Entry>,
     limits: HashMap<Arc<str>, Limits>,
@@ -223,6 +229,8 @@ pub struct Callers {
     by_key: HashMap<[u8; 8], usize>,
     /// Tells one set from the next.
     version: u64,
+    /// Tenants of which nobody is recognised.
+    shut: HashSet<Arc<str>>,
 }
 
 impl Callers {
@@ -232,7 +240,14 @@ impl Callers {
         static VERSIONS: AtomicU64 = AtomicU64::new(1);
         let keys = entries.iter().enumerate().filter_map(|(at, entry)| Some((entry.key?.beginning(), at)));
         let by_key = keys.collect();
-        Self { by_key, entries, limits, version: VERSIONS.fetch_add(1, Ordering::Relaxed) }
+        let version = VERSIONS.fetch_add(1, Ordering::Relaxed);
+        Self { by_key, entries, limits, version, shut: HashSet::new() }
+    }
+
+    /// The same, with nobody of these tenants recognised: the server has not opened them.
+    #[must_use]
+    pub fn without(self, shut: HashSet<Arc<str>>) -> Self {
+        Self { shut, ..self }
     }
 
     /// Everybody, those revoked as well.
@@ -284,6 +299,9 @@ impl Callers {
             State::Valid => {}
             State::Expired => return Err(Unrecognised::Expired(name())),
             State::Revoked => return Err(Unrecognised::Revoked(name())),
+        }
+        if !self.shut.is_empty() && self.shut.contains(&entry.tenant) {
+            return Err(Unrecognised::TenantShut(name()));
         }
         // The law is public: whoever may do anything may read it.
         Ok(Caller::new(Arc::clone(&entry.tenant), name(), entry.roles.and(Role::ReadLaw)))

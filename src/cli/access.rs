@@ -46,7 +46,7 @@ pub struct AccessFile {
 #[command(
     about = "Let somebody ask: makes a key, shown once, or takes a client certificate",
     after_help = "Roles: check, assert-emergencies, write-consent, read-contacts, manage-lists, audit, read-law, control, \
-                  privacy, operate; deploy/access.md says what each allows. A server that has the file takes the change \
+                  administer, privacy, export, operate; deploy/access.md says what each allows. A server that has the file takes the change \
                   within seconds. The key is sent as `authorization: Bearer KEY`."
 )]
 pub struct NewArgs {
@@ -238,13 +238,21 @@ fn list(args: &ListArgs, global: &Global) -> Result<Exit, Error> {
 /// # Errors
 /// It cannot be read; others may change it; every fault in it.
 pub(super) fn read(path: &Path, usual: Limits) -> Result<Callers, Error> {
+    parsed(path, &text(path)?, usual)
+}
+
+/// The text of the file.
+///
+/// # Errors
+/// It cannot be read; others may change it.
+pub(super) fn text(path: &Path) -> Result<String, Error> {
     let file = File::open(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
             Error::said(format!("{}: no such file: make one with `ringfence access new`", path.display()))
         }
         _ => Error::at(path, "opening", &error),
     })?;
-    parsed(path, &text_of(path, file)?, usual)
+    text_of(path, file)
 }
 
 fn text_of(path: &Path, file: File) -> Result<String, Error> {
@@ -263,7 +271,11 @@ fn text_of(path: &Path, file: File) -> Result<String, Error> {
     Ok(text)
 }
 
-fn parsed(path: &Path, text: &str, usual: Limits) -> Result<Callers, Error> {
+/// What a text of the file says.
+///
+/// # Errors
+/// Every fault in it.
+pub(super) fn parsed(path: &Path, text: &str, usual: Limits) -> Result<Callers, Error> {
     Callers::read(text, usual).map_err(|faults| {
         let lines: Vec<_> = faults.iter().map(|fault| format!("{}: {fault}", path.display())).collect();
         Error::said(lines.join("\n"))

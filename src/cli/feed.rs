@@ -11,15 +11,6 @@ use crate::store::sha256;
 /// Larger files are no list of emergencies.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// A file as it was last looked at.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Seen {
-    /// Its text, by digest.
-    Text(String),
-    /// It could not be read.
-    Nothing,
-}
-
 /// Reads the file, whose name tells its form: `.csv`, or else TOML.
 ///
 /// # Errors
@@ -29,16 +20,13 @@ pub(super) fn read(path: &Path, law: &Law) -> Result<Feed, PacksError> {
     parse(path, &text, law)
 }
 
-/// The file again, if it is not as it was `seen` last; and how it is now.
-pub(super) fn look(path: &Path, seen: &Seen, law: &Law) -> (Seen, Option<Result<Feed, PacksError>>) {
-    match text(path) {
-        Ok(text) => {
-            let now = Seen::Text(digest(&text));
-            let read = (now != *seen).then(|| parse(path, &text, law));
-            (now, read)
-        }
-        Err(error) => (Seen::Nothing, (*seen != Seen::Nothing).then_some(Err(error))),
-    }
+/// The file again, if it says something else than what is in force, by its digest.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn look(path: &Path, in_force: &str, law: &Law) -> Result<Option<Feed>, PacksError> {
+    let text = text(path)?;
+    if digest(&text) == in_force { Ok(None) } else { parse(path, &text, law).map(Some) }
 }
 
 fn text(path: &Path) -> Result<String, PacksError> {
@@ -69,28 +57,24 @@ mod tests {
                         from = 2026-11-18\n";
 
     #[test]
-    fn a_file_is_read_again_only_when_it_changed_and_its_loss_is_told_once() {
+    fn a_file_is_taken_once_it_says_something_else_and_refused_until_it_reads() {
         let law = Law::read(BUILT_IN.iter().copied()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("emergencies.toml");
         std::fs::write(&path, GOOD).unwrap();
         let feed = read(&path, &law).unwrap();
         assert_eq!((feed.emergencies.len(), feed.digest.len()), (1, 16));
-        let seen = Seen::Text(feed.digest);
-        let (seen, unchanged) = look(&path, &seen, &law);
-        assert!(unchanged.is_none());
+        let in_force = feed.digest;
+        assert!(look(&path, &in_force, &law).unwrap().is_none());
         std::fs::write(&path, GOOD.replace("US-LA", "US-QQ")).unwrap();
-        let (seen, refused) = look(&path, &seen, &law);
-        let told = refused.unwrap().unwrap_err().to_string();
-        assert!(told.contains("emergencies.toml:1: ") && told.contains("US-QQ"), "{told}");
-        let (seen, again) = look(&path, &seen, &law);
-        assert!(again.is_none(), "the same fault is not told every second");
+        // Tried again each time: what is refused now may be taken once the packs are others.
+        for _ in 0..2 {
+            let told = look(&path, &in_force, &law).unwrap_err().to_string();
+            assert!(told.contains("emergencies.toml:1: ") && told.contains("US-QQ"), "{told}");
+        }
         std::fs::remove_file(&path).unwrap();
-        let (seen, gone) = look(&path, &seen, &law);
-        assert!(gone.unwrap().unwrap_err().to_string().contains("cannot be read"));
-        let (seen, still) = look(&path, &seen, &law);
-        assert!(still.is_none());
-        std::fs::write(&path, GOOD).unwrap();
-        assert!(look(&path, &seen, &law).1.unwrap().is_ok());
+        assert!(look(&path, &in_force, &law).unwrap_err().to_string().contains("cannot be read"));
+        std::fs::write(&path, GOOD.replace("JBE 1", "JBE 2")).unwrap();
+        assert!(look(&path, &in_force, &law).unwrap().is_some());
     }
 }

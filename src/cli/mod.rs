@@ -21,6 +21,7 @@ mod keys;
 mod law;
 pub mod open;
 pub mod output;
+mod own_packs;
 mod packed;
 pub mod packs;
 mod policy;

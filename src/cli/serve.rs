@@ -1,10 +1,14 @@
 //! `serve`: settings, everything open, bound, announced, served; then drained within a limit, and whether it was.
 
+mod again;
+mod callers;
 mod guard;
+mod health;
+mod reload;
+mod tenant_packs;
 pub(super) mod tend;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,17 +16,17 @@ use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::sync::watch;
-use tonic_health::ServingStatus;
 
-use super::feed::{self, Seen};
-use super::open::{OpenError, OpenSettings, Opened, open};
+use self::health::Health;
+use self::reload::Reloads;
+use super::open::{OpenSettings, Opened, open};
 use super::settings::Flags;
-use super::{Error, Exit, Global, explain, keys, now, output, packs, regions, source, tidy};
+use super::{Error, Exit, Global, explain, keys, now, output, regions, source, tidy};
 use crate::config::{Config, StoreAt};
 use crate::listen::{self, Listener, Protocol};
 use crate::proto::v1;
 use crate::registry::Registries;
-use crate::service::{CLIENT_STREAMS, HEALTH_NAMES, HealthReporter, routes};
+use crate::service::{CLIENT_STREAMS, Readiness, routes};
 use crate::{audit, engine, http, notify, service, store, telemetry};
 
 /// How often lists and packs are looked at for changes.
@@ -31,8 +35,12 @@ const LOOK: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_secs(1);
 /// How often requests under data-protection law are looked at.
 const REMIND: Duration = Duration::from_secs(60);
-/// How long requests under way may take to finish after the signal to stop.
+/// How long after the signal to stop processors may take to note what was confirmed, requests under way to finish, what
+/// goes on beside them to end, and all of it. Service managers are told to wait a little longer than that.
+const NOTED: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(30);
+const ENDED: Duration = Duration::from_secs(35);
+const STOPPED: Duration = Duration::from_secs(40);
 /// A number of the sample data, in Florida.
 const SAMPLE_NUMBER: &str = "+13055550123";
 
@@ -76,7 +84,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         now: now(),
     })
     .await?;
-    let client = notify::Client::new(config.webhook_ca.as_deref(), config.webhook_private)
+    let client = notify::Client::new(config.webhook_ca.as_deref(), guard::reach(&config))
         .map_err(|error| Error::said(format!("webhook_ca: {error}")))?;
     announce_state(&config, &opened);
     // While nobody waits for an answer yet.
@@ -94,13 +102,17 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
                 .map_err(|error| Error::said(format!("otlp_endpoint: {endpoint}: {error}")))?,
         )),
     };
-    let calls = guard.calls().traced(traces.clone());
+    let readiness = Arc::<Readiness>::default();
+    let calls = guard.calls().traced(traces.clone()).looked_at(Arc::clone(&readiness));
     let (grpc, reporter) = routes(calls.clone()).map_err(|error| Error::said(error.to_string()))?;
+    let health = Arc::new(Health::new(reporter, readiness));
+    health.look(&opened.engine).await;
     let (stop, stopping) = watch::channel(false);
     let mut servers = tokio::task::JoinSet::new();
     let mut bound = Bound { tls: config.exposed.tls.is_some(), ..Bound::default() };
     let mut tls = Vec::new();
-    let limits = listen::Settings { slow: &CLIENT_STREAMS, ..config.exposed.listen };
+    let make_room = config.exposed.access.is_some();
+    let limits = listen::Settings { slow: &CLIENT_STREAMS, make_room, ..config.exposed.listen };
     let router = |protocol| match protocol {
         Protocol::Grpc => grpc.clone().prepare().into_axum_router(),
         Protocol::Http => http::router(calls.clone()),
@@ -120,20 +132,15 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         let listener = Listener { tcp, protocol, tls: shown, settings: limits, metrics };
         servers.spawn(listener.serve(router(protocol), stopping.clone()));
     }
-    set_health(&reporter, true).await;
     // Heard from before anybody is told that we serve: until then a signal would end the process undrained.
     let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(heard);
     announce(&bound, args.sample)?;
     let opened = Arc::new(opened);
-    let watched = Watched {
-        tenants: Arc::clone(guard.tenants()),
-        packs: config.packs.clone(),
-        emergencies: config.emergencies.clone(),
-        shadow_packs: config.shadow_packs.clone(),
-    };
+    let reloads = Reloads::new(&config, &opened.engine);
     let tenants = Arc::clone(guard.tenants());
     let guarding = tokio::spawn(guard.keep(tls, stopping.clone()));
-    let tidying = config.keep_events.map(|keep| tokio::spawn(tidy::trim_events(tenants, keep, told(stopping.clone()))));
+    let trimmed = Arc::clone(&tenants);
+    let tidying = config.keep_events.map(|keep| tokio::spawn(tidy::trim_events(trimmed, keep, told(stopping.clone()))));
     let keeping_regions: Vec<_> = opened
         .regions
         .iter()
@@ -145,7 +152,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         .chain(opened.regions.iter().map(|region| region.name()))
         .map(|name| tokio::spawn(regions::look(Arc::clone(&opened.engine), name.to_owned(), told(stopping.clone()))))
         .collect();
-    let keeping = tokio::spawn(keep(Arc::clone(&opened), watched, reporter.clone(), stopping.clone()));
+    let keeping = tokio::spawn(keep(Arc::clone(&opened), reloads, Arc::clone(&tenants), stopping.clone()));
+    let telling = tokio::spawn(Arc::clone(&health).keep(Arc::clone(&opened.engine), stopping.clone()));
     let own = tend::tend(opened.log.clone(), config.audit.keep, stopping.clone());
     let others: Vec<_> =
         opened.regions.iter().map(|region| regions::tend_log(Arc::clone(region), stopping.clone())).collect();
@@ -166,34 +174,46 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         first_answer(address, bound.http).await?;
     }
     stop_signal(signals, &mut servers).await;
-    set_health(&reporter, false).await;
+    let since = tokio::time::Instant::now();
+    health.stop().await;
     tracing::info!("stopping: no new requests, those under way may finish");
     let _ = stop.send(true);
     // Processors first: what they confirmed is noted, so that the next one repeats nothing.
-    if let Some(notifying) = notifying {
-        let _ = notifying.await;
+    let noting = async {
+        if let Some(notifying) = notifying {
+            let _ = notifying.await;
+        }
+        let _ = tokio::join!(checking, guarding);
+    };
+    in_time(since + NOTED, "processors and what goes on for tenants", noting).await;
+    for engine in tenants.all() {
+        engine.stop_following();
     }
-    let _ = checking.await;
-    let _ = guarding.await;
-    opened.engine.stop_following();
-    let drained = tokio::time::timeout(DRAIN, drain(&mut servers)).await.is_ok();
-    let _ = keeping.await;
-    for region in keeping_regions.into_iter().chain(looking) {
-        let _ = region.await;
-    }
-    let _ = tending.await;
-    if let Some(tidying) = tidying {
-        let _ = tidying.await;
-    }
-    let _ = sweeping.await;
-    let _ = archiving.await;
-    opened.settle(now()).await.map_err(|error| Error::said(error.to_string()))?;
+    let drained = in_time(since + DRAIN, "requests under way", drain(&mut servers)).await.is_some();
+    let rest = async {
+        let _ = tokio::join!(keeping, telling, tending, sweeping, archiving);
+        join_all(keeping_regions.into_iter().chain(looking).chain(tidying)).await;
+    };
+    in_time(since + ENDED, "what goes on beside requests", rest).await;
+    let settled = in_time(since + STOPPED, "log and store", opened.settle(now())).await;
+    let settled = settled.transpose().map_err(|error| Error::said(error.to_string()))?.is_some();
     if let Some(traces) = traces {
         // It blocks until the rest is sent, or cannot be.
-        let _ = tokio::task::spawn_blocking(move || traces.stop()).await;
+        let stopped = tokio::task::spawn_blocking(move || traces.stop());
+        in_time(since + STOPPED, "traces", stopped).await;
     }
     tracing::info!(drained, "stopped");
-    Ok(Exit::when(drained))
+    Ok(Exit::when(drained && settled))
+}
+
+/// Waits for something until an instant, and says so where that was not enough. What is left undone is as after a crash,
+/// which loses nothing that was acknowledged.
+async fn in_time<T>(until: tokio::time::Instant, what: &str, done: impl Future<Output = T>) -> Option<T> {
+    let done = tokio::time::timeout_at(until, done).await.ok();
+    if done.is_none() {
+        tracing::warn!(what, "did not end in time");
+    }
+    done
 }
 
 #[derive(Default)]
@@ -212,13 +232,6 @@ async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Error> {
 async fn told(mut stopping: watch::Receiver<bool>) {
     // The sender lives as long as the server; its end is a signal as well.
     let _ = stopping.wait_for(|stop| *stop).await;
-}
-
-async fn set_health(reporter: &HealthReporter, serving: bool) {
-    let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-    for name in HEALTH_NAMES {
-        reporter.set_service_status(name, status).await;
-    }
 }
 
 /// Returns when a signal says stop, or when a listener ends by itself.
@@ -255,17 +268,17 @@ async fn drain(servers: &mut tokio::task::JoinSet<()>) {
     }
 }
 
-/// What goes on beside the requests: log and store are put in step, lists and packs looked at, health told.
-async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, stopping: watch::Receiver<bool>) {
-    let Watched { tenants, packs, emergencies, shadow_packs } = watched;
+/// What goes on beside the requests: log and store are put in step, lists and packs looked at.
+async fn keep(
+    opened: Arc<Opened>,
+    mut reloads: Reloads,
+    tenants: Arc<engine::Tenants>,
+    stopping: watch::Receiver<bool>,
+) {
     let mut tick = tokio::time::interval(TICK);
     let mut look = tokio::time::interval(LOOK);
     let mut remind = tokio::time::interval(REMIND);
     let mut pressed = engine::rights::Pressing::default();
-    let mut seen = packs.as_deref().map(fingerprint);
-    let mut shadow_seen = shadow_packs.as_deref().map(fingerprint);
-    let mut feed = Seen::Text(opened.engine.feed().digest.clone());
-    let mut serving = true;
     let mut stop = Box::pin(told(stopping));
     loop {
         tokio::select! {
@@ -276,34 +289,12 @@ async fn keep(opened: Arc<Opened>, watched: Watched, reporter: HealthReporter, s
                 {
                     tracing::error!(%error, "log and store are not in step");
                 }
-                let ready = opened.engine.not_ready().await.is_empty();
-                if ready != serving {
-                    serving = ready;
-                    tracing::warn!(serving, "health changed");
-                    set_health(&reporter, serving).await;
-                }
             }
             _ = remind.tick() => pressed = press(&opened.engine, pressed).await,
             _ = look.tick() => {
                 refresh(Arc::clone(&opened.registries)).await;
                 doubt_lists(&tenants).await;
-                if let Some(folder) = &packs {
-                    let found = Some(fingerprint(folder));
-                    if found != seen {
-                        seen = found;
-                        reload(&opened.engine, folder, Reload::InForce).await;
-                    }
-                }
-                if let Some(folder) = &shadow_packs {
-                    let found = Some(fingerprint(folder));
-                    if found != shadow_seen {
-                        shadow_seen = found;
-                        reload(&opened.engine, folder, Reload::Shadow).await;
-                    }
-                }
-                if let Some(file) = &emergencies {
-                    feed = look_at(&opened.engine, file, feed).await;
-                }
+                reloads.look(&opened.registries).await;
             }
         }
     }
@@ -329,56 +320,6 @@ async fn press(engine: &engine::Engine, before: engine::rights::Pressing) -> eng
     }
 }
 
-/// What is read again while serving.
-struct Watched {
-    tenants: Arc<engine::Tenants>,
-    packs: Option<PathBuf>,
-    emergencies: Option<PathBuf>,
-    shadow_packs: Option<PathBuf>,
-}
-
-/// Puts changed states of emergency in force, or keeps the old ones and says what is wrong with the file.
-async fn look_at(engine: &Arc<engine::Engine>, file: &Path, seen: Seen) -> Seen {
-    let (law, path, before) = (engine.law(), file.to_owned(), seen.clone());
-    let looked = tokio::task::spawn_blocking(move || feed::look(&path, &before, &law)).await;
-    let (now, changed) = match looked {
-        Ok(looked) => looked,
-        Err(error) => {
-            tracing::error!(%error, "the states of emergency could not be read");
-            return seen;
-        }
-    };
-    match changed {
-        None => {}
-        Some(Ok(feed)) => {
-            tracing::info!(emergencies = feed.emergencies.len(), version = feed.digest, "states of emergency changed");
-            engine.change_feed(Arc::new(feed));
-        }
-        Some(Err(error)) => {
-            tracing::warn!(%error, "the changed states of emergency are refused; the old ones stay in force");
-        }
-    }
-    now
-}
-
-/// Name, length and time of a file.
-type Found = (PathBuf, u64, Option<std::time::SystemTime>);
-
-/// Names, lengths and times of the files of a folder: what differs when one of them does.
-fn fingerprint(folder: &Path) -> Vec<Found> {
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let about = entry.metadata().ok()?;
-            Some((entry.path(), about.len(), about.modified().ok()))
-        })
-        .collect();
-    files.sort();
-    files
-}
-
 async fn refresh(registries: Arc<Registries>) {
     let changes = tokio::task::spawn_blocking(move || registries.refresh()).await;
     if let Ok(changes) = changes
@@ -399,32 +340,6 @@ async fn doubt_lists(tenants: &engine::Tenants) {
             }
             Err(error) => tracing::warn!(%error, "whether a list that was called complete has a file is not known"),
         }
-    }
-}
-
-/// Which packs are read again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Reload {
-    InForce,
-    Shadow,
-}
-
-/// Puts changed packs in force, or keeps the old set and says what is wrong with the new one.
-async fn reload(engine: &Arc<engine::Engine>, folder: &Path, which: Reload) {
-    let (folder, changing) = (folder.to_owned(), Arc::clone(engine));
-    let changed = tokio::task::spawn_blocking(move || -> Result<String, OpenError> {
-        let law = Arc::new(packs::read(Some(&folder))?);
-        let version = law.version().to_owned();
-        match which {
-            Reload::InForce => changing.change_law(law)?,
-            Reload::Shadow => changing.shadow_by(law)?,
-        }
-        Ok(version)
-    });
-    match changed.await {
-        Ok(Ok(rules_version)) => tracing::info!(rules_version, ?which, "packs changed"),
-        Ok(Err(error)) => tracing::error!(%error, ?which, "the changed packs are refused; the old ones stay in force"),
-        Err(error) => tracing::error!(%error, ?which, "packs could not be read"),
     }
 }
 

@@ -124,6 +124,22 @@ pub(super) fn listener(written: &Written, exposed: &Exposed, fault: &mut Fault<'
     Some(address)
 }
 
+/// The ports of this machine at which processors may be; `None`: every port. Where callers are told apart, none of them may
+/// have the server post to what listens beside it unless it is said so.
+pub(super) fn loopback(written: &Written, exposed: &Exposed, fault: &mut Fault<'_>) -> Option<Vec<u16>> {
+    if written.text.is_empty() {
+        return exposed.access.is_some().then(Vec::new);
+    }
+    let ports: Result<Vec<u16>, _> = written.text.split(',').map(|port| port.trim().parse()).collect();
+    match ports {
+        Ok(ports) if !ports.contains(&0) => Some(ports),
+        _ => {
+            fault(written, "is not a list of ports such as 9000,9001");
+            Some(Vec::new())
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
@@ -155,6 +171,18 @@ mod tests {
         assert!(faults[0].contains("tls_cert"), "{faults:?}");
         let faults = with(&[("tls_client_ca", "ca.pem"), ("tls_cert", "c"), ("tls_key", "k")]).unwrap_err();
         assert!(faults[0].contains("set access"), "{faults:?}");
+    }
+
+    #[test]
+    fn with_callers_no_port_of_this_machine_is_posted_to_unless_it_is_named() {
+        let access = ("access", "a.toml");
+        assert_eq!(with(&[]).unwrap().webhook_loopback, None);
+        assert_eq!(with(&[access]).unwrap().webhook_loopback, Some(vec![]));
+        let named = with(&[access, ("webhook_loopback", "9000, 9001")]).unwrap();
+        assert_eq!(named.webhook_loopback, Some(vec![9_000, 9_001]));
+        for bad in ["0", "99999", "any", "9000;9001"] {
+            assert!(with(&[("webhook_loopback", bad)]).unwrap_err()[0].contains("list of ports"), "{bad}");
+        }
     }
 
     #[test]

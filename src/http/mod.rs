@@ -4,6 +4,7 @@
 //! with the HTTP status that belongs to it. Must never hold logic of its own. Guarded by `tests/http.rs`.
 
 mod json;
+mod local;
 mod ops;
 
 use axum::Router;
@@ -100,8 +101,9 @@ pub fn router(calls: Calls) -> Router {
     let router =
         router.fallback(json::no_such_path).method_not_allowed_fallback(json::no_such_method).with_state(calls.clone());
     // Who asks is found out first: nobody who is unknown takes a place of those who are known.
-    gated_http(router, &paths, &calls, json::refusal)
-        .layer(axum::middleware::from_fn_with_state(calls, json::admit))
-        .layer(axum::middleware::from_fn(json::refuse_browsers))
-        .layer(DefaultBodyLimit::max(MESSAGE_BYTES))
+    let alone = calls.access().is_none();
+    let router = gated_http(router, &paths, &calls, json::refusal)
+        .layer(axum::middleware::from_fn_with_state(calls, json::admit));
+    let router = if alone { router.layer(axum::middleware::from_fn(local::refuse_other_names)) } else { router };
+    router.layer(axum::middleware::from_fn(json::refuse_browsers)).layer(DefaultBodyLimit::max(MESSAGE_BYTES))
 }

@@ -25,12 +25,14 @@ pub(super) async fn alive() -> Answer {
 /// `GET /readyz`: whether answers can be given; names what is not ready.
 pub(super) async fn ready(State(calls): State<Calls>, Asked(incoming): Asked) -> Answer {
     let engine = calls.server();
-    let faults = engine.not_ready().await;
+    // Asked by anybody, as often as they like: the store is not asked for it.
+    let (faults, age) = calls.not_ready().await;
+    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
     let ready = faults.is_empty();
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if incoming.caller.permit(Role::Operate).is_err() {
         let parts: Vec<_> = faults.iter().map(|(part, _)| *part).collect();
-        let body = serde_json::json!({ "ready": ready, "notReady": parts });
+        let body = serde_json::json!({ "ready": ready, "notReady": parts, "ageMs": age });
         return answer(code, "application/json", format!("{body}\n"));
     }
     let faults: serde_json::Map<_, _> = faults.into_iter().map(|(part, why)| (part.to_owned(), why.into())).collect();
@@ -39,6 +41,8 @@ pub(super) async fn ready(State(calls): State<Calls>, Asked(incoming): Asked) ->
     let body = serde_json::json!({
         "ready": ready,
         "notReady": faults,
+        // How long ago that was found, in milliseconds.
+        "ageMs": age,
         "rulesVersion": engine.law().version(),
         // A list that could not be read does not make the server unready: its rule denies.
         // Nor does a region: the others are answered.

@@ -19,7 +19,7 @@ use tower::Service as _;
 
 use super::pace::{Pace, Paced, UnderWay, Verdict, WINDOW, WINDOW_OF_ONE};
 use super::{Protocol, Settings, Shared};
-use crate::access::Peer;
+use crate::access::{Line, Peer};
 
 /// Pings on connections where nothing comes, so that a peer that went away is noticed.
 const PING: Duration = Duration::from_secs(30);
@@ -38,13 +38,14 @@ pub(super) struct Connection {
     protocol: Protocol,
     settings: Settings,
     peer: Peer,
+    line: Arc<Line>,
     pace: Arc<Pace>,
 }
 
 impl Connection {
-    pub fn new(shared: &Shared, peer: Peer) -> Self {
-        let settings = shared.settings;
-        Self { router: shared.router.clone(), protocol: shared.protocol, settings, peer, pace: Pace::new(settings) }
+    pub fn new(shared: &Shared, peer: Peer, line: Arc<Line>) -> Self {
+        let (settings, router) = (shared.settings, shared.router.clone());
+        Self { router, protocol: shared.protocol, settings, peer, line, pace: Pace::new(settings) }
     }
 
     /// Serves it until it ends, or must: then why.
@@ -117,6 +118,7 @@ impl hyper::service::Service<Request<Incoming>> for Connection {
         let mut call = self.pace.begins(headers.saturating_add(request.uri().path().len()));
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(self.peer.clone());
+        parts.extensions.insert(Arc::clone(&self.line));
         // What may take its time is told by its path; a body that is whole needs no clock.
         let slow = self.settings.slow.contains(&parts.uri.path());
         let timer = (!slow && !body.is_end_stream()).then(|| Box::pin(tokio::time::sleep(self.settings.receive)));

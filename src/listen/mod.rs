@@ -7,12 +7,12 @@
 
 mod connection;
 mod expiry;
+mod open;
 mod pace;
 mod tls;
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ pub use expiry::first_to_expire;
 pub use tls::{Tls, TlsFault, TlsFiles};
 
 use self::connection::Connection;
+use self::open::{Counted, Open};
 use crate::access::Peer;
 use crate::telemetry::Metrics;
 
@@ -49,6 +50,8 @@ pub struct Settings {
     pub handshake: Duration,
     /// Paths of calls whose messages come over time.
     pub slow: &'static [&'static str],
+    /// Whether, where all connections are taken, one on which nobody was recognised is ended for a new one.
+    pub make_room: bool,
 }
 
 impl Default for Settings {
@@ -63,6 +66,7 @@ impl Default for Settings {
             unread: Duration::from_secs(60),
             handshake: Duration::from_secs(10),
             slow: &[],
+            make_room: false,
         }
     }
 }
@@ -102,29 +106,6 @@ struct Shared {
     metrics: Arc<Metrics>,
     router: Router,
     open: Mutex<Open>,
-}
-
-/// How many connections are open, and from where.
-#[derive(Default)]
-struct Open {
-    all: u32,
-    from: HashMap<IpAddr, u32>,
-}
-
-/// An open connection, counted until it is dropped.
-struct Counted(Arc<Shared>, IpAddr);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.all = open.all.saturating_sub(1);
-        if let Some(from) = open.from.get_mut(&self.1) {
-            *from -= 1;
-            if *from == 0 {
-                open.from.remove(&self.1);
-            }
-        }
-    }
 }
 
 impl Listener {
@@ -168,23 +149,16 @@ fn is_of_one(error: &io::Error) -> bool {
 impl Shared {
     /// Takes a connection, if there is room for it.
     fn admit(self: &Arc<Self>, address: SocketAddr) -> Option<Counted> {
-        let from = crate::access::network(address.ip());
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = open.from.get(&from).copied().unwrap_or(0);
-        let refused = match self.settings {
-            settings if open.all >= settings.connections => Some("too_many"),
-            settings if settings.per_address != 0 && here >= settings.per_address => Some("too_many_of_one_address"),
-            _ => None,
-        };
-        if let Some(why) = refused {
-            drop(open);
-            self.cut(address, why);
-            return None;
-        }
-        open.all += 1;
-        *open.from.entry(from).or_default() += 1;
+        let taken = open.take(crate::access::network(address.ip()), &self.settings);
         drop(open);
-        Some(Counted(Arc::clone(self), from))
+        match taken {
+            Ok((id, place)) => Some(Counted { shared: Arc::clone(self), id, place }),
+            Err(why) => {
+                self.cut(address, why);
+                None
+            }
+        }
     }
 
     fn cut(&self, address: SocketAddr, why: &'static str) {
@@ -195,28 +169,38 @@ impl Shared {
 
 /// One connection, from its first byte to its last.
 async fn connection(counted: Counted, stream: TcpStream, address: SocketAddr, stopping: watch::Receiver<bool>) {
-    let shared = &counted.0;
     // A socket that just closed says so with the first read.
     let _ = stream.set_nodelay(true);
-    let ended = match &shared.tls {
-        None => {
-            let peer = Peer { address, certificate: None };
-            Connection::new(shared, peer).run(stream, stopping).await
-        }
-        Some(tls) => match tokio::time::timeout(shared.settings.handshake, tls.accept(stream)).await {
-            Err(_) => Err("slow_handshake"),
-            Ok(Err(error)) => {
-                tracing::info!(from = %address.ip(), %error, "TLS was not agreed on");
-                shared.metrics.cut("handshake");
-                Ok(())
-            }
-            Ok(Ok((stream, certificate))) => {
-                let peer = Peer { address, certificate };
-                Connection::new(shared, peer).run(stream, stopping).await
-            }
-        },
+    let ended = tokio::select! {
+        ended = served(&counted, stream, address, stopping) => ended,
+        () = counted.place.end.notified() => Err("made_room"),
     };
     if let Err(why) = ended {
-        shared.cut(address, why);
+        counted.shared.cut(address, why);
+    }
+}
+
+async fn served(
+    counted: &Counted,
+    stream: TcpStream,
+    address: SocketAddr,
+    stopping: watch::Receiver<bool>,
+) -> Result<(), &'static str> {
+    let (shared, line) = (&counted.shared, &counted.place.line);
+    let Some(tls) = &shared.tls else {
+        let peer = Peer { address, certificate: None };
+        return Connection::new(shared, peer, Arc::clone(line)).run(stream, stopping).await;
+    };
+    match tokio::time::timeout(shared.settings.handshake, tls.accept(stream)).await {
+        Err(_) => Err("slow_handshake"),
+        Ok(Err(error)) => {
+            tracing::info!(from = %address.ip(), %error, "TLS was not agreed on");
+            shared.metrics.cut("handshake");
+            Ok(())
+        }
+        Ok(Ok((stream, certificate))) => {
+            let peer = Peer { address, certificate };
+            Connection::new(shared, peer, Arc::clone(line)).run(stream, stopping).await
+        }
     }
 }

@@ -54,15 +54,6 @@ pub enum TlsFault {
 }
 
 impl TlsFiles {
-    /// All files, by name, size and time: what differs when one of them changes.
-    #[must_use]
-    pub fn seen(&self) -> Vec<(u64, Option<std::time::SystemTime>)> {
-        let files = [Some(&self.certificate), Some(&self.key), self.authority.as_ref()];
-        let about =
-            |path: &PathBuf| std::fs::metadata(path).map_or((0, None), |about| (about.len(), about.modified().ok()));
-        files.into_iter().flatten().map(about).collect()
-    }
-
     fn load(&self, protocol: Protocol) -> Result<ServerConfig, TlsFault> {
         let chain = certificates(&self.certificate)?;
         let key = PrivateKeyDer::from_pem_file(&self.key)

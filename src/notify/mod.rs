@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use post::{Client, NoClient, PostError, is_public};
+pub use post::{Client, NoClient, PostError, Reach, is_public};
 pub use sign::signatures;
 
 use crate::engine::Engine;
@@ -104,10 +104,11 @@ pub async fn run(engine: Arc<Engine>, client: Client, settings: Settings, now: N
             () = told(&mut stop) => {}
         }
     }
-    for (_, mut running) in running {
-        // It ends by itself once it has noted what was confirmed.
+    // Each ends by itself once it has noted what was confirmed; all of them within the same time.
+    let ending = running.into_values().map(async |mut running| {
         let _ = tokio::time::timeout(Duration::from_secs(5), &mut running.task).await;
-    }
+    });
+    futures_util::future::join_all(ending).await;
 }
 
 /// The delivery to one processor; it ends when this is dropped.

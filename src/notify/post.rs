@@ -1,9 +1,10 @@
 //! One POST to a processor.
 //!
 //! Promises: certificates are verified, against the system's authorities or those given; a redirect is an answer like any
-//! other and is not followed; plain http goes to the loopback alone, https to no address that is not public unless the
-//! configuration says so, whatever a name resolves to at that instant; everything ends in time. A connection carries one
-//! request: a receiver that answers twice must not have its second answer taken for the confirmation of something else.
+//! other and is not followed; plain http goes to the loopback alone, and where ports of it are listed to those alone; https
+//! to no address that is not public unless the configuration says so, whatever a name resolves to at that instant;
+//! everything ends in time. A connection carries one request: a receiver that answers twice must not have its second answer
+//! taken for the confirmation of something else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -51,7 +52,10 @@ pub enum PostError {
     #[error("the name of the host does not resolve: {0}")]
     Name(std::io::ErrorKind),
     /// Every address is one that nothing is sent to.
-    #[error("the host has no address that may be sent to: it is not public; see webhook_private in the configuration")]
+    #[error(
+        "the host has no address that may be sent to: it is not public, or a port of the server's own machine; see \
+         webhook_private and webhook_loopback in the configuration"
+    )]
     Address,
     /// No connection.
     #[error("no connection: {0}")]
@@ -79,26 +83,48 @@ pub struct Posted {
     pub retry_after: Option<Duration>,
 }
 
+/// What may be posted to beside the public internet.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Reach {
+    /// Addresses of a network of one's own.
+    pub private: bool,
+    /// These ports of the server's own machine; `None`: every one, over https only with `private`.
+    pub loopback: Option<Vec<u16>>,
+}
+
+impl Reach {
+    /// Whether this may be posted to.
+    fn has(&self, address: SocketAddr, tls: bool) -> bool {
+        // An address of IPv4 in the clothes of IPv6 is that address.
+        let ip = address.ip().to_canonical();
+        match &self.loopback {
+            _ if !ip.is_loopback() => tls && (is_public(ip) || self.private && may_be_private(ip)),
+            None => !tls || self.private,
+            Some(ports) => ports.contains(&address.port()),
+        }
+    }
+}
+
 /// Posts.
 #[derive(Clone)]
 pub struct Client {
     tls: TlsConnector,
-    private: bool,
+    reach: Reach,
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("private", &self.private).finish_non_exhaustive()
+        f.debug_struct("Client").field("reach", &self.reach).finish_non_exhaustive()
     }
 }
 
 impl Client {
     /// A client that trusts the authorities in this file (PEM), or those of the system; and sends to addresses that are
-    /// not public only if told so.
+    /// not public as far as told so.
     ///
     /// # Errors
     /// The file holds no certificate.
-    pub fn new(authorities: Option<&Path>, private: bool) -> Result<Self, NoClient> {
+    pub fn new(authorities: Option<&Path>, reach: Reach) -> Result<Self, NoClient> {
         let mut roots = RootCertStore::empty();
         if let Some(path) = authorities {
             let fault = |why: String| NoClient::Authorities { path: path.display().to_string(), why };
@@ -121,7 +147,7 @@ impl Client {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)), private })
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)), reach })
     }
 
     /// Posts a JSON body.
@@ -161,15 +187,8 @@ impl Client {
     async fn connect(&self, target: &Target) -> Result<TcpStream, PostError> {
         let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
         let found: Vec<SocketAddr> = found.map_err(|error| PostError::Name(error.kind()))?.collect();
-        let may = |address: IpAddr| {
-            if target.tls {
-                is_public(address) || self.private && may_be_private(address)
-            } else {
-                address.is_loopback()
-            }
-        };
         let mut last = PostError::Address;
-        for address in found.into_iter().filter(|address| may(address.ip())).take(ADDRESSES) {
+        for address in found.into_iter().filter(|address| self.reach.has(*address, target.tls)).take(ADDRESSES) {
             last = match tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     let _ = stream.set_nodelay(true);
@@ -289,6 +308,23 @@ mod tests {
         }
         for never in ["169.254.169.254", "fe80::1", "0.0.0.0", "224.0.0.1", "::ffff:169.254.169.254"] {
             assert!(!may_be_private(never.parse().unwrap()), "{never}");
+        }
+        let (web, listed) = (Reach::default(), Reach { loopback: Some(vec![9_000]), ..Reach::default() });
+        let private = Reach { private: true, ..listed.clone() };
+        for (address, tls, by_default, by_list, in_private) in [
+            ("127.0.0.1:9000", false, true, true, true),
+            ("127.0.0.1:15000", false, true, false, false),
+            ("127.0.0.1:15000", true, false, false, false),
+            ("[::1]:15000", true, false, false, false),
+            ("[::ffff:127.0.0.1]:15000", true, false, false, false),
+            ("[::1]:9000", true, false, true, true),
+            ("10.0.0.1:443", true, false, false, true),
+            ("8.8.8.8:443", true, true, true, true),
+            ("8.8.8.8:80", false, false, false, false),
+            ("169.254.169.254:443", true, false, false, false),
+        ] {
+            let found = [&web, &listed, &private].map(|reach| reach.has(address.parse().unwrap(), tls));
+            assert_eq!(found, [by_default, by_list, in_private], "{address} {tls}");
         }
         assert!(may_be_private("192.168.0.7".parse().unwrap()) && may_be_private("fd00::7".parse().unwrap()));
     }

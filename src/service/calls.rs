@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 
 use super::gather::Arrived;
 use super::guard::Admitted;
+use super::ready::{Faults, Readiness};
 use super::stream::{Answers, Asked};
 use super::{rows, status};
 use crate::access::{Access, Caller, DEFAULT_TENANT, Gate, Permit, Quota, Refused, Role, Share};
@@ -30,6 +31,7 @@ pub struct Calls {
     access: Option<Arc<Access>>,
     gate: Arc<Gate>,
     traces: Option<Arc<Traces>>,
+    readiness: Option<Arc<Readiness>>,
 }
 
 /// What a transport knows of a request.
@@ -120,13 +122,33 @@ impl Calls {
     /// The calls of an engine, for everybody who reaches them.
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { tenants: Arc::new(Tenants::new(engine)), access: None, gate: Arc::default(), traces: None }
+        Self {
+            tenants: Arc::new(Tenants::new(engine)),
+            access: None,
+            gate: Arc::default(),
+            traces: None,
+            readiness: None,
+        }
     }
 
     /// The calls of several tenants, for those who are recognised.
     #[must_use]
     pub fn guarded(tenants: Arc<Tenants>, access: Arc<Access>) -> Self {
-        Self { tenants, access: Some(access), gate: Arc::default(), traces: None }
+        Self { tenants, access: Some(access), gate: Arc::default(), traces: None, readiness: None }
+    }
+
+    /// The same, which tell what is not ready as it was last looked at.
+    #[must_use]
+    pub fn looked_at(self, readiness: Arc<Readiness>) -> Self {
+        Self { readiness: Some(readiness), ..self }
+    }
+
+    /// What is not ready, and how long ago that was found; found now where nobody looks by turns.
+    pub async fn not_ready(&self) -> (Faults, Duration) {
+        match &self.readiness {
+            Some(readiness) => readiness.now(),
+            None => (self.server().not_ready().await, Duration::ZERO),
+        }
     }
 
     /// The same, of which no more is under way than this gate lets in.

@@ -17,8 +17,9 @@ use tonic::Status;
 use tonic::service::Routes;
 
 use super::calls::{Calls, now};
+use super::health::Known;
 use super::status;
-use crate::access::{Access, Caller, Pass, Peer, Quota, Shown};
+use crate::access::{Access, Caller, Line, Pass, Peer, Quota, Shown};
 
 /// Health is asked by those who have no key: orchestrators and balancers. It says of each service whether it is served.
 const OPEN: &str = "/grpc.health.v1.Health/";
@@ -39,10 +40,16 @@ pub fn guarded(routes: Routes, calls: Calls) -> Routes {
     router.layer(axum::middleware::from_fn_with_state(calls, grpc)).into()
 }
 
-async fn grpc(State(calls): State<Calls>, request: Request, next: Next) -> http::Response<Body> {
+async fn grpc(State(calls): State<Calls>, mut request: Request, next: Next) -> http::Response<Body> {
     let Some(access) = calls.access() else { return next.run(request).await };
-    // Nothing that is shown makes a difference, so nothing is looked at: a probe with an old key must not end the server.
+    // Whoever shows nothing, or an old key, is answered all the same: a probe must not end the server. Who is known may ask
+    // more at once.
     if request.uri().path().starts_with(OPEN) {
+        let peer = request.extensions().get::<Peer>();
+        if access.callers().recognise(Shown { headers: request.headers(), peer }, now()).is_ok() {
+            known(&request);
+            request.extensions_mut().insert(Known);
+        }
         return next.run(request).await;
     }
     match admit(access, &calls, request, false).await {
@@ -70,7 +77,10 @@ pub async fn admit(
     };
     let path = shown_path(request.uri().path());
     let caller = match recognised {
-        Ok(caller) => caller,
+        Ok(caller) => {
+            known(&request);
+            caller
+        }
         // A wrong key is a guess wherever it is shown.
         Err(why) if open && !why.is_guess() => return Ok((request, None)),
         Err(why) => {
@@ -99,6 +109,13 @@ pub async fn admit(
     })?;
     request.extensions_mut().insert(Admitted { caller, quota });
     Ok((request, pass))
+}
+
+/// Somebody was recognised on this connection: it is not ended to make room for others.
+fn known(request: &Request) {
+    if let Some(line) = request.extensions().get::<Arc<Line>>() {
+        line.recognised();
+    }
 }
 
 fn begin(quota: &Arc<Quota>) -> Result<Pass, crate::access::Exhausted> {

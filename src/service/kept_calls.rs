@@ -17,7 +17,7 @@ impl Calls {
         request: v1::PublishPolicyRequest,
     ) -> Result<v1::PublishPolicyResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| {
+            .within(Role::Administer, async |permit| {
                 self.of(permit)?.publish_policy(permit, request, incoming.clock()).await
             })
             .await;
@@ -81,7 +81,7 @@ impl Calls {
         request: v1::TransferSellerRequest,
     ) -> Result<v1::TransferSellerResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| {
+            .within(Role::Administer, async |permit| {
                 self.of(permit)?.transfer_seller(permit, request, incoming.clock()).await
             })
             .await;
@@ -98,7 +98,7 @@ impl Calls {
         request: v1::ListSellerTransfersRequest,
     ) -> Result<v1::ListSellerTransfersResponse, Status> {
         let answer = incoming
-            .within(Role::ReadLaw, async |permit| self.of(permit)?.list_seller_transfers(permit, &request).await)
+            .within(Role::Audit, async |permit| self.of(permit)?.list_seller_transfers(permit, &request).await)
             .await;
         self.done("ListSellerTransfers", &incoming, answer)
     }
@@ -113,7 +113,7 @@ impl Calls {
         request: v1::SweepContactsRequest,
     ) -> Result<v1::SweepContactsResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| {
+            .within(Role::Administer, async |permit| {
                 self.of(permit)?.sweep_contacts(permit, &request, incoming.clock()).await
             })
             .await;
@@ -130,7 +130,7 @@ impl Calls {
         request: v1::PlaceRetentionHoldRequest,
     ) -> Result<v1::PlaceRetentionHoldResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| {
+            .within(Role::Administer, async |permit| {
                 self.of(permit)?.place_retention_hold(permit, request, incoming.clock()).await
             })
             .await;
@@ -147,7 +147,7 @@ impl Calls {
         request: v1::ReleaseRetentionHoldRequest,
     ) -> Result<v1::ReleaseRetentionHoldResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| {
+            .within(Role::Administer, async |permit| {
                 self.of(permit)?.release_retention_hold(permit, request, incoming.clock()).await
             })
             .await;
@@ -164,7 +164,7 @@ impl Calls {
         request: v1::ListRetentionHoldsRequest,
     ) -> Result<v1::ListRetentionHoldsResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| {
+            .within(Role::Administer, async |permit| {
                 self.of(permit)?.list_retention_holds(permit, &request, incoming.clock().now).await
             })
             .await;
@@ -181,7 +181,9 @@ impl Calls {
         request: v1::OffBoardRequest,
     ) -> Result<v1::OffBoardResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.of(permit)?.off_board(permit, request, incoming.clock()).await)
+            .within(Role::Administer, async |permit| {
+                self.of(permit)?.off_board(permit, request, incoming.clock()).await
+            })
             .await;
         self.done("OffBoard", &incoming, answer)
     }
@@ -196,7 +198,7 @@ impl Calls {
         request: v1::ExportContactsRequest,
     ) -> Result<v1::ExportContactsResponse, Status> {
         let answer = incoming
-            .within(Role::ReadContacts, async |permit| {
+            .within(Role::Export, async |permit| {
                 self.of(permit)?.export_contacts(permit, request, incoming.clock()).await
             })
             .await;
@@ -213,7 +215,7 @@ impl Calls {
         request: v1::OpenIncidentRequest,
     ) -> Result<v1::OpenIncidentResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| {
+            .within(Role::Administer, async |permit| {
                 self.of(permit)?.open_incident(permit, request, incoming.clock()).await
             })
             .await;
@@ -230,7 +232,7 @@ impl Calls {
         request: v1::UpdateIncidentRequest,
     ) -> Result<v1::UpdateIncidentResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| {
+            .within(Role::Administer, async |permit| {
                 self.of(permit)?.update_incident(permit, request, incoming.clock()).await
             })
             .await;
@@ -247,7 +249,7 @@ impl Calls {
         request: v1::AddAffectedContactsRequest,
     ) -> Result<v1::AddAffectedContactsResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| {
+            .within(Role::Administer, async |permit| {
                 self.of(permit)?.add_affected_contacts(permit, request, incoming.clock()).await
             })
             .await;
@@ -264,7 +266,7 @@ impl Calls {
         request: v1::MarkContactsToldRequest,
     ) -> Result<v1::MarkContactsToldResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| {
+            .within(Role::Administer, async |permit| {
                 self.of(permit)?.mark_contacts_told(permit, request, incoming.clock()).await
             })
             .await;
@@ -281,7 +283,7 @@ impl Calls {
         request: v1::GetIncidentRequest,
     ) -> Result<v1::GetIncidentResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.of(permit)?.incident(permit, &request.incident_id).await)
+            .within(Role::Administer, async |permit| self.of(permit)?.incident(permit, &request.incident_id).await)
             .await;
         let answer = answer.map(|incident| v1::GetIncidentResponse { incident: Some(incident) });
         self.done("GetIncident", &incoming, answer)
@@ -297,7 +299,7 @@ impl Calls {
         request: v1::ListIncidentsRequest,
     ) -> Result<v1::ListIncidentsResponse, Status> {
         let answer = incoming
-            .within(Role::Control, async |permit| self.of(permit)?.list_incidents(permit, &request).await)
+            .within(Role::Administer, async |permit| self.of(permit)?.list_incidents(permit, &request).await)
             .await;
         self.done("ListIncidents", &incoming, answer)
     }
@@ -312,7 +314,7 @@ impl Calls {
         request: v1::ListNoticesRequest,
     ) -> Result<v1::ListNoticesResponse, Status> {
         let answer = incoming
-            .within(Role::ReadContacts, async |permit| {
+            .within(Role::Administer, async |permit| {
                 self.of(permit)?.list_notices(permit, &request, incoming.clock().now).await
             })
             .await;

@@ -7,6 +7,7 @@ mod calls;
 mod gather;
 mod grpc;
 pub mod guard;
+mod health;
 mod import;
 mod kept_calls;
 mod kept_grpc;
@@ -14,6 +15,7 @@ mod lenient;
 mod malformed;
 mod names;
 mod peek;
+mod ready;
 mod registry;
 mod rows;
 mod shed;
@@ -25,6 +27,7 @@ use tonic::service::Routes;
 
 pub use calls::{Calls, Incoming, now};
 pub use grpc::Grpc;
+pub use ready::{Faults, Readiness};
 pub use shed::gated_http;
 
 use crate::proto;
@@ -63,7 +66,7 @@ pub use tonic_health::server::HealthReporter;
 /// # Errors
 /// The descriptors do not load, which a test rules out.
 pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection::server::Error> {
-    let (reporter, health) = tonic_health::server::health_reporter();
+    let (reporter, health) = health::service(&calls);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             // The details of errors, so that a client with nothing but reflection can read them. First: of what both

@@ -1,5 +1,6 @@
 //! Every call by every role: printed, frozen, read in review.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use axum::body::Bytes;
@@ -69,6 +70,48 @@ async fn every_call_by_every_role() {
         text += &row(42, &method.short(), &cells);
     }
     frozen("calls.txt", &text);
+    told(&text);
+}
+
+/// The calls of each role by the grid, as the document tells them: those that every role may make stand at `read-law`.
+fn told(grid: &str) {
+    let mut lines = grid.lines().filter(|line| !line.starts_with('#'));
+    let columns: Vec<_> = lines.next().unwrap().split("  ").map(str::trim).filter(|name| !name.is_empty()).collect();
+    let mut calls = BTreeMap::<&str, BTreeMap<&str, Vec<&str>>>::new();
+    for line in lines {
+        let mut cells = line.split_whitespace();
+        let (service, name) = cells.next().unwrap().split_once('.').unwrap();
+        let may: Vec<_> = columns.iter().zip(cells).filter(|(_, cell)| *cell == "yes").map(|(role, _)| *role).collect();
+        assert!(!may.is_empty(), "{service}.{name}: nobody may");
+        for role in if may.len() == Role::ALL.len() { &[Role::ReadLaw.word()][..] } else { &may } {
+            calls.entry(role).or_default().entry(service).or_default().push(name);
+        }
+    }
+    let cell = |role: &str| {
+        let of = calls.get(role).into_iter().flatten();
+        let text: Vec<_> = of.map(|(service, names)| format!("{service}: {}", names.join(", "))).collect();
+        if text.is_empty() { "none of the contract".to_owned() } else { text.join("; ") }
+    };
+    let document = std::fs::read_to_string("deploy/access.md").unwrap();
+    let mut left: BTreeSet<_> = Role::ALL.iter().map(|role| role.word()).collect();
+    let now = document.lines().map(|line| {
+        let role = line.strip_prefix("| `").and_then(|rest| rest.split('`').next());
+        let Some(role) = role.filter(|role| left.remove(role)) else { return line.to_owned() };
+        let cells: Vec<_> = line.trim_matches('|').split(" | ").collect();
+        assert_eq!(cells.len(), 3, "a row of a role has its name, what it allows, and its calls: {line}");
+        format!("|{} | {} | {} |", cells[0], cells[1], cell(role))
+    });
+    let now = now.collect::<Vec<_>>().join("\n") + "\n";
+    assert!(left.is_empty(), "deploy/access.md does not speak of {left:?}");
+    if std::env::var_os("RINGFENCE_BLESS").is_some() {
+        std::fs::write("deploy/access.md", now).unwrap();
+        return;
+    }
+    let differs = document.lines().zip(now.lines()).find(|(kept, now)| kept != now);
+    assert!(
+        differs.is_none(),
+        "deploy/access.md tells other calls than the grid; run again with RINGFENCE_BLESS=1: {differs:?}"
+    );
 }
 
 /// The paths of HTTP, as the sources have them.

@@ -46,6 +46,7 @@ const EXAMPLES: &[&[(&str, &str)]] = &[
         ("reserve_seconds", "120"),
     ],
     &[("webhook_ca", "/etc/ringfence/processors.pem"), ("webhook_private", "true"), ("selfcheck_hours", "12")],
+    &[("access", "/etc/ringfence/access.toml"), ("webhook_loopback", "9000,9001")],
     &[
         ("privacy_officer", "Data protection, Acme"),
         ("privacy_contact", "privacy@acme.example"),
@@ -85,7 +86,7 @@ const EXAMPLES: &[&[(&str, &str)]] = &[
 ];
 
 /// Settings whose files are read again while the server runs.
-const READ_AGAIN: [&str; 11] = [
+const READ_AGAIN: [&str; 12] = [
     "keys",
     "registries",
     "packs",
@@ -97,6 +98,7 @@ const READ_AGAIN: [&str; 11] = [
     "tls_cert",
     "tls_key",
     "tls_client_ca",
+    "tenant_packs",
 ];
 
 /// Compares a document with what the program says now, or writes it where `RINGFENCE_BLESS` is set.

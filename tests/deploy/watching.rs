@@ -42,6 +42,7 @@ fn metrics() -> String {
     metrics.answered_tenant("acme", "OK");
     metrics.cut("flood");
     metrics.certificate_expires("tls_cert", 1);
+    metrics.reload_refused("packs", 0);
     metrics.lane("check", 1, [("full", 0), ("slow", 1), ("deadline", 0)]);
     // Told by the engine alone; that a server tells it is seen below.
     metrics.text() + REQUESTS
@@ -266,7 +267,7 @@ fn a_server_tells_the_metrics_that_are_known() {
     said.find(|line| line.starts_with("Ask it yourself")).unwrap();
     let scrape = || {
         let mut wire = TcpStream::connect(&address).unwrap();
-        wire.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        wire.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
         wire.read_to_string(&mut text).unwrap();
         text

@@ -115,3 +115,72 @@ async fn sigterm_lets_requests_under_way_finish() {
         assert_eq!(client.contact(&number(index)).await.opt_outs[0].receipt_id, receipt);
     }
 }
+
+/// What was reserved while the server was told to stop is answered, and is there when it is started again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_loses_no_reservation() {
+    let house = House::new();
+    let server = house.start();
+    let client = Client::new(server.address());
+    client.clone().check(notice(&number(0), "acme", "first")).await.unwrap();
+    let asked: Vec<_> = (1..60)
+        .map(|index| {
+            let (mut client, request) = (client.clone(), notice(&number(index), "acme", &format!("under-way-{index}")));
+            tokio::spawn(async move { (index, client.check(request).await) })
+        })
+        .collect();
+    let ended = tokio::task::spawn_blocking(move || server.stop());
+    let (mut allowed, mut unheard) = (Vec::new(), Vec::new());
+    for one in asked {
+        match one.await.unwrap() {
+            (index, Ok(decision)) => {
+                assert_eq!(decision.verdict(), v1::Verdict::Allow, "{decision:?}");
+                allowed.push((index, decision));
+            }
+            (index, Err(_)) => unheard.push(index),
+        }
+    }
+    println!("{} answered, {} not taken any more", allowed.len(), unheard.len());
+    assert!(ended.await.unwrap().success());
+    house.assert_sound();
+    let server = house.start();
+    let client = Client::new(server.address());
+    for (index, decision) in allowed {
+        let attempts = client.clone().contact(&number(index)).await.attempts;
+        assert!(attempts.iter().any(|one| one.decision_id == decision.decision_id), "{index}: {attempts:?}");
+        assert_eq!(client.clone().decision(&decision.decision_id).await.unwrap(), decision);
+    }
+    // What was not heard of is asked again, and counts once.
+    for index in unheard {
+        client.clone().check(notice(&number(index), "acme", &format!("under-way-{index}"))).await.unwrap();
+        assert_eq!(client.clone().contact(&number(index)).await.attempts.len(), 1);
+    }
+}
+
+/// Whoever follows health hears that the server stops, and keeps it from nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_is_told_to_whoever_follows_health_and_waits_for_nobody() {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_check_response::ServingStatus::{NotServing, Serving};
+    use tonic_health::pb::health_client::HealthClient;
+    let house = House::new();
+    let server = house.start();
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", server.address())).unwrap();
+    let mut client = HealthClient::new(channel.connect().await.unwrap());
+    let mut following = Vec::new();
+    for service in ["", "ringfence.v1.CheckService"] {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let mut told = client.watch(request).await.unwrap().into_inner();
+        assert_eq!(told.message().await.unwrap().unwrap().status(), Serving);
+        following.push(told);
+    }
+    let begun = std::time::Instant::now();
+    let ended = tokio::task::spawn_blocking(move || server.stop());
+    for mut told in following {
+        let next = tokio::time::timeout(PATIENCE, told.message()).await.unwrap();
+        assert_eq!(next.unwrap().expect("it is told before the end").status(), NotServing);
+        assert!(matches!(tokio::time::timeout(PATIENCE, told.message()).await, Ok(Ok(None))), "and then it ends");
+    }
+    assert!(ended.await.unwrap().success(), "{}", house.said());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}: {}", begun.elapsed(), house.said());
+}

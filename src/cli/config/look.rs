@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::super::own_packs::OwnPacks;
 use super::super::{access, feed, packs, regions, registry, source};
 use crate::config::{Config, Origin, Setting, StoreAt};
 use crate::law::Law;
@@ -84,7 +85,7 @@ impl Look<'_> {
         {
             self.fault("tls_cert", fault);
         }
-        if let Err(error) = notify::Client::new(self.config.webhook_ca.as_deref(), self.config.webhook_private) {
+        if let Err(error) = notify::Client::new(self.config.webhook_ca.as_deref(), notify::Reach::default()) {
             self.fault("webhook_ca", error);
         }
     }
@@ -165,11 +166,23 @@ impl Look<'_> {
     }
 
     fn tenant_packs(&mut self, folder: &Path) {
-        let own = match std::fs::read_dir(folder) {
-            Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()),
-            Err(error) => return self.fault("tenant_packs", format!("{} cannot be read: {error}", folder.display())),
+        let access = self.config.exposed.access.as_deref().map(|path| access::read(path, self.config.exposed.tenant));
+        // Callers that do not read are told where they are looked at.
+        let tenants = access.and_then(Result::ok).map(|callers| callers.tenants()).unwrap_or_default();
+        let of_nobody = match OwnPacks::open(folder).and_then(|mut own| own.of_nobody(&tenants)) {
+            Ok(names) => names,
+            Err(error) => return self.fault("tenant_packs", error),
         };
-        for own in own {
+        for name in of_nobody {
+            let path = folder.join(name);
+            self.note(
+                "tenant_packs",
+                format!("{}: no caller has a tenant of this name: it holds for nobody", path.display()),
+            );
+        }
+        // Of those that the check above has read.
+        let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+        for own in entries.filter(|path| path.is_dir()) {
             if let Err(error) = packs::read_with(self.config.packs.as_deref(), &own) {
                 self.fault("tenant_packs", error);
             }

@@ -1,40 +1,31 @@
 //! Who may ask while serving: the file and the certificates are read again when they change, tenants are opened before
 //! anybody of them is let in, and what goes on beside the requests goes on for each.
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::super::open::OpenError;
-use super::super::{Error, access, now, packs};
-use super::{LOOK, REMIND, fingerprint, press, told};
-use crate::access::{Access, Callers, Gate, State};
+use super::super::Error;
+use super::again::{Refused, Stamp};
+use super::callers::CallersFile;
+use super::tenant_packs::{Reading, TenantPacks};
+use super::{LOOK, REMIND, press, told};
+use crate::access::Gate;
 use crate::config::{Config, Exposed};
 use crate::engine::{Engine, SweeperSettings, Tenants, rights, selfcheck};
-use crate::law::Law;
-use crate::listen::{self, Protocol, Tls};
+use crate::listen::{self, Protocol, Tls, TlsFiles};
 use crate::notify;
 use crate::service::{self, Calls};
-
-/// What differs when a file does.
-type Seen = Option<(u64, SystemTime)>;
-
-fn seen(path: &Path) -> Seen {
-    let about = std::fs::metadata(path).ok()?;
-    Some((about.len(), about.modified().ok()?))
-}
 
 /// Who may ask.
 pub(super) struct Guard {
     exposed: Exposed,
-    packs: Packs,
+    packs: Reading,
     tenants: Arc<Tenants>,
-    /// With the file as it was read last; `None`: whoever reaches the server may ask.
-    access: Option<(PathBuf, Arc<Access>, Seen)>,
+    /// `None`: whoever reaches the server may ask.
+    callers: Option<CallersFile>,
     /// Whether a new client is made for the processors of each tenant.
     client: ClientSettings,
     self_check: selfcheck::Settings,
@@ -47,60 +38,12 @@ pub(super) struct Guard {
 #[derive(Clone)]
 struct ClientSettings {
     ca: Option<PathBuf>,
-    private: bool,
+    reach: notify::Reach,
 }
 
-/// The packs of each tenant: those of all, with its own beside them.
-struct Packs {
-    all: Option<PathBuf>,
-    of_tenants: Option<PathBuf>,
-    /// As the folders were when the law of a tenant was read.
-    seen: HashMap<Arc<str>, [Vec<super::Found>; 2]>,
-}
-
-impl Packs {
-    /// The folder of a tenant's own packs, if it has one.
-    fn own(&self, tenant: &str) -> Option<PathBuf> {
-        // No name of a tenant leads out of the folder: see `is_name`. One that is dots alone does not begin with a letter.
-        self.of_tenants.as_ref().map(|folder| folder.join(tenant)).filter(|folder| folder.is_dir())
-    }
-
-    /// What a tenant's law was made of, as it is now.
-    fn found(&self, own: &Path) -> [Vec<super::Found>; 2] {
-        [self.all.as_deref().map(fingerprint).unwrap_or_default(), fingerprint(own)]
-    }
-
-    /// The law of a tenant that is about to be opened; `None`: that of all.
-    fn law(&mut self, tenant: &Arc<str>) -> Result<Option<Arc<Law>>, Error> {
-        let Some(own) = self.own(tenant) else { return Ok(None) };
-        self.seen.insert(Arc::clone(tenant), self.found(&own));
-        let law = packs::read_with(self.all.as_deref(), &own).map_err(OpenError::from)?;
-        Ok(Some(Arc::new(law)))
-    }
-
-    /// Gives a tenant the law it should have now, if it changed.
-    fn refresh(&mut self, engine: &Engine, all: &Arc<Law>) -> Result<(), Error> {
-        let tenant = engine.tenant();
-        let law = match self.own(tenant) {
-            Some(own) => {
-                let found = self.found(&own);
-                if self.seen.insert(tenant.into(), found.clone()).is_some_and(|seen| seen == found) {
-                    return Ok(());
-                }
-                Arc::new(packs::read_with(self.all.as_deref(), &own).map_err(OpenError::from)?)
-            }
-            None => {
-                self.seen.remove(tenant);
-                if Arc::ptr_eq(&engine.law(), all) {
-                    return Ok(());
-                }
-                Arc::clone(all)
-            }
-        };
-        engine.change_law(law)?;
-        tracing::info!(tenant, rules_version = engine.law().version(), "packs of this tenant changed");
-        Ok(())
-    }
+/// Where processors may be.
+pub(super) fn reach(config: &Config) -> notify::Reach {
+    notify::Reach { private: config.webhook_private, loopback: config.webhook_loopback.clone() }
 }
 
 impl Guard {
@@ -110,23 +53,20 @@ impl Guard {
     /// It cannot be read or is at fault; it names tenants that cannot be opened.
     pub fn open(config: &Config, engine: &Arc<Engine>) -> Result<Self, Error> {
         let tenants = Arc::new(Tenants::new(Arc::clone(engine)));
-        let exposed = config.exposed.clone();
-        let (all, of_tenants) = (config.packs.clone(), exposed.tenant_packs.clone());
-        let mut packs = Packs { all, of_tenants, seen: HashMap::new() };
-        let (mut access, mut first) = (None, Vec::new());
-        if let Some(path) = &exposed.access {
-            let seen = seen(path);
-            let callers = access::read(path, exposed.tenant)?;
-            first = opened(&tenants, &callers, &mut packs)?;
-            tell(&callers);
-            access = Some((path.clone(), Arc::new(Access::new(callers, exposed.tenant)), seen));
+        let (exposed, metrics) = (config.exposed.clone(), engine.metrics());
+        let mut packs = TenantPacks::open(config.packs.clone(), exposed.tenant_packs.as_deref(), metrics)
+            .map_err(|error| Error::said(format!("tenant_packs: {error}")))?;
+        let (mut callers, mut first) = (None, Vec::new());
+        if let Some(path) = exposed.access.clone() {
+            let (file, new) = CallersFile::open(path, exposed.tenant, (&*tenants, &mut packs), metrics)?;
+            (callers, first) = (Some(file), new);
         }
-        let client = ClientSettings { ca: config.webhook_ca.clone(), private: config.webhook_private };
+        let client = ClientSettings { ca: config.webhook_ca.clone(), reach: reach(config) };
         Ok(Self {
             exposed,
-            packs,
+            packs: Reading::of(packs),
             tenants,
-            access,
+            callers,
             client,
             self_check: config.self_check,
             sweeper: config.sweeper,
@@ -136,9 +76,9 @@ impl Guard {
 
     /// The calls, for those who may ask.
     pub fn calls(&self) -> Calls {
-        let calls = match &self.access {
+        let calls = match &self.callers {
             None => Calls::new(Arc::clone(self.tenants.main())),
-            Some((_, access, _)) => Calls::guarded(Arc::clone(&self.tenants), Arc::clone(access)),
+            Some(file) => Calls::guarded(Arc::clone(&self.tenants), Arc::clone(file.access())),
         };
         calls.behind(Arc::new(Gate::new(self.exposed.gate)))
     }
@@ -160,9 +100,9 @@ impl Guard {
     /// Says so where the store holds data of the first tenant, and nobody may ask for it: opt-outs among them are not seen
     /// by those who ask for others.
     pub async fn look_at_what_is_left(&self) {
-        let Some((_, access, _)) = &self.access else { return };
+        let Some(file) = &self.callers else { return };
         let main = self.tenants.main();
-        let named = access.callers().tenants().iter().any(|tenant| **tenant == *main.tenant());
+        let named = file.access().callers().tenants().iter().any(|tenant| **tenant == *main.tenant());
         if !named && matches!(main.has_data().await, Ok(true)) {
             let tenant = main.tenant();
             tracing::warn!(
@@ -180,27 +120,42 @@ impl Guard {
         }
         let mut look = tokio::time::interval(LOOK);
         let files = self.exposed.tls.clone();
-        let mut shown = files.as_ref().map(|files| files.seen());
+        let mut taken = files.as_ref().map(of_tls);
+        let mut refused = Refused::none("tls", self.tenants.main().metrics());
         self.tell_expiry();
         let mut stop = Box::pin(told(stopping.clone()));
         loop {
             tokio::select! {
                 () = &mut stop => break,
+                (new, shut) = self.packs.done() => {
+                    if let Some(file) = &mut self.callers {
+                        file.opened(&self.tenants, !new.is_empty(), &shut);
+                    }
+                    for engine in new {
+                        self.tend(&mut tasks, engine, &stopping);
+                    }
+                    continue;
+                }
                 _ = look.tick() => {}
             }
-            // Reading packs and lists of new tenants takes a while, which others need not wait for.
-            for engine in tokio::task::block_in_place(|| self.look()) {
-                self.tend(&mut tasks, engine, &stopping);
+            let wanted = self.callers.as_mut().map(|file| file.look(&self.tenants)).unwrap_or_default();
+            self.packs.begin(&self.tenants, wanted);
+            let found = files.as_ref().map(of_tls);
+            if found == taken {
+                refused.clear("");
+                continue;
             }
-            self.refresh_packs();
-            let found = files.as_ref().map(|files| files.seen());
-            if found != shown {
-                shown = found;
-                self.tell_expiry();
-                for one in &tls {
-                    match one.reload() {
-                        Ok(()) => tracing::info!("the certificate was read again"),
-                        Err(error) => tracing::error!(%error, "the changed certificate is refused; the old one stays"),
+            self.tell_expiry();
+            match tls.iter().try_for_each(|one| one.reload()) {
+                Ok(()) => {
+                    taken = found;
+                    refused.clear("");
+                    tracing::info!("the certificate was read again");
+                }
+                // Tried again at each look, whatever the reason was.
+                Err(error) => {
+                    if refused.note("", error.to_string()) {
+                        tracing::error!(%error, "the changed certificate is refused; the old one stays");
                     }
                 }
             }
@@ -223,41 +178,6 @@ impl Guard {
         }
     }
 
-    /// Gives each tenant the law it should have; the first has it from the server.
-    fn refresh_packs(&mut self) {
-        let all = self.tenants.main().law();
-        for engine in self.tenants.all().into_iter().skip(1) {
-            // Reading packs takes some milliseconds, which others need not wait for.
-            let done = tokio::task::block_in_place(|| self.packs.refresh(&engine, &all));
-            if let Err(error) = done {
-                let tenant = engine.tenant();
-                tracing::error!(tenant, %error, "the changed packs of this tenant are refused; its old ones stay in force");
-            }
-        }
-    }
-
-    /// Reads the file of those who may ask if it changed; the tenants that are new with it.
-    fn look(&mut self) -> Vec<Arc<Engine>> {
-        let Some((path, access, seen_before)) = &mut self.access else { return Vec::new() };
-        let found = seen(path);
-        if found == *seen_before {
-            return Vec::new();
-        }
-        *seen_before = found;
-        let read = access::read(path, self.exposed.tenant);
-        match read.and_then(|callers| Ok((opened(&self.tenants, &callers, &mut self.packs)?, callers))) {
-            Ok((new, callers)) => {
-                tell(&callers);
-                access.change(callers);
-                new
-            }
-            Err(error) => {
-                tracing::error!(%error, "the changed file of those who may ask is refused; the old one stays in force");
-                Vec::new()
-            }
-        }
-    }
-
     /// What goes on beside the requests of one tenant.
     fn tend(&self, tasks: &mut JoinSet<()>, engine: Arc<Engine>, stopping: &watch::Receiver<bool>) {
         let tenant = engine.tenant().to_owned();
@@ -271,7 +191,7 @@ impl Guard {
                 Err(error) => tracing::warn!(tenant, %error, "what is stored of this tenant cannot be read"),
             }
         });
-        match notify::Client::new(self.client.ca.as_deref(), self.client.private) {
+        match notify::Client::new(self.client.ca.as_deref(), self.client.reach.clone()) {
             Ok(client) => {
                 let (engine, stop) = (Arc::clone(&engine), stopping.clone());
                 tasks.spawn(async move {
@@ -296,25 +216,8 @@ impl Guard {
     }
 }
 
-/// Opens every tenant that is named; those that are new.
-fn opened(tenants: &Tenants, callers: &Callers, packs: &mut Packs) -> Result<Vec<Arc<Engine>>, Error> {
-    let mut new = Vec::new();
-    for tenant in callers.tenants() {
-        if tenants.is_open(&tenant) {
-            continue;
-        }
-        let law = packs.law(&tenant)?;
-        new.extend(tenants.open(&tenant, law)?);
-    }
-    Ok(new)
-}
-
-fn tell(callers: &Callers) {
-    let now = now();
-    let valid: Vec<_> = callers.entries().iter().filter(|entry| entry.state(now) == State::Valid).collect();
-    let tenants: HashSet<_> = valid.iter().map(|entry| &entry.tenant).collect();
-    tracing::info!(callers = valid.len(), tenants = tenants.len(), "those who may ask are known");
-    if valid.is_empty() {
-        tracing::warn!("nobody may ask: `ringfence access new` lets somebody");
-    }
+/// The files of TLS as they are now.
+fn of_tls(files: &TlsFiles) -> Vec<Option<Stamp>> {
+    let all = [Some(&files.certificate), Some(&files.key), files.authority.as_ref()];
+    all.into_iter().flatten().map(|path| Stamp::of(path)).collect()
 }

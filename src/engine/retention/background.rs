@@ -109,7 +109,7 @@ impl Sweeper {
             return Ok(Turn::Idle);
         };
         let ended = engine.standing(&engine.main).await?.off_boarded_at();
-        let permit = Caller::local_of(engine.tenant()).permit(Role::Control)?;
+        let permit = Caller::local_of(engine.tenant()).permit(Role::Administer)?;
         let request = v1::SweepContactsRequest {
             dry_run: false,
             all_periods_over: ended.is_some_and(|ended| ended.plus(GRACE) <= now),
