@@ -24,6 +24,8 @@ mod grid;
 mod house;
 #[path = "access/limited.rs"]
 mod limited;
+#[path = "access/streams.rs"]
+mod streams;
 mod support;
 #[path = "access/tenants.rs"]
 mod tenants;

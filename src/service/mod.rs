@@ -7,8 +7,10 @@ mod calls;
 mod grpc;
 pub mod guard;
 mod import;
+mod incoming;
 mod kept_calls;
 mod kept_grpc;
+mod leave;
 mod lenient;
 mod malformed;
 mod peek;
@@ -21,8 +23,9 @@ mod stream;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 
-pub use calls::{Calls, Incoming, now};
+pub use calls::Calls;
 pub use grpc::Grpc;
+pub use incoming::{Incoming, now};
 pub use shed::gated_http;
 
 use crate::proto;
