@@ -10,6 +10,8 @@ use crate::time::Instant;
 
 /// For how long an answer is of use where the caller does not say.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// What a tenant may ask may change while a stream waits.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What a transport knows of a request.
 #[derive(Clone, Debug)]
@@ -85,8 +87,8 @@ impl Incoming {
     /// None: after how long to ask again. What is not taken up until then holds up whoever sends it, and nobody else.
     pub(super) fn take(&self, rows: usize) -> Result<usize, Duration> {
         let Some(quota) = self.quota() else { return Ok(rows) };
-        let some = quota.charge_some(u32::try_from(rows).unwrap_or(u32::MAX), Monotonic::now())?;
-        Ok(usize::try_from(some).unwrap_or(rows).min(rows))
+        let some = quota.charge_some(u32::try_from(rows).unwrap_or(u32::MAX), Monotonic::now());
+        some.map(|some| usize::try_from(some).unwrap_or(rows).min(rows)).map_err(|wait| wait.min(LOOK))
     }
 
     /// Gives back rows that were taken, and of which nothing was done.
