@@ -14,13 +14,15 @@ mod limits;
 mod line;
 mod secret;
 mod share;
+mod standing;
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 pub use arrivals::{Arrival, EACH};
-pub use callers::{Callers, Certificate, Entry, Peer, Shown, ShownCertificate, State, Unrecognised};
+pub use callers::{Callers, Certificate, Credentials, Entry, Peer, Shown, ShownCertificate, State, Unrecognised};
 pub use file::{NewCaller, appended_caller, appended_revocation};
 pub use gate::{Busy, Gate, GateSettings, GateState, Lane, Ticket, Why};
 pub use guesses::{Guesses, network};
@@ -28,6 +30,7 @@ pub use limits::{Exhausted, Limits, Pass, Quota, Quotas};
 pub use line::Line;
 pub use secret::{ApiKey, KeyDigest};
 pub use share::Share;
+pub use standing::{Lost, Standing};
 
 /// What a caller may be allowed to do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -267,6 +270,8 @@ pub struct Refused {
 #[derive(Debug)]
 pub struct Access {
     callers: ArcSwap<Callers>,
+    /// Wakes what goes on for long when the callers have changed.
+    changed: watch::Sender<()>,
     /// Wrong keys, by where they came from.
     pub guesses: Guesses,
     /// What each tenant uses.
@@ -279,7 +284,12 @@ impl Access {
     pub fn new(callers: Callers, usual: Limits) -> Self {
         let quotas = Quotas::new(usual);
         quotas.limit(callers.limits());
-        Self { callers: ArcSwap::from_pointee(callers), guesses: Guesses::default(), quotas }
+        Self {
+            callers: ArcSwap::from_pointee(callers),
+            changed: watch::Sender::new(()),
+            guesses: Guesses::default(),
+            quotas,
+        }
     }
 
     /// Those who may ask now.
@@ -288,9 +298,10 @@ impl Access {
         self.callers.load_full()
     }
 
-    /// Others may ask from now on. Requests under way finish.
+    /// Others may ask from now on. Requests under way finish; of streams, what was taken up: see [`Standing`].
     pub fn change(&self, callers: Callers) {
         self.quotas.limit(callers.limits());
         self.callers.store(Arc::new(callers));
+        self.changed.send_replace(());
     }
 }

@@ -30,6 +30,8 @@ mod limited;
 mod own_lists;
 #[path = "access/reloads.rs"]
 mod reloads;
+#[path = "access/streams.rs"]
+mod streams;
 mod support;
 #[path = "access/tenants.rs"]
 mod tenants;

@@ -148,6 +148,30 @@ pub struct Shown<'a> {
     pub peer: Option<&'a Peer>,
 }
 
+/// What somebody showed, read once: what goes on for long is held against the callers by it again and again.
+#[derive(Clone)]
+pub struct Credentials {
+    key: Option<KeyDigest>,
+    certificate: Option<Arc<ShownCertificate>>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+impl Shown<'_> {
+    /// Reads what is shown.
+    ///
+    /// # Errors
+    /// The headers read as no key.
+    pub fn read(&self) -> Result<Credentials, Unrecognised> {
+        let key = bearer(self.headers)?.map(KeyDigest::of);
+        Ok(Credentials { key, certificate: self.peer.and_then(|peer| peer.certificate.clone()) })
+    }
+}
+
 /// Why somebody was not recognised.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unrecognised {
@@ -181,6 +205,9 @@ pub enum Unrecognised {
     /// Its tenant cannot be opened, for a reason that the server's log has.
     #[error("the tenant of these credentials cannot be opened by this server: its log says why")]
     TenantShut(Arc<str>),
+    /// What was begun with them was begun by this caller, and they are another's by now.
+    #[error("the credentials belong to another caller than when this was begun: begin it again")]
+    Another(Arc<str>),
 }
 
 impl Unrecognised {
@@ -197,6 +224,7 @@ impl Unrecognised {
             Self::Expired(_) => "CREDENTIALS_EXPIRED",
             Self::Revoked(_) => "CREDENTIALS_REVOKED",
             Self::TenantShut(_) => "TENANT_SHUT",
+            Self::Another(_) => "CREDENTIALS_CHANGED",
         }
     }
 
@@ -204,11 +232,8 @@ impl Unrecognised {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::NeedsCertificate(name)
-            | Self::NeedsKey(name)
-            | Self::Expired(name)
-            | Self::Revoked(name)
-            | Self::TenantShut(name) => Some(name),
+            Self::NeedsCertificate(name) | Self::NeedsKey(name) | Self::TenantShut(name) => Some(name),
+            Self::Expired(name) | Self::Revoked(name) | Self::Another(name) => Some(name),
             _ => None,
         }
     }
@@ -273,27 +298,15 @@ impl Callers {
     /// # Errors
     /// Nobody who may ask.
     pub fn recognise(&self, shown: Shown<'_>, now: Instant) -> Result<Caller, Unrecognised> {
-        let certificate = shown.peer.and_then(|peer| peer.certificate.as_deref());
-        let entry = match (bearer(shown.headers)?, certificate) {
-            // What is shown wrongly is never made good by something else.
-            (Some(secret), certificate) => {
-                let entry = self.of_key(&KeyDigest::of(secret)).ok_or(Unrecognised::UnknownKey)?;
-                match (&entry.certificate, certificate) {
-                    (Some(known), Some(shown)) if known.is(shown) => {}
-                    (Some(_), _) => return Err(Unrecognised::NeedsCertificate(Arc::clone(&entry.name))),
-                    (None, _) => {}
-                }
-                entry
-            }
-            (None, Some(certificate)) => {
-                let entry = self.of_certificate(certificate)?;
-                if entry.key.is_some() {
-                    return Err(Unrecognised::NeedsKey(Arc::clone(&entry.name)));
-                }
-                entry
-            }
-            (None, None) => return Err(Unrecognised::Nothing),
-        };
+        self.caller_of(&shown.read()?, now)
+    }
+
+    /// Whose these credentials are now.
+    ///
+    /// # Errors
+    /// Nobody's who may ask.
+    pub fn caller_of(&self, credentials: &Credentials, now: Instant) -> Result<Caller, Unrecognised> {
+        let entry = self.entry_of(credentials)?;
         let name = || Arc::clone(&entry.name);
         match entry.state(now) {
             State::Valid => {}
@@ -305,6 +318,34 @@ impl Callers {
         }
         // The law is public: whoever may do anything may read it.
         Ok(Caller::new(Arc::clone(&entry.tenant), name(), entry.roles.and(Role::ReadLaw)))
+    }
+
+    /// From when on these credentials are nobody's, as far as that is known now.
+    pub(super) fn expiry_of(&self, credentials: &Credentials) -> Option<Instant> {
+        self.entry_of(credentials).ok()?.expires
+    }
+
+    fn entry_of(&self, credentials: &Credentials) -> Result<&Entry, Unrecognised> {
+        match (&credentials.key, credentials.certificate.as_deref()) {
+            // What is shown wrongly is never made good by something else.
+            (Some(digest), certificate) => {
+                let entry = self.of_key(digest).ok_or(Unrecognised::UnknownKey)?;
+                match (&entry.certificate, certificate) {
+                    (Some(known), Some(shown)) if known.is(shown) => {}
+                    (Some(_), _) => return Err(Unrecognised::NeedsCertificate(Arc::clone(&entry.name))),
+                    (None, _) => {}
+                }
+                Ok(entry)
+            }
+            (None, Some(certificate)) => {
+                let entry = self.of_certificate(certificate)?;
+                if entry.key.is_some() {
+                    return Err(Unrecognised::NeedsKey(Arc::clone(&entry.name)));
+                }
+                Ok(entry)
+            }
+            (None, None) => Err(Unrecognised::Nothing),
+        }
     }
 
     fn of_key(&self, digest: &KeyDigest) -> Option<&Entry> {

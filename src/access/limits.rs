@@ -47,6 +47,26 @@ pub struct Quota {
 /// In which tokens are counted: a millionth of a call.
 const CALL: u64 = 1_000_000;
 
+/// What is left at an instant, in millionths of a call.
+struct Left {
+    /// What a second brings.
+    most: u64,
+    have: u64,
+    /// From when on more comes: what is owed for a large one sets the clock forward.
+    from: Monotonic,
+    owes: Duration,
+}
+
+impl Left {
+    fn now(left: Option<(u64, Monotonic)>, rate: u64, now: Monotonic) -> Self {
+        let most = rate.saturating_mul(CALL);
+        let (had, since) = left.unwrap_or((most, now));
+        let passed = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
+        let have = had.saturating_add(passed.saturating_mul(rate)).min(most);
+        Self { most, have, from: since.max(now), owes: since.saturating_duration_since(now) }
+    }
+}
+
 impl Quota {
     /// Within these limits.
     #[must_use]
@@ -68,15 +88,10 @@ impl Quota {
         if rate == 0 {
             return Ok(());
         }
-        let most = rate.saturating_mul(CALL);
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let (had, since) = left.unwrap_or((most, now));
-        let passed = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
-        let have = had.saturating_add(passed.saturating_mul(rate)).min(most);
+        let Left { most, have, from, owes } = Left::now(*left, rate, now);
         let need = u64::from(calls).saturating_mul(CALL);
         let (needs, lacks) = (need.min(most), need.min(most).saturating_sub(have));
-        // What is owed for a large one sets the clock forward.
-        let (from, owes) = (since.max(now), since.saturating_duration_since(now));
         if lacks > 0 {
             *left = Some((have, from));
             return Err(Exhausted::Rate(owes.saturating_add(Duration::from_micros(lacks.div_ceil(rate)))));
@@ -84,6 +99,40 @@ impl Quota {
         let owed = Duration::from_micros((need - needs).div_ceil(rate));
         *left = Some((have - needs, from.checked_add(owed).unwrap_or(from)));
         Ok(())
+    }
+
+    /// Takes as many of these calls as something is left for, one at least: for a stream, which asks the others later. What
+    /// it leaves to others meanwhile is theirs, so a stream that waits keeps no single call of its tenant waiting.
+    ///
+    /// # Errors
+    /// Nothing is left: after so long ask again. Then there may be enough for all, or for a tenth of a second.
+    pub fn charge_some(&self, calls: u32, now: Monotonic) -> Result<u32, Duration> {
+        let rate = u64::from(self.limits().rate);
+        if rate == 0 {
+            return Ok(calls);
+        }
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let Left { have, from, owes, .. } = Left::now(*left, rate, now);
+        let some = calls.min(u32::try_from(have / CALL).unwrap_or(u32::MAX));
+        *left = Some((have - u64::from(some) * CALL, from));
+        if some > 0 || calls == 0 {
+            return Ok(some);
+        }
+        let lacks = (u64::from(calls).min((rate / 10).max(1)) * CALL).saturating_sub(have);
+        Err(owes.saturating_add(Duration::from_micros(lacks.div_ceil(rate))))
+    }
+
+    /// Gives back calls that were charged and turned out to be none.
+    pub fn refund(&self, calls: u32, now: Monotonic) {
+        let rate = u64::from(self.limits().rate);
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some((had, since)), true) = (left.as_mut(), rate > 0) {
+            let back = u64::from(calls).saturating_mul(CALL);
+            let owes = u64::try_from(since.saturating_duration_since(now).as_micros()).unwrap_or(u64::MAX);
+            let paid = back.min(owes.saturating_mul(rate));
+            *since = since.checked_sub(Duration::from_micros(paid / rate)).unwrap_or(*since);
+            *had = had.saturating_add(back - paid).min(rate.saturating_mul(CALL));
+        }
     }
 
     /// Begins a call, which is under way until the pass is dropped.
@@ -194,6 +243,46 @@ mod tests {
         assert_eq!(quota.charge(1, now + owed), Err(Exhausted::Rate(first)));
         assert!(quota.charge(1, now + Duration::from_millis(1_600)).is_ok());
         assert!(Quota::new(Limits::NONE).charge(u32::MAX, now).is_ok());
+    }
+
+    #[test]
+    fn a_stream_takes_what_there_is_and_leaves_what_comes_to_others() {
+        let (quota, now) = (Quota::new(Limits { rate: 50, at_once: 0 }), Monotonic::now());
+        assert_eq!(quota.charge_some(512, now), Ok(50), "a second's worth may come at once");
+        // Nothing is owed for what was not taken: a tenth of a second later there is a tenth of a second's worth.
+        let tenth = Duration::from_millis(100);
+        assert_eq!(quota.charge_some(462, now), Err(tenth));
+        assert!(quota.charge(1, now + Duration::from_millis(20)).is_ok(), "a single call in between is answered");
+        assert_eq!(quota.charge_some(462, now + tenth), Ok(4));
+        assert_eq!(quota.charge_some(2, now + tenth), Err(Duration::from_millis(40)), "few rows wait for few");
+        // Behind a batch that owes it waits for that.
+        let (quota, second) = (Quota::new(Limits { rate: 10, at_once: 0 }), Duration::from_secs(1));
+        quota.charge(20, now).unwrap();
+        assert_eq!(quota.charge_some(5, now), Err(second + tenth));
+        assert_eq!(quota.charge_some(5, now + second + tenth), Ok(1));
+        assert_eq!(quota.charge_some(0, now), Ok(0));
+        assert_eq!(Quota::new(Limits::NONE).charge_some(512, now), Ok(512));
+    }
+
+    #[test]
+    fn what_is_given_back_is_there_again_and_no_more() {
+        let (quota, now) = (Quota::new(Limits { rate: 10, at_once: 0 }), Monotonic::now());
+        quota.refund(5, now);
+        assert_eq!(quota.charge_some(20, now), Ok(10), "nothing was charged, so nothing came back");
+        quota.refund(4, now);
+        assert_eq!(quota.charge_some(20, now), Ok(4));
+        quota.refund(40, now);
+        assert_eq!(quota.charge_some(20, now), Ok(10), "a second's worth at most");
+        // What is owed is paid first.
+        quota.refund(10, now);
+        quota.charge(15, now).unwrap();
+        quota.refund(5, now);
+        let tenth = Duration::from_millis(100);
+        assert_eq!(quota.charge(1, now), Err(Exhausted::Rate(tenth)));
+        assert!(quota.charge(1, now + tenth).is_ok());
+        let free = Quota::new(Limits::NONE);
+        free.refund(5, now);
+        assert_eq!(free.charge_some(7, now), Ok(7));
     }
 
     #[test]

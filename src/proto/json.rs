@@ -32,12 +32,21 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonError> {
     };
     // The generated code refuses `null` where the mapping allows it; few callers send one, so only they pay for it.
     if error.is_data() && text.windows(4).any(|word| word == b"null") {
-        let mut json = serde_json::Deserializer::from_slice(text);
-        let value = WithoutNulls.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
-        let rest = value.and_then(|value| serde_json::to_vec(&value)).map_err(|error| JsonError::new(&error, text))?;
+        let rest = serde_json::to_vec(&value(text)?).map_err(|error| JsonError::new(&error, text))?;
         return serde_json::from_slice(&rest).map_err(|error| JsonError::new(&error, &rest));
     }
     Err(JsonError::new(&error, text))
+}
+
+/// Reads JSON as it is, to be looked into: without the members that are `null`, which mean absent.
+///
+/// # Errors
+///
+/// What is no JSON, or names a key twice.
+pub fn value(text: &[u8]) -> Result<Value, JsonError> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let value = WithoutNulls.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
+    value.map_err(|error| JsonError::new(&error, text))
 }
 
 impl JsonError {

@@ -2,25 +2,24 @@
 //! that one cannot answer otherwise than the other.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant as Monotonic};
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use tonic::{Code, Status};
 
 use super::gather::Arrived;
 use super::guard::Admitted;
+use super::incoming::{Incoming, now};
+use super::leave::Leave;
 use super::ready::{Faults, Readiness};
 use super::stream::{Answers, Asked};
 use super::{rows, status};
-use crate::access::{Access, Caller, DEFAULT_TENANT, Gate, Permit, Quota, Refused, Role, Share};
+use crate::access::{Access, Caller, Gate, Permit, Refused, Role};
 use crate::engine::watch::HEARTBEAT;
-use crate::engine::{Clock, Engine, Failure, ShadowReport, Tenants, batch_too_long};
+use crate::engine::{Engine, Failure, ShadowReport, Tenants, batch_too_long};
 use crate::proto::v1;
 use crate::telemetry::Traces;
-use crate::time::Instant;
 
-/// For how long an answer is of use where the caller does not say.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// The most checks of one batch.
 const BATCH: usize = crate::engine::BATCH;
 
@@ -32,90 +31,6 @@ pub struct Calls {
     gate: Arc<Gate>,
     traces: Option<Arc<Traces>>,
     readiness: Option<Arc<Readiness>>,
-}
-
-/// What a transport knows of a request.
-#[derive(Clone, Debug)]
-pub struct Incoming {
-    /// Who asks.
-    pub caller: Caller,
-    /// For how long an answer is of use, counted from its arrival.
-    pub timeout: Option<Duration>,
-    /// When it arrived: its headers, where the rest of it was waited for.
-    pub arrived: Monotonic,
-    /// What its tenant uses; `None`: it is not limited.
-    quota: Option<Arc<Quota>>,
-}
-
-impl Incoming {
-    /// A request of whoever reaches a server without authentication.
-    #[must_use]
-    pub fn local(timeout: Option<Duration>) -> Self {
-        Self::local_of(DEFAULT_TENANT, timeout)
-    }
-
-    /// The same for this tenant.
-    #[must_use]
-    pub fn local_of(tenant: &str, timeout: Option<Duration>) -> Self {
-        Self { caller: Caller::local_of(tenant), timeout, arrived: Monotonic::now(), quota: None }
-    }
-
-    fn deadline(&self) -> Option<Monotonic> {
-        self.arrived.checked_add(self.timeout.unwrap_or(PATIENCE))
-    }
-
-    /// The one now of this request: read here and nowhere below.
-    pub(super) fn clock(&self) -> Clock {
-        Clock { now: now(), deadline: self.deadline() }
-    }
-
-    /// The same of somebody else.
-    #[must_use]
-    pub fn by(self, caller: Caller) -> Self {
-        Self { caller, ..self }
-    }
-
-    /// Takes so many further calls from what the tenant may ask in a second: for the rows of a batch and the messages of a
-    /// stream.
-    pub(super) fn charge(&self, calls: u32) -> Result<(), Failure> {
-        match &self.quota {
-            Some(quota) if calls > 0 => Ok(quota.charge(calls, Monotonic::now())?),
-            _ => Ok(()),
-        }
-    }
-
-    /// What its tenant uses of what all share.
-    pub(super) fn share(&self) -> Option<&Arc<Share>> {
-        self.quota.as_ref().map(|quota| quota.share())
-    }
-
-    pub(super) fn permit(&self, role: Role) -> Result<Permit, Failure> {
-        Ok(self.caller.permit(role)?)
-    }
-
-    /// Does what needs this role; gives up once nobody waits for it any more, whatever hangs. A write given up on may
-    /// have happened, as after any answer that was lost.
-    pub(super) async fn within<T>(
-        &self,
-        role: Role,
-        work: impl AsyncFnOnce(&Permit) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let permit = self.permit(role)?;
-        match self.deadline() {
-            None => work(&permit).await,
-            Some(deadline) if Monotonic::now() >= deadline => Err(Failure::TooLate),
-            Some(deadline) => {
-                let ended = tokio::time::timeout_at(deadline.into(), work(&permit)).await;
-                ended.unwrap_or(Err(Failure::TooLate))
-            }
-        }
-    }
-}
-
-/// The wall clock, to the millisecond.
-#[must_use]
-pub fn now() -> Instant {
-    Instant::from_millis(jiff::Timestamp::now().as_millisecond())
 }
 
 impl Calls {
@@ -207,11 +122,9 @@ impl Calls {
         if let Some(Arrived(at)) = extensions.get() {
             incoming.arrived = *at;
         }
-        match (extensions.get::<Admitted>(), &self.access) {
-            (Some(admitted), _) => {
-                Incoming { caller: admitted.caller.clone(), quota: Some(Arc::clone(&admitted.quota)), ..incoming }
-            }
-            (None, Some(_)) => Incoming { caller: Caller::nobody(), ..incoming },
+        match (extensions.get::<Arc<Admitted>>(), &self.access) {
+            (Some(admitted), _) => incoming.of(admitted),
+            (None, Some(_)) => incoming.by(Caller::nobody()),
             (None, None) => incoming,
         }
     }
@@ -244,7 +157,7 @@ impl Calls {
         let took = (method == "Check").then(|| incoming.arrived.elapsed());
         let metrics = self.tenants.main().metrics();
         metrics.answered(method, status::name(code), took);
-        if incoming.quota.is_some() {
+        if incoming.is_limited() {
             metrics.answered_tenant(incoming.caller.tenant(), status::name(code));
         }
         answer
@@ -296,9 +209,9 @@ impl Calls {
     where
         R: Stream<Item = Result<Asked, Status>> + Unpin,
     {
-        let asker = incoming.permit(Role::Check).and_then(|permit| Ok((self.of(&permit)?, permit)));
-        match asker {
-            Ok((engine, permit)) => Ok(Answers::new(engine, permit, incoming, Arc::clone(&self.gate), asked)),
+        let asker = Leave::of(self, "CheckStream", incoming, Role::Check);
+        match asker.and_then(|leave| Ok((self.of(leave.begun())?, leave))) {
+            Ok((engine, leave)) => Ok(Answers::new(engine, leave, incoming, Arc::clone(&self.gate), asked)),
             Err(failure) => self.done("CheckStream", incoming, Err(failure)),
         }
     }
@@ -563,7 +476,7 @@ impl Calls {
     /// `ConsentService.WatchOptOuts`.
     ///
     /// # Errors
-    /// See [`Calls::check`]. The stream ends with its first error.
+    /// See [`Calls::check`]. The stream ends with its first error; so it does once its caller may no longer follow.
     pub async fn watch_opt_outs(
         &self,
         incoming: Incoming,
@@ -574,8 +487,10 @@ impl Calls {
                 self.of(permit)?.watch_opt_outs(permit, request, now, HEARTBEAT).await
             })
             .await;
-        let events = self.done("WatchOptOuts", &incoming, answer)?;
-        Ok(events.map(|event| event.map_err(status::of)))
+        let leave = Leave::of(self, "WatchOptOuts", &incoming, Role::ReadContacts);
+        let answer = answer.and_then(|events| Ok((events, leave?)));
+        let (events, leave) = self.done("WatchOptOuts", &incoming, answer)?;
+        Ok(leave.over(events.map(|event| event.map_err(status::of))))
     }
 
     /// `ProcessorService.PutProcessor`.

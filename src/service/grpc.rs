@@ -8,7 +8,8 @@ use prost::Message as _;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::calls::{Calls, Incoming};
+use super::calls::Calls;
+use super::incoming::Incoming;
 use super::stream::Asked;
 use crate::proto::v1;
 use crate::proto::v1::audit_service_server::AuditService;

@@ -16,10 +16,11 @@ use hyper::body::{Frame, SizeHint};
 use tonic::Status;
 use tonic::service::Routes;
 
-use super::calls::{Calls, now};
+use super::calls::Calls;
 use super::health::Known;
+use super::incoming::now;
 use super::status;
-use crate::access::{Access, Caller, Line, Pass, Peer, Quota, Shown};
+use crate::access::{Access, Caller, Credentials, Line, Pass, Peer, Quota, Shown};
 
 /// Health is asked by those who have no key: orchestrators and balancers. It says of each service whether it is served.
 const OPEN: &str = "/grpc.health.v1.Health/";
@@ -29,6 +30,10 @@ const OPEN: &str = "/grpc.health.v1.Health/";
 pub struct Admitted {
     /// Who asks.
     pub caller: Caller,
+    /// By what it was recognised.
+    pub credentials: Credentials,
+    /// From where it asks.
+    pub from: IpAddr,
     /// What its tenant uses.
     pub quota: Arc<Quota>,
 }
@@ -73,13 +78,14 @@ pub async fn admit(
     let (recognised, from) = {
         let peer = request.extensions().get::<Peer>();
         let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
-        (access.callers().recognise(Shown { headers: request.headers(), peer }, now()), from)
+        let shown = Shown { headers: request.headers(), peer }.read();
+        (shown.and_then(|shown| Ok((access.callers().caller_of(&shown, now())?, shown))), from)
     };
     let path = shown_path(request.uri().path());
-    let caller = match recognised {
-        Ok(caller) => {
+    let (caller, credentials) = match recognised {
+        Ok(recognised) => {
             known(&request);
-            caller
+            recognised
         }
         // A wrong key is a guess wherever it is shown.
         Err(why) if open && !why.is_guess() => return Ok((request, None)),
@@ -107,7 +113,7 @@ pub async fn admit(
         calls.server().metrics().refused("EXHAUSTED");
         status
     })?;
-    request.extensions_mut().insert(Admitted { caller, quota });
+    request.extensions_mut().insert(Arc::new(Admitted { caller, credentials, from, quota }));
     Ok((request, pass))
 }
 

@@ -1,15 +1,21 @@
 //! `ImportContacts`: rows are taken as they come, recorded together, and answered at the end.
+//!
+//! Promises: a tenant that sends faster than it may is held up and not refused, and what an earlier run recorded costs it
+//! nothing, so that an import that is sent again comes further; nothing is recorded for somebody who may no longer write.
+//! Guarded by `tests/service/import.rs` and `tests/access/streams.rs`.
 
+use std::pin::Pin;
 use std::time::{Duration, Instant as Monotonic};
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use prost::Message as _;
 use tonic::{Code, Status};
 
-use super::calls::{Calls, Incoming, now};
-use super::{malformed, status};
+use super::incoming::{Incoming, now};
+use super::leave::{Leave, Losing};
+use super::{Calls, malformed, status};
 use crate::access::Role;
-use crate::engine::{Clock, Failure, Import};
+use crate::engine::{Clock, Failure, Import, Imported};
 use crate::proto::v1;
 
 /// The most rows that are recorded together.
@@ -30,7 +36,7 @@ impl Calls {
     ///
     /// # Errors
     /// See [`Calls::check`]. What is wrong with a row is in the answer. Rows recorded before an error stay so, and the
-    /// import is sent again.
+    /// import is sent again; by somebody else, where its caller may no longer write.
     pub async fn import_contacts(
         &self,
         incoming: Incoming,
@@ -56,26 +62,27 @@ impl Calls {
         mut rows: impl Stream<Item = Result<v1::ImportContactsRequest, Status>> + Unpin,
         until: Option<Monotonic>,
     ) -> Result<v1::ImportContactsResponse, Status> {
-        let permit = incoming.permit(Role::WriteConsent).map_err(status::of)?;
-        let engine = self.of(&permit).map_err(status::of)?;
+        let leave = Leave::of(self, "ImportContacts", incoming, Role::WriteConsent).map_err(status::of)?;
+        let engine = self.of(leave.begun()).map_err(status::of)?;
         let clock = || {
             let each = Monotonic::now().checked_add(PATIENCE);
             Clock { now: now(), deadline: until.map_or(each, |until| each.map(|each| each.min(until))) }
         };
-        let mut stopping = Box::pin(engine.stopping());
+        let mut ending = Ending { stopping: Box::pin(engine.stopping()), losing: leave.lost() };
         let mut import = None;
         loop {
-            let taken = tokio::select! {
-                biased;
-                () = &mut stopping => return Err(stopped()),
-                taken = take(&mut rows) => taken,
-            };
+            let taken = ending.unless(take(&mut rows)).await?;
             if let (None, Some(first)) = (&import, taken.rows.first()) {
                 import = Some(Import::new(&first.import_id).map_err(status::of)?);
             }
-            if let (Some(import), false) = (&mut import, taken.rows.is_empty()) {
-                incoming.charge(u32::try_from(taken.rows.len()).unwrap_or(u32::MAX)).map_err(status::of)?;
-                engine.import_rows(&permit, import, taken.rows, clock()).await.map_err(status::of)?;
+            let mut left = taken.rows;
+            while let (Some(import), false) = (&mut import, left.is_empty()) {
+                let rest = left.split_off(ending.unless(may_send(incoming, left.len())).await?);
+                let clock = clock();
+                let permit = leave.permit(clock.now)?;
+                let became = engine.import_rows(&permit, import, left, clock).await.map_err(status::of)?;
+                incoming.give_back(became.iter().filter(|became| **became == Imported::Repeated).count());
+                left = rest;
             }
             if !taken.more? {
                 break;
@@ -83,7 +90,45 @@ impl Calls {
         }
         // Sent without a row it has no name.
         let import = import.map_or_else(|| Import::new(""), Ok).map_err(status::of)?;
-        engine.finish_import(&permit, import, clock()).await.map_err(status::of)
+        // The rows are recorded: the entry of the whole is written, whoever may no longer write by now.
+        engine.finish_import(leave.begun(), import, clock()).await.map_err(status::of)
+    }
+}
+
+/// What ends an import before its sender does.
+struct Ending {
+    stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
+    losing: Losing,
+}
+
+impl Ending {
+    /// Comes with why. Not to be asked again then.
+    async fn comes(&mut self) -> Status {
+        tokio::select! {
+            biased;
+            why = &mut self.losing => why,
+            () = &mut self.stopping => stopped(),
+        }
+    }
+
+    /// What comes of this, unless the end comes first.
+    async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Status> {
+        tokio::select! {
+            biased;
+            why = self.comes() => Err(why),
+            done = work => Ok(done),
+        }
+    }
+}
+
+/// How many of so many rows the tenant may send now: waits until it may send one. Nothing is read meanwhile, and nothing
+/// held.
+async fn may_send(incoming: &Incoming, rows: usize) -> usize {
+    loop {
+        match incoming.take(rows) {
+            Ok(some) => return some,
+            Err(wait) => tokio::time::sleep(wait).await,
+        }
     }
 }
 

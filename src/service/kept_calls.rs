@@ -2,7 +2,8 @@
 
 use tonic::Status;
 
-use super::calls::{Calls, Incoming};
+use super::calls::Calls;
+use super::incoming::Incoming;
 use crate::access::Role;
 use crate::proto::v1;
 

@@ -9,8 +9,10 @@ mod grpc;
 pub mod guard;
 mod health;
 mod import;
+mod incoming;
 mod kept_calls;
 mod kept_grpc;
+mod leave;
 mod lenient;
 mod malformed;
 mod names;
@@ -25,8 +27,9 @@ mod stream;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 
-pub use calls::{Calls, Incoming, now};
+pub use calls::Calls;
 pub use grpc::Grpc;
+pub use incoming::{Incoming, now};
 pub use ready::{Faults, Readiness};
 pub use shed::gated_http;
 

@@ -2,8 +2,9 @@
 
 use tonic::{Request, Response, Status};
 
-use super::calls::{Calls, Incoming};
+use super::calls::Calls;
 use super::grpc::{Answer, Grpc};
+use super::incoming::Incoming;
 use crate::access::Role;
 use crate::proto::v1;
 use crate::proto::v1::registry_service_server::RegistryService;

@@ -190,7 +190,7 @@ impl Desk {
             Path::Checks { many } => (Lane::Check, Some(many)),
             Path::Of(lane) => (lane, None),
         };
-        let share = request.extensions().get::<Admitted>().map(|admitted| Arc::clone(admitted.quota.share()));
+        let share = request.extensions().get::<Arc<Admitted>>().map(|admitted| Arc::clone(admitted.quota.share()));
         let share = share.as_ref();
         // A check may be one in an emergency, whatever is under way: that is seen once it has come.
         if many.is_none()

@@ -1,10 +1,11 @@
 //! `CheckStream`: what waits is answered together, in the order asked.
 //!
 //! Promises: answers stand in the order of the questions; nothing waits for more to come; at most one batch is being
-//! answered while the next is read and the last is handed out, so that a reader who is slow stops what is read from him; a
-//! message that does not decode, or asks wrongly, is one error among the answers; whatever ends the stream, what was
-//! answered stands, and what was asked and not answered is asked again with its `attempt_id`, which counts once. Guarded by
-//! `tests/service/stream.rs`.
+//! answered while the next is read and the last is handed out, so that a reader who is slow stops what is read from him, and
+//! so does a tenant that asks faster than it may; a message that does not decode, or asks wrongly, is one error among the
+//! answers; nothing is judged for somebody who may no longer ask; whatever ends the stream, what was answered stands and is
+//! handed out, and what was asked and not answered is asked again with its `attempt_id`, which counts once. Guarded by
+//! `tests/service/stream.rs` and `tests/access/streams.rs`.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 use tonic::{Code, Status};
 
-use super::calls::{self, Incoming, PATIENCE, now};
+use super::calls;
+use super::incoming::{Incoming, PATIENCE, now};
+use super::leave::{Leave, Losing};
 use super::status;
 use crate::access::{Busy, Gate, Lane, Permit, Ticket};
 use crate::contact::wire::Violation;
@@ -50,8 +53,9 @@ type Stopping = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// The answers to a stream of questions.
 pub(super) struct Answers<R> {
     engine: Arc<Engine>,
-    permit: Permit,
-    /// Who asks, and what they may ask in a second.
+    /// Whether whoever asks still may.
+    leave: Leave,
+    /// What they may ask in a second.
     incoming: Incoming,
     gate: Arc<Gate>,
     asked: R,
@@ -61,7 +65,11 @@ pub(super) struct Answers<R> {
     end: Option<End>,
     under_way: Option<JoinHandle<Vec<v1::CheckStreamResponse>>>,
     answered: std::vec::IntoIter<v1::CheckStreamResponse>,
-    stopping: Stopping,
+    /// `None`: it was heard of.
+    stopping: Option<Stopping>,
+    losing: Option<Losing>,
+    /// Until the tenant may ask again.
+    pause: Option<Pin<Box<Sleep>>>,
     /// When nobody waits for the stream any more.
     deadline: Option<(Monotonic, Pin<Box<Sleep>>)>,
     /// How it ended, once it has.
@@ -70,13 +78,14 @@ pub(super) struct Answers<R> {
 
 impl<R> Answers<R> {
     /// Begins to answer.
-    pub(super) fn new(engine: Arc<Engine>, permit: Permit, incoming: &Incoming, gate: Arc<Gate>, asked: R) -> Self {
+    pub(super) fn new(engine: Arc<Engine>, leave: Leave, incoming: &Incoming, gate: Arc<Gate>, asked: R) -> Self {
         let until = incoming.timeout.and_then(|timeout| incoming.arrived.checked_add(timeout));
         let deadline = until.map(|until| (until, Box::pin(tokio::time::sleep_until(until.into()))));
         let stopping: Stopping = Box::pin(engine.stopping());
         Self {
             engine,
-            permit,
+            losing: Some(leave.lost()),
+            leave,
             incoming: incoming.clone(),
             gate,
             asked,
@@ -85,26 +94,80 @@ impl<R> Answers<R> {
             end: None,
             under_way: None,
             answered: Vec::new().into_iter(),
-            stopping,
+            stopping: Some(stopping),
+            pause: None,
             deadline,
             ended: None,
         }
     }
 
-    /// Asks what is waiting. It is answered to the end even where nobody waits any more: what it counts is then counted
-    /// whole.
-    fn ask(&mut self) {
-        let waiting = std::mem::take(&mut self.waiting);
-        self.bytes = 0;
-        let count = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
-        // What is refused for want of room is not charged.
-        let begun =
-            self.begin(&waiting).and_then(|ticket| self.incoming.charge(count).map(|()| ticket).map_err(status::of));
-        let ticket = match begun {
+    /// Ends it with what was answered up to here: what waits is not asked.
+    fn leave_off(&mut self, why: Status) {
+        (self.waiting, self.bytes, self.pause, self.losing) = (Vec::new(), 0, None, None);
+        self.end = Some(End::Broken(why));
+    }
+
+    /// Whether leave was lost. Nothing more is taken or asked then.
+    fn heed(&mut self, context: &mut Context<'_>) {
+        if let Some(losing) = &mut self.losing
+            && let Poll::Ready(why) = losing.as_mut().poll(context)
+        {
+            self.leave_off(why);
+        }
+    }
+
+    fn is_stopping(&mut self, context: &mut Context<'_>) -> bool {
+        if let Some(stopping) = &mut self.stopping
+            && stopping.as_mut().poll(context).is_ready()
+        {
+            self.stopping = None;
+        }
+        self.stopping.is_none()
+    }
+
+    /// How many of those that wait the tenant may ask now. Where it may ask none, nothing is held while that passes, and
+    /// what is not read meanwhile holds up its sender; a server that stops waits for no tenant.
+    fn may_ask(&mut self, context: &mut Context<'_>) -> Poll<usize> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                if pause.as_mut().poll(context).is_pending() {
+                    if self.is_stopping(context) {
+                        self.leave_off(stopped());
+                        return Poll::Ready(0);
+                    }
+                    return Poll::Pending;
+                }
+                self.pause = None;
+            }
+            match self.incoming.take(self.waiting.len()) {
+                Ok(count) => return Poll::Ready(count),
+                Err(wait) => self.pause = Some(Box::pin(tokio::time::sleep(wait))),
+            }
+        }
+    }
+
+    /// Asks the first of what waits, which was charged. It is answered to the end even where nobody waits any more: what it
+    /// counts is then counted whole.
+    fn ask(&mut self, count: usize) {
+        let now = now();
+        let permit = match self.leave.permit(now) {
+            Ok(permit) => permit,
+            Err(why) => {
+                self.incoming.give_back(count);
+                return self.leave_off(why);
+            }
+        };
+        let rest = self.waiting.split_off(count.min(self.waiting.len()));
+        let waiting = std::mem::replace(&mut self.waiting, rest);
+        self.bytes = self.waiting.iter().map(|asked| asked.bytes).sum();
+        let ticket = match self.begin(&waiting) {
             Ok(ticket) => ticket,
             Err(refused) => {
+                // What is refused for want of room is not charged. It stands behind what is still to be handed out.
+                self.incoming.give_back(count);
                 let refused = v1::CheckStreamResponse { result: Some(calls::error(&refused)) };
-                self.answered = vec![refused; waiting.len()].into_iter();
+                let refused = std::iter::repeat_n(refused, waiting.len());
+                self.answered = std::mem::take(&mut self.answered).chain(refused).collect::<Vec<_>>().into_iter();
                 return;
             }
         };
@@ -113,8 +176,7 @@ impl<R> Answers<R> {
             (Some(each), Some((until, _))) => Some(each.min(*until)),
             (each, until) => each.or(until.map(|(until, _)| *until)),
         };
-        let clock = Clock { now: now(), deadline };
-        let (engine, permit) = (Arc::clone(&self.engine), self.permit.clone());
+        let (engine, clock) = (Arc::clone(&self.engine), Clock { now, deadline });
         self.under_way = Some(tokio::spawn(async move {
             let answers = answer(&engine, &permit, waiting, clock).await;
             drop(ticket);
@@ -162,7 +224,7 @@ impl<R: Stream<Item = Result<Asked, Status>> + Unpin> Answers<R> {
     fn read(&mut self, context: &mut Context<'_>) {
         while self.end.is_none() && self.waiting.len() < MOST && self.bytes < MOST_BYTES {
             // What was sent before the stop was heard of is answered; nothing more is taken.
-            if self.stopping.as_mut().poll(context).is_ready() {
+            if self.is_stopping(context) {
                 self.end = Some(End::Broken(stopped()));
                 return;
             }
@@ -196,6 +258,7 @@ impl<R: Stream<Item = Result<Asked, Status>> + Unpin> Stream for Answers<R> {
             {
                 return this.fail(status::of(Failure::TooLate));
             }
+            this.heed(context);
             this.read(context);
             if let Some(task) = &mut this.under_way {
                 let done = ready!(Pin::new(task).poll(context));
@@ -207,7 +270,12 @@ impl<R: Stream<Item = Result<Asked, Status>> + Unpin> Stream for Answers<R> {
                 }
             }
             if !this.waiting.is_empty() {
-                this.ask();
+                match this.may_ask(context) {
+                    Poll::Ready(0) => {}
+                    Poll::Ready(count) => this.ask(count),
+                    Poll::Pending if this.answered.len() == 0 => return Poll::Pending,
+                    Poll::Pending => {}
+                }
                 continue;
             }
             if this.answered.len() > 0 {

@@ -42,7 +42,7 @@ fn connector(shown: Option<&str>) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-async fn connected(server: SocketAddr, shown: Option<&str>) -> std::io::Result<TlsStream<TcpStream>> {
+pub async fn connected(server: SocketAddr, shown: Option<&str>) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(server).await?;
     connector(shown).connect(ServerName::try_from("localhost").unwrap(), stream).await
 }
@@ -72,7 +72,7 @@ fn copy(folder: &Folder, name: &str) {
     fs::copy(pem(&format!("{name}.key")), folder.path("tls.key")).unwrap();
 }
 
-fn serve(folder: &Folder, clients: bool) -> Server {
+pub fn serve(folder: &Folder, clients: bool) -> Server {
     copy(folder, "server");
     let authority = pem("authority.pem");
     let mut settings = vec![("tls_cert", "tls.pem"), ("tls_key", "tls.key")];
@@ -82,7 +82,7 @@ fn serve(folder: &Folder, clients: bool) -> Server {
     folder.serve(&settings)
 }
 
-fn fingerprint(name: &str) -> String {
+pub fn fingerprint(name: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate(&format!("{name}.pem")));
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")

@@ -28,6 +28,7 @@ pub struct Somebody {
 pub struct House {
     pub grpc: Router,
     pub http: Router,
+    pub calls: Calls,
     pub access: Arc<Access>,
     pub tenants: Arc<Tenants>,
     text: String,
@@ -43,8 +44,8 @@ impl House {
         let access = Arc::new(Access::new(Callers::read("", limits).unwrap(), limits));
         let calls = Calls::guarded(Arc::clone(&tenants), Arc::clone(&access));
         let (grpc, _) = routes(calls.clone()).unwrap();
-        let (grpc, http) = (grpc.prepare().into_axum_router(), router(calls));
-        Self { grpc, http, access, tenants, text: String::new() }
+        let (grpc, http) = (grpc.prepare().into_axum_router(), router(calls.clone()));
+        Self { grpc, http, calls, access, tenants, text: String::new() }
     }
 
     /// Lets somebody of a tenant ask.

@@ -162,6 +162,116 @@ fn what_cannot_be_imported_is_refused_before_anything_is_recorded() {
     refused("in.csv", &[], &["ringfence-data", "--data"]);
 }
 
+/// A quote that is never closed makes one row of several: none of them is lost in silence.
+#[test]
+fn an_open_quote_swallows_no_opt_out_in_silence() {
+    let home = with_folder();
+    for (at, text) in [
+        // The rest of the file; up to the next quote, and as many fields as others; in a column that is ignored.
+        "kind,number,wording\nopt_out,+12025550143,\"STOP\nopt_out,+12025550144,STOP\n",
+        "kind,number,wording\nopt_out,+12025550143,\"STOP\nopt_out,+12025550144,STOP\nopt_out,+12025550145,\"STOP\"\n",
+        "wording,number\n\"STOP,+12025550143\n\"STOP\",+12025550144\n",
+        "number,note,wording\n+12025550143,\"Bob,STOP\n+12025550144,Al\",STOP\n",
+        "number,note\n+12025550143,\"Bob\n(202) 555-0144,Al\"\n",
+        "kind,number,wording\nopt_out,+12025550143,\"STOP\ropt_out,FLOWERS,STOP\ropt_out,WREATHS,\"\n",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("open-{at}.csv");
+        home.write(&name, text);
+        let import = [
+            "contact",
+            "import",
+            name.as_str(),
+            "--kind=opt-out",
+            "--everything",
+            "--json",
+            "--rejected=bad.csv",
+            "--force",
+        ];
+        let ignored: &[&str] = if text.contains("note") { &["--ignore-column=note"] } else { &[] };
+        let summary = home.run(&with(&import, ignored)).code(1).json();
+        assert_eq!(counts(&summary), [1, 0, 0, 1], "{text}: {summary}");
+        let why = &summary["rejections"][0];
+        assert!(why["line"] == 2 && why["message"].as_str().unwrap().contains("quote"), "{why}");
+        // All of what it swallowed is in the file of refused rows, and is refused again as long as nobody mends it.
+        assert!(home.read("bad.csv").contains("STOP") || text.contains("note"), "{}", home.read("bad.csv"));
+        let again = ["contact", "import", "bad.csv", "--kind=opt-out", "--everything", "--json"];
+        assert_eq!(counts(&home.run(&with(&again, ignored)).code(1).json()), [1, 0, 0, 1], "{text}");
+    }
+    home.write("title.csv", "number,\"wording\n+12025550143,STOP\n+12025550144,\"\"\n");
+    home.run(&with(&LOCAL, &["title.csv", "--kind=opt-out"])).refused(&["title.csv:1", "quote"]);
+    // A row that lacks fields may lack what tightens it.
+    home.write("short.csv", "number,grade,given_at,withdrawn_at\n+12025550143,express,2026-01-02T03:04:05Z\n");
+    let summary =
+        home.run(&with(&LOCAL, &["short.csv", "--kind=consent", "--json", "--rejected=short-bad.csv"])).code(1).json();
+    assert_eq!(counts(&summary), [1, 0, 0, 1], "{summary}");
+    home.run(&with(&LOCAL, &["short-bad.csv", "--kind=consent"])).code(1).says(&["1 refused"]);
+    // A wording may have lines.
+    let wording = "I agree, until I say otherwise,\nto be called by acme.\n\nSee \"\"terms\"\", section 7 (2026).";
+    home.write(
+        "lines.csv",
+        format!("number,grade,given_at,wording\n+12025550143,express,2026-01-02T03:04:05Z,\"{wording}\"\n"),
+    );
+    assert_eq!(
+        counts(&home.run(&with(&LOCAL, &["lines.csv", "--kind=consent", "--json"])).code(0).json()),
+        [1, 1, 0, 0]
+    );
+}
+
+/// What was refused is mended in the file that it was written to, and that file is imported.
+#[test]
+fn a_file_of_refused_rows_is_imported_once_it_is_mended() {
+    let home = with_folder();
+    let import = |file: &str, rejected: &str, code: i32| {
+        let rejected = format!("--rejected={rejected}");
+        counts(&home.run(&with(&LOCAL, &[file, "--json", &rejected])).code(code).json())
+    };
+    home.write("mixed.csv", MIXED);
+    assert_eq!(import("mixed.csv", "bad.csv", 1), [11, 2, 0, 9]);
+    // As it is, it is refused again, and written as it was but for its lines.
+    assert_eq!(import("bad.csv", "bad2.csv", 1), [9, 0, 0, 9]);
+    let (bad, bad2) = (home.read("bad.csv"), home.read("bad2.csv"));
+    assert_eq!(bad.lines().next(), bad2.lines().next());
+    assert!(bad2.lines().nth(1).unwrap().starts_with("opt_out,abc,acme,,,,,,,2,number,"), "{bad2}");
+    assert!(bad2.lines().last().unwrap().ends_with(",too,long"), "{bad2}");
+    let mended = bad2.replace(",abc,", ",+12025550143,").replace(",mighty,", ",express,").replace(",too,long", "");
+    home.write("mended.csv", mended);
+    assert_eq!(import("mended.csv", "bad3.csv", 1), [9, 3, 0, 6]);
+    assert_eq!((opt_outs(&home, "+12025550143", &[]), opt_outs(&home, "+4930231250", &[])), (1, 2));
+
+    let lines = [
+        r#"{"optOut":{"number":"+12025550150","scope":{}}}"#,
+        r#"{"optOut":{"number":"+12025550151","scope":{"everything":true},"#,
+        r#"{"optOut":{"number":"+12025550152","scope":{"everything":false,"everything":true}}}"#,
+        r#"{"row":"7","optOut":{"number":"+12025550153","scope":{"everything":true}}}"#,
+        r#"{"row":{"optOut":{"number":"+12025550154","scope":{"everything":true}}},"tenant":"beta"}"#,
+    ];
+    home.write("crm.jsonl", lines.join("\n"));
+    assert_eq!(import("crm.jsonl", "bad.jsonl", 1), [5, 0, 0, 5]);
+    assert_eq!(import("bad.jsonl", "bad2.jsonl", 1), [5, 0, 0, 5], "nobody mended it");
+    let bad2 = home.read("bad2.jsonl");
+    let row = |at: usize| serde_json::from_str::<Value>(bad2.lines().nth(at).unwrap()).unwrap()["row"].clone();
+    assert_eq!(row(0)["optOut"]["number"], "+12025550150", "wrapped once, however often it is refused");
+    assert_eq!(
+        (row(1), row(2)),
+        (lines[1].into(), lines[2].into()),
+        "what reads as none, or otherwise, stays as it stood"
+    );
+    let mended = bad2
+        .replacen(r#""scope":{}"#, r#""scope":{"everything":true}"#, 1)
+        .replacen(r#"{\"everything\":true},""#, r#"{\"everything\":true}}}""#, 1)
+        .replacen(r#"{\"everything\":false,\"everything\":true}"#, r#"{\"everything\":true}"#, 1)
+        .replacen(r#""row":"7","#, "", 1)
+        .replacen(r#","row":"7""#, "", 1);
+    home.write("mended.jsonl", mended);
+    assert_eq!(import("mended.jsonl", "bad3.jsonl", 1), [5, 4, 0, 1]);
+    for number in ["+12025550150", "+12025550151", "+12025550152", "+12025550153"] {
+        assert_eq!(opt_outs(&home, number, &[]), 1, "{number}");
+    }
+}
+
 #[test]
 fn compressed_files_are_read_as_they_are() {
     let home = with_folder();

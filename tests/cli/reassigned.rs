@@ -121,6 +121,19 @@ fn what_still_covers_is_asked_about_and_what_is_answered_counts_at_once() {
         assert!(denied.iter().any(|rule| rule == NO_CONSENT), "{denied:?}");
     }
     home.run(&["reassigned", "import", "july.csv", "--checked-at=2999-01-01T00:00:00Z"]).refused(&["--checked-at"]);
+    // An open quote: a yes among what it swallows would be lost.
+    home.write("quote.csv", "number,date,answer,note\n2025550143,2024-05-01,no,\"a\n3055550123,2020-05-01,yes,b\n2025550143,2025-02-01,no,\"c\"\n");
+    let quote = with(&["reassigned", "import", "quote.csv", "--checked-at=2025-06-10T15:00:00Z", "--json"], &at);
+    let told = home.run(&quote).code(1).json();
+    assert_eq!(
+        (&told["accepted"], &told["rejected"], &told["rejections"][0]["line"]),
+        (&0.into(), &1.into(), &2.into())
+    );
+    assert!(told["rejections"][0]["message"].as_str().unwrap().contains("quote"), "{told}");
+    home.write("short.csv", "number,date,answer,note\n2025550143,2024-05-01,no\n");
+    let short = with(&["reassigned", "import", "short.csv", "--checked-at=2025-06-10T15:00:00Z"], &at);
+    let told = home.run(&short).code(1).says(&["1 refused"]);
+    assert!(told.err.contains("line 2: has 3 fields"), "{}", told.err);
     home.write("what.csv", "number,when,answer\n2025550143,2024-05-01,yes\n");
     let what = ["reassigned", "import", "what.csv", "--checked-at=2025-06-10T15:00:00Z"];
     home.run(&what).refused(&["what.csv", "--date-column"]);

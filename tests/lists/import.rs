@@ -163,6 +163,37 @@ fn columns_by_name_dates_and_lines_that_are_not_understood() {
     home.refused(&["us.dnc.national", bad, "--as-of", "2999-01-01T00:00:00Z"], &["lies in the future"]);
 }
 
+/// A quote that is never closed makes one row of many: a list that lacks those would look complete.
+#[test]
+fn an_open_quote_swallows_no_row_in_silence() {
+    let home = Home::new();
+    let asked = |file: &'static str| ["us.dnc.national", file, "--as-of", AS_OF, "--column", "phone"];
+    for (name, text, words) in [
+        (
+            "middle.csv",
+            "phone,name\n2025550143,Ann\n2025550144,\"Bob\n2025550145,Cy\n2025550146,\"Di\"\n",
+            "middle.csv:3",
+        ),
+        ("last.csv", "phone,name\n2025550143,Ann\n2025550144,\"Bob\n2025550145,Cy\n", "last.csv:3"),
+        (
+            "in_the_number.csv",
+            "name,phone\nAnn,2025550143\n\"Bob,2025550144\nCy,2025550145\n\"Di\",2025550146\n",
+            "in_the_number.csv:3",
+        ),
+        ("titles.csv", "phone,\"name\n2025550143,Ann\n2025550144,\"\"\n", "titles.csv:1"),
+        ("bare.csv", "phone,name\n2025550143,\"Ann\r2025550144,Bob\"\n", "bare.csv:2"),
+    ] {
+        home.refused(&asked(home.write(name, text)), &[words, "quote"]);
+    }
+    // Nor is a row taken for another that has fewer fields, or more.
+    for text in ["phone,name\n2025550143\n", "phone,name\n2025550143,Ann,2025550144\n"] {
+        home.refused(&asked(home.write("odd.csv", text)), &["odd.csv:2", "another number of fields"]);
+    }
+    assert!(!home.path("lists/us.dnc.national.set").exists());
+    let good = home.write("good.csv", "phone,name\n2025550143,\"Ann, \"\"A\"\"\"\n\n2025550144,\n");
+    assert_eq!(home.import(&asked(good))["numbers"], 2);
+}
+
 #[test]
 fn inspecting_a_list_shows_its_header_its_areas_and_its_age() {
     let home = Home::new();

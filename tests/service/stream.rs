@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use prost::Message as _;
 use prost::bytes::{Buf as _, BufMut as _, Bytes};
+use ringfence::access::{Gate, GateSettings, Lane};
 use ringfence::store::Store;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -314,4 +315,30 @@ async fn a_store_that_is_away_is_an_error_of_each_question() {
         }
         assert_eq!(decision(&emergency).degraded, fault != Fault::None, "{fault:?}");
     }
+}
+
+/// What was answered is handed out before the refusal of what came after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_that_are_refused_for_want_of_room_take_no_answers_with_them() {
+    let store = Arc::new(Faulty::new());
+    let gate = Arc::new(Gate::new(GateSettings { checks: 1, ..GateSettings::default() }));
+    let engine = engine_over(Arc::clone(&store) as Arc<dyn Store>);
+    let served = serve_calls(Calls::new(engine).behind(Arc::clone(&gate))).await;
+    let (send, receive) = mpsc::channel(8);
+    let mut stream = served.check().check_stream(ReceiverStream::new(receive)).await.unwrap().into_inner();
+    store.set(Fault::Held);
+    send.send(live(NUMBER, "a")).await.unwrap();
+    while store.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The second is read while the first is under way: what is sent after it on the connection is answered.
+    send.send(live("+13055550124", "b")).await.unwrap();
+    served.law().list_packs(v1::ListPacksRequest::default()).await.unwrap();
+    let others = gate.enter_anyway(Lane::Check);
+    store.set(Fault::None);
+    assert_eq!(decision(&told(stream.message().await.unwrap().unwrap())).attempt_id, "a");
+    assert_eq!(code(&told(stream.message().await.unwrap().unwrap())), Code::ResourceExhausted);
+    drop(others);
+    send.send(live("+13055550124", "b")).await.unwrap();
+    assert_eq!(decision(&told(stream.message().await.unwrap().unwrap())).attempt_id, "b");
 }

@@ -44,10 +44,12 @@ const LISTED: usize = 1_000;
                   notice_given, forced, policy_version, obtained_from, evidence_ref. Opt-outs: opt_out_id,\n\
                   everything, channels, purposes, sellers, subjects, campaigns, source, at, wording. Several\n\
                   values of a cell are parted by semicolons; instants are RFC 3339 with their offset. An unknown\n\
-                  column is refused (--ignore-column).\n\
+                  column is refused (--ignore-column), and a row that lacks a field, or has a line end in one\n\
+                  that is not wording: a quote never closed would swallow the rows after it.\n\
                   JSON lines: a row is {\"consent\": …}, {\"optOut\": …} or {\"facts\": …}, with the fields of\n\
                   RecordConsentRequest, RecordOptOutRequest and UpdateContactRequest.\n\
-                  Both may be compressed, gzip or zstd.\n\n\
+                  Both may be compressed, gzip or zstd. The file of refused rows is imported as it is, once they\n\
+                  are mended.\n\n\
                   Exit status: 0 every row is recorded, 1 some were refused, 2 error: run it again.\n\n\
                   Example: ringfence contact import stops.csv --kind opt-out --everything --rejected refused.csv"
 )]

@@ -9,7 +9,7 @@ use csv::{ByteRecord, ReaderBuilder};
 use v1::import_contacts_request::Entry;
 
 use crate::cli::contact::import::cells::{Fault, fault, folded};
-use crate::cli::contact::import::rows::{ADDED, Limited, Row, Source, Text, written};
+use crate::cli::contact::import::rows::{ADDED, Limited, OPEN_QUOTE, Row, Source, Text, has_line_end, written};
 use crate::cli::{Error, packed, scrub};
 use crate::place::Number;
 use crate::proto::v1::{self, ReassignedAnswer};
@@ -58,6 +58,8 @@ pub(super) struct Rows {
     header: Option<ByteRecord>,
     /// The first line, where it does not.
     first: Option<ByteRecord>,
+    /// Fields of the first line, and of every other.
+    width: usize,
     /// Where number, date and answer stand.
     at: [usize; 3],
     delimiter: u8,
@@ -86,6 +88,10 @@ impl Rows {
         if !reader.read_byte_record(&mut first).map_err(|error| broken(&name, 1, &error))? {
             return Err(Error::said(format!("{name}: the file is empty")));
         }
+        if first.iter().any(has_line_end) {
+            return Err(Error::said(format!("{name}:1: a field {OPEN_QUOTE}")));
+        }
+        let width = first.len();
         let found = match by_title(&first, &given.titles) {
             Ok(Some(at)) => (at, true),
             Ok(None) => (by_content(&first).map_err(|why| Error::said(format!("{name}: {why}")))?, false),
@@ -93,7 +99,7 @@ impl Rows {
         };
         let (at, titled) = found;
         let (header, first) = if titled { (Some(first), None) } else { (None, Some(first)) };
-        Ok(Self { reader, header, first, at, delimiter, given, name, answers: Answers::default(), bytes })
+        Ok(Self { reader, header, first, width, at, delimiter, given, name, answers: Answers::default(), bytes })
     }
 
     /// How often each answer was read.
@@ -102,6 +108,14 @@ impl Rows {
     }
 
     fn entry(&mut self, record: &ByteRecord) -> Result<Entry, Fault> {
+        // Several answers that a quote made one row of: a yes among them would be lost in silence.
+        if record.iter().any(has_line_end) {
+            return Err(fault("", OPEN_QUOTE));
+        }
+        if record.len() != self.width {
+            let (has, of) = (record.len(), self.width);
+            return Err(fault("", format!("has {has} fields, and the first line {of}: one for each, be it empty")));
+        }
         let cell = |which: usize| {
             let cell = self.at.get(which).and_then(|at| record.get(*at)).unwrap_or_default();
             std::str::from_utf8(cell).map(str::trim).map_err(|_| fault("", "holds bytes that are not UTF-8"))
@@ -182,8 +196,7 @@ impl Source for Rows {
     fn refused(&self, text: &Text, why: &v1::ImportRejection) -> Vec<u8> {
         let Text::Csv(record) = text else { return Vec::new() };
         let added = [why.row.to_string(), why.field.clone(), why.message.clone()];
-        let width = self.header.as_ref().map_or(record.len(), ByteRecord::len);
-        written(record, width, added, self.delimiter)
+        written(record, self.width, added, self.delimiter)
     }
 }
 

@@ -17,6 +17,11 @@ use crate::time::Instant;
 const OFTEN: u64 = 10_000;
 /// No row of a CSV file, line ends within its fields included, has many more bytes.
 const ROW: usize = 1 << 20;
+/// A quote that is opened and never closed makes one row of many. A list that lacks those would look complete.
+const SWALLOWED: &str =
+    "a field of it holds a line end: is a quote opened and never closed? the lines after it are read as part of it";
+const OTHER_WIDTH: &str =
+    "the line has another number of fields than the first one: is a quote opened in it and never closed?";
 
 /// What was read so far.
 pub struct Intake {
@@ -117,7 +122,8 @@ impl Intake {
         Ok(())
     }
 
-    /// A file of which the columns are named, with quotes and line ends within fields as such files may have them.
+    /// A file of which the columns are named, with quotes as such files may have them. A row that has another number of fields
+    /// than the first, or a line end within one, is not understood: it may be several.
     fn read_columns(
         &mut self,
         name: &str,
@@ -134,6 +140,11 @@ impl Intake {
         let delimiter = u8::try_from(delimiter(&String::from_utf8_lossy(first))).unwrap_or(b',');
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text);
         let header = reader.headers().map_err(unreadable)?;
+        if header.iter().any(|name| has_line_end(name.as_bytes())) {
+            let what = "the name of a column holds a line end: a quote is opened and not closed";
+            return Err(Fault::at_line(&place, 1, what, "close the quote, or take it out"));
+        }
+        let width = header.len();
         let column = |wanted: &str| {
             let mut names = header.iter().map(|name| name.trim_start_matches('\u{feff}').trim());
             names.position(|name| name.eq_ignore_ascii_case(wanted)).ok_or_else(|| {
@@ -151,7 +162,14 @@ impl Intake {
                 let field = row.get(at).ok_or("the line has fewer fields than the first one")?;
                 std::str::from_utf8(field).map(str::trim).map_err(|_| "the line is not text")
             };
-            let understood = field(number_at).and_then(|number| {
+            let whole = if row.iter().any(has_line_end) {
+                Err(SWALLOWED)
+            } else if row.len() == width {
+                field(number_at)
+            } else {
+                Err(OTHER_WIDTH)
+            };
+            let understood = whole.and_then(|number| {
                 let (number, other) = self.reading.number(number)?;
                 let date = date_at.map(field).transpose()?.filter(|field| !field.is_empty());
                 Ok(Line { number, other, date: date.map(|field| self.reading.date(field)).transpose()?, added: None })
@@ -248,6 +266,10 @@ impl<R: Read> Read for Roomed<R> {
         self.room.set(left.ok_or_else(|| io::Error::other("a row of it has no end"))?);
         Ok(count)
     }
+}
+
+fn has_line_end(field: &[u8]) -> bool {
+    field.iter().any(|byte| matches!(byte, b'\n' | b'\r'))
 }
 
 /// What parts the fields of a line.

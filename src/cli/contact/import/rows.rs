@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::ValueEnum;
 use csv::{ByteRecord, ReaderBuilder};
+use serde_json::Value;
 use v1::import_contacts_request::Entry;
 
 use super::Columns;
@@ -19,6 +20,8 @@ const LONGEST_ROW: u64 = 1 << 20;
 /// Looked at to find the separator.
 const HEAD: u64 = 64 << 10;
 const BOM: &[u8] = b"\xef\xbb\xbf";
+/// What a line end within a cell may come from.
+pub(in crate::cli) const OPEN_QUOTE: &str = "holds a line end: is a quote opened on this line and never closed? The rows after it are then read as part of this one";
 /// What is added to refused rows.
 pub(in crate::cli) const ADDED: [&str; 3] = ["ringfence_line", "ringfence_field", "ringfence_reason"];
 
@@ -79,8 +82,18 @@ pub(super) struct Rows {
 }
 
 enum Reader {
-    Csv { reader: Box<csv::Reader<Limited>>, header: ByteRecord, columns: Vec<Column>, delimiter: u8 },
-    Json { reader: BufReader<Box<dyn Read + Send>>, line: u64 },
+    Csv {
+        reader: Box<csv::Reader<Limited>>,
+        header: ByteRecord,
+        columns: Vec<Column>,
+        /// Where the columns stand that were added when the rows of this file were refused before.
+        added: Vec<usize>,
+        delimiter: u8,
+    },
+    Json {
+        reader: BufReader<Box<dyn Read + Send>>,
+        line: u64,
+    },
 }
 
 impl Rows {
@@ -108,8 +121,12 @@ impl Rows {
                 if !reader.read_byte_record(&mut header).map_err(|error| broken(&name, 1, &error))? {
                     return Err(Error::said(format!("{name}: the file is empty")));
                 }
+                if header.iter().any(has_line_end) {
+                    return Err(Error::said(format!("{name}:1: the name of a column {OPEN_QUOTE}")));
+                }
                 let columns = columns(&header, named).map_err(|why| Error::said(format!("{name}: {why}")))?;
-                Reader::Csv { reader: Box::new(reader), header, columns, delimiter }
+                let added = header.iter().enumerate().filter(|(_, title)| is_added(title)).map(|(at, _)| at).collect();
+                Reader::Csv { reader: Box::new(reader), header, columns, added, delimiter }
             }
         };
         Ok(Self { reader, defaults, name, read })
@@ -119,7 +136,7 @@ impl Rows {
 impl Source for Rows {
     fn next(&mut self) -> Result<Option<Row>, Error> {
         match &mut self.reader {
-            Reader::Csv { reader, columns, .. } => {
+            Reader::Csv { reader, header, columns, delimiter, .. } => {
                 let mut record = ByteRecord::new();
                 reader.get_mut().since_row = 0;
                 let at = reader.position().line();
@@ -127,7 +144,8 @@ impl Source for Rows {
                     return Ok(None);
                 }
                 let line = record.position().map_or(at, csv::Position::line);
-                let entry = of_record(&record, columns, &self.defaults);
+                let whole = whole(&record, header, columns, *delimiter);
+                let entry = whole.and_then(|()| of_record(&record, columns, &self.defaults));
                 Ok(Some(Row { line, entry, text: Text::Csv(record) }))
             }
             Reader::Json { reader, line } => loop {
@@ -145,7 +163,7 @@ impl Source for Rows {
                         self.name
                     )));
                 }
-                let text = text.trim_ascii().to_vec();
+                let text = unwrapped(text.trim_ascii());
                 if !text.is_empty() {
                     return Ok(Some(Row { line: at, entry: of_json(&text, &self.defaults), text: Text::Json(text) }));
                 }
@@ -160,22 +178,23 @@ impl Source for Rows {
     fn refused_head(&self) -> Vec<u8> {
         match &self.reader {
             Reader::Json { .. } => Vec::new(),
-            Reader::Csv { header, columns, delimiter, .. } => {
-                written(header, columns.len(), ADDED.map(str::to_owned), *delimiter)
+            Reader::Csv { header, added, delimiter, .. } => {
+                let header = without(header, added);
+                written(&header, header.len(), ADDED.map(str::to_owned), *delimiter)
             }
         }
     }
 
     fn refused(&self, text: &Text, why: &v1::ImportRejection) -> Vec<u8> {
         match (text, &self.reader) {
-            (Text::Csv(record), Reader::Csv { columns, delimiter, .. }) => {
-                let added = [why.row.to_string(), why.field.clone(), why.message.clone()];
-                written(record, columns.len(), added, *delimiter)
+            (Text::Csv(record), Reader::Csv { columns, added, delimiter, .. }) => {
+                let told = [why.row.to_string(), why.field.clone(), why.message.clone()];
+                written(&without(record, added), columns.len() - added.len(), told, *delimiter)
             }
             (Text::Csv(_), Reader::Json { .. }) => Vec::new(),
             (Text::Json(text), _) => {
-                let text = String::from_utf8_lossy(text);
-                let row = serde_json::from_str(&text).unwrap_or_else(|_| serde_json::Value::from(&*text));
+                // What would read otherwise once it was written anew is written as the text that it is.
+                let row = json::value(text).unwrap_or_else(|_| Value::from(&*String::from_utf8_lossy(text)));
                 let line = serde_json::json!({
                     "line": why.row, "field": why.field, "reason": why.message, "row": row,
                 });
@@ -185,13 +204,15 @@ impl Source for Rows {
     }
 }
 
-/// A row of as many fields as the first line names, then what is added.
+/// A row of as many fields as the first line names, then what is added. One that has another number is written so that it
+/// has still: unless somebody mends it, it is refused again.
 pub(in crate::cli) fn written(record: &ByteRecord, width: usize, added: [String; 3], delimiter: u8) -> Vec<u8> {
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter).flexible(true).from_writer(Vec::new());
     let empty = std::iter::repeat_n(b"".as_slice(), width.saturating_sub(record.len()));
+    let short = std::iter::repeat_n(b"".as_slice(), usize::from(record.len() < width));
     let fields = record.iter().take(width).chain(empty).chain(added.iter().map(String::as_bytes));
     // Written to memory, which takes all.
-    let _ = writer.write_record(fields.chain(record.iter().skip(width)));
+    let _ = writer.write_record(fields.chain(record.iter().skip(width)).chain(short));
     writer.into_inner().unwrap_or_default()
 }
 
@@ -210,7 +231,7 @@ fn columns(header: &ByteRecord, named: &Columns) -> Result<Vec<Column>, String> 
     }
     let mut columns: Vec<Column> = Vec::with_capacity(titles.len());
     for title in &titles {
-        let column = if named.ignore_column.iter().any(|name| is(title, name)) {
+        let column = if named.ignore_column.iter().any(|name| is(title, name)) || is_added(title.as_bytes()) {
             Column::Ignored
         } else if named.number_column.as_ref().is_some_and(|name| is(title, name)) {
             Column::Number
@@ -243,6 +264,67 @@ fn shown(title: &str) -> String {
         c => c,
     };
     title.chars().take(40).map(safe).collect()
+}
+
+/// Whether a column says why its rows were refused before.
+fn is_added(title: &[u8]) -> bool {
+    let title = folded(&String::from_utf8_lossy(title));
+    ADDED.iter().any(|added| folded(added) == title)
+}
+
+/// A record without the fields at these places.
+fn without(record: &ByteRecord, places: &[usize]) -> ByteRecord {
+    record.iter().enumerate().filter(|(at, _)| !places.contains(at)).map(|(_, field)| field).collect()
+}
+
+pub(in crate::cli) fn has_line_end(field: &[u8]) -> bool {
+    field.iter().any(|byte| matches!(byte, b'\n' | b'\r'))
+}
+
+/// Refuses a record that may be several rows of which a quote made one: an opt-out among them would be lost in silence. A
+/// wording may have several lines, none of which is taken for a row.
+fn whole(record: &ByteRecord, header: &ByteRecord, columns: &[Column], delimiter: u8) -> Result<(), Fault> {
+    for (at, cell) in record.iter().enumerate().filter(|(_, cell)| has_line_end(cell)) {
+        let is_wording = columns.get(at) == Some(&Column::Wording);
+        if !is_wording || record.len() != header.len() || may_hold_rows(cell, delimiter) {
+            let title = header.get(at).map(|title| shown(&String::from_utf8_lossy(title))).unwrap_or_default();
+            return Err(fault(&title, OPEN_QUOTE));
+        }
+    }
+    if record.len() != header.len() {
+        let (has, of) = (record.len(), header.len());
+        return Err(fault("", format!("has {has} fields, and the first line {of}: one for each, be it empty")));
+    }
+    Ok(())
+}
+
+/// Whether there may be rows in a cell: between its separators something stands alone that may be a number, or the kind of
+/// a row. Every row that a quote can swallow has its number in the cell.
+fn may_hold_rows(cell: &[u8], delimiter: u8) -> bool {
+    let mut parts = cell.split(|byte| *byte == delimiter || matches!(byte, b'\n' | b'\r'));
+    parts.any(|part| {
+        let part = String::from_utf8_lossy(part);
+        let digits = part.chars().filter(|c| c.is_numeric()).count();
+        let letters = part.chars().filter(|c| c.is_alphabetic()).count();
+        digits >= 5 && letters <= 4 || matches!(folded(&part).as_str(), "consent" | "optout")
+    })
+}
+
+/// A row of JSON as it stood before it was refused: the file of refused rows may be imported once they are mended.
+fn unwrapped(text: &[u8]) -> Vec<u8> {
+    let is_wrapped = text.windows(5).any(|word| word == b"\"row\"");
+    let value = if is_wrapped { json::value(text).ok() } else { None };
+    let Some(Value::Object(mut members)) = value else { return text.to_vec() };
+    let ours = ["line", "field", "reason", "row"];
+    if !members.keys().all(|key| ours.contains(&key.as_str())) {
+        return text.to_vec();
+    }
+    match members.remove("row") {
+        // It was no JSON.
+        Some(Value::String(row)) => row.trim().as_bytes().to_vec(),
+        Some(row @ Value::Object(_)) => row.to_string().into_bytes(),
+        _ => text.to_vec(),
+    }
 }
 
 fn of_record(record: &ByteRecord, columns: &[Column], defaults: &Defaults) -> Result<Entry, Fault> {
