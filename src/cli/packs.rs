@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::access::is_name;
 use crate::law::{BUILT_IN, Law, Pack, PackFault};
 
 /// Larger files are no packs.
@@ -45,6 +46,21 @@ pub fn read_with(folder: Option<&Path>, own: &Path) -> Result<Law, PacksError> {
     let mut all = folder.map(texts).transpose()?.unwrap_or_default();
     all.extend(texts(own)?);
     law(&all)
+}
+
+/// The folder of a tenant's own packs within that of all tenants', if it has one. No name of a tenant leads out of it: see
+/// [`crate::access::is_name`].
+#[must_use]
+pub fn own_folder(of_tenants: Option<&Path>, tenant: &str) -> Option<PathBuf> {
+    of_tenants.filter(|_| is_name(tenant)).map(|folder| folder.join(tenant)).filter(|folder| folder.is_dir())
+}
+
+/// The rules of one tenant, where it has packs of its own; `None`: those of all hold for it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_own(all: Option<&Path>, of_tenants: Option<&Path>, tenant: &str) -> Result<Option<Law>, PacksError> {
+    own_folder(of_tenants, tenant).map(|own| read_with(all, &own)).transpose()
 }
 
 fn law(own: &[(String, String)]) -> Result<Law, PacksError> {

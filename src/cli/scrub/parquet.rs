@@ -1,40 +1,23 @@
-//! Parquet: the columns that are asked about are read, all others pass as the bytes they are.
+//! Parquet in: the columns that are asked about are read, and no others.
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use csv::{ByteRecord, ReaderBuilder, StringRecord};
-use parquet::basic::{Compression, ZstdLevel};
+use csv::{ByteRecord, StringRecord};
 use parquet::column::reader::ColumnReader;
-use parquet::column::writer::ColumnCloseResult;
-use parquet::data_type::{AsBytes as _, ByteArray, ByteArrayType, Int64Type};
+use parquet::data_type::{AsBytes as _, ByteArray};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::Type;
 
 use super::columns::Columns;
 use super::input::LOOKED_AT;
 use crate::cli::Error;
-use crate::time::Instant;
 
 /// Rows that are decoded at a time.
 const BATCH: usize = 4_096;
-/// The columns that are added, in the words of Parquet.
-const SCHEMA: &str = "message added {
-    REQUIRED BYTE_ARRAY ringfence_verdict (STRING);
-    OPTIONAL BYTE_ARRAY ringfence_reasons (STRING);
-    OPTIONAL INT64 ringfence_retry_at (TIMESTAMP(MILLIS,true));
-    OPTIONAL BYTE_ARRAY ringfence_message (STRING);
-}";
-/// What Arrow keeps of its own schema: it lacks the columns that are added, and readers do without it.
-const ARROW: &str = "ARROW:schema";
 
 /// A column that can be read as text: one value a row at most.
 #[derive(Clone)]
@@ -210,7 +193,8 @@ impl Table {
     }
 }
 
-fn broken(path: &Path, error: &ParquetError) -> Error {
+/// Why a file cannot be read.
+pub(super) fn broken(path: &Path, error: &ParquetError) -> Error {
     Error::said(format!("{}: not a Parquet file that can be read: {error}", path.display()))
 }
 
@@ -297,81 +281,4 @@ impl Text for parquet::data_type::FixedLenByteArray {
     fn text(&self) -> Vec<u8> {
         self.as_bytes().to_vec()
     }
-}
-
-/// Writes the file anew with the answers beside each row: its own columns pass as the bytes they are.
-pub(super) fn assemble(input: &Path, answers: &Path, output: &Path) -> Result<(), Error> {
-    let failed = |error: std::io::Error| Error::at(output, "writing", &error);
-    let odd = |error: ParquetError| Error::said(format!("{}: writing failed: {error}", output.display()));
-    let source = File::open(input).map_err(|error| Error::at(input, "reading", &error))?;
-    let reader = SerializedFileReader::new(source.try_clone().map_err(failed)?).map_err(|e| broken(input, &e))?;
-    let answers = File::open(answers).map_err(|error| Error::at(answers, "reading", &error))?;
-    let mut answers = ReaderBuilder::new().has_headers(false).from_reader(BufReader::with_capacity(1 << 20, answers));
-    let out = File::create(output).map_err(failed)?;
-    let about = reader.metadata().file_metadata();
-    let added = parse_message_type(SCHEMA).map_err(odd)?;
-    let root = about.schema();
-    let fields = root.get_fields().iter().chain(added.get_fields()).cloned().collect();
-    let schema = Type::group_type_builder(root.name()).with_fields(fields).build().map_err(odd)?;
-    let kept = about.key_value_metadata().map(|pairs| pairs.iter().filter(|pair| pair.key != ARROW).cloned().collect());
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_created_by(format!("ringfence {}", env!("CARGO_PKG_VERSION")))
-        .set_key_value_metadata(kept)
-        .build();
-    let mut writer = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties)).map_err(odd)?;
-    for group in reader.metadata().row_groups() {
-        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-        let mut to = writer.next_row_group().map_err(odd)?;
-        for column in group.columns() {
-            let close = ColumnCloseResult {
-                bytes_written: u64::try_from(column.compressed_size()).unwrap_or(0),
-                rows_written: rows as u64,
-                metadata: column.clone(),
-                bloom_filter: None,
-                column_index: None,
-                offset_index: None,
-            };
-            to.append_column(&source, close).map_err(odd)?;
-        }
-        let mut texts: Vec<csv::StringRecord> = Vec::with_capacity(rows);
-        for answer in answers.records().take(rows) {
-            texts.push(answer.map_err(|error| Error::said(format!("{}: {error}", output.display())))?);
-        }
-        if texts.len() < rows {
-            return Err(Error::said(format!("{}: answers are missing", output.display())));
-        }
-        add(&mut to, &texts).map_err(odd)?;
-        to.close().map_err(odd)?;
-    }
-    writer.finish().map_err(odd)?;
-    writer.inner().sync_all().map_err(failed)
-}
-
-/// Writes the columns that are added.
-fn add(to: &mut SerializedRowGroupWriter<'_, File>, answers: &[StringRecord]) -> Result<(), ParquetError> {
-    let mut at = 0;
-    while let Some(mut column) = to.next_column()? {
-        let cells = answers.iter().map(|answer| answer.get(at).unwrap_or_default());
-        let levels: Vec<i16> = cells.clone().map(|cell| i16::from(!cell.is_empty())).collect();
-        match at {
-            0 => {
-                let texts: Vec<_> = cells.map(ByteArray::from).collect();
-                column.typed::<ByteArrayType>().write_batch(&texts, None, None)?;
-            }
-            2 => {
-                let instants = cells.filter(|cell| !cell.is_empty());
-                let instants: Vec<i64> =
-                    instants.map(|cell| Instant::from_rfc3339(cell).map_or(0, Instant::millis)).collect();
-                column.typed::<Int64Type>().write_batch(&instants, Some(&levels), None)?;
-            }
-            _ => {
-                let texts: Vec<_> = cells.filter(|cell| !cell.is_empty()).map(ByteArray::from).collect();
-                column.typed::<ByteArrayType>().write_batch(&texts, Some(&levels), None)?;
-            }
-        }
-        column.close()?;
-        at += 1;
-    }
-    Ok(())
 }

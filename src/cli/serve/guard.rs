@@ -61,8 +61,7 @@ struct Packs {
 impl Packs {
     /// The folder of a tenant's own packs, if it has one.
     fn own(&self, tenant: &str) -> Option<PathBuf> {
-        // No name of a tenant leads out of the folder: see `is_name`. One that is dots alone does not begin with a letter.
-        self.of_tenants.as_ref().map(|folder| folder.join(tenant)).filter(|folder| folder.is_dir())
+        packs::own_folder(self.of_tenants.as_deref(), tenant)
     }
 
     /// What a tenant's law was made of, as it is now.
@@ -74,8 +73,8 @@ impl Packs {
     fn law(&mut self, tenant: &Arc<str>) -> Result<Option<Arc<Law>>, Error> {
         let Some(own) = self.own(tenant) else { return Ok(None) };
         self.seen.insert(Arc::clone(tenant), self.found(&own));
-        let law = packs::read_with(self.all.as_deref(), &own).map_err(OpenError::from)?;
-        Ok(Some(Arc::new(law)))
+        let law = packs::read_own(self.all.as_deref(), self.of_tenants.as_deref(), tenant).map_err(OpenError::from)?;
+        Ok(law.map(Arc::new))
     }
 
     /// Gives a tenant the law it should have now, if it changed.
