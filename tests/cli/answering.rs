@@ -36,8 +36,8 @@ const ASKED: [&str; 6] = [
 /// The answers to all questions, without what differs each time.
 fn answers(home: &Home, more: &[&str], variables: &[(&str, &str)]) -> Vec<Value> {
     let answer = |(number, purpose, evidence): &(&str, &str, &str)| {
-        home.write("evidence.json", evidence);
-        let check = with(&with(&["check", number, purpose, "--evidence=evidence.json", "--json"], &ASKED), more);
+        home.write("evidence.json", *evidence);
+        let check = with(&with(&["check", *number, *purpose, "--evidence=evidence.json", "--json"], &ASKED), more);
         let mut answer = home.run_with(&check, b"", variables).json();
         answer.as_object_mut().unwrap().remove("decisionId");
         answer
