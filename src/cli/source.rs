@@ -120,7 +120,7 @@ pub struct Lists {
     /// The file of states of emergency, TOML or CSV
     #[arg(long, value_name = "FILE", env = "RINGFENCE_EMERGENCIES", hide_env_values = true)]
     pub emergencies: Option<PathBuf>,
-    /// The file of settings of the server whose answers these are to be; ringfence.toml where there is one
+    /// The server's file of settings; ringfence.toml where there is one
     #[arg(long, value_name = "FILE", env = "RINGFENCE_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
 }
