@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+#[path = "cli/answering.rs"]
+mod answering;
 #[path = "cli/audit.rs"]
 mod audit;
 #[path = "cli/check.rs"]
@@ -43,6 +45,8 @@ mod registry;
 mod rights;
 #[path = "cli/scrub.rs"]
 mod scrub;
+#[path = "cli/scrub_again.rs"]
+mod scrub_again;
 #[path = "cli/scrub_files.rs"]
 mod scrub_files;
 #[path = "cli/server.rs"]

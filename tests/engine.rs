@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+#[path = "engine/forecast.rs"]
+mod forecast;
 #[path = "engine/readings.rs"]
 mod readings;
 mod support;

@@ -9,7 +9,7 @@ use super::open::{self, OpenSettings, Opened};
 use super::output::{say, say_json};
 use super::source::{self, Kept, Lists};
 use super::terms::instant;
-use super::{Error, Exit, Global, error, now};
+use super::{Error, Exit, Global, error, now, settings};
 use crate::access::DEFAULT_TENANT;
 use crate::engine;
 use crate::proto::well_known::Timestamp;
@@ -60,12 +60,15 @@ impl Keeper {
         if let Some(server) = &kept.server {
             return Ok(Self { server: Some(server.clone()), opened: None });
         }
+        let file = settings::file_of_environment();
+        let config = settings::resolved_here(file.as_deref(), &|_| None, Some(global))?.config;
         let settings = OpenSettings {
             redis: kept.redis()?,
             data: Some(kept.existing_folder()?),
-            keys: global.keys.clone(),
-            packs: std::env::var_os("RINGFENCE_PACKS").filter(|path| !path.is_empty()).map(Into::into),
-            engine: engine::Settings { periods, ..engine::Settings::default() },
+            keys: config.keys,
+            packs: config.packs,
+            tenant_packs: config.exposed.tenant_packs,
+            engine: engine::Settings { periods, ..config.engine },
             ..OpenSettings::nothing(now())
         };
         let mut opened = open::open(&settings).await?;
@@ -78,7 +81,7 @@ impl Keeper {
         if let Some(server) = &kept.server {
             return Ok(Self { server: Some(server.clone()), opened: None });
         }
-        let opened = source::opened(Some(kept.existing_folder()?), kept, lists, global).await?;
+        let (opened, _) = source::answering(kept, lists, true, global).await?;
         Ok(Self { server: None, opened: Some(opened) })
     }
 

@@ -6,6 +6,7 @@
 //! texts too.
 
 mod access;
+mod again;
 mod audit;
 mod check;
 mod config;
@@ -244,6 +245,7 @@ fn contradiction(matches: &ArgMatches) -> Option<clap::Error> {
         ("server", "sample"),
         ("server", "packs"),
         ("server", "emergencies"),
+        ("server", "config"),
         ("sample", "registries"),
     ];
     let (one, other) = pairs.into_iter().find(|(one, other)| typed(one) && typed(other))?;

@@ -39,6 +39,8 @@ pub struct OpenSettings {
     pub sample: bool,
     /// A folder of packs that replace or add to those built in.
     pub packs: Option<PathBuf>,
+    /// A folder with a folder of packs for each tenant that has some.
+    pub tenant_packs: Option<PathBuf>,
     /// The file of states of emergency.
     pub emergencies: Option<PathBuf>,
     /// A folder of packs to judge by beside those in force, without effect.
@@ -71,6 +73,7 @@ impl OpenSettings {
             registries: None,
             sample: false,
             packs: None,
+            tenant_packs: None,
             emergencies: None,
             shadow_packs: None,
             engine: engine::Settings::default(),
@@ -133,6 +136,12 @@ pub struct Opened {
     pub reconciled: Reconciled,
     /// What keeps each pinned region open and its log in step; to be asked every second while serving.
     pub regions: Vec<Arc<RegionKeeper>>,
+    /// Tells the keys file from others, by which stored facts and the tenant's own lists are found; `None`: there is none.
+    pub keys_mark: Option<[u8; 4]>,
+    /// Where what is stored lies; empty: nowhere.
+    pub place: String,
+    packs: Option<PathBuf>,
+    tenant_packs: Option<PathBuf>,
     _leaves: Leaves,
 }
 
@@ -158,11 +167,11 @@ impl Drop for Leaves {
 }
 
 impl Opened {
-    /// Has the engine answer for this tenant, of which something must be stored: of one that was mistyped no opt-out would be
-    /// found.
+    /// Has the engine answer for this tenant, by its own packs where it has some. Something must be stored of it: of one that
+    /// was mistyped no opt-out would be found.
     ///
     /// # Errors
-    /// It is no name of one; nothing is stored of it; there are regions.
+    /// It is no name of one; nothing is stored of it; there are regions; its packs are at fault.
     pub async fn for_tenant(&mut self, name: &str) -> Result<(), OpenError> {
         if name == self.engine.tenant() {
             return Ok(());
@@ -173,6 +182,9 @@ impl Opened {
         let engine = self.engine.for_tenant(name)?;
         if !engine.has_data().await? {
             return Err(OpenError::NoData);
+        }
+        if let Some(law) = packs::read_own(self.packs.as_deref(), self.tenant_packs.as_deref(), name)? {
+            engine.change_law(Arc::new(law))?;
         }
         self.engine = Arc::new(engine);
         Ok(())
@@ -218,6 +230,7 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
         Some(_) => Some(kept.keys.clone()),
         None => Keys::open(&settings.keys).ok(),
     };
+    let keys_mark = listed.as_ref().map(Keys::hash_mark);
     if let Some(keys) = listed {
         registries.know_tags(Arc::new(ListTags::new(keys)));
     }
@@ -249,7 +262,26 @@ pub async fn open(settings: &OpenSettings) -> Result<Opened, OpenError> {
         None => (None, None, Reconciled::default()),
     };
     let leaves = Leaves(Arc::clone(&engine));
-    Ok(Opened { engine, registries, metrics, log, reconciler, reconciled, regions, _leaves: leaves })
+    let folder = settings.data.as_deref().map(|data| std::fs::canonicalize(data).unwrap_or_else(|_| data.to_owned()));
+    let place = match (&settings.redis, folder) {
+        (Some(redis), _) => redis.place(),
+        (None, folder) => folder.unwrap_or_default().display().to_string(),
+    };
+    let (packs, tenant_packs) = (settings.packs.clone(), settings.tenant_packs.clone());
+    Ok(Opened {
+        engine,
+        registries,
+        metrics,
+        log,
+        reconciler,
+        reconciled,
+        regions,
+        keys_mark,
+        place,
+        packs,
+        tenant_packs,
+        _leaves: leaves,
+    })
 }
 
 /// A store with what belongs to it, without lists or rules.

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::own_packs::{Own, OwnPacks};
 use crate::law::{BUILT_IN, Law, Pack, PackFault};
 
 /// Larger files are no packs.
@@ -45,6 +46,19 @@ pub fn read_with(folder: Option<&Path>, own: &Path) -> Result<Law, PacksError> {
     let mut all = folder.map(texts).transpose()?.unwrap_or_default();
     all.extend(texts(own)?);
     law(&all)
+}
+
+/// The rules of one tenant, where it has packs of its own; `None`: those of all hold for it.
+///
+/// # Errors
+/// As [`read`]; whether it has packs of its own is not known.
+pub fn read_own(all: Option<&Path>, of_tenants: Option<&Path>, tenant: &str) -> Result<Option<Law>, PacksError> {
+    let Some(folder) = of_tenants else { return Ok(None) };
+    let unknown = |error: super::Error| PacksError::Unreadable { path: folder.to_owned(), why: error.to_string() };
+    match OwnPacks::open(folder).and_then(|mut packs| packs.of(tenant)).map_err(unknown)? {
+        Own::Folder(own) => read_with(all, &own).map(Some),
+        Own::Nothing => Ok(None),
+    }
 }
 
 fn law(own: &[(String, String)]) -> Result<Law, PacksError> {

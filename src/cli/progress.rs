@@ -36,6 +36,14 @@ impl Progress {
         self.bar.inc(bytes);
     }
 
+    /// Says beside the bar what is waited for; empty: nothing any more. Without a terminal it is a line of its own.
+    pub fn waits(&self, what: &str) {
+        self.bar.set_message(if what.is_empty() { String::new() } else { format!("  {what}") });
+        if self.bar.is_hidden() && !what.is_empty() {
+            super::output::note(&format!("{}: {what}", self.bar.prefix()));
+        }
+    }
+
     /// Rows done so far.
     #[must_use]
     pub fn rows(&self) -> u64 {
@@ -54,9 +62,9 @@ impl Progress {
 
 fn style(has_total: bool, rows: &Arc<AtomicU64>) -> ProgressStyle {
     let template = if has_total {
-        "{prefix} [{bar:30}] {percent:>3}%  {rows} rows  {rate} rows/s  {eta} left"
+        "{prefix} [{bar:30}] {percent:>3}%  {rows} rows  {rate} rows/s  {eta} left{msg}"
     } else {
-        "{prefix} {spinner} {bytes}  {rows} rows  {rate} rows/s"
+        "{prefix} {spinner} {bytes}  {rows} rows  {rate} rows/s{msg}"
     };
     let (count, rate) = (Arc::clone(rows), Arc::clone(rows));
     ProgressStyle::with_template(template)
@@ -121,7 +129,7 @@ mod tests {
         for has_total in [true, false] {
             let _ = style(has_total, &rows);
         }
-        let template = "{prefix} [{bar:30}] {percent:>3}%  {rows} rows  {rate} rows/s  {eta} left";
+        let template = "{prefix} [{bar:30}] {percent:>3}%  {rows} rows  {rate} rows/s  {eta} left{msg}";
         assert!(ProgressStyle::with_template(template).is_ok());
     }
 }

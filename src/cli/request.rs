@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::output::{folded, say, say_json};
-use super::source::{self, Kept, Lists};
+use super::source::{self, Kept, Lists, NO_LISTS};
 use super::terms::{instant, number, stamp, word};
 use super::{Error, Exit, Global, now, open, remote};
 use crate::access::{Caller, Permit, Role};
@@ -170,7 +170,7 @@ pub(super) fn permit(global: &Global) -> Result<Permit, Error> {
 }
 
 async fn opened(at: &At, global: &Global) -> Result<open::Opened, Error> {
-    let lists = Lists { registries: None, sample: false, packs: at.packs.clone(), emergencies: None };
+    let lists = Lists { packs: at.packs.clone(), ..NO_LISTS };
     source::opened(Some(at.kept.existing_folder()?), &at.kept, &lists, global).await
 }
 

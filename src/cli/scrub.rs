@@ -6,6 +6,7 @@
 //! against any cap. Guarded by `tests/cli/scrub.rs` and `tests/cli/scrub_files.rs`.
 
 mod answer;
+mod asked;
 mod assemble;
 mod classes;
 mod columns;
@@ -15,6 +16,7 @@ mod parquet;
 mod pipeline;
 mod report;
 mod row;
+mod staged;
 mod state;
 mod summary;
 
@@ -29,6 +31,7 @@ pub(super) use self::columns::delimiter;
 use self::input::Input;
 use self::output::Output;
 use self::pipeline::{Scrubbed, Work};
+use self::staged::Staged;
 use self::state::{Run, State};
 use super::open::Opened;
 use super::packed::Packing;
@@ -39,7 +42,6 @@ use crate::access::{Caller, Role};
 use crate::engine::{Clock, Failure, Forecast};
 use crate::proto::store::AuditedBatch;
 use crate::proto::v1;
-use crate::store::write_whole;
 use crate::time::Instant;
 
 /// How long an interrupt waits for the rows under way. A read of standard input may never end.
@@ -136,6 +138,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let input = Input::open(&args.file, args.columns.wanted())?;
     let packing = args.packing(&input)?;
     let output = Output::create(&args.output, &args.file, args.force)?;
+    let mut page = args.page()?;
     for note in &input.columns.notes {
         terminal::note(&format!("note: {note}"));
     }
@@ -147,9 +150,9 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let started = now();
     let opened = match &args.kept.server {
         Some(_) => None,
-        None => Some(args.opened(global).await?),
+        None => Some(source::answering(&args.kept, &args.lists, args.reserve, global).await?.0),
     };
-    let made_from = state::made_from(&template, &args.parts(&input, opened.as_ref()));
+    let made_from = state::made_from(&template, &args.parts(&input, opened.as_ref(), global)?);
     let from = output.left_behind().and_then(|text| State::read(&text, &made_from, started));
     let from = from.filter(|_| input.is_file());
     let run = args.begun(made_from, from.as_ref(), started);
@@ -169,12 +172,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         Some(opened) => log(opened, &args.file, template, &scrubbed, &rules, clock).await?,
         None => None,
     };
-    // Only now: what is handed out is in the log.
-    let (tally, place) = (scrubbed.tally, scrubbed.output.publish(args.force)?);
-    scrubbed.progress.finish(&format!("{} rows", super::progress::grouped(tally.rows())));
+    let tally = scrubbed.tally;
     let summary = summary::Summary {
         tally: &tally,
-        output: &place,
+        output: scrubbed.output.name(),
         rules: &rules,
         entry,
         by_row: opened.is_none() || args.reserve,
@@ -182,13 +183,20 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         forecast: forecast.map(|forecast| (forecast.from(), forecast.hours())),
         resumed,
     };
-    if let Some(page) = &args.report {
-        let page = std::path::absolute(page).map_err(|error| Error::at(page, "naming the file", &error))?;
-        write_whole(&page, &report::page(&summary, &name(&args.file)))?;
+    if let Some(page) = &mut page {
+        page.write(&report::page(&summary, &name(&args.file)))?;
     }
-    match global.json {
-        true => terminal::say_json(&summary.machine())?,
-        false => terminal::note(summary.human().trim_end()),
+    let said = if global.json { Ok(summary.machine()) } else { Err(summary.human()) };
+    // Only now: what is handed out is in the log. Where the output cannot be put in its place, the page goes again.
+    let page = page.map(Staged::publish).transpose()?;
+    scrubbed.output.publish(args.force)?;
+    if let Some(page) = page {
+        page.keep();
+    }
+    scrubbed.progress.finish(&format!("{} rows", super::progress::grouped(tally.rows())));
+    match said {
+        Ok(json) => terminal::say_json(&json)?,
+        Err(text) => terminal::note(text.trim_end()),
     }
     Ok(Exit::Yes)
 }
@@ -221,13 +229,13 @@ impl Args {
         if self.forecast.is_some() && self.reserve {
             return refused("--forecast and --reserve cannot be used together: what is counted changes the forecast");
         }
-        match &self.report {
-            Some(page) if page.exists() && !self.force => {
-                let name = page.display();
-                Err(Error::said(format!("{name}: is there already: name another file, or replace it with --force")))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// The page, begun.
+    fn page(&self) -> Result<Option<Staged>, Error> {
+        let others = [self.file.as_path(), self.output.as_path()];
+        self.report.as_deref().map(|page| Staged::create(page, others, self.force)).transpose()
     }
 
     /// How the output is compressed.
@@ -249,11 +257,6 @@ impl Args {
         Some(usize::from(days) * 24)
     }
 
-    async fn opened(&self, global: &Global) -> Result<Opened, Error> {
-        let folder = if self.reserve { Some(self.kept.existing_folder()?) } else { self.kept.folder()? };
-        source::opened(folder, &self.kept, &self.lists, global).await
-    }
-
     async fn judge(
         &self,
         opened: Option<&Opened>,
@@ -272,8 +275,9 @@ impl Args {
         })
     }
 
-    /// Everything that the answers follow from, but for the question and what is stored.
-    fn parts(&self, input: &Input, opened: Option<&Opened>) -> Vec<String> {
+    /// Everything that the answers follow from, but for the question and what is stored: for whom, by which keys, rules,
+    /// lists and settings. What is stored lies under keys made of tenant and keys file, so that another of either is other data.
+    fn parts(&self, input: &Input, opened: Option<&Opened>, global: &Global) -> Result<Vec<String>, Error> {
         let about = std::fs::metadata(&self.file).ok();
         let modified = about.as_ref().and_then(|about| about.modified().ok());
         let mut parts = vec![
@@ -284,14 +288,23 @@ impl Args {
             format!("{:?} {}", self.hours(), env!("CARGO_PKG_VERSION")),
         ];
         match opened {
-            None => parts.push(format!("server {}", self.kept.server.as_deref().unwrap_or_default())),
+            None => {
+                // A server knows the tenant by the key.
+                parts.push(format!("server {}", self.kept.server.as_deref().unwrap_or_default()));
+                parts.push(format!("asked by {}", remote::asker()?));
+            }
             Some(opened) => {
-                parts.push(format!("rules {} {:?}", opened.engine.law().version(), self.kept));
-                let lists = opened.engine.lists().snapshot();
+                let engine = &opened.engine;
+                parts.push(format!("rules {} of {}", engine.law().version(), opened.place));
+                parts.push(format!("tenant {} {}", global.tenant, engine.tenant()));
+                parts.push(format!("keys {:?}", opened.keys_mark));
+                parts.push(format!("emergencies {}", engine.feed().digest));
+                parts.push(format!("settings {:?}", engine.settings()));
+                let lists = engine.lists().snapshot();
                 parts.extend(lists.iter().map(|list| format!("{} {} {}", list.id, list.version, list.as_of)));
             }
         }
-        parts
+        Ok(parts)
     }
 
     /// What the run is: that of an earlier one, where it is gone on with.
@@ -316,7 +329,7 @@ async fn done(input: Input, output: Output, work: Work) -> Result<Scrubbed, Erro
             stop.store(true, Ordering::Relaxed);
             match tokio::time::timeout(PATIENCE, working).await {
                 Ok(done) => done,
-                Err(_) => return Err(Error::said("interrupted while waiting for input")),
+                Err(_) => return Err(Error::said("interrupted while waiting for input, or for the server")),
             }
         }
     };

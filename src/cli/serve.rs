@@ -27,7 +27,7 @@ use crate::listen::{self, Listener, Protocol};
 use crate::proto::v1;
 use crate::registry::Registries;
 use crate::service::{CLIENT_STREAMS, Readiness, routes};
-use crate::{audit, engine, http, notify, service, store, telemetry};
+use crate::{engine, http, notify, service, telemetry};
 
 /// How often lists and packs are looked at for changes.
 const LOOK: Duration = Duration::from_secs(2);
@@ -63,25 +63,10 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let config = args.settings.resolved(global)?;
     telemetry::start_log(config.log_json);
     let opened = open(&OpenSettings {
-        data: Some(config.data.clone()),
-        keys: config.keys.clone(),
-        registries: config.registries.clone(),
         sample: args.sample,
-        packs: config.packs.clone(),
-        emergencies: config.emergencies.clone(),
         shadow_packs: config.shadow_packs.clone(),
-        engine: config.engine.clone(),
-        redis: source::loaded(&config.store)?,
         pinned: Some(regions::loaded(&config)?),
-        placing: false,
-        store: store::embedded::Settings::default(),
-        log: audit::Settings {
-            segment_bytes: config.audit.segment_bytes,
-            segment_age: config.audit.segment_age,
-            ..audit::Settings::default()
-        },
-        archive: config.audit.archive.clone(),
-        now: now(),
+        ..source::of_config(&config, source::loaded(&config.store)?)
     })
     .await?;
     let client = notify::Client::new(config.webhook_ca.as_deref(), guard::reach(&config))

@@ -88,7 +88,7 @@ impl Flags {
 
     /// The same with everything there is to say of them.
     pub(super) fn resolved_all(&self, global: &Global) -> Resolved {
-        with_sources(self.config.as_deref(), &|key| self.flag(key), global, config::resolve_all)
+        with_sources(self.config.as_deref(), &|key| self.flag(key), Some(global), config::resolve_all)
     }
 }
 
@@ -101,21 +101,44 @@ pub(super) fn resolved(
     flag: &dyn Fn(&str) -> Option<String>,
     global: &Global,
 ) -> Result<Config, Error> {
-    let resolved = with_sources(file, flag, global, config::resolve);
+    let resolved = with_sources(file, flag, Some(global), config::resolve);
     resolved.map_err(|faults| Error::said(faults.join("\n")))
+}
+
+/// The same with where each was written, for commands that do not listen: what is at fault with listeners is not theirs to
+/// refuse. Without `global` the keys are not asked for.
+///
+/// # Errors
+/// Every other fault.
+pub(super) fn resolved_here(
+    file: Option<&Path>,
+    flag: &dyn Fn(&str) -> Option<String>,
+    global: Option<&Global>,
+) -> Result<Resolved, Error> {
+    let silent = |key: &str| if matches!(key, "grpc" | "http") { Some("off".to_owned()) } else { flag(key) };
+    let mut resolved = with_sources(file, &silent, global, config::resolve_all);
+    // Nor what is at fault between regions: a folder that is named here may be that of one of them.
+    resolved.faults.retain(|fault| !fault.contains(": [[pinned]] "));
+    if resolved.faults.is_empty() { Ok(resolved) } else { Err(Error::said(resolved.faults.join("\n"))) }
+}
+
+/// The file of settings that the environment names.
+pub(super) fn file_of_environment() -> Option<PathBuf> {
+    std::env::var_os("RINGFENCE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 fn with_sources<T>(
     file: Option<&Path>,
     flag: &dyn Fn(&str) -> Option<String>,
-    global: &Global,
+    global: Option<&Global>,
     resolve: impl FnOnce(&Sources<'_>) -> T,
 ) -> T {
     let beside = Path::new(CONFIG);
     let file = file.or_else(|| beside.exists().then_some(beside));
     let env = |name: &str| std::env::var(name).ok();
     // It has a flag of its own, which knows its variable and its default.
-    let typed = Some(global.keys.display().to_string())
+    let typed = global
+        .map(|global| global.keys.display().to_string())
         .filter(|keys| keys != KEYS && env("RINGFENCE_KEYS").is_none_or(|variable| variable != *keys));
     let flag = |key: &str| if key == "keys" { typed.clone() } else { flag(key) };
     resolve(&Sources { file, env: &env, flag: &flag })

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::open::{self, OpenSettings, Opened};
-use super::{Error, Global, now, output};
-use crate::audit::ArchiveSettings;
-use crate::config::{self, StoreAt};
+use super::{Error, Global, now, output, settings};
+use crate::audit::{self, ArchiveSettings};
+use crate::config::{self, Config, Origin, Resolved, Setting, StoreAt};
 use crate::store::redis;
 
 /// The data folder where none is named.
@@ -34,25 +34,42 @@ pub struct Kept {
 impl Kept {
     /// The folder named, which must be there, or the usual one if it is there.
     pub(super) fn folder(&self) -> Result<Option<PathBuf>, Error> {
-        match &self.data {
-            // Beside a Redis it holds only this machine's log, and is made where it is absent.
-            _ if self.redis()?.is_some() => Ok(Some(self.data.clone().unwrap_or_else(|| PathBuf::from(DATA)))),
-            Some(named) if !named.is_dir() => Err(missing(named)),
-            Some(named) => Ok(Some(named.clone())),
-            None => Ok(Some(PathBuf::from(DATA)).filter(|usual| usual.is_dir())),
-        }
+        data_of(&self.resolved()?)
     }
 
     /// The Redis that holds the records, if one does.
     pub(super) fn redis(&self) -> Result<Option<redis::Settings>, Error> {
-        let env = |name: &str| std::env::var(name).ok();
-        let store = config::resolve_store(self.store.as_deref(), &env);
-        loaded(&store.map_err(|faults| Error::said(faults.join("\n")))?)
+        loaded(&self.resolved()?.config.store)
+    }
+
+    fn resolved(&self) -> Result<Resolved, Error> {
+        settings::resolved_here(settings::file_of_environment().as_deref(), &|key| self.flag(key), None)
+    }
+
+    fn flag(&self, key: &str) -> Option<String> {
+        match key {
+            "store" => self.store.clone(),
+            "data" => self.data.as_ref().map(|path| path.display().to_string()),
+            _ => None,
+        }
     }
 
     /// The folder, which must be there: a command that writes must not begin a new store where a path was mistyped.
     pub(super) fn existing_folder(&self) -> Result<PathBuf, Error> {
         self.folder()?.ok_or_else(|| missing(Path::new(DATA)))
+    }
+}
+
+/// The data folder of these settings, which must be there where it is named; the usual one if it is there.
+fn data_of(resolved: &Resolved) -> Result<Option<PathBuf>, Error> {
+    let data = resolved.config.data.clone();
+    let is_named = |setting: &Setting| setting.key == "data" && setting.origin != Origin::Default;
+    match &resolved.config.store {
+        // Beside a Redis it holds only this machine's log, and is made where it is absent.
+        StoreAt::Redis(..) => Ok(Some(data)),
+        StoreAt::Embedded if data.is_dir() => Ok(Some(data)),
+        StoreAt::Embedded if resolved.settings.iter().any(is_named) => Err(missing(&data)),
+        StoreAt::Embedded => Ok(None),
     }
 }
 
@@ -103,10 +120,35 @@ pub struct Lists {
     /// The file of states of emergency, TOML or CSV
     #[arg(long, value_name = "FILE", env = "RINGFENCE_EMERGENCIES", hide_env_values = true)]
     pub emergencies: Option<PathBuf>,
+    /// The server's file of settings; ringfence.toml where there is one
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
 }
 
 /// None of them: for commands that judge nothing.
-pub(super) const NO_LISTS: Lists = Lists { registries: None, sample: false, packs: None, emergencies: None };
+pub(super) const NO_LISTS: Lists =
+    Lists { registries: None, sample: false, packs: None, emergencies: None, config: None };
+
+/// What is opened by the settings of a server: the same for the server and for a command that answers in its place.
+pub(super) fn of_config(config: &Config, redis: Option<redis::Settings>) -> OpenSettings {
+    OpenSettings {
+        data: Some(config.data.clone()),
+        keys: config.keys.clone(),
+        registries: config.registries.clone(),
+        packs: config.packs.clone(),
+        tenant_packs: config.exposed.tenant_packs.clone(),
+        emergencies: config.emergencies.clone(),
+        engine: config.engine.clone(),
+        redis,
+        log: audit::Settings {
+            segment_bytes: config.audit.segment_bytes,
+            segment_age: config.audit.segment_age,
+            ..audit::Settings::default()
+        },
+        archive: config.audit.archive.clone(),
+        ..OpenSettings::nothing(now())
+    }
+}
 
 /// The archive of the audit log: by flags, or by the environment.
 pub(super) fn archive(flag: &dyn Fn(&str) -> Option<String>) -> Result<Option<ArchiveSettings>, Error> {
@@ -114,7 +156,41 @@ pub(super) fn archive(flag: &dyn Fn(&str) -> Option<String>) -> Result<Option<Ar
     config::resolve_archive(flag, &env).map_err(|faults| Error::said(faults.join("\n")))
 }
 
-/// Opens what the options name; `data` is the folder, or nothing stored.
+/// Opens what a server with these settings would answer from, by file, environment and flags, as the server reads them; and
+/// whether that is nothing stored, since no folder is named and the usual one is not there. To count, a folder must be there.
+///
+/// # Errors
+/// The settings are at fault; a folder that is named is not there; something does not open.
+pub(super) async fn answering(
+    kept: &Kept,
+    lists: &Lists,
+    counts: bool,
+    global: &Global,
+) -> Result<(Opened, bool), Error> {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let flag = |key: &str| match key {
+        "registries" => path(&lists.registries),
+        "packs" => path(&lists.packs),
+        "emergencies" => path(&lists.emergencies),
+        _ => kept.flag(key),
+    };
+    let resolved = settings::resolved_here(lists.config.as_deref(), &flag, Some(global))?;
+    let (config, data) = (&resolved.config, data_of(&resolved)?);
+    if counts && data.is_none() {
+        return Err(missing(&config.data));
+    }
+    let from_nothing = data.is_none();
+    let of_server = of_config(config, loaded(&config.store)?);
+    let settings = OpenSettings {
+        data,
+        registries: of_server.registries.clone().filter(|_| !lists.sample),
+        sample: lists.sample,
+        ..of_server
+    };
+    Ok((opened_by(&settings, global).await?, from_nothing))
+}
+
+/// Opens what the options name; `data` is the folder, or nothing stored. For commands that judge nothing.
 pub(super) async fn opened(
     data: Option<PathBuf>,
     kept: &Kept,
@@ -132,18 +208,25 @@ pub(super) async fn opened_with(
     global: &Global,
     archive: Option<ArchiveSettings>,
 ) -> Result<Opened, Error> {
+    let file = lists.config.clone().or_else(settings::file_of_environment);
+    let config = settings::resolved_here(file.as_deref(), &|_| None, Some(global))?.config;
     let settings = OpenSettings {
         redis: if data.is_some() { kept.redis()? } else { None },
         data,
-        keys: global.keys.clone(),
+        keys: config.keys,
         registries: lists.registries.clone().filter(|_| !lists.sample),
         sample: lists.sample,
         packs: lists.packs.clone(),
         emergencies: lists.emergencies.clone(),
+        engine: config.engine,
         archive,
         ..OpenSettings::nothing(now())
     };
-    let mut opened = open::open(&settings).await?;
+    opened_by(&settings, global).await
+}
+
+async fn opened_by(settings: &OpenSettings, global: &Global) -> Result<Opened, Error> {
+    let mut opened = open::open(settings).await?;
     opened.for_tenant(&global.tenant).await?;
     for fault in opened.registries.faults().iter() {
         output::note(&format!("warning: list not loaded: {fault}"));

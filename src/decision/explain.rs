@@ -121,6 +121,9 @@ fn in_first(zones: &[ZoneId], fits: impl Fn(ZoneId) -> bool, say: impl Fn(ZoneId
     zones.iter().copied().find(|zone| fits(*zone)).map(say).unwrap_or_default()
 }
 
+/// How the reason of a rule about a list begins where nobody knows whether the number is on it.
+pub const NO_FRESH_COPY: &str = "There is no fresh registry copy of ";
+
 fn listing(listing: Option<Listing>, list: &str, fresh: &Freshness) -> String {
     let wanted = match fresh {
         Freshness::Age(age) => format!("at most {} days are allowed", age.0 / Millis::days(1).0),
@@ -131,9 +134,9 @@ fn listing(listing: Option<Listing>, list: &str, fresh: &Freshness) -> String {
         Some(Listing::Listed { since: Some(since), .. }) => format!("The number is on {list}, entered {since}."),
         Some(Listing::Listed { since: None, .. }) => format!("The number is on {list}."),
         Some(Listing::Unknown { newest: Some(newest) }) => {
-            format!("There is no fresh registry copy of {list}: the newest is as of {newest}, {wanted}.")
+            format!("{NO_FRESH_COPY}{list}: the newest is as of {newest}, {wanted}.")
         }
-        _ => format!("There is no fresh registry copy of {list}: none is loaded and no fresh check was given."),
+        _ => format!("{NO_FRESH_COPY}{list}: none is loaded and no fresh check was given."),
     }
 }
 

@@ -29,6 +29,7 @@ use smallvec::SmallVec;
 pub use attempt::{Attempt, Postures};
 pub use builtin::OWN_LIST;
 pub use evidence::{Evidence, Lists, Look, NoLists};
+pub use explain::NO_FRESH_COPY;
 pub use reason::{BuiltIn, Decision, ListUsed, Obligation, Reason, Source, Verdict, Warning};
 pub use reassigned::given_up;
 pub use scene::stale_from;

@@ -23,7 +23,7 @@ fn live() -> Vec<&'static str> {
 }
 
 /// Rows of every kind: allowed, no number, faulty, foreign.
-fn leads(rows: usize) -> String {
+pub fn leads(rows: usize) -> String {
     let mut text = "id,phone,tz\n".to_owned();
     for id in 0..rows {
         text.push_str(&match id % 10 {
@@ -160,8 +160,10 @@ fn parquet_stays_parquet_and_its_own_columns_as_they_were() {
 }
 
 /// Runs it until it has said how far it came, and kills it.
-fn killed(home: &Home, arguments: &[&str], resume: &str) {
-    let mut child = home.command().args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+pub fn killed(home: &Home, arguments: &[&str], variables: &[(&str, &str)], resume: &str) {
+    let mut command = home.command();
+    command.args(arguments).envs(variables.iter().copied());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     while !home.path(resume).exists() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
         std::thread::yield_now();
@@ -179,7 +181,7 @@ fn a_scrub_that_is_killed_goes_on_and_makes_the_same_file() {
     for (input, output) in [("in.csv", "out.csv"), ("in.csv", "out.csv.zst"), ("in.parquet", "out.parquet")] {
         let named = format!("--output={output}");
         let scrub = with(&["scrub", input, &named], &QUESTION);
-        killed(&home, &scrub, &format!(".{output}.resume"));
+        killed(&home, &scrub, &[], &format!(".{output}.resume"));
         assert!(!home.path(output).exists(), "what is there is complete");
         let resumed = home.run(&scrub).code(0).json();
         assert_eq!(resumed["resumed"], true, "{resumed}");
@@ -206,7 +208,7 @@ fn a_scrub_that_is_killed_goes_on_and_makes_the_same_file() {
     }
     // Another question is other work: begun anew.
     let scrub = with(&["scrub", "in.csv", "--output=b.csv"], &QUESTION);
-    killed(&home, &scrub, ".b.csv.resume");
+    killed(&home, &scrub, &[], ".b.csv.resume");
     let other = home.run(&with(&scrub, &["--subject=another"])).code(0).json();
     assert_eq!(other["resumed"], false);
     assert!(home.names().iter().all(|name| !name.starts_with('.')), "{:?}", home.names());
@@ -255,7 +257,7 @@ fn the_summary_says_when_rows_may_be_contacted_and_forecasts_the_hours() {
     let forecast = summary["forecast"].as_array().unwrap();
     assert_eq!((forecast.len(), &forecast[0]["hour"]), (48, &"2026-11-18T17:00:00Z".into()));
     assert_eq!(forecast[0]["rows"], summary["allowed"], "what may be contacted now may be in this hour");
-    // Marketing without consent and without lists: never, unless they consent.
+    // Texts without consent: never, unless they consent, whatever the lists would say.
     let marketing = ["--channel=text", "--purpose=marketing", "--seller=acme", "--at=2026-11-18T17:00:00Z"];
     let scrub = with(&["scrub", "in.csv", "--output=out.csv", "--force", "--json"], &marketing);
     let summary = home.run(&scrub).code(0).json();
@@ -264,6 +266,36 @@ fn the_summary_says_when_rows_may_be_contacted_and_forecasts_the_hours() {
     assert!(summary["forecast"].is_null());
     let ran = home.run(&with(&["scrub", "in.csv", "--output=out.csv", "--force"], &marketing)).code(0);
     assert!(ran.err.contains("never without consent") && ran.err.contains("may be contacted"), "{}", ran.err);
+}
+
+/// What a planner must not read as an invitation to ask for consents.
+#[test]
+fn missing_lists_and_those_who_said_no_are_classes_of_their_own() {
+    let home = with_data();
+    home.run(&["contact", "opt-out", "+13055550145", "--everything"]).quietly(0);
+    home.write("in.csv", "phone\n+13055550143\n+13055550145\n+4930231250\nabc\n");
+    let question =
+        ["--channel=call", "--purpose=marketing", "--technology=manual", "--recipient=consumer", "--seller=acme"];
+    let scrub = with(&["scrub", "in.csv", "--output=out.csv", "--force", "--report=page.html"], &question);
+    let summary = home.run(&with(&scrub, &["--json"])).code(0).json();
+    for (class, rows) in [("notKnown", 1), ("stopped", 1), ("needsConsent", 1), ("never", 1), ("now", 0)] {
+        assert_eq!(summary["callable"][class], rows, "{class}: {summary}");
+    }
+    assert_eq!(
+        (&summary["countries"]["US"]["notKnown"], &summary["countries"]["US"]["stopped"]),
+        (&1.into(), &1.into())
+    );
+    let words =
+        ["not known: a list is missing or stale", "stopped: asked not to be contacted", "never without consent"];
+    let told = home.run(&scrub).code(0).err;
+    let page = home.read("page.html");
+    for words in words {
+        assert!(told.contains(words) && page.contains(words), "{words}: {told}");
+    }
+    // With a list of the nation that has the number, it is known; a server says the same.
+    let server = serve_with(&home, &[]);
+    let of_server = home.run(&with(&with(&scrub, &["--json"]), &["--server", server.url.as_str()])).code(0).json();
+    assert_eq!(of_server["callable"], summary["callable"]);
 }
 
 /// Each hour of a forecast is what `check` answers in it.
@@ -333,7 +365,7 @@ fn a_server_answers_by_streams_and_a_scrub_goes_on_when_it_is_back() {
     home.run(&with(&with(&question, &at), &["--force", "--forecast=1"])).refused(&["--forecast", "--server"]);
     // Killed at either end, it goes on.
     let again = with(&with(&question, &at), &["--force"]);
-    killed(&home, &again, ".out.csv.resume");
+    killed(&home, &again, &[], ".out.csv.resume");
     assert_eq!(home.run(&again).code(0).json()["resumed"], true);
     assert!(home.read("out.csv").lines().count() == ROWS + 1);
     let reserve = with(&with(&["scrub", "few.csv", "--output=few.out.csv", "--json", "--reserve"], &ALLOWED[2..]), &at);

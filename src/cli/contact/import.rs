@@ -17,7 +17,8 @@ use serde_json::json;
 
 use self::cells::{Defaults, Kind};
 use self::rows::{Form, Row, Rows, Source};
-use self::target::{CHUNK, Target};
+use self::target::{CHUNK, CHUNK_BYTES, Target};
+use crate::cli::again::Tell;
 use crate::cli::output::{note, say, say_json};
 use crate::cli::progress::{Progress, grouped};
 use crate::cli::source::Kept;
@@ -186,16 +187,19 @@ pub(in crate::cli) async fn record(
     let mut seen = 0;
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);
+        let mut bytes = 0;
         while chunk.len() < CHUNK
+            && bytes < CHUNK_BYTES
             && let Some(row) = rows.next()?
         {
+            bytes += row.text.bytes();
             chunk.push(row);
         }
         if chunk.is_empty() {
             break;
         }
         let count = chunk.len() as u64;
-        outcome.take(&mut target, chunk, rows, refused.as_mut()).await?;
+        outcome.take(&mut target, chunk, rows, refused.as_mut(), &|what| progress.waits(what)).await?;
         let read = rows.read();
         progress.advance(read.saturating_sub(seen), count);
         seen = read;
@@ -267,6 +271,7 @@ impl Outcome {
         chunk: Vec<Row>,
         rows: &impl Source,
         mut refused: Option<&mut Refused>,
+        tell: Tell<'_>,
     ) -> Result<(), Error> {
         let mut asked = Vec::with_capacity(chunk.len());
         let mut raw = Vec::with_capacity(chunk.len());
@@ -282,7 +287,7 @@ impl Outcome {
                 }
             }
         }
-        let mut became = target.record(asked).await?.into_iter();
+        let mut became = target.record(asked, tell).await?.into_iter();
         for (faulty, text) in raw {
             let became = match faulty {
                 Some(why) => Imported::Rejected(why),

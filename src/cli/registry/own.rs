@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::super::keeper::{By, Keeper, again, ask, at, new_id, told};
 use super::super::output::{say, say_json};
 use super::super::source::{Kept, Lists, NO_LISTS};
-use super::super::{Error, Exit, Global};
+use super::super::{Error, Exit, Global, settings};
 use crate::place::Number;
 use crate::proto::v1::{self, ListChangeOutcome as Outcome, Listing};
 
@@ -120,8 +120,8 @@ struct Files {
 
 impl Files {
     fn lists(&self) -> Lists {
-        let packs = std::env::var_os("RINGFENCE_PACKS").filter(|path| !path.is_empty()).map(Into::into);
-        Lists { registries: self.registries.clone(), packs, ..NO_LISTS }
+        let config = settings::file_of_environment();
+        Lists { registries: self.registries.clone(), config, ..NO_LISTS }
     }
 }
 

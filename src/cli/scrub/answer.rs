@@ -1,20 +1,20 @@
 //! Who answers a row, and the answer as it is written.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use csv::ByteRecord;
 
-use super::classes::{Class, class};
+use super::asked::{asked, stream};
+use super::classes::{Class, Why, class};
 use super::row::Rows;
 use crate::access::Permit;
+use crate::cli::again::{Again, Tell};
 use crate::cli::remote::Wire;
-use crate::cli::{Error, now, remote};
+use crate::cli::{Error, now};
 use crate::contact::wire::Violation;
-use crate::decision::Decision;
+use crate::decision::{Decision, NO_FRESH_COPY};
 use crate::engine::{Clock, Engine, Failure, Forecast, Hours, Judged};
 use crate::place::Jurisdiction;
-use crate::proto::rpc::Status;
 use crate::proto::v1;
 use crate::proto::v1::check_service_client::CheckServiceClient;
 use crate::time::{Instant, ZoneId};
@@ -24,8 +24,6 @@ pub(super) const INVALID: &str = "INVALID_ARGUMENT";
 /// Rows decided together where the store is in this process and a trip to it costs nothing: all that is known of so many
 /// stays in the processor's cache from one step to the next.
 const TOGETHER: usize = 128;
-/// How often a server that is away is asked again.
-const TRIES: u32 = 5;
 
 /// Who answers.
 #[derive(Clone)]
@@ -120,12 +118,14 @@ impl Answer {
 }
 
 impl Judge {
-    /// Answers rows, in their order; `first` is the place of the first of them in the file.
+    /// Answers rows, in their order; `first` is the place of the first of them in the file. Where a server is waited for, it
+    /// is told.
     pub(super) async fn answer(
         &self,
         rows: Rows<'_>,
         records: &[ByteRecord],
         first: u64,
+        tell: Tell<'_>,
     ) -> Result<Vec<Answer>, Error> {
         match self {
             Self::Local { engine, permit, clock, forecast } => {
@@ -156,7 +156,8 @@ impl Judge {
             }
             Self::Remote(client) => {
                 let requests = requests(rows, records, first).into_iter();
-                asked(client, requests.map(|check| v1::CheckStreamRequest { check: Some(check) }).collect()).await
+                let requests: Vec<_> = requests.map(|check| v1::CheckStreamRequest { check: Some(check) }).collect();
+                asked(requests, |rows| stream(client, rows), Again::new(tell)).await
             }
         }
     }
@@ -170,50 +171,6 @@ fn requests(rows: Rows<'_>, records: &[ByteRecord], first: u64) -> Vec<v1::Check
         request
     });
     requests.collect()
-}
-
-/// Asks a server, again where it was away for a moment: a dry run counts nothing, and an attempt_id counts once.
-async fn asked(client: &CheckServiceClient<Wire>, rows: Vec<v1::CheckStreamRequest>) -> Result<Vec<Answer>, Error> {
-    let mut tries = 0;
-    loop {
-        match stream(client, rows.clone()).await? {
-            Ok(answers) => return Ok(answers),
-            Err(status) if tries == TRIES => return Err(remote::refused(&status)),
-            Err(_) => {
-                tries += 1;
-                tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(tries)).await;
-            }
-        }
-    }
-}
-
-/// One stream for these rows. What passes by itself is handed back as the status to ask again by.
-async fn stream(
-    client: &CheckServiceClient<Wire>,
-    rows: Vec<v1::CheckStreamRequest>,
-) -> Result<Result<Vec<Answer>, tonic::Status>, Error> {
-    let wanted = rows.len();
-    let told = |status: tonic::Status| match status.code() {
-        // A connection that breaks is told as unknown.
-        tonic::Code::Unavailable | tonic::Code::Unknown => Ok(Err(status)),
-        _ => Err(remote::refused(&status)),
-    };
-    let mut answered = match client.clone().check_stream(tokio_stream::iter(rows)).await {
-        Ok(answered) => answered.into_inner(),
-        Err(status) => return told(status),
-    };
-    let mut answers = Vec::with_capacity(wanted);
-    loop {
-        match answered.message().await {
-            Ok(Some(answer)) => match of_result(answer.result.unwrap_or_default())? {
-                Ok(answer) => answers.push(answer),
-                Err(status) => return Ok(Err(status)),
-            },
-            Ok(None) if answers.len() == wanted => return Ok(Ok(answers)),
-            Ok(None) => return Err(Error::said("the server answered another number of rows than it was asked")),
-            Err(status) => return told(status),
-        }
-    }
 }
 
 fn of_judged(row: Result<Judged, Failure>) -> Result<Answer, Error> {
@@ -235,9 +192,13 @@ fn of_decision(decision: &Decision) -> Answer {
         Some(reason) => reason.message(),
         None => joined(decision.warnings.iter().map(|warning| warning.message.as_str())),
     };
+    let why = decision
+        .reasons
+        .iter()
+        .map(|reason| Why { family: reason.family.name(), no_list: reason.detail.starts_with(NO_FRESH_COPY) });
     let zones = decision.zones.iter().copied();
     Answer {
-        class: class(decision.allows(), &families, decision.retry_at, decision.evaluated_at, zones),
+        class: class(decision.allows(), why, decision.retry_at, decision.evaluated_at, zones),
         families,
         retry_at: decision.retry_at,
         message,
@@ -252,7 +213,8 @@ fn of_violations(violations: &[Violation]) -> Answer {
     invalid(faults.join("; "))
 }
 
-fn invalid(message: String) -> Answer {
+/// The answer to a row that cannot be asked about.
+pub(super) fn invalid(message: String) -> Answer {
     Answer {
         class: Class::Never,
         families: vec![INVALID],
@@ -264,28 +226,11 @@ fn invalid(message: String) -> Answer {
     }
 }
 
-fn of_result(result: v1::CheckResult) -> Result<Result<Answer, tonic::Status>, Error> {
-    use v1::check_result::Result as Wire;
-    match result.result {
-        Some(Wire::Decision(decision)) => Ok(Ok(of_message(&decision))),
-        // The row is at fault, and the next one need not be; any other error is the server's, and ends the file unless it
-        // passes.
-        Some(Wire::Error(Status { code, message, .. })) if code == tonic::Code::InvalidArgument as i32 => {
-            Ok(Ok(invalid(message)))
-        }
-        Some(Wire::Error(Status { code, message, .. })) => match tonic::Code::from_i32(code) {
-            tonic::Code::Unavailable => Ok(Err(tonic::Status::unavailable(message))),
-            code => Err(Error::said(format!("the server could not answer a row ({code:?}): {message}"))),
-        },
-        None => Err(Error::said("the server answered a row with nothing")),
-    }
-}
-
-fn of_message(decision: &v1::Decision) -> Answer {
+/// The answer that a decision of the contract is.
+pub(super) fn of_message(decision: &v1::Decision) -> Answer {
     let mut families: Vec<&'static str> = Vec::new();
     for reason in &decision.reasons {
-        let name = reason.family().as_str_name();
-        let name = name.strip_prefix("RULE_FAMILY_").unwrap_or(name);
+        let name = family(reason);
         if !families.contains(&name) {
             families.push(name);
         }
@@ -301,8 +246,11 @@ fn of_message(decision: &v1::Decision) -> Answer {
     let at = instant(decision.evaluated_at).unwrap_or(Instant::NEVER);
     let zones = decision.local_times.iter().filter_map(|local| ZoneId::by_name(&local.time_zone));
     let allowed = decision.verdict() == v1::Verdict::Allow;
+    // A reason does not say in a field of its own that a list is missing: its message does, after the words of the rule.
+    let no_list = |reason: &v1::Reason| reason.message.contains(NO_FRESH_COPY);
+    let why = decision.reasons.iter().map(|reason| Why { family: family(reason), no_list: no_list(reason) });
     Answer {
-        class: class(allowed, &families, retry_at, at, zones),
+        class: class(allowed, why, retry_at, at, zones),
         families,
         retry_at,
         message,
@@ -310,6 +258,11 @@ fn of_message(decision: &v1::Decision) -> Answer {
         warnings: decision.warnings.iter().map(|warning| warning.code.clone()).collect(),
         hours: None,
     }
+}
+
+fn family(reason: &v1::Reason) -> &'static str {
+    let name = reason.family().as_str_name();
+    name.strip_prefix("RULE_FAMILY_").unwrap_or(name)
 }
 
 fn joined<'a>(messages: impl Iterator<Item = &'a str>) -> String {

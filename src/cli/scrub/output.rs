@@ -199,10 +199,15 @@ impl Output {
         Ok(out)
     }
 
-    /// Puts the file in its place, and says where that is.
-    pub(super) fn publish(self, force: bool) -> Result<String, Error> {
+    /// Where it goes, as it was named.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Puts the file in its place.
+    pub(super) fn publish(self, force: bool) -> Result<(), Error> {
         let name = self.name;
-        let Sink::File { writer, mut beside, place } = self.sink else { return Ok(name) };
+        let Sink::File { writer, mut beside, place } = self.sink else { return Ok(()) };
         drop(writer);
         // A link refuses a name that is taken, whoever took it meanwhile; not every file system has links.
         let placed = match fs::hard_link(&beside.whole, &place) {
@@ -212,7 +217,7 @@ impl Output {
         };
         placed.map_err(|error| Error::at(&place, "putting the file in its place", &error))?;
         beside.keep = false;
-        Ok(name)
+        Ok(())
     }
 
     fn failed(&self, doing: &str, error: &io::Error) -> Error {
@@ -245,11 +250,13 @@ pub(super) fn digest_of(path: &Path) -> Result<Digest, Error> {
     Ok(out)
 }
 
-fn exists(name: &str) -> Error {
+/// Why a name that is taken is refused.
+pub(super) fn exists(name: &str) -> Error {
     Error::said(format!("{name}: is there already: name another file, or replace it with --force"))
 }
 
-fn is_same(one: &Path, other: &Path) -> bool {
+/// Whether two names are of one file.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;

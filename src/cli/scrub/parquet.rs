@@ -17,7 +17,8 @@ use super::input::LOOKED_AT;
 use crate::cli::Error;
 
 /// Rows that are decoded at a time.
-pub(super) const BATCH: usize = 4_096;
+const BATCH: usize = 4_096;
+
 /// A column that can be read as text: one value a row at most.
 #[derive(Clone)]
 struct Leaf {
@@ -193,6 +194,7 @@ impl Table {
     }
 }
 
+/// Why a file cannot be read.
 pub(super) fn broken(path: &Path, error: &ParquetError) -> Error {
     Error::said(format!("{}: not a Parquet file that can be read: {error}", path.display()))
 }

@@ -24,9 +24,11 @@ use crate::cli::progress::Progress;
 use crate::proto::v1;
 use crate::store::Digest;
 
-/// Rows answered together. Where a file is cut into pieces follows from nothing but the places of its rows: compressed
+/// Rows answered together. Where a file is cut into pieces follows from nothing but its rows and their places: compressed
 /// piece by piece, it is the same bytes however often it was begun again.
 const CHUNK: usize = 2_000;
+/// Bytes of their fields after which fewer are answered together: rows may be wide.
+const CHUNK_BYTES: usize = 4 << 20;
 /// Chunks on their way for each thread that answers.
 const AHEAD: usize = 3;
 /// Bytes by which a row may be longer than the one before it and still find room at once.
@@ -88,6 +90,7 @@ struct Shared<'a> {
     form: Form,
     handle: &'a Handle,
     stop: &'a AtomicBool,
+    progress: &'a Progress,
 }
 
 /// Answers a file.
@@ -113,7 +116,8 @@ pub(super) fn run(
         None => Some(head(input.form, input.width, input.header.as_ref())?),
     };
     let columns = input.columns.clone();
-    let shared = Shared { work: &work, columns, width: input.width, form: input.form, handle, stop };
+    let (width, form) = (input.width, input.form);
+    let shared = Shared { work: &work, columns, width, form, handle, stop, progress: &progress };
     let mut reading = match head {
         Some(head) => output.write(&packed(shared.work.packing, head)?)?,
         None => Reading::On,
@@ -200,25 +204,29 @@ fn read_all(
     let mut room = (0, 0);
     loop {
         let mut records = Vec::with_capacity(CHUNK);
-        let mut fault = None;
-        while records.len() < CHUNK {
+        let (mut fault, mut last, mut bytes) = (None, false, 0);
+        while records.len() < CHUNK && bytes < CHUNK_BYTES {
             // Rows are about as long as each other: grown from nothing, each would be allocated several times.
             let mut record = ByteRecord::with_capacity(room.0, room.1);
             match input.next(&mut record) {
                 Ok(true) => {
+                    bytes += record.as_slice().len();
                     if !shared.form.parquet {
                         room = (record.as_slice().len() + ROOM, record.len() + 1);
                     }
                     records.push(record);
                 }
-                Ok(false) => break,
+                Ok(false) => {
+                    last = true;
+                    break;
+                }
                 Err(error) => {
-                    fault = Some(error);
+                    (fault, last) = (Some(error), true);
                     break;
                 }
             }
         }
-        let (count, last) = (records.len() as u64, records.len() < CHUNK);
+        let count = records.len() as u64;
         let (done, answer) = sync_channel(1);
         let after = if last { None } else { input.place() };
         let chunk = Chunk { records, first, bytes: input.advanced(), after, done };
@@ -261,7 +269,8 @@ fn work(shared: &Shared<'_>, jobs: &Mutex<Receiver<Chunk>>) {
 fn answer(shared: &Shared<'_>, chunk: &Chunk) -> Result<Done, Error> {
     let Work { template, judge, packing, run, .. } = shared.work;
     let rows = Rows { columns: &shared.columns, template, attempts: run.attempts.as_deref() };
-    let answers = shared.handle.block_on(judge.answer(rows, &chunk.records, chunk.first))?;
+    let answers =
+        shared.handle.block_on(judge.answer(rows, &chunk.records, chunk.first, &|what| shared.progress.waits(what)))?;
     let mut tally = Tally::default();
     let mut writer = writer(shared.form);
     for (record, answer) in chunk.records.iter().zip(&answers) {

@@ -19,7 +19,8 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;color:#1c2530;backg
     padding:0 1rem}h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.5rem}table{border-collapse:collapse}\
     td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #dde3ea}td:first-child,th:first-child{text-align:left}\
     svg{max-width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:#1c2530}.now{fill:#1a7f4b}\
-    .laterToday{fill:#5aa9d6}.later{fill:#a9c8de}.needsConsent{fill:#e0a03c}.never{fill:#b8554d}.bar{fill:#3b6ea5}\
+    .laterToday{fill:#5aa9d6}.later{fill:#a9c8de}.needsConsent{fill:#e0a03c}.notKnown{fill:#8a94a0}\
+    .stopped{fill:#7a4a86}.never{fill:#b8554d}.bar{fill:#3b6ea5}\
     footer{margin-top:3rem;color:#5b6775;font-size:.9rem}@media(prefers-color-scheme:dark){body{background:#12171d;\
     color:#e6ebf0}svg text{fill:#e6ebf0}td,th{border-color:#313a45}}";
 
@@ -52,7 +53,9 @@ pub(super) fn page(summary: &Summary<'_>, name: &str) -> String {
     across(&mut out, &classes, tally.rows());
     out.push_str(
         "<p>Later today: by itself, on this day as every place counts it that the person may be in. Never without consent: \
-         what stands in the way is what a consent of the person answers.</p>\n",
+         what stands in the way is what a consent of the person answers. Not known: nothing but that a do-not-call list, which \
+         must be looked into, is missing or stale; load a fresh copy and ask again. Stopped: the person asked not to be \
+         contacted, and is not to be asked for a consent either.</p>\n",
     );
     if summary.forecast.is_some() {
         out.push_str("<h2>How many may be contacted, by the hour (UTC)</h2>\n");
@@ -86,7 +89,7 @@ pub(super) fn page(summary: &Summary<'_>, name: &str) -> String {
 /// Bars that lie, each with its name and count.
 fn across(out: &mut String, bars: &[(String, &str, u64)], rows: u64) {
     const LINE: u64 = 26;
-    const NAMES: u64 = 170;
+    const NAMES: u64 = 250;
     let most = bars.iter().map(|(.., count)| *count).max().unwrap_or(0).max(1);
     let height = LINE * bars.len() as u64 + 4;
     let _ = writeln!(out, "<svg viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" role=\"img\">");

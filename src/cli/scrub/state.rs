@@ -10,7 +10,7 @@ use crate::proto::v1;
 use crate::time::{Instant, Millis};
 
 /// The form of what is kept.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 /// What was answered longer ago is not gone on with: an opt-out since then would be in half of the file alone.
 const FRESH: Millis = Millis::hours(1);
 

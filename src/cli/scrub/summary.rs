@@ -225,12 +225,12 @@ impl Summary<'_> {
     fn countries_table(&self) -> String {
         let countries = self.countries();
         let cells = |name: String, classes: &Classes| {
-            let [now, today, later, consent, _] = *classes;
+            let [now, today, later, consent, unknown, stopped, _] = *classes;
             let all: u64 = classes.iter().sum();
-            let counts = [all, now, today, later, consent].map(|count| right(&grouped(count), 11));
+            let counts = [all, now, today, later, consent, unknown, stopped].map(|count| right(&grouped(count), 10));
             std::iter::once(format!("  {name}")).chain(counts).collect::<Vec<_>>()
         };
-        let titles = ["rows", "now", "today", "later", "consent"].map(|title| right(title, 11));
+        let titles = ["rows", "now", "today", "later", "consent", "no list", "stopped"].map(|title| right(title, 10));
         let mut lines = vec![std::iter::once("\ncountry".to_owned()).chain(titles).collect::<Vec<_>>()];
         lines.extend(countries.iter().take(COUNTRIES).map(|(name, classes)| cells(name.clone(), classes)));
         let others: Vec<_> = countries.iter().skip(COUNTRIES).collect();

@@ -66,6 +66,16 @@ pub(in crate::cli) enum Text {
     Json(Vec<u8>),
 }
 
+impl Text {
+    /// How long it is.
+    pub(in crate::cli) fn bytes(&self) -> usize {
+        match self {
+            Self::Csv(record) => record.as_slice().len(),
+            Self::Json(text) => text.len(),
+        }
+    }
+}
+
 /// A row, or why it is none.
 pub(in crate::cli) struct Row {
     pub line: u64,

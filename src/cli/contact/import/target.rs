@@ -1,8 +1,7 @@
 //! Where rows are recorded: in the data folder, or by a server.
 
-use std::time::Duration;
-
 use crate::access::{Caller, Permit, Role};
+use crate::cli::again::{Again, Tell};
 use crate::cli::open::Opened;
 use crate::cli::remote::Wire;
 use crate::cli::source::{self, Kept, NO_LISTS};
@@ -13,8 +12,8 @@ use crate::proto::v1::consent_service_client::ConsentServiceClient;
 
 /// Rows that are recorded together: of so many, a server tells of each that it refuses.
 pub(super) const CHUNK: usize = 2_000;
-/// How often a server that is away is asked again.
-const TRIES: u32 = 5;
+/// Bytes of rows after which fewer are recorded together: a row may be a mebibyte.
+pub(super) const CHUNK_BYTES: usize = 4 << 20;
 
 /// See the module.
 pub(super) enum Target {
@@ -51,8 +50,12 @@ impl Target {
         Ok(Self::Local { opened, permit, import })
     }
 
-    /// Records rows, and says what became of each.
-    pub(super) async fn record(&mut self, rows: Vec<v1::ImportContactsRequest>) -> Result<Vec<Imported>, Error> {
+    /// Records rows, and says what became of each. Where a server is waited for, it is told.
+    pub(super) async fn record(
+        &mut self,
+        rows: Vec<v1::ImportContactsRequest>,
+        tell: Tell<'_>,
+    ) -> Result<Vec<Imported>, Error> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -66,7 +69,11 @@ impl Target {
                 if let Some(first) = rows.first_mut() {
                     first.import_id.clone_from(import_id);
                 }
-                let told = sent(client, &rows).await?;
+                let send = async || {
+                    let mut client = client.clone();
+                    client.import_contacts(tokio_stream::iter(rows.clone())).await.map(tonic::Response::into_inner)
+                };
+                let told = sent(send, Again::new(tell)).await?;
                 receipts.push(told.receipt_id);
                 of_each(&rows, told.rejections, told.accepted, told.repeated_rows)
             }
@@ -86,31 +93,24 @@ impl Target {
     }
 }
 
-/// Sends rows, again where the server was away for a moment: that records nothing twice.
+/// Sends rows, again where what refused them passes by itself: that records nothing twice. A server answers for all of them
+/// together, so that all are sent again.
 async fn sent(
-    client: &mut ConsentServiceClient<Wire>,
-    rows: &[v1::ImportContactsRequest],
+    send: impl AsyncFn() -> Result<v1::ImportContactsResponse, tonic::Status>,
+    mut again: Again<'_>,
 ) -> Result<v1::ImportContactsResponse, Error> {
-    let mut tries = 0;
     loop {
-        let sent = client.import_contacts(tokio_stream::iter(rows.to_vec())).await;
-        match sent {
-            Ok(told) => return Ok(told.into_inner()),
-            // A connection that breaks is told as unknown.
-            Err(status) if is_away(status.code()) && tries < TRIES => {
-                tries += 1;
-                tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(tries)).await;
+        match send().await {
+            Ok(told) => {
+                again.answered();
+                return Ok(told);
             }
-            Err(status) => {
+            Err(status) => again.wait(status).await.map_err(|status| {
                 let refused = remote::refused(&status);
-                return Err(Error::said(format!("{refused}\n       to go on where it stopped: run the same again")));
-            }
+                Error::said(format!("{refused}\n       to go on where it stopped: run the same again"))
+            })?,
         }
     }
-}
-
-const fn is_away(code: tonic::Code) -> bool {
-    matches!(code, tonic::Code::Unavailable | tonic::Code::Unknown)
 }
 
 /// What became of each row. Which of the others were recorded before, the server does not tell row by row.
@@ -137,5 +137,33 @@ fn of_each(
     match refused.next() {
         None => Ok(each),
         Some(_) => Err(Error::said("the server refused a row that it was not sent")),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::cell::Cell;
+
+    use tonic::{Code, Status};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_passes_by_itself_is_sent_again_and_nothing_else() {
+        let passing =
+            [Code::Unavailable, Code::ResourceExhausted, Code::Aborted, Code::DeadlineExceeded, Code::Unknown];
+        let turn = Cell::new(0);
+        let send = async || {
+            turn.set(turn.get() + 1);
+            match passing.get(turn.get() - 1) {
+                Some(code) => Err(Status::new(*code, "not now")),
+                None => Ok(v1::ImportContactsResponse { accepted: 3, ..Default::default() }),
+            }
+        };
+        assert_eq!(sent(send, Again::at_once(&|_| {})).await.unwrap().accepted, 3);
+        assert_eq!(turn.get(), passing.len() + 1);
+        let error = sent(async || Err(Status::permission_denied("no")), Again::at_once(&|_| {})).await.unwrap_err();
+        assert!(error.to_string().contains("run the same again"), "{error}");
     }
 }
