@@ -334,7 +334,7 @@ async fn questions_that_are_refused_for_want_of_room_take_no_answers_with_them()
     // The second is read while the first is under way: what is sent after it on the connection is answered.
     send.send(live("+13055550124", "b")).await.unwrap();
     served.law().list_packs(v1::ListPacksRequest::default()).await.unwrap();
-    let others = gate.enter_anyway(Lane::Check);
+    let others = gate.enter_anyway(Lane::Check, None);
     store.set(Fault::None);
     assert_eq!(decision(&told(stream.message().await.unwrap().unwrap())).attempt_id, "a");
     assert_eq!(code(&told(stream.message().await.unwrap().unwrap())), Code::ResourceExhausted);

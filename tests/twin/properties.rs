@@ -102,13 +102,15 @@ fn doubts(asked: &Asked) -> Vec<(&'static str, Asked, Vec<Asked>)> {
 
     // Nothing known of a list, against an entry of unknown date.
     let lists: Vec<Box<str>> = decide(&asked.question()).lists.into_iter().map(|used| used.registry).collect();
-    for list in lists {
+    // Of the tenant's own that no rule asks for nothing is expected: only who is on one is known.
+    let asked_for = |list: &&str| !list.starts_with("tenant.") || asked.law.asks_for_own_list(list);
+    for list in lists.iter().map(|list| &**list).filter(asked_for) {
         let blind = with(asked, |a| {
-            a.lists.0.remove(&*list);
-            a.asserted.registry_checks.retain(|check| check.registry != list);
-            a.stored.registry_checks.retain(|check| check.registry != list);
+            a.lists.0.remove(list);
+            a.asserted.registry_checks.retain(|check| &*check.registry != list);
+            a.stored.registry_checks.retain(|check| &*check.registry != list);
         });
-        let hit = with(&blind, |a| a.asserted.registry_checks.push(hit(&list)));
+        let hit = with(&blind, |a| a.asserted.registry_checks.push(hit(list)));
         doubts.push(("registry", blind, vec![hit]));
     }
     // What an earlier attempt or an opt-out does not say. Only a known outcome starts a cool-off: that stays out.
