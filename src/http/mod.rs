@@ -28,7 +28,7 @@ struct Routes {
 impl Routes {
     fn route(mut self, path: &'static str, to: MethodRouter<Calls>) -> Self {
         self.paths.push(path);
-        Self { router: self.router.route(path, to), paths: self.paths }
+        Self { router: Router::route(self.router, path, to), paths: self.paths }
     }
 }
 
