@@ -185,7 +185,7 @@ async fn a_certificate_that_is_taken_out_of_the_file_ends_its_streams() {
     let folder = Folder::new();
     let by_print = fingerprint("client");
     let new = ["access", "new", "gateway", "--tenant", "acme", "--role", "check,write-consent,read-contacts"];
-    folder.run(&[&new[..], &["--certificate", &by_print]].concat());
+    folder.run(&[&new[..], &["--certificate", by_print.as_str()]].concat());
     let server = serve(&folder, true);
     let address = server.grpc;
     let dial = tower::service_fn(move |_: http::Uri| async move {
