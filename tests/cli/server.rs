@@ -39,8 +39,13 @@ fn serve(home: &Home) -> Server {
 }
 
 pub fn serve_with(home: &Home, more: &[&str]) -> Server {
+    serve_at(home, "127.0.0.1:0", more)
+}
+
+/// The same at an address of its own.
+pub fn serve_at(home: &Home, address: &str, more: &[&str]) -> Server {
     let mut command = home.command();
-    command.args(["serve", "--grpc=127.0.0.1:0", "--http=off"]).args(more).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.args(["serve", "--grpc", address, "--http=off"]).args(more).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let address = lines
