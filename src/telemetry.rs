@@ -5,7 +5,7 @@
 mod stages;
 mod traces;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -120,6 +120,9 @@ pub struct Metrics {
     requests: Family<MethodLabels, Counter>,
     seconds: Histogram,
     list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
+    list_stale: Family<ListLabels, Gauge<f64, AtomicU64>>,
+    lists_told: Mutex<BTreeSet<String>>,
+    lists_refused: Gauge<u64, AtomicU64>,
     audit_head: Gauge<u64, AtomicU64>,
     audit_queued: Gauge<u64, AtomicU64>,
     audit_waits: Counter,
@@ -149,6 +152,17 @@ pub struct Metrics {
     stages: Stages,
     traces_failed: Counter,
     certificate_expires: Family<FileLabels, Gauge<i64>>,
+}
+
+/// How old a loaded list is.
+#[derive(Clone, Debug)]
+pub struct ListState {
+    /// Its id.
+    pub id: String,
+    /// In seconds, of the copy that its keeper made.
+    pub age: f64,
+    /// When the first rule stops believing it, in seconds since 1970; `None`: no rule asks for it.
+    pub stale_from: Option<f64>,
 }
 
 /// What an audit log has counted since it was opened, and what it holds now.
@@ -186,6 +200,9 @@ impl Default for Metrics {
             requests: Family::default(),
             seconds: Histogram::new(buckets),
             list_age: Family::default(),
+            list_stale: Family::default(),
+            lists_told: Mutex::default(),
+            lists_refused: Gauge::default(),
             audit_head: Gauge::default(),
             audit_queued: Gauge::default(),
             audit_waits: Counter::default(),
@@ -336,6 +353,10 @@ impl Default for Metrics {
         let help =
             "When the first certificate of a file of TLS expires, in seconds since 1970, by the setting that names it";
         registry.register("certificate_expires_timestamp_seconds", help, metrics.certificate_expires.clone());
+        let help = "When the first rule that asks for a loaded list stops believing this copy, in seconds since 1970";
+        registry.register("registry_stale_timestamp_seconds", help, metrics.list_stale.clone());
+        let help = "What is wrong with the folder of lists: files that are not used, or not taken up";
+        registry.register("registry_refused", help, metrics.lists_refused.clone());
         metrics
     }
 }
@@ -423,9 +444,32 @@ impl Metrics {
         self.check_time_at_ease.set(at_ease.as_secs_f64());
     }
 
-    /// How old a loaded list is.
-    pub fn list_age(&self, registry: &str, seconds: f64) {
-        self.list_age.get_or_create(&ListLabels { registry: registry.to_owned() }).set(seconds);
+    /// How old the loaded lists are, all of them, and how many faults their folder has. One that is not among them any more
+    /// is not told any more.
+    pub fn lists(&self, lists: &[ListState], refused: usize) {
+        let labels = |registry: &str| ListLabels { registry: registry.to_owned() };
+        let mut told = self.lists_told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|id| {
+            let stays = lists.iter().any(|list| list.id == *id);
+            if !stays {
+                self.list_age.remove(&labels(id));
+                self.list_stale.remove(&labels(id));
+            }
+            stays
+        });
+        for ListState { id, age, stale_from } in lists {
+            self.list_age.get_or_create(&labels(id)).set(*age);
+            match stale_from {
+                Some(at) => {
+                    self.list_stale.get_or_create(&labels(id)).set(*at);
+                }
+                None => {
+                    self.list_stale.remove(&labels(id));
+                }
+            }
+            told.insert(id.clone());
+        }
+        self.lists_refused.set(u64::try_from(refused).unwrap_or(u64::MAX));
     }
 
     /// How the audit log is.

@@ -10,14 +10,20 @@
     reason = "tests"
 )]
 
+#[path = "lists/areas.rs"]
+mod areas;
 #[path = "lists/bytes.rs"]
 mod bytes;
 #[path = "lists/import.rs"]
 mod import;
 #[path = "lists/killed.rs"]
 mod killed;
+#[path = "lists/numbers.rs"]
+mod numbers;
 #[path = "lists/own.rs"]
 mod own;
+#[path = "lists/whole.rs"]
+mod whole;
 
 use std::collections::BTreeMap;
 use std::fs;

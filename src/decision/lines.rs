@@ -36,8 +36,12 @@ impl Lines {
         let look = |id: &str| evidence.lists.look_up(id);
         let looks = [look(TO_WIRELESS), look(TO_WIRELINE), look(WIRELESS_BLOCKS)];
         let [to_wireless, to_wireline, blocks] = looks.each_ref().map(Option::as_ref);
-        let listed = |look: Option<&Look>| look.is_some_and(|look| look.listed);
-        let fresh = |look: Option<&Look>| look.is_some_and(|look| evidence.is_fresh(look.as_of, now.minus(FRESH), now));
+        let listed = |look: Option<&Look>| look.is_some_and(|look| look.listed == Some(true));
+        let fresh = |look: Option<&Look>| {
+            // A copy of other areas is none.
+            let look = look.filter(|look| look.listed.is_some());
+            look.is_some_and(|look| evidence.is_fresh(look.as_of, now.minus(FRESH), now))
+        };
         // An old copy does not know who has gone back since: what a block says is taken away by fresh ones alone.
         let moved = listed(to_wireline) && fresh(to_wireline) && fresh(to_wireless);
         let mobile = listed(to_wireless) || listed(blocks) && !moved;

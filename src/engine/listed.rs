@@ -36,7 +36,7 @@ impl Lists for WithOwn<'_> {
         let own = || {
             let complete = self.standing.is_complete(registry) && !self.files.lists.is_refused(registry);
             complete.then(|| Look {
-                listed: false,
+                listed: Some(false),
                 listed_at: None,
                 as_of: self.now,
                 version: Look::HERE.into(),

@@ -265,11 +265,8 @@ impl Engine {
 
     /// Brings up to date what is measured rather than counted.
     pub fn measure(&self, now: Instant) {
-        for list in self.registries.snapshot().iter() {
-            let age = now.millis().saturating_sub(list.as_of.millis());
-            #[allow(clippy::cast_precision_loss, reason = "an age in seconds needs no 53 bits")]
-            self.metrics.list_age(&list.id, age as f64 / 1_000.0);
-        }
+        let lists = registries::states(&self.law(), &self.registries.snapshot(), now);
+        self.metrics.lists(&lists, self.registries.faults().len());
         self.measure_regions();
         self.measure_logs();
     }

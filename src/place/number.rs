@@ -71,7 +71,10 @@ impl Number {
         }
         match text.strip_prefix('+') {
             Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Self::international(digits)
+                match Self::canonical(digits.as_bytes()) {
+                    Some(number) => Ok(number),
+                    None => Self::international(digits)?.settled(),
+                }
             }
             _ => Self::written(text, region)?.settled(),
         }

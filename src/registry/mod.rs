@@ -25,7 +25,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 
 pub use fault::Fault;
-pub use list::{Answer, List, ListIx, Snapshot};
+pub use list::{Answer, List, ListIx, Snapshot, areas_of};
 pub use tags::Tagger;
 
 /// What the name of a set file ends with.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ringfence::contact::{Channel, Purpose, Term as _};
 use ringfence::proto::v1;
-use ringfence::telemetry::Metrics;
+use ringfence::telemetry::{ListState, Metrics};
 use serde_json::Value;
 
 use super::redis::until;
@@ -32,7 +32,7 @@ fn metrics() -> String {
     metrics.decided(&decision, Channel::ALL[0]);
     metrics.exceptional(Purpose::ALL[0]);
     metrics.answered("Check", "OK", Some(Duration::from_millis(1)));
-    metrics.list_age("us.dnc.national", 1.0);
+    metrics.lists(&[ListState { id: "us.dnc.national".to_owned(), age: 1.0, stale_from: Some(1.0) }], 1);
     metrics.region_up("cn", true);
     metrics.shadow_judged("same");
     metrics.shadow_flip("allow_to_deny", "CAP", "us.cap", "US");

@@ -53,7 +53,7 @@ impl Home {
         assert!(!said(&ran).contains("5550143"), "a number in {}", said(&ran));
     }
 
-    fn inspect(&self, file: &str, json: bool) -> Output {
+    pub fn inspect(&self, file: &str, json: bool) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
         command.current_dir(self.0.path()).args(["registry", "inspect", file]).args(json.then_some("--json"));
         command.output().unwrap()
@@ -120,6 +120,7 @@ fn a_list_of_changes_changes_the_copy_in_force() {
     home.refused(&["us.dnc.national", changes, "--as-of", AS_OF], &["changes.txt:1", "a full list was expected"]);
     let first = home.import(&["us.dnc.national", full, "--as-of", AS_OF]);
     home.refused(&["us.dnc.national", full, "--changes", "--as-of", AS_OF], &["full.txt:1", "neither A nor D"]);
+    assert_eq!((&first["full_as_of"], &first["areas"]), (&first["as_of"], &"202".into()));
     let told = home.import(&["us.dnc.national", changes, "--changes", "--as-of", "2026-11-21T04:00:00Z"]);
     assert_eq!(home.numbers("us.dnc.national"), [12_025_550_143, 12_025_550_145, 12_025_550_199]);
     assert_eq!((&told["added"], &told["removed"], &told["deleted_but_absent"]), (&1.into(), &1.into(), &1.into()));
@@ -245,8 +246,9 @@ fn a_copy_that_lost_half_of_a_great_list_is_refused() {
     let told = home.import(&["us.dnc.national", half, "--as-of", AS_OF, "--fewer"]);
     assert_eq!((&told["numbers"], &told["removed"]), (&59_000.into(), &61_000.into()));
     let gone = home.write("gone.txt", lines(59_000).lines().map(|line| format!("{line},D\n")).collect::<String>());
-    home.refused(&["us.dnc.national", gone, "--as-of", AS_OF, "--changes"], &["would become empty", "--fewer"]);
-    home.import(&["us.dnc.national", gone, "--as-of", AS_OF, "--changes", "--fewer"]);
+    let changes = ["us.dnc.national", gone, "--as-of", AS_OF, "--changes", "--since", AS_OF];
+    home.refused(&changes, &["would become empty", "--fewer"]);
+    home.import(&[&changes[..], &["--fewer"]].concat());
     assert!(home.numbers("us.dnc.national").is_empty());
 }
 
@@ -255,7 +257,7 @@ fn changes_apply_to_a_list_kept_as_text_too() {
     let home = Home::new();
     fs::write(home.path("lists/us.dnc.tx.txt"), format!("# as_of={AS_OF}\n+15125550143\n+15125550144\n")).unwrap();
     let changes = home.write("changes.txt", "512,5550144,D\n512,5550145,A\n");
-    let told = home.import(&["us.dnc.tx", changes, "--changes", "--as-of", AS_OF]);
+    let told = home.import(&["us.dnc.tx", changes, "--changes", "--as-of", AS_OF, "--since", AS_OF]);
     assert_eq!(home.numbers("us.dnc.tx"), [15_125_550_143, 15_125_550_145]);
     assert!(told["superseded"].as_str().unwrap().ends_with("us.dnc.tx.txt"), "{told}");
 }
@@ -313,4 +315,92 @@ fn a_decision_names_the_copy_it_rests_on() {
     let copies = answer["registryCopies"].as_array().unwrap();
     let named = copies.iter().find(|copy| copy["registry"] == "us.dnc.national").unwrap();
     assert_eq!((&named["version"], &named["listed"]), (&told["version"], &true.into()), "{named}");
+}
+
+/// A list of changes that was skipped would leave people out for ever, and the list would look fresh.
+#[test]
+fn changes_begin_where_the_copy_in_force_ends() {
+    let home = Home::new();
+    let full = home.write("full.txt", "202,5550143\n");
+    home.import(&["us.dnc.national", full, "--as-of", AS_OF]);
+    let lists =
+        |day: &str| home.write("changes.txt", format!("202,5550199,2026-11-{day},A\n202,5550144,2026-11-25,A\n"));
+    let asked = ["us.dnc.national", "changes.txt", "--changes", "--as-of", "2026-11-26T04:00:00Z"];
+    // By day: whatever hour it was made at, it is after the copy.
+    lists("21");
+    home.refused(&asked, &["as of 2026-11-20T04:00:00Z", "first of the changes is of 2026-11-21", "--since"]);
+    lists("21T03:59:00Z");
+    home.import(&asked);
+    // With an hour: a day may pass in which nobody comes or goes.
+    home.import(&["us.dnc.national", full, "--as-of", "2026-11-27T04:00:00Z"]);
+    home.write("late.txt", "202,5550199,2026-11-28T04:00:01Z,A\n");
+    let late = ["us.dnc.national", "late.txt", "--changes", "--as-of", "2026-11-29T04:00:00Z"];
+    home.refused(&late, &["some between may be missing"]);
+    for word in [["--since", "2026-11-27T04:00:01Z"], ["--since", "2026-11-28T00:00:00Z"]] {
+        home.refused(&[&late[..], &word].concat(), &["some between are missing", "--gap"]);
+    }
+    let told = home.import(&[&late[..], &["--since", "2026-11-27T04:00:00Z"]].concat());
+    assert_eq!((&told["full_as_of"], &told["as_of"]), (&"2026-11-27T04:00:00Z".into(), &"2026-11-29T04:00:00Z".into()));
+    let text = said(&home.inspect("lists/us.dnc.national.set", false));
+    assert!(text.contains("full copy 2026-11-27T04:00:00Z"), "{text}");
+    // Without dates nothing says so, nor does a file without changes.
+    for text in ["202,5550111,A\n", "202,5550111,A\n202,5550112,2026-11-29,A\n", "# none\n"] {
+        home.write("none.txt", text);
+        let none = ["us.dnc.national", "none.txt", "--changes", "--as-of", "2026-11-30T04:00:00Z"];
+        home.refused(&none, &["do not all have dates", "--since"]);
+        home.import(&[&none[..], &["--gap"]].concat());
+        home.import(&["us.dnc.national", full, "--as-of", "2026-11-30T04:00:00Z"]);
+    }
+    assert_eq!(home.numbers("us.dnc.national"), [12_025_550_143]);
+}
+
+/// Each is somebody who is not protected.
+#[test]
+fn every_line_that_was_rejected_stands_in_a_file_for_its_owner_alone() {
+    let home = Home::new();
+    let lines: String = (0..1_500).map(|n| format!("202,555{n:04}\n202,155{n:04},x\n")).collect();
+    let file = home.write("bad.txt", &lines);
+    let asked = ["us.dnc.national", file, "--as-of", AS_OF, "--most-rejected", "1500", "--rejected", "rejected.csv"];
+    let told = home.import(&asked);
+    assert_eq!((&told["numbers"], &told["rejected"]), (&1_500.into(), &1_500.into()));
+    assert_eq!(told["rejected_lines"].as_array().unwrap().len(), 1_000);
+    let path = home.path("rejected.csv");
+    let written = fs::read_to_string(&path).unwrap();
+    let rows: Vec<&str> = written.lines().collect();
+    assert_eq!((rows.len(), rows[0]), (1_501, "file,line,why,text"));
+    assert!(rows[1].starts_with("bad.txt,2,") && rows[1].ends_with("\"202,1550000,x\""), "{}", rows[1]);
+    assert!(rows[1_500].starts_with("bad.txt,3000,") && rows[1_500].contains("202,1551499,x"), "{}", rows[1_500]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    home.refused(&asked, &["rejected.csv", "is there already"]);
+    // They stand there too where so many are too many, and by the columns of a table.
+    fs::remove_file(&path).unwrap();
+    let csv = home.write("bad.csv", "phone;name\n2025550143;Ann\n155;\"B;o\"\n");
+    home.refused(
+        &["us.dnc.tx", csv, "--as-of", AS_OF, "--column", "phone", "--rejected", "rejected.csv"],
+        &["bad.csv:3"],
+    );
+    assert!(fs::read_to_string(&path).unwrap().lines().last().unwrap().ends_with(",155;B;o"));
+    // Where nothing is rejected there is no file.
+    home.import(&["us.dnc.tx", home.write("good.txt", "202,5550143\n"), "--as-of", AS_OF, "--rejected", "none.csv"]);
+    assert!(!home.path("none.csv").exists());
+}
+
+#[test]
+fn own_lists_take_national_numbers_where_a_country_is_named() {
+    let home = Home::new();
+    let file = home.write("crm.csv", "phone,since\n(202) 555-0143,11/20/2026\n+442079460000,\n3055550100,2026-01-02\n");
+    let asked = ["tenant.litigators", file, "--as-of", AS_OF, "--column", "phone", "--date-column", "since"];
+    home.refused(&asked, &["crm.csv:2", "--default-region"]);
+    let told = home.import(&[&asked[..], &["--default-region", "us"]].concat());
+    assert_eq!((&told["numbers"], &told["with_date"], &told["rejected"]), (&3.into(), &2.into(), &0.into()));
+    home.refused(&[&asked[..], &["--default-region", "XX"]].concat(), &["`XX` is no country"]);
+    let plain = home.write("plain.txt", "202,5550143\n");
+    home.refused(
+        &["us.dnc.national", plain, "--as-of", AS_OF, "--default-region", "US"],
+        &["leave --default-region out"],
+    );
 }

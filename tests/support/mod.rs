@@ -66,6 +66,11 @@ pub struct Durable {
 }
 
 pub async fn durable(folder: &Path) -> Durable {
+    durable_with(folder, Registries::fixed(Vec::new())).await
+}
+
+/// The same, with these lists.
+pub async fn durable_with(folder: &Path, lists: Registries) -> Durable {
     let data = folder.join("data");
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&data, embedded::Settings::default()).unwrap());
     let keys = Keys::for_store(&folder.join("keys"), Some(&data), &*store).await.unwrap();
@@ -75,7 +80,7 @@ pub async fn durable(folder: &Path) -> Durable {
         store: Arc::clone(&store),
         keys,
         log: Some(opened.log),
-        registries: Arc::new(Registries::fixed(Vec::new())),
+        registries: Arc::new(lists),
         law: law(),
         settings: Settings::default(),
         metrics: Arc::new(Metrics::default()),

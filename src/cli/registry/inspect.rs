@@ -8,8 +8,8 @@ use serde_json::json;
 use super::super::progress::grouped;
 use super::super::{Error, Exit, Global, output, packs};
 use super::age::{Stale, staleness};
-use crate::registry::List;
-use crate::registry::set::{Header, Set, SetFault};
+use crate::registry::set::{Areas, Header, Set, SetFault};
+use crate::registry::{List, areas_of};
 use crate::time::Instant;
 
 /// What a list holds.
@@ -33,7 +33,7 @@ pub struct InspectArgs {
 /// # Errors
 /// The file cannot be read, or is no list.
 pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Error> {
-    let (header, areas) = looked_at(&args.file)?;
+    let (header, spoken_for, areas) = looked_at(&args.file)?;
     let law = packs::read(args.packs.as_deref()).map_err(super::super::open::OpenError::from)?;
     let stale = staleness(&law, &header.registry, header.as_of, now);
     let fresh = stale.iter().all(|stale| !stale.is_stale);
@@ -52,6 +52,8 @@ pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Er
             "sample": header.sample,
             "tagged": header.tagged.is_some(),
             "built_by": header.built_by,
+            "full_as_of": header.full_as_of.map(|full| full.to_string()),
+            "areas": spoken_for.to_string(),
             "numbers": header.count,
             "with_date": header.dated,
             "bytes": header.length,
@@ -60,11 +62,13 @@ pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Er
         }))?;
         return Ok(Exit::when(fresh));
     }
-    output::say(&text(&header, &areas, &stale, now))?;
+    output::say(&text(&header, &spoken_for, &areas, &stale, now))?;
     Ok(Exit::when(fresh))
 }
 
-fn looked_at(path: &Path) -> Result<(Header, BTreeMap<u64, u64>), Error> {
+type Looked = (Header, Areas, BTreeMap<u64, u64>);
+
+fn looked_at(path: &Path) -> Result<Looked, Error> {
     let refused = |why: &dyn std::fmt::Display| Error::said(format!("{}: {why}", path.display()));
     if path.extension().is_some_and(|extension| extension == "txt") {
         let id = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -77,19 +81,19 @@ fn looked_at(path: &Path) -> Result<(Header, BTreeMap<u64, u64>), Error> {
 }
 
 /// Numbers by area: all but the last seven digits. They are counted one by one, which the digest alone does not.
-fn counted(set: &Set) -> Result<(Header, BTreeMap<u64, u64>), SetFault> {
-    let mut areas = BTreeMap::new();
+fn counted(set: &Set) -> Result<Looked, SetFault> {
+    let (mut areas, spoken_for) = (BTreeMap::new(), areas_of(set));
     if set.header().tagged.is_some() {
         let damaged = set.numbers().find_map(Result::err);
-        return damaged.map_or_else(|| Ok((set.header().clone(), areas)), Err);
+        return damaged.map_or_else(|| Ok((set.header().clone(), spoken_for, areas)), Err);
     }
     for number in set.numbers() {
         *areas.entry(number?.0 / 10_000_000).or_insert(0) += 1;
     }
-    Ok((set.header().clone(), areas))
+    Ok((set.header().clone(), spoken_for, areas))
 }
 
-fn text(header: &Header, areas: &BTreeMap<u64, u64>, stale: &[Stale], now: Instant) -> String {
+fn text(header: &Header, spoken_for: &Areas, areas: &BTreeMap<u64, u64>, stale: &[Stale], now: Instant) -> String {
     let days = (now.millis() - header.as_of.millis()) / 86_400_000;
     let mut text = format!(
         "{}: {} numbers, {} with a date of entry\nas of     {} ({days} days ago)\nversion   {}\nsource    {}\nbuilt by  {}\nbytes     {}{}\n",
@@ -103,6 +107,14 @@ fn text(header: &Header, areas: &BTreeMap<u64, u64>, stale: &[Stale], now: Insta
         grouped(header.length),
         if header.sample { "\nsample    yes: the numbers are made up" } else { "" },
     );
+    match header.full_as_of {
+        Some(full) if full == header.as_of => {}
+        Some(full) => text += &format!("full copy {full}; changes since\n"),
+        None => text += "full copy not known of when; changes since\n",
+    }
+    if !spoken_for.is_all() {
+        text += &format!("areas     {spoken_for}; of a number elsewhere it says nothing\n");
+    }
     for one in stale {
         let word = if one.is_stale { "TOO OLD" } else { "fresh" };
         let from = one.from.map(|at| format!("; too old from {at}")).unwrap_or_default();
