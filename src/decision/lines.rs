@@ -61,3 +61,42 @@ impl Lines {
         Self { told, alone, used: used.collect() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::evidence::Lists;
+    use super::*;
+    use crate::contact::Facts;
+
+    const NOW: Instant = Instant::from_millis(1_795_017_600_000);
+
+    /// What each porting list says.
+    struct Ported(Option<bool>, Option<bool>);
+
+    impl Lists for Ported {
+        fn look_up(&self, registry: &str) -> Option<Look> {
+            let listed = match registry {
+                TO_WIRELESS => self.0,
+                TO_WIRELINE => self.1,
+                _ => return None,
+            };
+            Some(Look { listed, listed_at: None, as_of: NOW, version: "v".into(), sample: false })
+        }
+    }
+
+    fn alone(ported: &Ported) -> (bool, bool) {
+        let facts = Facts::default();
+        let evidence = Evidence { asserted: &facts, stored: &facts, lists: ported, live: true };
+        let lines = Lines::of(13_055_550_123, &evidence, NOW);
+        assert_eq!(lines.used.len(), 2);
+        (lines.told.contains(LineType::Landline), lines.alone)
+    }
+
+    /// A copy of other areas does not say that a number was never ported back.
+    #[test]
+    fn a_porting_list_of_other_areas_is_not_fresh() {
+        assert_eq!(alone(&Ported(Some(false), Some(true))), (true, true));
+        assert_eq!(alone(&Ported(None, Some(true))), (true, false));
+        assert_eq!(alone(&Ported(Some(false), None)), (false, false));
+    }
+}

@@ -187,15 +187,11 @@ fn entry(kind: Kind, line: &str) -> Result<(u64, Option<Instant>), Refusal> {
         }
         _ => {}
     }
-    Ok((as_checked(number, &digits)?, second.map(date).transpose()?))
+    Ok((as_checked(&digits)?, second.map(date).transpose()?))
 }
 
 /// The value that a check makes of these digits: a national prefix after the calling code is none of the number.
-fn as_checked(raw: u64, digits: &str) -> Result<u64, Refusal> {
-    // North American numbers, told by their form already, are what they are.
-    if raw / 10_000_000_000 == 1 && digits.len() == 11 && !matches!(digits.as_bytes().get(1), Some(b'0' | b'1')) {
-        return Ok(raw);
-    }
+fn as_checked(digits: &str) -> Result<u64, Refusal> {
     let number = Number::parse(&format!("+{digits}"), None).map(Number::reveal_digits);
     number.map_err(|error| (format!("no check can be about it: {error}"), "give numbers in E.164 form"))
 }

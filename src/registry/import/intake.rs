@@ -130,7 +130,7 @@ impl Intake {
                 continue;
             }
             // A first line without any digit is a header, which needs no names to be passed over.
-            if std::mem::take(&mut first) && !line.bytes().any(|byte| byte.is_ascii_digit()) {
+            if std::mem::take(&mut first) && !line.chars().any(char::is_numeric) {
                 continue;
             }
             let understood = self.reading.line(line.split(delimiter(line)));

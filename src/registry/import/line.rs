@@ -6,7 +6,7 @@
 use super::super::ids::OfficialList;
 use super::super::set::Day;
 use crate::place::lines::WIRELESS_BLOCKS;
-use crate::place::{Jurisdiction, Number};
+use crate::place::{Jurisdiction, Number, NumberError};
 use crate::time::Instant;
 
 /// What a line says.
@@ -123,9 +123,6 @@ impl Reading {
             _ if field.starts_with('+') => (self.parsed(field)?, None),
             // Whatever is dialled for + in the country of the list.
             Some(bare) => (self.parsed(&format!("+{bare}"))?, None),
-            None if self.region.is_none() => {
-                return Err("the number has no country code: write it with + and the code, or say --default-region");
-            }
             None => self.national(field, plain)?,
         };
         if self.list.is_some_and(|list| !list.covers(number)) {
@@ -151,9 +148,12 @@ impl Reading {
 
     fn parsed(self, field: &str) -> Result<u64, &'static str> {
         let region = self.region.as_ref().map(Jurisdiction::as_str);
-        Number::parse(field, region).map(Number::reveal_digits).map_err(|_| match self.list {
-            Some(_) => "this is no number of the list's country",
-            None => "this is no phone number",
+        Number::parse(field, region).map(Number::reveal_digits).map_err(|error| match (error, self.list) {
+            (NumberError::MissingRegion, _) => {
+                "the number has no country code: write it with + and the code, or say --default-region"
+            }
+            (_, Some(_)) => "this is no number of the list's country",
+            (_, None) => "this is no phone number",
         })
     }
 
