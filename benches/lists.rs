@@ -94,15 +94,10 @@ fn main() {
 
     let folder = tempfile::tempdir().unwrap();
     let order = Order {
-        id: "us.dnc.national".to_owned(),
-        as_of: Instant::from_millis(1_763_611_200_000),
         source: "made up".to_owned(),
         sample: true,
-        changes: false,
         dates: false,
-        columns: None,
-        most_rejected: 0,
-        fewer: false,
+        ..Order::new("us.dnc.national", Instant::from_millis(1_763_611_200_000))
     };
     let begun = Clock::now();
     let mut import = Import::begin(order, folder.path(), None).unwrap();

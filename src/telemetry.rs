@@ -5,7 +5,7 @@
 mod stages;
 mod traces;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -134,6 +134,9 @@ pub struct Metrics {
     requests: Family<MethodLabels, Counter>,
     seconds: Histogram,
     list_age: Family<ListLabels, Gauge<f64, AtomicU64>>,
+    list_stale: Family<ListLabels, Gauge<f64, AtomicU64>>,
+    lists_told: Mutex<BTreeSet<(String, Option<String>)>>,
+    lists_refused: Gauge<u64, AtomicU64>,
     audit_head: Gauge<u64, AtomicU64>,
     audit_queued: Gauge<u64, AtomicU64>,
     audit_waits: Counter,
@@ -164,6 +167,19 @@ pub struct Metrics {
     traces_failed: Counter,
     certificate_expires: Family<FileLabels, Gauge<i64>>,
     reload_refused: Family<WhatLabels, Gauge<u64, AtomicU64>>,
+}
+
+/// How old a loaded list is.
+#[derive(Clone, Debug)]
+pub struct ListState {
+    /// Its id.
+    pub id: String,
+    /// Whose own it is. `None`: an official one.
+    pub tenant: Option<String>,
+    /// In seconds, of the copy that its keeper made.
+    pub age: f64,
+    /// When the first rule stops believing it, in seconds since 1970; `None`: no rule asks for it.
+    pub stale_from: Option<f64>,
 }
 
 /// What an audit log has counted since it was opened, and what it holds now.
@@ -201,6 +217,9 @@ impl Default for Metrics {
             requests: Family::default(),
             seconds: Histogram::new(buckets),
             list_age: Family::default(),
+            list_stale: Family::default(),
+            lists_told: Mutex::default(),
+            lists_refused: Gauge::default(),
             audit_head: Gauge::default(),
             audit_queued: Gauge::default(),
             audit_waits: Counter::default(),
@@ -362,6 +381,10 @@ impl Default for Metrics {
              access, packs, shadow_packs, tenant_packs, tls, registries, emergencies",
             metrics.reload_refused.clone(),
         );
+        let help = "When the first rule that asks for a loaded list stops believing this copy, in seconds since 1970";
+        registry.register("registry_stale_timestamp_seconds", help, metrics.list_stale.clone());
+        let help = "What is wrong with the folder of lists: files that are not used, or not taken up";
+        registry.register("registry_refused", help, metrics.lists_refused.clone());
         metrics
     }
 }
@@ -455,15 +478,35 @@ impl Metrics {
         self.check_time_at_ease.set(at_ease.as_secs_f64());
     }
 
-    /// How old a loaded official list is.
-    pub fn list_age(&self, registry: &str, seconds: f64) {
-        self.list_age.get_or_create(&ListLabels { registry: registry.to_owned(), tenant: None }).set(seconds);
-    }
-
-    /// How old a loaded list of a tenant's own is.
-    pub fn own_list_age(&self, tenant: &str, registry: &str, seconds: f64) {
-        let labels = ListLabels { registry: registry.to_owned(), tenant: Some(tenant.to_owned()) };
-        self.list_age.get_or_create(&labels).set(seconds);
+    /// How old the loaded lists are, all of them, and how many faults their folder has. One that is not among them any more
+    /// is not told any more.
+    pub fn lists(&self, lists: &[ListState], refused: usize) {
+        let labels = |registry: &str, tenant: &Option<String>| ListLabels {
+            registry: registry.to_owned(),
+            tenant: tenant.clone(),
+        };
+        let mut told = self.lists_told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|(id, tenant)| {
+            let stays = lists.iter().any(|list| list.id == *id && list.tenant == *tenant);
+            if !stays {
+                self.list_age.remove(&labels(id, tenant));
+                self.list_stale.remove(&labels(id, tenant));
+            }
+            stays
+        });
+        for ListState { id, tenant, age, stale_from } in lists {
+            self.list_age.get_or_create(&labels(id, tenant)).set(*age);
+            match stale_from {
+                Some(at) => {
+                    self.list_stale.get_or_create(&labels(id, tenant)).set(*at);
+                }
+                None => {
+                    self.list_stale.remove(&labels(id, tenant));
+                }
+            }
+            told.insert((id.clone(), tenant.clone()));
+        }
+        self.lists_refused.set(u64::try_from(refused).unwrap_or(u64::MAX));
     }
 
     /// How the audit log is.

@@ -10,14 +10,22 @@
     reason = "tests"
 )]
 
+#[path = "lists/areas.rs"]
+mod areas;
 #[path = "lists/bytes.rs"]
 mod bytes;
 #[path = "lists/import.rs"]
 mod import;
 #[path = "lists/killed.rs"]
 mod killed;
+#[path = "lists/numbers.rs"]
+mod numbers;
 #[path = "lists/own.rs"]
 mod own;
+#[path = "lists/refused.rs"]
+mod refused;
+#[path = "lists/whole.rs"]
+mod whole;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -167,7 +175,7 @@ fn all_forms(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-fn refused(path: &Path) -> Option<String> {
+fn fault_of(path: &Path) -> Option<String> {
     Set::map(path).and_then(|set| set.verify()).err().map(|fault| fault.to_string())
 }
 
@@ -176,7 +184,7 @@ fn a_file_that_was_changed_anywhere_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tenant.own.set");
     let whole = all_forms(&path);
-    assert_eq!(refused(&path), None);
+    assert_eq!(fault_of(&path), None);
     // Every byte of the header, and of the body enough of them to meet each kind of part.
     let header_ends = whole.windows(5).position(|five| five == b"seal ").unwrap() + 22;
     let places = (0..header_ends).chain((4_096..whole.len()).step_by(13)).chain([whole.len() - 1]);
@@ -184,19 +192,19 @@ fn a_file_that_was_changed_anywhere_is_refused() {
     for place in places {
         changed[place] ^= 1 << (place % 8);
         fs::write(&path, &changed).unwrap();
-        assert!(refused(&path).is_some(), "byte {place} was changed");
+        assert!(fault_of(&path).is_some(), "byte {place} was changed");
         changed[place] = whole[place];
     }
     for length in (0..whole.len()).step_by(97).chain([4_095, 4_096, whole.len() - 1]) {
         fs::write(&path, &whole[..length]).unwrap();
-        assert!(refused(&path).is_some(), "cut to {length} bytes");
+        assert!(fault_of(&path).is_some(), "cut to {length} bytes");
     }
     fs::write(&path, [&whole[..], b"\n"].concat()).unwrap();
-    assert!(refused(&path).unwrap().contains("bytes of numbers"));
+    assert!(fault_of(&path).unwrap().contains("bytes of numbers"));
     fs::write(&path, vec![b'7'; 20_000]).unwrap();
-    assert!(refused(&path).unwrap().contains("does not begin as a set file does"));
+    assert!(fault_of(&path).unwrap().contains("does not begin as a set file does"));
     fs::write(&path, whole).unwrap();
-    assert_eq!(refused(&path), None);
+    assert_eq!(fault_of(&path), None);
 }
 
 #[test]

@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+#[path = "service/copies.rs"]
+mod copies;
 #[path = "service/decisions.rs"]
 mod decisions;
 #[path = "service/faults.rs"]

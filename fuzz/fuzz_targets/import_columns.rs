@@ -7,15 +7,10 @@ use ringfence::time::Instant;
 
 fuzz_target!(|rows: &[u8]| {
     let order = Order {
-        id: "it.rpo".to_owned(),
-        as_of: Instant::from_millis(0),
-        source: String::new(),
-        sample: false,
-        changes: false,
-        dates: true,
         columns: Some(Columns { number: "n".to_owned(), date: Some("d".to_owned()) }),
         most_rejected: u64::MAX,
         fewer: true,
+        ..Order::new("it.rpo", Instant::from_millis(0))
     };
     let mut intake = Intake::new(order, None).expect("a known list");
     let text = [b"n,d,other\n", rows].concat();

@@ -17,8 +17,8 @@ use crate::time::{Instant, Millis};
 /// What a loaded list says of the number asked about.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Look {
-    /// Whether the number is on it.
-    pub listed: bool,
+    /// Whether the number is on it; `None` where the copy does not speak for the number's area.
+    pub listed: Option<bool>,
     /// When it was entered, where the list says.
     pub listed_at: Option<Instant>,
     /// How old the copy is.
@@ -102,6 +102,8 @@ pub(crate) enum Listing {
     Unknown {
         /// As of when the newest copy is.
         newest: Option<Instant>,
+        /// As of when the loaded copy is, where it does not speak for the number's area.
+        elsewhere: Option<Instant>,
     },
 }
 
@@ -286,14 +288,17 @@ impl<'a> Evidence<'a> {
         let mut seen = Seen { bites_at: Instant::FAR, ..Seen::default() };
         // A look that says it was made later than now was not made: a mistyped year must not keep a list fresh for ever.
         let made = |as_of: Instant| !self.live || as_of <= now.plus(SKEW);
-        if let Some(look) = self.lists.look_up(registry)
-            && (look.listed || made(look.as_of))
+        let look = self.lists.look_up(registry);
+        seen.elsewhere = look.as_ref().filter(|look| look.listed.is_none()).map(|look| look.as_of);
+        if let Some(look) = look
+            && let Some(listed) = look.listed
+            && (listed || made(look.as_of))
         {
             let counts = look.listed_at.map_or(Instant::NEVER, bites);
             // What is read with the record has no age to run out. Where no copy is young enough, it is not either.
             let aged = if look.is_here() { Instant::FAR.minus(Millis(1)) } else { look.as_of.min(now) };
             let as_of = Some(aged).filter(|_| made(look.as_of));
-            seen.add(look.listed, look.listed_at, look.listed_at.map(day_ends), counts, as_of);
+            seen.add(listed, look.listed_at, look.listed_at.map(day_ends), counts, as_of);
         }
         for (facts, trusted) in [(self.stored, true), (self.asserted, !stored_only)] {
             for check in facts.registry_checks.iter().filter(|check| &*check.registry == registry) {
@@ -343,6 +348,8 @@ struct Seen {
     hit: Option<Instant>,
     /// The youngest look that did not.
     clear: Option<Instant>,
+    /// How old the loaded copy is, where it does not speak for the number.
+    elsewhere: Option<Instant>,
 }
 
 impl Seen {
@@ -377,7 +384,7 @@ impl Seen {
         }
         match self.clear {
             Some(as_of) if as_of >= oldest => Listing::Clear { as_of },
-            newest => Listing::Unknown { newest: newest.map(|as_of| as_of.min(now)) },
+            newest => Listing::Unknown { newest: newest.map(|as_of| as_of.min(now)), elsewhere: self.elsewhere },
         }
     }
 }

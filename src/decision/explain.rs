@@ -73,7 +73,7 @@ fn detail(scene: &Scene<'_>, play: &InPlay<'_>) -> String {
                 format!("{date} in {} is {}.", zone.name(), calendar.name_of(civil.day).unwrap_or("a holiday"))
             },
         ),
-        Body::Registry { list, fresh, .. } => listing(play.listing, list, fresh),
+        Body::Registry { list, fresh, .. } => listing(play.listing, list, fresh, scene.area),
         Body::Consent(_) => {
             let known = scene.evidence.consents(scene.postures.stored_facts_only).count();
             match known {
@@ -124,7 +124,7 @@ fn in_first(zones: &[ZoneId], fits: impl Fn(ZoneId) -> bool, say: impl Fn(ZoneId
 /// How the reason of a rule about a list begins where nobody knows whether the number is on it.
 pub const NO_FRESH_COPY: &str = "There is no fresh registry copy of ";
 
-fn listing(listing: Option<Listing>, list: &str, fresh: &Freshness) -> String {
+fn listing(listing: Option<Listing>, list: &str, fresh: &Freshness, area: Option<u16>) -> String {
     let wanted = match fresh {
         Freshness::Age(age) => format!("at most {} days are allowed", age.0 / Millis::days(1).0),
         Freshness::Month => "one of this calendar month is needed".to_owned(),
@@ -133,7 +133,11 @@ fn listing(listing: Option<Listing>, list: &str, fresh: &Freshness) -> String {
     match listing {
         Some(Listing::Listed { since: Some(since), .. }) => format!("The number is on {list}, entered {since}."),
         Some(Listing::Listed { since: None, .. }) => format!("The number is on {list}."),
-        Some(Listing::Unknown { newest: Some(newest) }) => {
+        Some(Listing::Unknown { elsewhere: Some(as_of), .. }) => {
+            let area = area.map_or_else(|| " this number".to_owned(), |area| format!(" area code {area}"));
+            format!("{NO_FRESH_COPY}{list}: the one loaded, as of {as_of}, does not cover{area}.")
+        }
+        Some(Listing::Unknown { newest: Some(newest), .. }) => {
             format!("{NO_FRESH_COPY}{list}: the newest is as of {newest}, {wanted}.")
         }
         _ => format!("{NO_FRESH_COPY}{list}: none is loaded and no fresh check was given."),

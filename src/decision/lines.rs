@@ -36,8 +36,12 @@ impl Lines {
         let look = |id: &str| evidence.lists.look_up(id);
         let looks = [look(TO_WIRELESS), look(TO_WIRELINE), look(WIRELESS_BLOCKS)];
         let [to_wireless, to_wireline, blocks] = looks.each_ref().map(Option::as_ref);
-        let listed = |look: Option<&Look>| look.is_some_and(|look| look.listed);
-        let fresh = |look: Option<&Look>| look.is_some_and(|look| evidence.is_fresh(look.as_of, now.minus(FRESH), now));
+        let listed = |look: Option<&Look>| look.is_some_and(|look| look.listed == Some(true));
+        let fresh = |look: Option<&Look>| {
+            // A copy of other areas is none.
+            let look = look.filter(|look| look.listed.is_some());
+            look.is_some_and(|look| evidence.is_fresh(look.as_of, now.minus(FRESH), now))
+        };
         // An old copy does not know who has gone back since: what a block says is taken away by fresh ones alone.
         let moved = listed(to_wireline) && fresh(to_wireline) && fresh(to_wireless);
         let mobile = listed(to_wireless) || listed(blocks) && !moved;
@@ -55,5 +59,44 @@ impl Lines {
             look.map(|look| ListUsed { registry: id.into(), look: Some(look), in_force: true })
         });
         Self { told, alone, used: used.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::evidence::Lists;
+    use super::*;
+    use crate::contact::Facts;
+
+    const NOW: Instant = Instant::from_millis(1_795_017_600_000);
+
+    /// What each porting list says.
+    struct Ported(Option<bool>, Option<bool>);
+
+    impl Lists for Ported {
+        fn look_up(&self, registry: &str) -> Option<Look> {
+            let listed = match registry {
+                TO_WIRELESS => self.0,
+                TO_WIRELINE => self.1,
+                _ => return None,
+            };
+            Some(Look { listed, listed_at: None, as_of: NOW, version: "v".into(), sample: false })
+        }
+    }
+
+    fn alone(ported: &Ported) -> (bool, bool) {
+        let facts = Facts::default();
+        let evidence = Evidence { asserted: &facts, stored: &facts, lists: ported, live: true };
+        let lines = Lines::of(13_055_550_123, &evidence, NOW);
+        assert_eq!(lines.used.len(), 2);
+        (lines.told.contains(LineType::Landline), lines.alone)
+    }
+
+    /// A copy of other areas does not say that a number was never ported back.
+    #[test]
+    fn a_porting_list_of_other_areas_is_not_fresh() {
+        assert_eq!(alone(&Ported(Some(false), Some(true))), (true, true));
+        assert_eq!(alone(&Ported(None, Some(true))), (true, false));
+        assert_eq!(alone(&Ported(Some(false), None)), (false, false));
     }
 }

@@ -94,6 +94,7 @@ pub fn decide(question: &Question<'_>) -> Decision {
         evidence,
         law,
         postures,
+        area: place::lines::area_of(number.reveal_digits()),
         now,
         recipients: evidence.recipients(postures.stored_facts_only),
         line_types: evidence.line_types(resolution.certain_line, &lines, postures.stored_facts_only),

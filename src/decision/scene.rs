@@ -19,6 +19,8 @@ pub(crate) struct Scene<'a> {
     pub evidence: Evidence<'a>,
     pub law: &'a Law,
     pub postures: &'a Postures,
+    /// The area code, of a number of the North American plan.
+    pub area: Option<u16>,
     /// The instant of the question; registries are frozen at it.
     pub now: Instant,
     pub recipients: Set<Recipient>,

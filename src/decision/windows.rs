@@ -37,6 +37,7 @@ pub fn openings(
         evidence,
         law,
         postures,
+        area: None,
         now: from,
         recipients: evidence.recipients(postures.stored_facts_only),
         line_types: evidence.line_types(None, &super::lines::Lines::default(), postures.stored_facts_only),

@@ -145,14 +145,16 @@ impl Engine {
             registry: list.registry.to_string(),
             version: list.look.as_ref().map(|look| look.version.to_string()).unwrap_or_default(),
             as_of: list.look.as_ref().map_or(0, |look| look.as_of.millis()),
-            listed: list.look.as_ref().map(|look| look.listed),
+            listed: list.look.as_ref().and_then(|look| look.listed),
             listed_at: list.look.as_ref().and_then(|look| look.listed_at).map_or(0, Instant::millis),
             sample: list.look.as_ref().is_some_and(|look| look.sample),
         });
         let settings = &self.settings;
         let (policies, transfers) = (judged_policies(standing), judged_transfers(standing, &request.seller));
-        // A build that knows of no lists kept by API would give what they say an age.
-        let own = decision.lists.iter().any(|list| list.look.as_ref().is_some_and(Look::is_here));
+        // A build that knows of no lists kept by API would give what they say an age, one that knows of no copies of some
+        // areas would say that none is loaded.
+        let newer = |look: &Look| look.is_here() || look.listed.is_none();
+        let own = decision.lists.iter().any(|list| list.look.as_ref().is_some_and(newer));
         let form = if policies.is_empty() && transfers.is_empty() && !own { FORM } else { FORM_SUCCEEDED };
         let basis = law.basis().to_vec();
         let chosen = answer.postures.iter().map(|posture| store::ChosenPosture {

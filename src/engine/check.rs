@@ -30,8 +30,9 @@ impl Lists for Turned<'_> {
     fn look_up(&self, registry: &str) -> Option<Look> {
         let list = self.lists.get(registry)?;
         let (listed, listed_at) = match list.look_up(self.digits) {
-            Answer::Listed { since } => (true, since),
-            Answer::NotListed => (false, None),
+            Answer::Listed { since } => (Some(true), since),
+            Answer::NotListed => (Some(false), None),
+            Answer::NotCovered => (None, None),
         };
         Some(Look { listed, listed_at, as_of: list.as_of, version: list.version.as_str().into(), sample: list.sample })
     }

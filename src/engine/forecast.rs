@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::check::Asked;
 use crate::decision::{Decision, Lists as _, Postures};
+use crate::place::lines::area_of;
 use crate::place::{self, Location};
 use crate::proto::v1;
 use crate::time::{Instant, Millis};
@@ -136,9 +137,13 @@ pub(super) fn key(
     let _ = write!(key, "|{attempt:?}|{:?}|{:?}|{switches}|{region}", request.location, asked.checked.facts);
     for list in asked.lists.lists.iter() {
         if let Some(look) = asked.lists.look_up(&list.id)
-            && look.listed
+            && look.listed != Some(false)
         {
-            let _ = write!(key, "|{}{:?}", list.id, look.listed_at);
+            let _ = write!(key, "|{}{:?}{:?}", list.id, look.listed, look.listed_at);
+            if look.listed.is_none() {
+                // Reasons name the area.
+                let _ = write!(key, "{:?}", area_of(asked.lists.digits));
+            }
         }
     }
     key

@@ -66,7 +66,7 @@ impl Lists for WithOwn<'_> {
         let own = || {
             let complete = self.standing.is_complete(registry) && !self.files.lists.is_obscure(registry);
             complete.then(|| Look {
-                listed: false,
+                listed: Some(false),
                 listed_at: None,
                 as_of: self.now,
                 version: Look::HERE.into(),

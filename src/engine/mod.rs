@@ -67,12 +67,13 @@ pub use retention::{Periods, Sweeper, SweeperSettings, Turn};
 pub use shadow::ShadowReport;
 pub use tenants::Tenants;
 
+use crate::access::DEFAULT_TENANT;
 use crate::audit::{Library, Log};
 use crate::contact::Contact;
 use crate::decision::Postures;
 use crate::law::{Basis, Law};
 use crate::place::Jurisdiction;
-use crate::registry::{List, Registries, TenantLists};
+use crate::registry::{Registries, TenantLists};
 use crate::store::{DataKey, KeyRing, Keys, Store, StoreError, Swapped, Version};
 use crate::telemetry::{AuditState, Metrics, Trip};
 use crate::time::{Instant, Millis};
@@ -189,7 +190,7 @@ impl Engine {
             regions: Vec::new(),
             feed: Arc::default(),
             keys: Arc::new(KeyRing::new(parts.keys, parts.store)),
-            lists: tenants::lists_of(&parts.registries, crate::access::DEFAULT_TENANT),
+            lists: tenants::lists_of(&parts.registries, DEFAULT_TENANT),
             registries: parts.registries,
             law: ArcSwap::new(parts.law),
             settings: parts.settings,
@@ -275,17 +276,13 @@ impl Engine {
 
     /// Brings up to date what is measured rather than counted.
     pub fn measure(&self, now: Instant) {
-        let of_first = self.registries.snapshot();
-        for list in of_first.iter().filter(|list| !list.is_own()) {
-            self.metrics.list_age(&list.id, age(list, now));
+        let mut lists = registries::states(&self.law(), (DEFAULT_TENANT, &self.registries.snapshot()), now);
+        for (tenant, of_tenant) in self.registries.others().iter() {
+            // Official lists are the same for all.
+            let own = registries::states(&self.law(), (tenant, &of_tenant.snapshot()), now);
+            lists.extend(own.into_iter().filter(|list| list.tenant.is_some()));
         }
-        let others = self.registries.others();
-        let others = others.iter().map(|(tenant, lists)| (&**tenant, lists.snapshot()));
-        for (tenant, lists) in others.chain([(crate::access::DEFAULT_TENANT, of_first)]) {
-            for list in lists.iter().filter(|list| list.is_own()) {
-                self.metrics.own_list_age(tenant, &list.id, age(list, now));
-            }
-        }
+        self.metrics.lists(&lists, self.registries.faults().len());
         self.measure_regions();
         self.measure_logs();
     }
@@ -317,10 +314,4 @@ impl Engine {
         self.metrics.stages().trip(Trip::Write, began);
         swapped
     }
-}
-
-/// How old a copy is, in seconds.
-#[allow(clippy::cast_precision_loss, reason = "an age in seconds needs no 53 bits")]
-fn age(list: &List, now: Instant) -> f64 {
-    now.millis().saturating_sub(list.as_of.millis()) as f64 / 1_000.0
 }

@@ -303,7 +303,7 @@ impl Engine {
             .await;
         let snapshot = self.lists.snapshot();
         let files = Turned { lists: &snapshot, digits: number.reveal_digits() };
-        let listed_by_file = files.look_up(order.list).is_some_and(|look| look.listed);
+        let listed_by_file = files.look_up(order.list).is_some_and(|look| look.listed == Some(true));
         let (outcome, receipt_id) = match written {
             Ok(_) if stood => (v1::ListChangeOutcome::Unchanged, String::new()),
             Ok(Written { receipt, .. }) => (v1::ListChangeOutcome::Done, receipt_text(receipt)),

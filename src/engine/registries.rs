@@ -15,7 +15,8 @@ use crate::law::{Body, Freshness, Law, OWN_LIST, Rule};
 use crate::place::Zones;
 use crate::proto::store::audited_write;
 use crate::proto::v1;
-use crate::registry::ids;
+use crate::registry::{List, Snapshot, ids};
+use crate::telemetry::ListState;
 use crate::time::Instant;
 
 /// The most registries of one look-up.
@@ -38,6 +39,26 @@ fn all_asking(law: &Law, now: Instant) -> impl Iterator<Item = (&str, Asking<'_>
         }
         _ => None,
     })
+}
+
+/// How old the lists are that a tenant sees, and when the first rule stops believing each.
+pub(super) fn states(law: &Law, (tenant, lists): (&str, &Snapshot), now: Instant) -> Vec<ListState> {
+    #[allow(clippy::cast_precision_loss, reason = "seconds need no 53 bits")]
+    let seconds = |millis: i64| millis as f64 / 1_000.0;
+    let mut first: BTreeMap<&str, Instant> = BTreeMap::new();
+    for (id, (_, fresh, zones)) in all_asking(law, now) {
+        let Some(list) = lists.get(id) else { continue };
+        // A rule that finds no instant never believes it.
+        let from = stale_from(fresh, &zones, list.as_of).unwrap_or(list.as_of);
+        first.entry(id).and_modify(|known| *known = from.min(*known)).or_insert(from);
+    }
+    let state = |list: &List| ListState {
+        id: list.id.clone(),
+        tenant: list.is_own().then(|| tenant.to_owned()),
+        age: seconds(now.millis().saturating_sub(list.as_of.millis())),
+        stale_from: first.get(list.id.as_str()).map(|at| seconds(at.millis())),
+    };
+    lists.iter().map(state).collect()
 }
 
 impl Engine {
@@ -138,10 +159,10 @@ impl Engine {
 /// What one list says: a hit counts from either side.
 fn answer(lists: &dyn Lists, contact: Option<&Contact>, id: &str) -> v1::RegistryAnswer {
     let (look, entered) = (lists.look_up(id), contact.and_then(|contact| contact.entered_at(id)));
-    let by_file = look.as_ref().is_some_and(|look| look.listed);
-    let listing = match (by_file || entered.is_some(), &look) {
-        (true, _) => v1::Listing::Listed,
-        (false, Some(_)) => v1::Listing::NotListed,
+    let by_file = look.as_ref().and_then(|look| look.listed);
+    let listing = match (entered.is_some(), by_file) {
+        (true, _) | (_, Some(true)) => v1::Listing::Listed,
+        (false, Some(false)) => v1::Listing::NotListed,
         (false, None) => v1::Listing::Unknown,
     };
     let listed_at = look.as_ref().and_then(|look| look.listed_at).into_iter().chain(entered).min();

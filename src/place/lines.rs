@@ -27,3 +27,9 @@ pub const fn block_of(e164_digits: u64) -> u64 {
 pub const fn is_north_american(e164_digits: u64) -> bool {
     e164_digits / 10_000_000_000 == 1
 }
+
+/// The area code of a number of the North American plan.
+#[must_use]
+pub fn area_of(e164_digits: u64) -> Option<u16> {
+    if is_north_american(e164_digits) { u16::try_from(e164_digits / 10_000_000 % 1_000).ok() } else { None }
+}

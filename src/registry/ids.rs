@@ -26,6 +26,17 @@ impl OfficialList {
         self.calling_codes == [1]
     }
 
+    /// Of a list that its keeper hands out by area code, whole or in parts: fewer areas than this are hardly all of it.
+    /// For the US registry 16 CFR 310.8, for the Canadian one the Unsolicited Telecommunications Rules, part III.
+    #[must_use]
+    pub fn areas(&self) -> Option<usize> {
+        match self.id {
+            "us.dnc.national" => Some(300),
+            "ca.dncl" => Some(30),
+            _ => None,
+        }
+    }
+
     /// Whether a number (the digits of E.164) lies in the list's territory.
     #[must_use]
     pub fn covers(&self, e164_digits: u64) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::fault::Fault;
 use super::ids;
-use super::set::{Found, Header, Set, SetFault};
+use super::set::{Areas, Found, Header, Set, SetFault};
 use super::tags::Tagger;
 use crate::place::lines::{TO_WIRELINE, WIRELESS_BLOCKS, block_of};
 use crate::time::Instant;
@@ -31,6 +31,8 @@ pub struct List {
     pub sample: bool,
     /// When its file was written, as the file system has it; `None`: it was read from no file.
     pub written_at: Option<Instant>,
+    /// The areas it speaks for.
+    pub areas: Areas,
     pub(super) set: Set,
     /// Where the set is one of tags: what makes them.
     pub(super) tagger: Option<Arc<dyn Tagger>>,
@@ -54,6 +56,7 @@ impl List {
         };
         match found {
             Found::In(day) => Answer::Listed { since: day.begin() },
+            Found::Out if !self.areas.cover(e164_digits) => Answer::NotCovered,
             Found::Out => Answer::NotListed,
             // To be on this list lifts something.
             Found::Broken if self.id == TO_WIRELINE => Answer::NotListed,
@@ -102,8 +105,21 @@ impl List {
         set.verify().map_err(fault)?;
         let Header { as_of, count, source, sample, .. } = set.header().clone();
         let source = (!source.is_empty()).then_some(source);
-        let (id, version) = (id.to_owned(), set.header().version());
-        Ok(Self { id, as_of, version, source, count, sample, written_at: None, set, tagger })
+        let (id, version, areas) = (id.to_owned(), set.header().version(), areas_of(&set));
+        Ok(Self { id, as_of, version, source, count, sample, written_at: None, areas, set, tagger })
+    }
+}
+
+/// What a set speaks for. A file of a form that did not say, of a list that comes in parts: no more than it has.
+#[must_use]
+pub fn areas_of(set: &Set) -> Areas {
+    let header = set.header();
+    match &header.areas {
+        Some(areas) => areas.clone(),
+        None if ids::official(&header.registry).is_some_and(|list| list.areas().is_some()) => {
+            Areas::of_prefixes(set.counts().map(|(prefix, _)| prefix))
+        }
+        None => Areas::ALL,
     }
 }
 
@@ -142,6 +158,8 @@ pub enum Answer {
     },
     /// The number is not on the list.
     NotListed,
+    /// The number is not in this copy, which does not speak for its area.
+    NotCovered,
 }
 
 /// The lists that one tenant sees, in force at one moment. Take it once for a question, so that all its rules see the same

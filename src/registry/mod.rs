@@ -27,7 +27,7 @@ use arc_swap::ArcSwap;
 
 pub use fault::Fault;
 use folder::{Folder, Whose};
-pub use list::{Answer, List, ListIx, Snapshot};
+pub use list::{Answer, List, ListIx, Snapshot, areas_of};
 pub use tags::{Mark, Tagger};
 
 /// What the name of a set file ends with.

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The first line must say `as_of`. Further keys stand beside it or on the `#` lines right below: `source`, `sample`
-//! (`true` or `false`), `count` (how many number lines follow; a file that was cut off is then refused). Other lines
+//! (`true` or `false`), `count` (how many number lines follow; a file that was cut off is then refused), `areas` (of a
+//! North American list the area codes it is of, `202,305`; without it the file is the whole list). Other lines
 //! that begin with `#`, and empty lines, say nothing. The `+` may be missing; lists of the North American plan may
 //! also give ten digits, or area code and seven digits with a comma between, as the official files do. One line that
 //! cannot be read refuses the whole file: a list with a gap would look like a complete one.
@@ -21,7 +22,8 @@ use aws_lc_rs::digest;
 use super::fault::Fault;
 use super::ids::{self, Kind};
 use super::list::List;
-use super::set::{Builder, Day, Header as SetHeader, Set};
+use super::set::{Areas, Builder, Day, Header as SetHeader, Set};
+use crate::place::Number;
 use crate::place::lines::{WIRELESS_BLOCKS, block_of};
 use crate::time::Instant;
 
@@ -67,7 +69,12 @@ impl List {
         }
         let sample = header.sample.unwrap_or(false);
         let source = header.source.unwrap_or_default();
-        let named = SetHeader::new(id, as_of, &source, sample);
+        let areas = header.areas.unwrap_or(Areas::ALL);
+        if !areas.is_all() && !matches!(kind, Kind::Official(list) if list.is_north_american()) {
+            let what = "`areas` in the header: this list is not kept by North American area codes";
+            return Err(Fault::new(path, what, "leave the key out"));
+        }
+        let named = SetHeader { areas: Some(areas.clone()), ..SetHeader::new(id, as_of, &source, sample) };
         let set = Set::in_memory(named, builder).map_err(|fault| Fault::new(path, fault.to_string(), "split it"))?;
         Ok(Self {
             id: id.to_owned(),
@@ -77,6 +84,7 @@ impl List {
             count: set.header().count,
             sample,
             written_at: None,
+            areas,
             set,
             tagger: None,
         })
@@ -92,6 +100,7 @@ struct Header {
     source: Option<String>,
     sample: Option<bool>,
     count: Option<u64>,
+    areas: Option<Areas>,
 }
 
 impl Header {
@@ -134,10 +143,14 @@ impl Header {
             "source" => self.source.replace(value.to_owned()).is_some(),
             "sample" => self.sample.replace(value.parse().map_err(|_| bad("is neither `true` nor `false`"))?).is_some(),
             "count" => self.count.replace(value.parse().map_err(|_| bad("is not a whole number"))?).is_some(),
+            "areas" => self
+                .areas
+                .replace(Areas::read(value).map_err(|why| bad(&format!("is not understood: {why}")))?)
+                .is_some(),
             _ => {
                 return Err((
                     format!("`{key}=` is no key of a list's header"),
-                    "known keys: as_of, source, sample, count",
+                    "known keys: as_of, source, sample, count, areas",
                 ));
             }
         };
@@ -181,7 +194,13 @@ fn entry(kind: Kind, line: &str) -> Result<(u64, Option<Instant>), Refusal> {
         }
         _ => {}
     }
-    Ok((number, second.map(date).transpose()?))
+    Ok((as_checked(&digits)?, second.map(date).transpose()?))
+}
+
+/// The value that a check makes of these digits: a national prefix after the calling code is none of the number.
+fn as_checked(digits: &str) -> Result<u64, Refusal> {
+    let number = Number::parse(&format!("+{digits}"), None).map(Number::reveal_digits);
+    number.map_err(|error| (format!("no check can be about it: {error}"), "give numbers in E.164 form"))
 }
 
 fn is_digits(text: &str, length: usize) -> bool {

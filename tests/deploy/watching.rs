@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ringfence::contact::{Channel, Purpose, Term as _};
 use ringfence::proto::v1;
-use ringfence::telemetry::Metrics;
+use ringfence::telemetry::{ListState, Metrics};
 use serde_json::Value;
 
 use super::redis::until;
@@ -32,8 +32,13 @@ fn metrics() -> String {
     metrics.decided(&decision, Channel::ALL[0]);
     metrics.exceptional(Purpose::ALL[0]);
     metrics.answered("Check", "OK", Some(Duration::from_millis(1)));
-    metrics.list_age("us.dnc.national", 1.0);
-    metrics.own_list_age("acme", "tenant.litigators", 1.0);
+    let list = |id: &str, tenant: Option<&str>| ListState {
+        id: id.to_owned(),
+        tenant: tenant.map(str::to_owned),
+        age: 1.0,
+        stale_from: Some(1.0),
+    };
+    metrics.lists(&[list("us.dnc.national", None), list("tenant.litigators", Some("acme"))], 1);
     metrics.region_up("cn", true);
     metrics.shadow_judged("same");
     metrics.shadow_flip("allow_to_deny", "CAP", "us.cap", "US");

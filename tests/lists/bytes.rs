@@ -139,8 +139,7 @@ fn a_body_that_makes_no_sense_is_no_more_than_refused() {
 
 fn order(id: &str, changes: bool, column: bool) -> Order {
     let columns = column.then(|| Columns { number: "phone".to_owned(), date: Some("since".to_owned()) });
-    let (id, source) = (id.to_owned(), String::new());
-    Order { id, as_of: at(AS_OF), source, sample: false, changes, dates: true, columns, most_rejected: 50, fewer: true }
+    Order { changes, columns, most_rejected: 50, fewer: true, ..Order::new(id, at(AS_OF)) }
 }
 
 /// What an importer makes of a text: how many numbers, or words.

@@ -53,7 +53,7 @@ impl Home {
         assert!(!said(&ran).contains("5550143"), "a number in {}", said(&ran));
     }
 
-    fn inspect(&self, file: &str, json: bool) -> Output {
+    pub fn inspect(&self, file: &str, json: bool) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
         command.current_dir(self.0.path()).args(["registry", "inspect", file]).args(json.then_some("--json"));
         command.output().unwrap()
@@ -120,6 +120,7 @@ fn a_list_of_changes_changes_the_copy_in_force() {
     home.refused(&["us.dnc.national", changes, "--as-of", AS_OF], &["changes.txt:1", "a full list was expected"]);
     let first = home.import(&["us.dnc.national", full, "--as-of", AS_OF]);
     home.refused(&["us.dnc.national", full, "--changes", "--as-of", AS_OF], &["full.txt:1", "neither A nor D"]);
+    assert_eq!((&first["full_as_of"], &first["areas"]), (&first["as_of"], &"202".into()));
     let told = home.import(&["us.dnc.national", changes, "--changes", "--as-of", "2026-11-21T04:00:00Z"]);
     assert_eq!(home.numbers("us.dnc.national"), [12_025_550_143, 12_025_550_145, 12_025_550_199]);
     assert_eq!((&told["added"], &told["removed"], &told["deleted_but_absent"]), (&1.into(), &1.into(), &1.into()));
@@ -276,8 +277,9 @@ fn a_copy_that_lost_half_of_a_great_list_is_refused() {
     let told = home.import(&["us.dnc.national", half, "--as-of", AS_OF, "--fewer"]);
     assert_eq!((&told["numbers"], &told["removed"]), (&59_000.into(), &61_000.into()));
     let gone = home.write("gone.txt", lines(59_000).lines().map(|line| format!("{line},D\n")).collect::<String>());
-    home.refused(&["us.dnc.national", gone, "--as-of", AS_OF, "--changes"], &["would become empty", "--fewer"]);
-    home.import(&["us.dnc.national", gone, "--as-of", AS_OF, "--changes", "--fewer"]);
+    let changes = ["us.dnc.national", gone, "--as-of", AS_OF, "--changes", "--since", AS_OF];
+    home.refused(&changes, &["would become empty", "--fewer"]);
+    home.import(&[&changes[..], &["--fewer"]].concat());
     assert!(home.numbers("us.dnc.national").is_empty());
 }
 
@@ -286,7 +288,7 @@ fn changes_apply_to_a_list_kept_as_text_too() {
     let home = Home::new();
     fs::write(home.path("lists/us.dnc.tx.txt"), format!("# as_of={AS_OF}\n+15125550143\n+15125550144\n")).unwrap();
     let changes = home.write("changes.txt", "512,5550144,D\n512,5550145,A\n");
-    let told = home.import(&["us.dnc.tx", changes, "--changes", "--as-of", AS_OF]);
+    let told = home.import(&["us.dnc.tx", changes, "--changes", "--as-of", AS_OF, "--since", AS_OF]);
     assert_eq!(home.numbers("us.dnc.tx"), [15_125_550_143, 15_125_550_145]);
     assert!(told["superseded"].as_str().unwrap().ends_with("us.dnc.tx.txt"), "{told}");
 }

@@ -42,8 +42,8 @@ fn keys(kind: u8) -> Arc<dyn Tagger> {
 }
 
 fn order(id: &str, changes: bool) -> Order {
-    let (id, source, as_of) = (id.to_owned(), "counsel".to_owned(), at(AS_OF));
-    Order { id, as_of, source, sample: false, changes, dates: true, columns: None, most_rejected: 0, fewer: false }
+    let as_of = at(AS_OF);
+    Order { source: "counsel".to_owned(), changes, since: changes.then_some(as_of), ..Order::new(id, as_of) }
 }
 
 fn import(

@@ -231,7 +231,7 @@ impl<'a> Twin<'a> {
         let mut clear = false;
         if let Some(found) = evidence.lists.look_up(list) {
             let fresh = made(found.as_of) && young(found.as_of);
-            if found.listed {
+            if found.listed == Some(true) {
                 // A day without an hour is over everywhere a day and a half after it began in Greenwich.
                 const HOUR: i64 = 3_600_000;
                 let over = |day: Instant| {
@@ -239,7 +239,7 @@ impl<'a> Twin<'a> {
                     if known_to_the_hour { day } else { Instant::from_millis(day.millis() + 36 * HOUR) }
                 };
                 hits.push((found.listed_at.map(over), counts(found.listed_at), fresh));
-            } else {
+            } else if found.listed == Some(false) {
                 clear |= fresh;
             }
         }

@@ -187,9 +187,9 @@ impl<'a> Twin<'a> {
         let find = |id: &str| q.evidence.lists.look_up(id);
         let [blocks, wireless, wireline] =
             ["us.line.wireless_blocks", "us.line.ported_to_wireless", "us.line.ported_to_wireline"].map(find);
-        let on = |found: &Option<Look>| found.as_ref().is_some_and(|look| look.listed);
+        let on = |found: &Option<Look>| found.as_ref().is_some_and(|look| look.listed == Some(true));
         let young = |found: &Option<Look>| {
-            found.as_ref().is_some_and(|look| {
+            found.as_ref().filter(|look| look.listed.is_some()).is_some_and(|look| {
                 let age = q.now.millis() - look.as_of.millis();
                 age <= 15 * 86_400_000 && (!q.evidence.live || age >= -300_000)
             })

@@ -267,7 +267,7 @@ pub fn question(r: &mut Random, law: &Arc<Law>, choices: &Choices) -> Asked {
     for registry in &choices.registries {
         if r.chance(45) {
             let look = Look {
-                listed: r.chance(15),
+                listed: r.maybe(92, |r| r.chance(15)),
                 // Lists know days.
                 listed_at: maker.date(r, 50).map(|at| {
                     let day = at.millis() - at.millis().rem_euclid(86_400_000);
@@ -284,7 +284,13 @@ pub fn question(r: &mut Random, law: &Arc<Law>, choices: &Choices) -> Asked {
         if r.chance(15) {
             let as_of =
                 if r.chance(70) { Instant::from_millis(maker.now.millis() - 86_400_000) } else { maker.near(r) };
-            let look = Look { listed: r.chance(60), listed_at: None, as_of, version: "v".into(), sample: false };
+            let look = Look {
+                listed: r.maybe(92, |r| r.chance(60)),
+                listed_at: None,
+                as_of,
+                version: "v".into(),
+                sample: false,
+            };
             lists.0.insert(list.to_owned(), look);
         }
     }

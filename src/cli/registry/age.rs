@@ -90,6 +90,9 @@ fn finding(law: &Law, list: &List, server: String, now: Instant) -> Finding {
         Some((from, rule)) => format!("as of {}: too old from {from} for {rule}", list.as_of),
         None => format!("as of {}: no rule asks for it", list.as_of),
     };
+    let covered =
+        if list.areas.is_all() { String::new() } else { format!("; a copy of area codes {} alone", list.areas) };
+    let text = text + &covered;
     let soon = first.is_some_and(|(from, _)| now.plus(SOON) >= from);
     let weight = if soon || list.as_of > now { Weight::Warning } else { Weight::Fine };
     Finding { weight, server, text }

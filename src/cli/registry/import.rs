@@ -12,8 +12,10 @@ use super::super::terms::instant;
 use super::super::{Error, Exit, Global, output};
 use crate::access::{self, DEFAULT_TENANT};
 use crate::engine::ListTags;
+use crate::place::{Jurisdiction, Number, NumberError};
 use crate::registry::ids::{OWN, official};
 use crate::registry::import::{Columns, Import, Opened, Order, Report, open};
+use crate::registry::set::Areas;
 use crate::registry::{Fault, Tagger, tenant_folder};
 use crate::store::Keys;
 use crate::time::{Instant, Millis};
@@ -29,6 +31,10 @@ use crate::time::{Instant, Millis};
                   by itself.\n\n\
                   Official lists hold for every tenant. A list of your own is for --tenant alone: that of another than `default` \
                   goes to tenants/NAME/ within the folder, which is made where there is none, and is of no use to anybody else.\n\n\
+                  The US and the Canadian registry are handed out by area code: a copy of them speaks for the area codes that \
+                  were given, and of a number elsewhere nothing is known. --areas all says that it is the whole list.\n\n\
+                  Changes must begin where the copy in force ends: one file that was left out would leave people \
+                  unprotected for good.\n\n\
                   Example: ringfence registry import us.dnc.national 2026-11-20_*.zip --registries lists --as-of \
                   2026-11-20T04:00:00Z"
 )]
@@ -63,12 +69,46 @@ pub struct ImportArgs {
     /// So many lines may be left out because they are not understood; more, and nothing is imported
     #[arg(long, value_name = "N", default_value_t = 0)]
     most_rejected: u64,
-    /// The copy may be empty, or hold less than half of a great list before it
+    /// The copy may be empty, hold less than half of a great list before it or of one of its areas, or be of fewer area codes
+    /// than its list has
     #[arg(long)]
     fewer: bool,
+    /// The area codes that the files are of, such as 202,305-307, or all; left out: of a list that is handed out by area
+    /// code, those that the files have numbers of
+    #[arg(long, value_name = "CODES", value_parser = areas, conflicts_with = "changes")]
+    areas: Option<Areas>,
+    /// The changes are all those since this instant; left out: their dates must say so
+    #[arg(long, value_name = "INSTANT", value_parser = instant, requires = "changes")]
+    since: Option<Instant>,
+    /// Changes between the copy in force and these may be missing: whoever was added then stays unprotected until the next full
+    /// copy
+    #[arg(long, requires = "changes")]
+    gap: bool,
+    /// The country in whose national form numbers may be, such as US: of a list of your own
+    #[arg(long, value_name = "COUNTRY", value_parser = region)]
+    default_region: Option<Jurisdiction>,
+    /// Write the lines that are not understood to this file, each with its file, its number and why
+    #[arg(long, value_name = "FILE")]
+    rejected: Option<PathBuf>,
     /// The numbers are made up: each answer that rests on the list says so
     #[arg(long)]
     sample: bool,
+}
+
+/// Lines and areas that are named to people.
+const SHOWN: usize = 20;
+
+fn areas(text: &str) -> Result<Areas, &'static str> {
+    Areas::read(text)
+}
+
+/// A country in whose national form numbers are read.
+fn region(text: &str) -> Result<Jurisdiction, String> {
+    let unknown = || format!("`{text}` is no country with telephone numbers: give its ISO 3166 code, such as US");
+    match Number::parse("1", Some(text)) {
+        Err(NumberError::BadRegion) => Err(unknown()),
+        _ => text.to_ascii_uppercase().parse().map_err(|_| unknown()),
+    }
 }
 
 /// Runs it.
@@ -91,6 +131,11 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
         columns: args.column.clone().map(|number| Columns { number, date: args.date_column.clone() }),
         most_rejected: args.most_rejected,
         fewer: args.fewer,
+        areas: args.areas.clone(),
+        since: args.since,
+        gap: args.gap,
+        region: args.default_region,
+        rejected: args.rejected.clone(),
     };
     let (folder, tagger) = if args.id.starts_with(OWN) {
         let folder = own_folder(&args.registries, &global.tenant)?;
@@ -160,7 +205,9 @@ fn read(import: &mut Import, file: &Path, progress: &Progress) -> Result<(), Err
 }
 
 fn tell(report: &Report, global: &Global) -> Result<(), Error> {
-    let Report { read, added, removed, rejects, ambiguous, missed, before, header, path, superseded } = report;
+    let Report { read, added, removed, rejects, ambiguous, missed, before, header, path, superseded, beside, given_up } =
+        report;
+    let areas = header.areas.as_ref().map_or_else(String::new, ToString::to_string);
     let rejected = rejects.named.iter().map(|line| json!({ "file": line.file, "line": line.line, "why": line.why }));
     if global.json {
         return output::say_json(&json!({
@@ -178,6 +225,10 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
             "ambiguous": ambiguous,
             "rejected": rejects.count,
             "rejected_lines": rejected.collect::<Vec<_>>(),
+            "areas": areas,
+            "areas_not_covered": beside.to_string(),
+            "areas_given_up": given_up.to_string(),
+            "full_as_of": header.full_as_of.map(|full| full.to_string()),
             "before": before.as_ref().map(|before| {
                 json!({ "as_of": before.as_of.to_string(), "version": before.version(), "numbers": before.count })
             }),
@@ -201,6 +252,7 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
     if *ambiguous > 0 {
         text += &format!("{} could be read as two numbers: both were taken\n", grouped(*ambiguous));
     }
+    text += &covered(report, &areas);
     text += &match before {
         Some(before) => format!("In place of the copy of {}, version {}\n", before.as_of, before.version()),
         None => "The first copy of this list\n".to_owned(),
@@ -209,8 +261,28 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
     if let Some(superseded) = superseded {
         text += &format!("{} is not used any more: remove it\n", superseded.display());
     }
-    for line in &rejects.named {
+    for line in rejects.named.iter().take(SHOWN) {
         text += &format!("rejected: {line}\n");
     }
+    if rejects.count > SHOWN as u64 {
+        text += "and more: --rejected FILE writes all of them to a file\n";
+    }
     output::say(&text)
+}
+
+/// What the copy speaks for, where that is not all.
+fn covered(report: &Report, areas: &str) -> String {
+    let Some(codes) = report.header.areas.as_ref().filter(|areas| !areas.is_all()) else { return String::new() };
+    let mut text = format!(
+        "It is a copy of {} area codes: {areas}\nOf a number elsewhere it says nothing, and rules that ask for the list deny. \
+         If it is the whole list, import it with --areas all\n",
+        codes.codes().count()
+    );
+    if report.beside.codes().next().is_some() {
+        text += &format!("It has numbers of area codes that it is not a copy of: {}\n", report.beside);
+    }
+    if report.given_up.codes().next().is_some() {
+        text += &format!("The copy before spoke for these area codes, and this one does not: {}\n", report.given_up);
+    }
+    text
 }

@@ -10,8 +10,8 @@ use super::super::{Error, Exit, Global, output, packs};
 use super::age::{Stale, staleness};
 use crate::access::DEFAULT_TENANT;
 use crate::engine::ListTags;
-use crate::registry::set::{Header, Set, SetFault};
-use crate::registry::{List, Mark, TENANTS, Tagger as _};
+use crate::registry::set::{Areas, Header, Set, SetFault};
+use crate::registry::{List, Mark, TENANTS, Tagger as _, areas_of};
 use crate::store::Keys;
 use crate::time::Instant;
 
@@ -37,7 +37,7 @@ pub struct InspectArgs {
 /// # Errors
 /// The file cannot be read, or is no list.
 pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Error> {
-    let (header, areas) = looked_at(&args.file)?;
+    let (header, spoken_for, areas) = looked_at(&args.file)?;
     let law = packs::read(args.packs.as_deref()).map_err(super::super::open::OpenError::from)?;
     let stale = staleness(&law, &header.registry, header.as_of, now);
     let made_for = header.tagged.map(|mark| MadeFor::of(mark, &args.file, global));
@@ -60,6 +60,8 @@ pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Er
             "tenant": made_for.as_ref().filter(|made| made.is_here == Some(true)).map(|made| &made.tenant),
             "usable": made_for.as_ref().map_or(Some(true), |made| made.is_here),
             "built_by": header.built_by,
+            "full_as_of": header.full_as_of.map(|full| full.to_string()),
+            "areas": spoken_for.to_string(),
             "numbers": header.count,
             "with_date": header.dated,
             "bytes": header.length,
@@ -68,7 +70,7 @@ pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Er
         }))?;
         return Ok(Exit::when(sound));
     }
-    output::say(&text(&header, &areas, &stale, made_for.as_ref(), now))?;
+    output::say(&text(&header, (&spoken_for, &areas), &stale, made_for.as_ref(), now))?;
     Ok(Exit::when(sound))
 }
 
@@ -107,7 +109,9 @@ fn owner(file: &Path) -> String {
     name.unwrap_or_else(|| DEFAULT_TENANT.to_owned())
 }
 
-fn looked_at(path: &Path) -> Result<(Header, BTreeMap<u64, u64>), Error> {
+type Looked = (Header, Areas, BTreeMap<u64, u64>);
+
+fn looked_at(path: &Path) -> Result<Looked, Error> {
     let refused = |why: &dyn std::fmt::Display| Error::said(format!("{}: {why}", path.display()));
     if path.extension().is_some_and(|extension| extension == "txt") {
         let id = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -120,21 +124,21 @@ fn looked_at(path: &Path) -> Result<(Header, BTreeMap<u64, u64>), Error> {
 }
 
 /// Numbers by area: all but the last seven digits. They are counted one by one, which the digest alone does not.
-fn counted(set: &Set) -> Result<(Header, BTreeMap<u64, u64>), SetFault> {
-    let mut areas = BTreeMap::new();
+fn counted(set: &Set) -> Result<Looked, SetFault> {
+    let (mut areas, spoken_for) = (BTreeMap::new(), areas_of(set));
     if set.header().tagged.is_some() {
         let damaged = set.numbers().find_map(Result::err);
-        return damaged.map_or_else(|| Ok((set.header().clone(), areas)), Err);
+        return damaged.map_or_else(|| Ok((set.header().clone(), spoken_for, areas)), Err);
     }
     for number in set.numbers() {
         *areas.entry(number?.0 / 10_000_000).or_insert(0) += 1;
     }
-    Ok((set.header().clone(), areas))
+    Ok((set.header().clone(), spoken_for, areas))
 }
 
 fn text(
     header: &Header,
-    areas: &BTreeMap<u64, u64>,
+    (spoken_for, areas): (&Areas, &BTreeMap<u64, u64>),
     stale: &[Stale],
     made_for: Option<&MadeFor>,
     now: Instant,
@@ -154,6 +158,14 @@ fn text(
     );
     if let Some(made_for) = made_for {
         text += &format!("made for  {}\n", made_for.text);
+    }
+    match header.full_as_of {
+        Some(full) if full == header.as_of => {}
+        Some(full) => text += &format!("full copy {full}; changes since\n"),
+        None => text += "full copy not known of when; changes since\n",
+    }
+    if !spoken_for.is_all() {
+        text += &format!("areas     {spoken_for}; of a number elsewhere it says nothing\n");
     }
     for one in stale {
         let word = if one.is_stale { "TOO OLD" } else { "fresh" };

@@ -293,8 +293,9 @@ struct Readings<'a> {
 impl Lists for Readings<'_> {
     fn look_up(&self, registry: &str) -> Option<Look> {
         if let Some(reading) = self.then.iter().find(|reading| reading.registry == registry) {
-            return reading.listed.map(|listed| Look {
-                listed,
+            // One with a version and without a word: the copy did not speak for the number's area.
+            return (reading.listed.is_some() || !reading.version.is_empty()).then(|| Look {
+                listed: reading.listed,
                 listed_at: (reading.listed_at != 0).then(|| Instant::from_millis(reading.listed_at)),
                 as_of: Instant::from_millis(reading.as_of),
                 version: reading.version.as_str().into(),

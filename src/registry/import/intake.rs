@@ -10,7 +10,8 @@ use super::super::Fault;
 use super::super::ids::{self, Kind};
 use super::super::set::{Builder, Day};
 use super::super::tags::Tagger;
-use super::{Columns, Line, Lines, Order, Reading, Rejects};
+use super::rejected::{Rejects, Sink};
+use super::{Columns, Line, Lines, Order, Reading};
 use crate::time::Instant;
 
 /// Lines between two words of how far it is.
@@ -35,6 +36,7 @@ pub struct Intake {
     read: u64,
     ambiguous: u64,
     pub(super) rejects: Rejects,
+    sink: Option<Sink>,
 }
 
 /// All that was read.
@@ -51,13 +53,41 @@ pub struct Taken {
     pub rejects: Rejects,
     /// Numbers that were to be deleted and were not there.
     pub missed: u64,
+    /// Of a list of changes: what their dates tell.
+    pub dates: Dates,
 }
 
-#[derive(Clone, Copy)]
+/// What the dates of a list of changes tell of it.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Dates {
+    /// The earliest.
+    pub first: Option<Instant>,
+    /// A change has none.
+    pub missing: bool,
+}
+
+/// Sixteen bytes, of which a list of changes may have millions. Sorted, it is in the order of dates, those of one instant
+/// deletions first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Change {
-    at: Option<Instant>,
-    number: u64,
-    added: bool,
+    /// In milliseconds; [`Change::UNDATED`] for none.
+    at: i64,
+    /// The highest bit says that it was added.
+    what: u64,
+}
+
+impl Change {
+    const UNDATED: i64 = i64::MIN;
+    const ADDED: u64 = 1 << 63;
+
+    fn new(at: Option<Instant>, number: u64, added: bool) -> Self {
+        let at = at.map_or(Self::UNDATED, |at| at.millis().max(Self::UNDATED + 1));
+        Self { at, what: if added { number | Self::ADDED } else { number } }
+    }
+
+    fn date(self) -> Option<Instant> {
+        (self.at != Self::UNDATED).then(|| Instant::from_millis(self.at))
+    }
 }
 
 impl Intake {
@@ -71,16 +101,9 @@ impl Intake {
             Kind::Tenant => None,
         };
         let (builder, rejects) = (Builder::default(), Rejects::default());
-        Ok(Self {
-            order,
-            reading: Reading::of(official),
-            builder,
-            tagger,
-            changes: Vec::new(),
-            read: 0,
-            ambiguous: 0,
-            rejects,
-        })
+        let reading = Reading::of(official, order.region);
+        let sink = order.rejected.clone().map(Sink::new);
+        Ok(Self { order, reading, builder, tagger, changes: Vec::new(), read: 0, ambiguous: 0, rejects, sink })
     }
 
     /// Reads one text, to its end. `name` is what it is called in the report; `told` hears now and then of lines.
@@ -96,7 +119,7 @@ impl Intake {
         let (mut since, mut first) = (0, true);
         while let Some((number, line)) = lines.next().map_err(|error| Fault::unreadable(&place, &error))? {
             let Some(line) = line else {
-                self.judge(name, number, Err("the line is not text, or has more than 4,096 bytes"))?;
+                self.judge(name, number, Err("the line is not text, or has more than 4,096 bytes"), Vec::new)?;
                 continue;
             };
             since += 1;
@@ -112,11 +135,11 @@ impl Intake {
                 continue;
             }
             // A first line without any digit is a header, which needs no names to be passed over.
-            if std::mem::take(&mut first) && !line.bytes().any(|byte| byte.is_ascii_digit()) {
+            if std::mem::take(&mut first) && !line.chars().any(char::is_numeric) {
                 continue;
             }
             let understood = self.reading.line(line.split(delimiter(line)));
-            self.judge(name, number, understood)?;
+            self.judge(name, number, understood, || line.as_bytes().to_vec())?;
         }
         told(since);
         Ok(())
@@ -137,8 +160,11 @@ impl Intake {
         let mut text = BufReader::with_capacity(1 << 16, Roomed { text, room: Rc::clone(&room) });
         let head = text.fill_buf().map_err(|error| Fault::unreadable(&place, &error))?;
         let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let delimiter = u8::try_from(delimiter(&String::from_utf8_lossy(first))).unwrap_or(b',');
-        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text);
+        let delimiter = delimiter(&String::from_utf8_lossy(first));
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(u8::try_from(delimiter).unwrap_or(b','))
+            .flexible(true)
+            .from_reader(text);
         let header = reader.headers().map_err(unreadable)?;
         if header.iter().any(|name| has_line_end(name.as_bytes())) {
             let what = "the name of a column holds a line end: a quote is opened and not closed";
@@ -174,7 +200,9 @@ impl Intake {
                 let date = date_at.map(field).transpose()?.filter(|field| !field.is_empty());
                 Ok(Line { number, other, date: date.map(|field| self.reading.date(field)).transpose()?, added: None })
             });
-            self.judge(name, row.position().map_or(0, csv::Position::line), understood)?;
+            let line = row.position().map_or(0, csv::Position::line);
+            let text = || row.iter().collect::<Vec<_>>().join(&[u8::try_from(delimiter).unwrap_or(b',')][..]);
+            self.judge(name, line, understood, text)?;
             rows += 1;
             if rows == OFTEN {
                 told(rows);
@@ -185,15 +213,35 @@ impl Intake {
         Ok(())
     }
 
-    fn judge(&mut self, name: &str, number: u64, understood: Result<Line, &'static str>) -> Result<(), Fault> {
+    /// `text` is the line, for the file of those that are rejected.
+    fn judge(
+        &mut self,
+        name: &str,
+        number: u64,
+        understood: Result<Line, &'static str>,
+        text: impl FnOnce() -> Vec<u8>,
+    ) -> Result<(), Fault> {
         self.read += 1;
         match understood {
             Ok(line) => self.take(line).map_err(|what| {
                 let remedy = "import a full list without --changes, a list of changes with it";
                 Fault::at_line(Path::new(name), number, what, remedy)
             }),
-            Err(why) => self.rejects.add(name, number, why, self.order.most_rejected),
+            Err(why) => {
+                if let Some(sink) = &mut self.sink {
+                    sink.write(name, number, why, &text())?;
+                }
+                self.rejects.add(name, number, why, self.order.most_rejected)
+            }
         }
+    }
+
+    /// Makes sure of the file of rejected lines.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn settle(&mut self) -> Result<(), Fault> {
+        self.sink.as_mut().map_or(Ok(()), Sink::finish)
     }
 
     fn take(&mut self, line: Line) -> Result<(), &'static str> {
@@ -209,7 +257,7 @@ impl Intake {
             // Whoever may still be listed stays so.
             (true, Some(false)) if line.other.is_some() => {}
             (true, Some(added)) => {
-                self.changes.extend(numbers.map(|number| Change { at: line.date, number, added }));
+                self.changes.extend(numbers.map(|number| Change::new(line.date, number, added)));
             }
             (false, Some(_)) => return Err("this is a line of changes (A or D), and a full list was expected"),
             (true, None) => return Err("this line says neither A nor D, and changes were expected"),
@@ -237,19 +285,24 @@ impl Intake {
     /// since which came last is not known; otherwise in the order of the files.
     #[must_use]
     pub fn taken(mut self) -> Taken {
-        if self.changes.iter().all(|change| change.at.is_some()) {
-            self.changes.sort_by_key(|change| (change.at, change.added));
+        let dates = Dates {
+            first: self.changes.iter().filter_map(|change| change.date()).min(),
+            missing: self.changes.iter().any(|change| change.date().is_none()),
+        };
+        if !dates.missing {
+            self.changes.sort_unstable();
         }
         let mut missed = 0;
-        for Change { at, number, added } in std::mem::take(&mut self.changes) {
-            if added {
-                self.add(number, Reading::day(at.filter(|_| self.order.dates)));
+        for change in std::mem::take(&mut self.changes) {
+            let number = change.what & !Change::ADDED;
+            if change.what & Change::ADDED != 0 {
+                self.add(number, Reading::day(change.date().filter(|_| self.order.dates)));
             } else if !self.remove(number) {
                 missed += 1;
             }
         }
         let Self { order, builder, read, ambiguous, rejects, .. } = self;
-        Taken { order, builder, read, ambiguous, rejects, missed }
+        Taken { order, builder, read, ambiguous, rejects, missed, dates }
     }
 }
 

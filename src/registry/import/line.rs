@@ -5,8 +5,8 @@
 
 use super::super::ids::OfficialList;
 use super::super::set::Day;
-use crate::place::Number;
 use crate::place::lines::WIRELESS_BLOCKS;
+use crate::place::{Jurisdiction, Number, NumberError};
 use crate::time::Instant;
 
 /// What a line says.
@@ -27,7 +27,7 @@ pub struct Line {
 pub struct Reading {
     list: Option<&'static OfficialList>,
     /// Where numbers without a country code belong.
-    region: Option<&'static str>,
+    region: Option<Jurisdiction>,
     slash: Slash,
 }
 
@@ -41,15 +41,16 @@ enum Slash {
 }
 
 impl Reading {
-    /// For an official list, or for one of the tenant's own, whose numbers carry their country code.
-    pub fn of(list: Option<&'static OfficialList>) -> Self {
-        let place = list.map_or("", |list| list.place);
-        let slash = match place.get(..2) {
+    /// For an official list; or for one of the tenant's own, whose numbers carry their country code unless a region is
+    /// given to read them in.
+    pub fn of(list: Option<&'static OfficialList>, region: Option<Jurisdiction>) -> Self {
+        let region = list.map_or(region, |list| list.place.get(..2).and_then(|place| place.parse().ok()));
+        let slash = match region.as_ref().map(Jurisdiction::as_str) {
             Some("US") => Slash::MonthFirst,
             Some("CA") | None => Slash::Unclear,
             Some(_) => Slash::DayFirst,
         };
-        Self { list, region: list.and_then(|list| list.place.get(..2)), slash }
+        Self { list, region, slash }
     }
 
     /// Reads the fields of a line. What is refused is never quoted, since it may be a number.
@@ -106,7 +107,8 @@ impl Reading {
         Ok((date, added))
     }
 
-    /// Reads a number; two where the digits mean one person with their country code and another without.
+    /// Reads a number; two where the digits mean one person with their country code and another without. What comes out is
+    /// what [`Number::parse`] makes of it, as it does of the number of a check.
     pub fn number(self, field: &str) -> Result<(u64, Option<u64>), &'static str> {
         let plain = field.len() <= 15 && !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit());
         if self.list.is_some_and(OfficialList::is_north_american) {
@@ -117,16 +119,10 @@ impl Reading {
                 return Ok((self.north_american(digits(field)? - 10_000_000_000)?, None));
             }
         }
-        let international = field.strip_prefix('+').or_else(|| field.strip_prefix("00"));
-        let (number, other) = match international {
-            Some(bare) if (7..=15).contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_digit()) => {
-                (digits(bare)?, None)
-            }
-            // Spaces and strokes within.
-            Some(_) => (parsed(field, self.region)?, None),
-            None if self.region.is_none() => {
-                return Err("the number has no country code: write it with + and the code");
-            }
+        let (number, other) = match field.strip_prefix("00") {
+            _ if field.starts_with('+') => (self.parsed(field)?, None),
+            // Whatever is dialled for + in the country of the list.
+            Some(bare) => (self.parsed(&format!("+{bare}"))?, None),
             None => self.national(field, plain)?,
         };
         if self.list.is_some_and(|list| !list.covers(number)) {
@@ -140,9 +136,9 @@ impl Reading {
 
     /// Without `+`: written as in its country, or with the country code but no sign of it.
     fn national(self, field: &str, plain: bool) -> Result<(u64, Option<u64>), &'static str> {
-        let here = parsed(field, self.region);
-        let coded = digits(field).ok().filter(|number| plain && !field.starts_with('0') && self.covers(*number));
-        let coded = coded.and_then(Number::from_digits).map(Number::reveal_digits);
+        let here = self.parsed(field);
+        let coded = (plain && !field.starts_with('0')).then(|| self.parsed(&format!("+{field}")).ok()).flatten();
+        let coded = coded.filter(|number| self.covers(*number));
         match (here, coded) {
             (Ok(here), Some(coded)) if here != coded => Ok((here, Some(coded))),
             (Ok(number), _) | (Err(_), Some(number)) => Ok((number, None)),
@@ -150,11 +146,23 @@ impl Reading {
         }
     }
 
+    fn parsed(self, field: &str) -> Result<u64, &'static str> {
+        let region = self.region.as_ref().map(Jurisdiction::as_str);
+        Number::parse(field, region).map(Number::reveal_digits).map_err(|error| match (error, self.list) {
+            (NumberError::MissingRegion, _) => {
+                "the number has no country code: write it with + and the code, or say --default-region"
+            }
+            (_, Some(_)) => "this is no number of the list's country",
+            (_, None) => "this is no phone number",
+        })
+    }
+
     fn covers(self, number: u64) -> bool {
         self.list.is_some_and(|list| list.covers(number))
     }
 
-    /// Ten digits, of which the first and the fourth are 2 to 9.
+    /// Ten digits, of which the first and the fourth are 2 to 9: [`Number::parse`] takes them as they are, so that the
+    /// hundreds of millions of such lines need not ask it.
     fn north_american(self, ten: u64) -> Result<u64, &'static str> {
         if !(2_000_000_000..=9_999_999_999).contains(&ten) || ten / 1_000_000 % 10 < 2 {
             return Err("this is no North American number: ten digits, the first and the fourth 2 to 9");
@@ -202,10 +210,6 @@ impl Reading {
     }
 }
 
-fn parsed(field: &str, region: Option<&str>) -> Result<u64, &'static str> {
-    Number::parse(field, region).map(Number::reveal_digits).map_err(|_| "this is no number of the list's country")
-}
-
 fn is_digits(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -221,7 +225,7 @@ mod tests {
     use super::*;
 
     fn read(id: &str, line: &str) -> Result<Line, &'static str> {
-        Reading::of(official(id)).line(line.split(','))
+        Reading::of(official(id), None).line(line.split(','))
     }
 
     fn at(text: &str) -> Option<Instant> {
@@ -287,7 +291,7 @@ mod tests {
             "either the first of February or the second of January"
         );
         assert!(read("uk.tps", "+33639980001").is_err());
-        let own = Reading::of(None);
+        let own = Reading::of(None, None);
         assert_eq!(own.number("+33639980001"), Ok((33_639_980_001, None)));
         assert!(own.number("0639980001").is_err());
     }

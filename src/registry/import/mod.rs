@@ -4,9 +4,11 @@
 //! never quoted; memory follows the numbers of the list, not the lines read; the copy in force stays until the new one is
 //! complete on disk.
 
+mod guard;
 mod intake;
 mod line;
 mod order;
+mod rejected;
 mod source;
 
 use std::fs::File;
@@ -14,18 +16,17 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use intake::{Intake, Taken};
+pub use intake::{Dates, Intake, Taken};
 pub use line::{Line, Reading};
-pub use order::{Columns, Order, Rejected, Rejects, Report};
+pub use order::{Columns, Order, Report};
+pub use rejected::{Rejected, Rejects};
 pub use source::{Lines, Opened, open};
 
 use super::ids;
-use super::set::{self, Draft, Header, Set, SetFault};
+use super::list::areas_of;
+use super::set::{self, Areas, Draft, Header, Set, SetFault};
 use super::tags::Tagger;
 use super::{Fault, List, SET};
-
-/// A copy before of fewer numbers may shrink as it will.
-const MANY: u64 = 100_000;
 
 /// An import under way: make it, let it read each file, finish it.
 pub struct Import {
@@ -49,6 +50,10 @@ impl Import {
         let order = &intake.order;
         if !folder.is_dir() {
             return Err(Fault::new(folder, "is no folder", "make it, or name another one with --registries"));
+        }
+        guard::goes_together(&path, order)?;
+        if let Some(rejected) = order.rejected.as_deref().filter(|rejected| rejected.exists()) {
+            return Err(rejected::there(rejected));
         }
         let lock = lock(folder, &order.id)?;
         set::tidy(&path).map_err(|error| Fault::unwritable(folder, &error))?;
@@ -93,21 +98,42 @@ impl Import {
     /// More lines were not understood than may be; the new copy would be empty or much smaller, and that was not asked
     /// for; the file cannot be written. The copy in force stays.
     pub fn finish(self) -> Result<Report, Fault> {
-        let Self { intake, before, path, _lock } = self;
+        let Self { mut intake, before, path, _lock } = self;
+        intake.settle()?;
         intake.rejects.within(intake.order.most_rejected)?;
         let tagged = intake.tagger.as_ref().map(|tagger| tagger.mark());
-        let Taken { builder, missed, order, read, ambiguous, rejects } = intake.taken();
-        let mut header = Header::new(&order.id, order.as_of, &order.source, order.sample);
-        header.tagged = tagged;
+        let Taken { mut builder, missed, order, read, ambiguous, rejects, dates } = intake.taken();
+        let changed = before.as_ref().map(Set::header).filter(|_| order.changes);
+        if let Some(before) = changed {
+            guard::unbroken(&path, &order, before, dates)?;
+        }
+        let areas = guard::coverage(&path, &order, before.as_ref(), &mut builder)?;
+        let header = Header {
+            tagged,
+            full_as_of: changed.map_or(Some(order.as_of), |before| before.full_as_of),
+            areas: Some(areas.clone()),
+            ..Header::new(&order.id, order.as_of, &order.source, order.sample)
+        };
         let draft = Draft::write(&path, header, builder).map_err(|fault| unwritten(&path, &fault))?;
         if !order.fewer {
-            not_fewer(&path, before.as_ref().map_or(0, |before| before.header().count), draft.header().count)?;
+            guard::not_fewer(&path, before.as_ref().map_or(0, |before| before.header().count), draft.header().count)?;
         }
         let new = draft.read_back().map_err(|fault| broken(&path, &fault))?;
+        if let Some(before) = before.as_ref().filter(|_| !order.fewer) {
+            guard::no_area_lost(&path, before, &new)?;
+        }
+        let seen = Areas::of_prefixes(new.counts().map(|(prefix, _)| prefix));
+        let beside =
+            |some: &Areas| Areas::of(some.codes().filter(|code| !areas.cover_prefix(1_000 + u64::from(*code))));
+        // Of a whole list, those it had numbers of.
+        let before_spoke = before.as_ref().map_or(Areas::of([]), |before| match areas_of(before) {
+            all if all.is_all() => Areas::of_prefixes(before.counts().map(|(prefix, _)| prefix)),
+            some => some,
+        });
         let (added, removed) = match &before {
             None => (new.header().count, 0),
             Some(before) if before.header().tagged != tagged => (new.header().count, before.header().count),
-            Some(before) => compared(before, &new).map_err(|fault| broken(&path, &fault))?,
+            Some(before) => guard::compared(before, &new).map_err(|fault| broken(&path, &fault))?,
         };
         let header = draft.publish().map_err(|fault| unwritten(&path, &fault))?;
         let text = path.with_extension("txt");
@@ -121,6 +147,8 @@ impl Import {
             before: before.map(|before| before.header().clone()),
             header,
             superseded: text.exists().then_some(text),
+            beside: beside(&seen),
+            given_up: beside(&before_spoke),
             path,
         })
     }
@@ -170,21 +198,6 @@ fn previous_text(path: &Path, order: &Order) -> Result<Option<Set>, Fault> {
     }
 }
 
-/// Refuses a copy that is likely not the whole list: nobody whose number is missing in it would be protected.
-fn not_fewer(path: &Path, before: u64, now: u64) -> Result<(), Fault> {
-    if now == 0 {
-        let remedy = "look at the files that were given; if the list is empty, say so with --fewer";
-        return Err(Fault::new(path, "would become empty, and protect nobody", remedy));
-    }
-    if before >= MANY && now < before / 2 {
-        let what = format!("would shrink from {before} numbers to {now}");
-        let remedy = "give all files of the copy in one import, a list of changes with --changes; if the list did shrink, \
-                      say so with --fewer";
-        return Err(Fault::new(path, what, remedy));
-    }
-    Ok(())
-}
-
 fn broken(path: &Path, fault: &SetFault) -> Fault {
     match fault {
         SetFault::Io(error) => Fault::unreadable(path, error),
@@ -196,28 +209,5 @@ fn unwritten(path: &Path, fault: &SetFault) -> Fault {
     match fault {
         SetFault::Io(error) => Fault::unwritable(path, error),
         SetFault::Refused(why) => Fault::new(path, why.clone(), "the copy in force stays"),
-    }
-}
-
-/// How many numbers are new, and how many are gone.
-fn compared(before: &Set, after: &Set) -> Result<(u64, u64), SetFault> {
-    let (mut added, mut removed) = (0, 0);
-    let (mut before, mut after) = (before.numbers(), after.numbers());
-    let (mut old, mut new) = (before.next().transpose()?, after.next().transpose()?);
-    loop {
-        let order = match (old, new) {
-            (None, None) => return Ok((added, removed)),
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (Some((old, _)), Some((new, _))) => old.cmp(&new),
-        };
-        if order.is_le() {
-            removed += u64::from(order.is_lt());
-            old = before.next().transpose()?;
-        }
-        if order.is_ge() {
-            added += u64::from(order.is_gt());
-            new = after.next().transpose()?;
-        }
     }
 }

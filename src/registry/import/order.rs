@@ -1,16 +1,11 @@
 //! What is asked of an import, and what it says it did.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::registry::Fault;
-use crate::registry::set::Header;
+use super::Rejects;
+use crate::place::Jurisdiction;
+use crate::registry::set::{Areas, Header};
 use crate::time::Instant;
-
-/// Rejected lines that are named; the others are counted.
-const NAMED: usize = 20;
-/// So many more than are allowed, and the file is of another kind: it is not read further.
-const STOP: u64 = 1_000;
 
 /// What is asked of an import.
 #[derive(Clone, Debug)]
@@ -31,8 +26,43 @@ pub struct Order {
     pub columns: Option<Columns>,
     /// More lines that are not understood than this, and nothing is imported.
     pub most_rejected: u64,
-    /// The new copy may be empty, or hold less than half of the one before.
+    /// The new copy may be empty, hold less than half of the one before, all of it or of an area, or be of fewer areas than
+    /// its list has.
     pub fewer: bool,
+    /// The area codes that the files are of, of a North American list. `None`: of a list that is handed out by area code,
+    /// those that they have numbers of; otherwise the whole list. A list of changes leaves them as they are.
+    pub areas: Option<Areas>,
+    /// Of a list of changes: it has all since this instant.
+    pub since: Option<Instant>,
+    /// Of a list of changes: some between the copy in force and these may be missing.
+    pub gap: bool,
+    /// Of a list of the tenant's own: where numbers without a country code belong.
+    pub region: Option<Jurisdiction>,
+    /// Where lines that are not understood are written to, a file that is not there yet.
+    pub rejected: Option<PathBuf>,
+}
+
+impl Order {
+    /// A full copy of a list, nothing else said of it.
+    #[must_use]
+    pub fn new(id: &str, as_of: Instant) -> Self {
+        Self {
+            id: id.to_owned(),
+            as_of,
+            source: String::new(),
+            sample: false,
+            changes: false,
+            dates: true,
+            columns: None,
+            most_rejected: 0,
+            fewer: false,
+            areas: None,
+            since: None,
+            gap: false,
+            region: None,
+            rejected: None,
+        }
+    }
 }
 
 /// Columns by the names in the header of a CSV file.
@@ -67,54 +97,8 @@ pub struct Report {
     pub path: PathBuf,
     /// A list of the same id as text, which the new copy takes the place of.
     pub superseded: Option<PathBuf>,
-}
-
-/// A line that was not understood.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rejected {
-    /// The file, and within an archive the member.
-    pub file: String,
-    /// Counted from 1.
-    pub line: u64,
-    /// Why; the line is not quoted.
-    pub why: &'static str,
-}
-
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.why)
-    }
-}
-
-/// The lines that were not understood.
-#[derive(Clone, Debug, Default)]
-pub struct Rejects {
-    /// How many.
-    pub count: u64,
-    /// The first of them.
-    pub named: Vec<Rejected>,
-}
-
-impl Rejects {
-    /// Takes one down. An error once there are so many that the file must be of another kind.
-    pub(super) fn add(&mut self, file: &str, line: u64, why: &'static str, allowed: u64) -> Result<(), Fault> {
-        self.count += 1;
-        if self.named.len() < NAMED {
-            self.named.push(Rejected { file: file.to_owned(), line, why });
-        }
-        if self.count > allowed.saturating_add(STOP) { self.within(allowed) } else { Ok(()) }
-    }
-
-    /// An error that names the first of them where there are more than are allowed.
-    pub(super) fn within(&self, allowed: u64) -> Result<(), Fault> {
-        let Some(first) = self.named.first().filter(|_| self.count > allowed) else { return Ok(()) };
-        let others = self.named.get(1..).unwrap_or_default().iter();
-        let others: Vec<String> = others.map(|reject| format!("{}:{}", reject.file, reject.line)).collect();
-        let more = if others.is_empty() { String::new() } else { format!("; so too {}", others.join(", ")) };
-        let stopped = if self.count > allowed.saturating_add(STOP) { "at least " } else { "" };
-        let what = format!("{} ({stopped}{} lines were not understood, {allowed} may be{more})", first.why, self.count);
-        let remedy = "nothing was imported; look at the lines, name the column of the numbers with --column, or allow \
-                      more with --most-rejected";
-        Err(Fault::at_line(Path::new(&first.file), first.line, what, remedy))
-    }
+    /// Areas that it has numbers of and does not speak for.
+    pub beside: Areas,
+    /// Areas that the copy before spoke for, and it does not.
+    pub given_up: Areas,
 }

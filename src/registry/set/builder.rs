@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::layout::{BITS, BLOCKS, Day, FEW, Form, LIST, Parts, RECORD, Record, Shape, WORDS, Word};
+use super::tags::Tags;
 
 /// A list of so many is looked over for repeats, and becomes bits if it is no shorter then.
 const CROWDED: usize = 626;
@@ -14,7 +15,7 @@ const WHOLE: usize = 10_000 / 64 + 1;
 #[derive(Default)]
 pub struct Builder {
     prefixes: BTreeMap<u32, Prefix>,
-    tags: BTreeMap<u64, Day>,
+    tags: Tags,
 }
 
 /// What [`Builder::add`] did.
@@ -43,22 +44,23 @@ impl Builder {
 
     /// Puts a tag in, in a set of tags.
     pub fn add_tag(&mut self, tag: u64, day: Day) {
-        self.tags.entry(tag).and_modify(|known| *known = day.min(*known)).or_insert(day);
+        self.tags.add(tag, day);
     }
 
     /// Takes a tag out; says whether it was in.
     pub fn remove_tag(&mut self, tag: u64) -> bool {
-        self.tags.remove(&tag).is_some()
+        self.tags.remove(tag)
+    }
+
+    /// The prefixes that have numbers, ascending: all but the last seven digits.
+    pub fn prefixes(&mut self) -> impl Iterator<Item = u32> + '_ {
+        self.prefixes.retain(|_, numbers| !numbers.is_empty());
+        self.prefixes.keys().copied()
     }
 
     /// The body of a set of tags, how many there are, and how many of them have a date.
     pub(super) fn finish_tags(self) -> (Vec<u8>, u64, u64) {
-        let (count, dated) = (u64::try_from(self.tags.len()).unwrap_or(u64::MAX), dates(self.tags.values()));
-        let mut bytes: Vec<u8> = self.tags.keys().flat_map(|tag| tag.to_le_bytes()).collect();
-        if dated > 0 {
-            bytes.extend(self.tags.values().flat_map(|day| day.0.to_le_bytes()));
-        }
-        (bytes, count, dated)
+        self.tags.finish()
     }
 
     /// What is to be written.

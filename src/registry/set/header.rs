@@ -2,14 +2,17 @@
 
 use std::fmt::Write as _;
 
+use super::areas::Areas;
 use crate::registry::tags::Mark;
 use crate::time::Instant;
 
 /// The body begins here: so many bytes belong to the header, filled up with line ends.
 pub const HEAD: usize = 4_096;
 /// What every set file of this form begins with.
-const FIRST: &str = "ringfence list, form 1";
-/// No source has more characters than this.
+const FIRST: &str = "ringfence list, form 2";
+/// What those without coverage began with.
+const OLD: &str = "ringfence list, form 1";
+/// No source has more bytes than this: with every area code there is, the page has room.
 const SOURCE: usize = 1_000;
 
 /// What the header of a set file says.
@@ -19,6 +22,10 @@ pub struct Header {
     pub registry: String,
     /// When the keeper of the list made this copy.
     pub as_of: Instant,
+    /// When he made the last full copy, where lists of changes were applied to it since; `None`: not known.
+    pub full_as_of: Option<Instant>,
+    /// The areas it speaks for; `None` of a file of a form that did not say.
+    pub areas: Option<Areas>,
     /// How many numbers there are.
     pub count: u64,
     /// How many of them have a date of entry.
@@ -46,6 +53,8 @@ impl Header {
         Self {
             registry: registry.to_owned(),
             as_of,
+            full_as_of: Some(as_of),
+            areas: Some(Areas::ALL),
             count: 0,
             dated: 0,
             prefixes: 0,
@@ -78,15 +87,16 @@ impl Header {
 
     fn lines(&self) -> String {
         let one_line = |text: &str| -> String {
-            text.chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .take(SOURCE)
-                .collect::<String>()
-                .trim()
-                .to_owned()
+            let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+            let text = text.get(..ends.take_while(|end| *end <= SOURCE).last().unwrap_or(0)).unwrap_or_default();
+            text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
         };
+        let first = if self.areas.is_some() { FIRST } else { OLD };
+        let full = self.full_as_of.map_or_else(|| "unknown".to_owned(), |full| full.to_string());
+        let coverage =
+            self.areas.as_ref().map(|areas| format!("full_as_of {full}\nareas {areas}\n")).unwrap_or_default();
         format!(
-            "{FIRST}\nregistry {}\nas_of {}\ncount {}\ndated {}\nprefixes {}\ntagged {}\nsource {}\nsample {}\nbuilt_by {}\n\
+            "{first}\nregistry {}\nas_of {}\n{coverage}count {}\ndated {}\nprefixes {}\ntagged {}\nsource {}\nsample {}\nbuilt_by {}\n\
              length {}\nbody {}\n",
             self.registry,
             self.as_of,
@@ -110,7 +120,7 @@ impl Header {
         if !page.starts_with(b"ringfence list, form ") {
             return Err("it does not begin as a set file does".to_owned());
         }
-        if !page.starts_with(format!("{FIRST}\n").as_bytes()) {
+        if ![FIRST, OLD].iter().any(|first| page.starts_with(format!("{first}\n").as_bytes())) {
             return Err("its form is not one that this version reads".to_owned());
         }
         let page = page.get(..HEAD).ok_or("it ends within its header")?;
@@ -127,11 +137,23 @@ impl Header {
     }
 
     fn of(lines: &str) -> Option<Self> {
-        let mut lines = lines.lines().skip(1);
+        let mut lines = lines.lines();
+        let covers = lines.next()? == FIRST;
         let mut next = |key: &str| lines.next()?.strip_prefix(key)?.strip_prefix(' ').map(str::to_owned);
         Some(Self {
             registry: next("registry")?,
             as_of: Instant::from_rfc3339(&next("as_of")?)?,
+            full_as_of: match covers.then(|| next("full_as_of")) {
+                None => None,
+                Some(said) => match said?.as_str() {
+                    "unknown" => None,
+                    full => Some(Instant::from_rfc3339(full)?),
+                },
+            },
+            areas: match covers.then(|| next("areas")) {
+                None => None,
+                Some(said) => Some(Areas::read(&said?).ok()?),
+            },
             count: next("count")?.parse().ok()?,
             dated: next("dated")?.parse().ok()?,
             prefixes: next("prefixes")?.parse().ok()?,

@@ -5,12 +5,15 @@
 //! was cut, changed, or is of another kind is refused with the reason; a file is written beside its name and renamed, so
 //! that whoever kills the writer leaves the old one. Guarded by `tests/lists.rs` and `fuzz/`; measured by `benches/lists.rs`.
 
+mod areas;
 mod body;
 mod builder;
 mod file;
 mod header;
 mod layout;
+mod tags;
 
+pub use areas::Areas;
 pub use body::Found;
 pub use builder::{Added, Builder};
 pub use file::{Draft, Set, SetFault, tidy, write};

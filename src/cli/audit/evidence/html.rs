@@ -296,6 +296,7 @@ fn list(copy: &Value) -> String {
     let said = match at(copy, "listed") {
         Value::Bool(true) => "the number was on it",
         Value::Bool(false) => "the number was not on it",
+        _ if !text(copy, "version").is_empty() => "it does not cover the number's area code",
         _ => "it could not be looked into",
     };
     let (version, as_of) = (text(copy, "version"), text(copy, "asOf"));
