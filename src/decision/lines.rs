@@ -82,6 +82,10 @@ mod tests {
             };
             Some(Look { listed, listed_at: None, as_of: NOW, version: "v".into(), sample: false })
         }
+
+        fn own_hits(&self) -> Vec<Box<str>> {
+            Vec::new()
+        }
     }
 
     fn alone(ported: &Ported) -> (bool, bool) {
