@@ -32,7 +32,7 @@ use std::time::Duration;
 use receiver::{Answer, Receiver};
 use ringfence::access::Role;
 use ringfence::engine::{Clock, Engine};
-use ringfence::notify::{self, Client, Settings, signatures};
+use ringfence::notify::{self, Client, Reach, Settings, signatures};
 use ringfence::proto::v1::{self, ProcessorState};
 use ringfence::service::now;
 use support::{engine, opt_out, permit};

@@ -77,14 +77,16 @@ async fn every_call_by_every_role() {
 fn told(grid: &str) {
     let mut lines = grid.lines().filter(|line| !line.starts_with('#'));
     let columns: Vec<_> = lines.next().unwrap().split("  ").map(str::trim).filter(|name| !name.is_empty()).collect();
+    let everybody = [Role::ReadLaw.word()];
     let mut calls = BTreeMap::<&str, BTreeMap<&str, Vec<&str>>>::new();
     for line in lines {
         let mut cells = line.split_whitespace();
         let (service, name) = cells.next().unwrap().split_once('.').unwrap();
         let may: Vec<_> = columns.iter().zip(cells).filter(|(_, cell)| *cell == "yes").map(|(role, _)| *role).collect();
         assert!(!may.is_empty(), "{service}.{name}: nobody may");
-        for role in if may.len() == Role::ALL.len() { &[Role::ReadLaw.word()][..] } else { &may } {
-            calls.entry(role).or_default().entry(service).or_default().push(name);
+        let roles: &[&str] = if may.len() == Role::ALL.len() { &everybody } else { &may };
+        for role in roles {
+            calls.entry(*role).or_default().entry(service).or_default().push(name);
         }
     }
     let cell = |role: &str| {
@@ -96,7 +98,7 @@ fn told(grid: &str) {
     let mut left: BTreeSet<_> = Role::ALL.iter().map(|role| role.word()).collect();
     let now = document.lines().map(|line| {
         let role = line.strip_prefix("| `").and_then(|rest| rest.split('`').next());
-        let Some(role) = role.filter(|role| left.remove(role)) else { return line.to_owned() };
+        let Some(role) = role.filter(|role| left.remove(*role)) else { return line.to_owned() };
         let cells: Vec<_> = line.trim_matches('|').split(" | ").collect();
         assert_eq!(cells.len(), 3, "a row of a role has its name, what it allows, and its calls: {line}");
         format!("|{} | {} | {} |", cells[0], cells[1], cell(role))
