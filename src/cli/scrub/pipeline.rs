@@ -287,7 +287,8 @@ fn writer(form: Form) -> csv::Writer<Vec<u8>> {
         .from_writer(Vec::new())
 }
 
-fn head(form: Form, width: usize, header: Option<&ByteRecord>) -> Result<Vec<u8>, Error> {
+/// What stands before the rows.
+pub(super) fn head(form: Form, width: usize, header: Option<&ByteRecord>) -> Result<Vec<u8>, Error> {
     let mut text = if form.bom { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
     if let Some(header) = header {
         let mut writer = writer(form);
@@ -295,6 +296,13 @@ fn head(form: Form, width: usize, header: Option<&ByteRecord>) -> Result<Vec<u8>
         text.extend(writer.into_inner().map_err(|error| broken(&error.into_error()))?);
     }
     Ok(text)
+}
+
+/// One row with its answer, as it is written.
+pub(super) fn row(form: Form, width: usize, record: &ByteRecord, answer: &Answer) -> Result<Vec<u8>, Error> {
+    let mut writer = writer(form);
+    write_row(&mut writer, record, width, &fields(answer)).map_err(|error| broken(&error))?;
+    writer.into_inner().map_err(|error| broken(&error.into_error()))
 }
 
 fn fields(answer: &Answer) -> [String; 4] {
