@@ -86,9 +86,8 @@ fn every_target_is_run_here() {
     let mut found = BTreeSet::new();
     for path in files {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let body = format!(
-            "#![no_main]\n\nlibfuzzer_sys::fuzz_target!(|bytes: &[u8]| ringfence_fuzz::{name}::run(bytes));\n"
-        );
+        let body =
+            format!("#![no_main]\n\nlibfuzzer_sys::fuzz_target!(|bytes: &[u8]| ringfence_fuzz::{name}::run(bytes));\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), body, "{}: its body belongs into fuzz/src", path.display());
         found.insert(name);
     }
@@ -105,14 +104,15 @@ fn every_target_is_run_here() {
 fn every_call_of_the_contract_is_among_the_calls() {
     let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let files = set.file.iter().filter(|file| file.package() == "ringfence.v1");
-    let methods = files.flat_map(|file| &file.service).flat_map(|service| {
-        service.method.iter().map(|method| format!("{}/{}", service.name(), method.name()))
-    });
+    let methods = files
+        .flat_map(|file| &file.service)
+        .flat_map(|service| service.method.iter().map(|method| format!("{}/{}", service.name(), method.name())));
     let known: BTreeSet<_> = calls::CALLS.iter().map(|call| call.method.to_owned()).collect();
     assert_eq!(methods.collect::<BTreeSet<_>>(), known);
     let routes = fs::read_to_string("src/http/mod.rs").unwrap();
     let posts = routes.split(".route(\"").skip(1).filter(|rest| rest.contains("\", post(") && rest.starts_with("/v1"));
-    let posts: BTreeSet<_> = posts.filter_map(|rest| rest.split_once("\", post(")).map(|(path, _)| path.to_owned()).collect();
+    let posts: BTreeSet<_> =
+        posts.filter_map(|rest| rest.split_once("\", post(")).map(|(path, _)| path.to_owned()).collect();
     let paths = calls::CALLS.iter().map(|call| call.path.to_owned()).filter(|path| !path.is_empty());
     assert_eq!(paths.collect::<BTreeSet<_>>(), posts);
 }

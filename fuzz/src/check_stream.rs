@@ -2,28 +2,24 @@
 //! are answered too. The bytes are messages, each behind a byte that is its length; the first byte says whether the last of
 //! them is cut off in its frame.
 
-use std::cell::OnceCell;
-
 use prost::Message as _;
 use ringfence::proto::v1;
 use v1::check_result::Result as Found;
 
-use super::calls::{Server, framed, refusal};
+use super::calls::{framed, refusal};
+use super::grpc_call::with_server;
 use super::house;
 
 /// More make a stream no other.
 const MOST: usize = 40;
 
 pub fn run(bytes: &[u8]) {
-    thread_local! {
-        static SERVER: OnceCell<Server> = const { OnceCell::new() };
-    }
     let Some((form, rest)) = bytes.split_first() else { return };
     let messages = parted(rest);
     let mut body = messages.iter().flat_map(|message| framed(message)).collect::<Vec<_>>();
     let cut = form & 1 == 1 && body.pop().is_some();
     let sent = messages.len() - usize::from(cut);
-    let answered = SERVER.with(|server| server.get_or_init(Server::new).send("CheckService/CheckStream", body));
+    let answered = with_server(|server| server.send("CheckService/CheckStream", body));
     if !cut {
         refusal(&answered.status);
         assert_eq!(answered.status.code(), tonic::Code::Ok, "{:?}", answered.status);

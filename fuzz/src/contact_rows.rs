@@ -84,7 +84,8 @@ fn denied(engine: &ringfence::engine::Engine, number: &str, default_region: &str
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {
-    let texts: [(u8, &str); 6] = [
+    let texts: [(u8, &str); 7] = [
+        (1, "number,wording\r\n+12025550143,\"two\r\nlines\"\r\n202 555 0144,\r\n"),
         (
             0,
             "kind,number,seller,grade,given_at,channels,everything,source,method\n\

@@ -17,7 +17,8 @@ pub fn with_server<T>(ask: impl FnOnce(&Server) -> T) -> T {
         static SERVER: RefCell<Option<(Server, u32)>> = const { RefCell::new(None) };
     }
     SERVER.with_borrow_mut(|slot| {
-        let (server, calls) = slot.take().filter(|(_, calls)| *calls < CALLS_EACH).unwrap_or_else(|| (Server::new(), 0));
+        let (server, calls) =
+            slot.take().filter(|(_, calls)| *calls < CALLS_EACH).unwrap_or_else(|| (Server::new(), 0));
         let found = ask(&server);
         *slot = Some((server, calls + 1));
         found

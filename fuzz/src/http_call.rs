@@ -23,7 +23,8 @@ pub fn run(bytes: &[u8]) {
     assert!(!code.is_server_error(), "{}: {code}: {body}", call.path);
     if let Err(field) = &read {
         assert_eq!(code, StatusCode::BAD_REQUEST, "{}: {body}", call.path);
-        let told = body.pointer("/details/0/fieldViolations/0/field").or(body.pointer("/details/1/fieldViolations/0/field"));
+        let told =
+            body.pointer("/details/0/fieldViolations/0/field").or(body.pointer("/details/1/fieldViolations/0/field"));
         assert_eq!(told.and_then(Value::as_str), field.as_deref(), "{body}");
     }
     if code != StatusCode::OK {
@@ -70,7 +71,8 @@ fn shape(json: &Value) -> String {
 /// The message of a call with every field given, by what the contract calls them; `None` where it has no fields.
 pub fn example(method: &str) -> Option<Value> {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).expect("descriptors");
-    let messages: Vec<_> = set.file.iter().filter(|file| file.package() == "ringfence.v1").flat_map(|f| &f.message_type).collect();
+    let messages: Vec<_> =
+        set.file.iter().filter(|file| file.package() == "ringfence.v1").flat_map(|f| &f.message_type).collect();
     let (_, name) = method.split_once('/').expect("a method of a service");
     let of = messages.iter().find(|message| message.name() == format!("{name}Request"))?;
     Some(filled(of, &messages, 0)).filter(|json| json.as_object().is_some_and(|object| !object.is_empty()))
@@ -87,7 +89,8 @@ fn filled(message: &DescriptorProto, messages: &[&DescriptorProto], depth: usize
         if let Some(value) = value(field, messages, depth) {
             oneofs.extend(of_several);
             let value = if field.label() == Label::Repeated { json!([value]) } else { value };
-            object.insert(field.json_name().to_owned(), value);
+            object
+                .insert(if field.json_name().is_empty() { field.name() } else { field.json_name() }.to_owned(), value);
         }
     }
     Value::Object(object)

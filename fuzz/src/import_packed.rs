@@ -29,16 +29,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(text.as_bytes()).expect("memory");
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, method) in
-        [("202.txt", zip::CompressionMethod::Deflated), ("305.txt", zip::CompressionMethod::Stored)]
-    {
+    for (name, method) in [("202.txt", zip::CompressionMethod::Deflated), ("305.txt", zip::CompressionMethod::Stored)] {
         let options = zip::write::SimpleFileOptions::default().compression_method(method);
         zip.start_file(name, options).expect("memory");
         zip.write_all(text.as_bytes()).expect("memory");
     }
-    vec![
-        gzip.finish().expect("memory"),
-        zip.finish().expect("memory").into_inner(),
-        text.into_bytes(),
-    ]
+    vec![gzip.finish().expect("memory"), zip.finish().expect("memory").into_inner(), text.into_bytes()]
 }

@@ -47,7 +47,10 @@ pub fn run(bytes: &[u8]) {
         let wording = law.wording(&heard, seller, &places);
         let answers = matches!(heard.meaning, Meaning::Stop | Meaning::Help);
         assert_eq!(wording.is_some(), answers, "{heard:?}");
-        assert!(wording.is_none_or(|wording| seller.is_none_or(|seller| wording.contains(seller)) && !wording.contains('{')));
+        assert!(
+            wording
+                .is_none_or(|wording| seller.is_none_or(|seller| wording.contains(seller)) && !wording.contains('{'))
+        );
     }
     if let Some(number) = NUMBERS.get(at) {
         recorded(number, &text, &heard);
@@ -83,7 +86,10 @@ fn recorded(number: &str, text: &str, heard: &Heard) {
     };
     let answer = house::wait(engine.check(&house::permit(Role::Check), asked, house::clock())).expect("an answer");
     let families: Vec<_> = answer.reasons.iter().map(v1::Reason::family).collect();
-    assert!(families.contains(&v1::RuleFamily::OptOut) || families.contains(&v1::RuleFamily::Objection), "{families:?}");
+    assert!(
+        families.contains(&v1::RuleFamily::OptOut) || families.contains(&v1::RuleFamily::Objection),
+        "{families:?}"
+    );
 }
 
 /// The texts that the tests know the meaning of, every eighth.

@@ -50,6 +50,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
     [
         "number,date,answer\n2025550143,2024-05-01,yes\n(305) 555-0123,5/1/24,no\n+14155550143,,no_data\n",
         "2025550143,2024-05-01,no\n3055550123,2025-02-01,yes\n",
+        "2025550143,2024-05-01,no\r\n3055550123,2025-02-01,yes\r\n\r\n2025550143,2025-02-01,yes\r\n",
+        "number,date,answer\r2025550143,2024-05-01,no\r3055550123,2025-02-01,yes\r",
         "Phone Number;Ref;Date;Response\r\n202-555-0143;x;05/01/2024;No Data\r\n;;;\r\n2025550144;;;true\r\n",
         "tn\tdate\tstatus\n2025550143\t2030-01-01\tno\n+442079460000\t2024-01-01\tno\n",
     ]

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
-use ringfence::cli::{Command, Error};
 use ringfence::cli::look::{self, Leads, Mark};
+use ringfence::cli::{Command, Error};
 use ringfence::place::Number;
 
 use super::house;

@@ -73,12 +73,7 @@ fn all(mut source: impl Source) -> Rows {
 ///
 /// # Errors
 /// It is another command; the file cannot be opened, no column holds numbers, or it is shorter than the mark.
-pub async fn leads(
-    command: &Command,
-    engine: &Arc<Engine>,
-    clock: Clock,
-    from: Option<Mark>,
-) -> Result<Leads, Error> {
+pub async fn leads(command: &Command, engine: &Arc<Engine>, clock: Clock, from: Option<Mark>) -> Result<Leads, Error> {
     match command {
         Command::Scrub(args) => args.leads(engine, clock, from).await,
         _ => Err(Error::said("this command answers no file")),
