@@ -59,7 +59,11 @@ pub fn run(bytes: &[u8]) {
         }
         for row in accepted {
             let Some(Entry::OptOut(stop)) = row.entry else { continue };
-            if stop.scope.is_some_and(|scope| scope.everything) {
+            let scope = stop.scope.unwrap_or_default();
+            let all =
+                v1::OptOutScope { everything: true, sellers: scope.sellers.clone(), ..v1::OptOutScope::default() };
+            let reaches = scope.sellers.is_empty() || scope.sellers.iter().any(|seller| seller == "acme");
+            if scope == all && reaches {
                 denied(&engine, &stop.number, &stop.default_region);
             }
         }

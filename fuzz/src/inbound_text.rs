@@ -14,6 +14,8 @@ use ringfence::proto::v1;
 use super::house;
 
 const PLACES: [&str; 8] = ["US-FL", "GB", "FR", "DE", "ES", "CN", "JP", "IN"];
+/// Longer texts are refused.
+const TEXT_BYTES: usize = 8 * 1024;
 /// A number of each.
 const NUMBERS: [&str; 8] = [
     "+13055550123",
@@ -52,7 +54,7 @@ pub fn run(bytes: &[u8]) {
                 .is_none_or(|wording| seller.is_none_or(|seller| wording.contains(seller)) && !wording.contains('{'))
         );
     }
-    if let Some(number) = NUMBERS.get(at) {
+    if let Some(number) = NUMBERS.get(at).filter(|_| text.len() <= TEXT_BYTES) {
         recorded(number, &text, &heard);
     }
 }

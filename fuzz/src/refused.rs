@@ -48,8 +48,7 @@ fn read(line: u64, entry: &Entry) {
 
 /// Rows that are handed back, mended or not, are read again as they were.
 pub fn again(rows: &Rows, command: &Command, write: impl Fn(&[u8])) {
-    let titles = rows.head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let parts = [b',', b';', b'\t', b'|'].map(|part| titles.contains(&part)).iter().filter(|is| **is).count();
+    let parts = [b',', b';', b'\t', b'|'].iter().filter(|part| rows.head.contains(part)).count();
     // A title that holds another separator leaves it open which of the two parts the fields.
     if rows.head.is_empty() || rows.rows.is_empty() || parts > 1 {
         return;

@@ -78,12 +78,14 @@ fn rows(leads: &Leads) {
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {
-    [
+    // As many rows as are looked at to find the columns, and some after which there are marks.
+    let long: String = (0..108).map(|row| format!("1202555{row:04}\r\n")).collect();
+    let short = [
         "name,phone,country,state,zip,time zone\nAda,+12025550143,US,FL,33101,America/New_York\nBob,,,,,\n\"C, D\",\"(305) 555-0123\",,,2134,\n",
         "+12025550143\n+442079460000\nabc\n",
         "\u{feff}Telefon;Land\r\n030 231250;DE\r\n'+33123456789;FR;zu viel\r\n",
         "a\tmobile\tb\n\"x\"\"y\"\t+61491570156\t\n\t+61491570157\n",
     ]
-    .map(|text| text.as_bytes().to_vec())
-    .into()
+    .map(|text| text.as_bytes().to_vec());
+    short.into_iter().chain([format!("tel\r\n{long}").into_bytes()]).collect()
 }
