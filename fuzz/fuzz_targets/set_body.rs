@@ -1,26 +1,3 @@
-//! The body of a set file behind a header that vouches for it: answers may be wrong, but must come, and numbers ascend.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use ringfence::registry::set::{Header, Set};
-use ringfence::time::Instant;
-
-fuzz_target!(|bytes: &[u8]| {
-    let Some(([prefixes, counts @ ..], body)) = bytes.split_first_chunk::<4>() else { return };
-    let mut header = Header::new("tenant.own", Instant::from_millis(0), "", false);
-    header.prefixes = usize::from(*prefixes);
-    header.count = counts.iter().fold(0, |count, byte| count << 8 | u64::from(*byte));
-    header.length = body.len() as u64;
-    let Ok(set) = Set::read([&header.page(), body].concat()) else { return };
-    for (prefix, _) in set.counts() {
-        for rest in [0, 999, 1_000, 9_999, 10_000, 5_550_143, 9_999_999] {
-            let _ = set.look_up(u64::from(prefix) * 10_000_000 + rest);
-        }
-    }
-    let mut last = None;
-    for number in set.numbers() {
-        let Ok((number, _)) = number else { break };
-        assert!(last.is_none_or(|last| last < number));
-        last = Some(number);
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| ringfence_fuzz::set_body::run(bytes));

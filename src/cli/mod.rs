@@ -20,6 +20,7 @@ mod incident;
 mod keeper;
 mod keys;
 mod law;
+pub mod look;
 pub mod open;
 pub mod output;
 mod own_packs;

@@ -6,7 +6,7 @@
 use crate::proto::v1;
 use crate::time::{Instant, Millis, date_of, day_of};
 
-use super::wire::{Reader, short};
+use super::wire::{Reader, plain, short};
 use super::{Reassigned, ReassignedAnswer};
 
 /// No clock of the North American plan is further behind: from then on a day has begun everywhere.
@@ -35,7 +35,7 @@ pub fn answer(reader: &mut Reader, message: &v1::Reassigned) -> Option<Reassigne
         Ok(Wire::NoData) => ReassignedAnswer::NoData,
         Ok(Wire::Unspecified) => return None,
         Err(_) => {
-            reader.fault("answer", format!("{} is not an answer of this contract", message.answer));
+            reader.fault("answer", format!("{} is not an answer of this contract", plain(message.answer.into())));
             return None;
         }
     };

@@ -85,7 +85,7 @@ impl Reader {
     pub fn term<T: Term>(&mut self, field: &str, number: i32) -> Option<T> {
         let term = T::from_number(number);
         if term.is_none() && number != 0 {
-            self.fault(field, format!("{number} is not a {} of this contract", T::WHAT));
+            self.fault(field, format!("{} is not a {} of this contract", plain(number.into()), T::WHAT));
         }
         term
     }
@@ -96,7 +96,7 @@ impl Reader {
         for number in numbers {
             match T::from_number(*number) {
                 Some(term) => set = set.with(term),
-                None => self.fault(field, format!("{number} is not a {} of this contract", T::WHAT)),
+                None => self.fault(field, format!("{} is not a {} of this contract", plain((*number).into()), T::WHAT)),
             }
         }
         set
@@ -162,6 +162,11 @@ impl Reader {
     }
 }
 
+/// A count or term that a caller wrote. One so long that it may be a number in the wrong field is not said back.
+pub(crate) fn plain(number: i64) -> String {
+    if (-999_999..=999_999).contains(&number) { number.to_string() } else { "what stands there".to_owned() }
+}
+
 /// What a caller wrote, cut to a length fit for a message. Digits that could be of a number are not said back.
 pub fn short(text: &str) -> String {
     let many = text.bytes().filter(u8::is_ascii_digit).count() > 8;
@@ -199,7 +204,7 @@ pub fn evidence(reader: &mut Reader, message: &v1::Evidence) -> Facts {
 pub fn age(reader: &mut Reader, years: u32) -> Option<Age> {
     let known = u16::try_from(years).ok().filter(|years| *years <= 150).map(Age::Years);
     if known.is_none() {
-        reader.fault("age", format!("{years} is not an age in full years, 0 to 150"));
+        reader.fault("age", format!("{} is not an age in full years, 0 to 150", plain(years.into())));
     }
     known
 }
@@ -357,7 +362,7 @@ pub fn weekly_window(reader: &mut Reader, message: &v1::WeeklyWindow) -> Option<
     for number in &message.weekdays {
         match number {
             1..=7 => weekdays |= 1 << (number - 1),
-            _ => reader.fault("weekdays", format!("{number} is not a weekday of this contract")),
+            _ => reader.fault("weekdays", format!("{} is not a weekday of this contract", plain((*number).into()))),
         }
     }
     let clock = |text: &str, empty: u16| {

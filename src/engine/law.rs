@@ -77,7 +77,7 @@ pub fn calendar(
     let zone = question::zone(&mut reader, "time_zone", &request.time_zone);
     let days = if request.days == 0 { 7 } else { request.days };
     if days > DAYS {
-        reader.fault("days", format!("is {days}; at most {DAYS} are accepted"));
+        reader.fault("days", format!("is {}; at most {DAYS} are accepted", wire::plain(days.into())));
     }
     let from = reader.instant("from", request.from.as_ref()).unwrap_or(now);
     let mut facts = match &request.evidence {

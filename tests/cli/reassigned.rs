@@ -165,3 +165,17 @@ fn kinds_of_lines(home: &Home, url: &str) {
             .all(|copy| copy["asOf"] == "2025-11-15T00:00:00Z" && !copy["version"].as_str().unwrap().is_empty())
     );
 }
+
+/// Rows go by their lines: none may have that of another, and the import fail for it.
+#[test]
+fn lines_may_end_as_windows_or_an_old_mac_ends_them() {
+    let home = Home::new();
+    fs::create_dir(home.path("ringfence-data")).unwrap();
+    for (file, end) in [("dos.csv", "\r\n"), ("mac.csv", "\r")] {
+        let rows = ["2025550143,2024-05-01,no", "3055550123,2025-02-01,yes", "3055550123,2025-02-01,perhaps", ""];
+        home.write(file, rows.join(end));
+        let import = ["reassigned", "import", file, "--checked-at=2025-06-10T15:00:00Z", "--json"];
+        let told = home.run(&import).code(1).json();
+        assert_eq!((&told["accepted"], &told["rejections"][0]["line"]), (&2.into(), &3.into()), "{file}: {told}");
+    }
+}

@@ -138,23 +138,11 @@ pub(in crate::cli) struct Outcome {
 /// # Errors
 /// The file, the data or the server fail. What was recorded stays, and the same command goes on.
 pub(super) async fn run(args: ImportArgs, global: &Global) -> Result<Exit, Error> {
-    let defaults = args.fill.defaults();
     let bytes = fs::metadata(&args.file).map_err(|error| Error::at(&args.file, "reading", &error))?.len();
-    let form = match args.format {
-        Some(form) => form,
-        None => Form::of_name(&args.file).ok_or_else(|| {
-            let name = args.file.display();
-            Error::said(format!("{name}: its name does not say what it is: add --format csv or --format jsonl"))
-        })?,
-    };
-    if form == Form::Jsonl && (args.fill.fills_rows() || args.columns.are_named()) {
-        let why = "of JSON lines only --default-region can be given for all: a row says what it records, whole";
-        return Err(Error::said(format!("{}: {why}", args.file.display())));
-    }
-    let mut rows = Rows::open(&args.file, form, defaults.clone(), &args.columns)?;
+    let mut rows = args.rows()?;
     let import_id = match &args.import_id {
         Some(id) => id.clone(),
-        None => name_of(&args.file, &defaults.canonical())?,
+        None => name_of(&args.file, &args.fill.defaults().canonical())?,
     };
     let refused = Refusals { file: args.rejected.as_deref(), force: args.force };
     let outcome = record(&mut rows, bytes, &args.kept, &import_id, &refused, global).await?;
@@ -210,6 +198,27 @@ pub(in crate::cli) async fn record(
     }
     progress.finish(&format!("{} rows", grouped(outcome.rows)));
     Ok(outcome)
+}
+
+impl ImportArgs {
+    /// Opens the file, as the options say that it is to be read.
+    ///
+    /// # Errors
+    /// Its form is not known, or goes with other options; as [`Rows::open`].
+    pub(in crate::cli) fn rows(&self) -> Result<impl Source + use<>, Error> {
+        let form = match self.format {
+            Some(form) => form,
+            None => Form::of_name(&self.file).ok_or_else(|| {
+                let name = self.file.display();
+                Error::said(format!("{name}: its name does not say what it is: add --format csv or --format jsonl"))
+            })?,
+        };
+        if form == Form::Jsonl && (self.fill.fills_rows() || self.columns.are_named()) {
+            let why = "of JSON lines only --default-region can be given for all: a row says what it records, whole";
+            return Err(Error::said(format!("{}: {why}", self.file.display())));
+        }
+        Rows::open(&self.file, form, self.fill.defaults(), &self.columns)
+    }
 }
 
 impl Columns {

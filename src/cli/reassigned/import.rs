@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::rows::{Answers, Given, Rows};
+use crate::cli::contact::import::rows::Source;
 use crate::cli::contact::import::{Refusals, name_of, record};
 use crate::cli::source::Kept;
 use crate::cli::terms::instant;
@@ -58,6 +59,25 @@ pub struct ImportArgs {
     kept: Kept,
 }
 
+impl ImportArgs {
+    /// Opens the file, as the options say that it is to be read.
+    ///
+    /// # Errors
+    /// As [`Rows::open`].
+    pub(in crate::cli) fn rows(&self) -> Result<impl Source + use<>, Error> {
+        Rows::open(&self.file, self.given())
+    }
+
+    fn given(&self) -> Given {
+        let name = self.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Given {
+            checked_at: self.checked_at,
+            source: self.source.clone().unwrap_or(name),
+            titles: [self.number_column.clone(), self.date_column.clone(), self.answer_column.clone()],
+        }
+    }
+}
+
 /// Runs it.
 pub(super) async fn run(args: ImportArgs, global: &Global) -> Result<Exit, Error> {
     if args.checked_at > now() {
@@ -65,12 +85,7 @@ pub(super) async fn run(args: ImportArgs, global: &Global) -> Result<Exit, Error
         return Err(Error::said(format!("--checked-at {at} lies in the future: give the instant of the answer")));
     }
     let bytes = fs::metadata(&args.file).map_err(|error| Error::at(&args.file, "reading", &error))?.len();
-    let name = args.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let given = Given {
-        checked_at: args.checked_at,
-        source: args.source.clone().unwrap_or(name),
-        titles: [args.number_column.clone(), args.date_column.clone(), args.answer_column.clone()],
-    };
+    let given = args.given();
     let import_id = match &args.import_id {
         Some(id) => id.clone(),
         None => name_of(&args.file, &given.canonical())?,

@@ -9,7 +9,7 @@ use csv::{ByteRecord, ReaderBuilder};
 use v1::import_contacts_request::Entry;
 
 use crate::cli::contact::import::cells::{Fault, fault, folded};
-use crate::cli::contact::import::rows::{ADDED, Limited, OPEN_QUOTE, Row, Source, Text, has_line_end, written};
+use crate::cli::contact::import::rows::{ADDED, Limited, Lines, OPEN_QUOTE, Row, Source, Text, has_line_end, written};
 use crate::cli::{Error, packed, scrub};
 use crate::place::Number;
 use crate::proto::v1::{self, ReassignedAnswer};
@@ -54,6 +54,7 @@ pub(super) struct Answers {
 /// The rows.
 pub(super) struct Rows {
     reader: csv::Reader<Limited>,
+    lines: Lines,
     /// The first line, where it names the columns.
     header: Option<ByteRecord>,
     /// The first line, where it does not.
@@ -79,6 +80,7 @@ impl Rows {
         source.by_ref().take(HEAD).read_to_end(&mut head).map_err(failed)?;
         let bom = if head.starts_with(BOM) { BOM.len() } else { 0 };
         let delimiter = scrub::delimiter(head.get(bom..).unwrap_or_default());
+        let mut lines = Lines::of(&head);
         let mut head = io::Cursor::new(head);
         head.set_position(bom as u64);
         let source = Limited { source: Box::new(head.chain(source)), since_row: 0 };
@@ -98,8 +100,11 @@ impl Rows {
             Err(why) => return Err(Error::said(format!("{name}: {why}"))),
         };
         let (at, titled) = found;
+        if titled {
+            lines.begun(&first);
+        }
         let (header, first) = if titled { (Some(first), None) } else { (None, Some(first)) };
-        Ok(Self { reader, header, first, width, at, delimiter, given, name, answers: Answers::default(), bytes })
+        Ok(Self { reader, lines, header, first, width, at, delimiter, given, name, answers: Answers::default(), bytes })
     }
 
     /// How often each answer was read.
@@ -179,7 +184,7 @@ impl Source for Rows {
                 record
             }
         };
-        let line = record.position().map_or(1, csv::Position::line);
+        let line = self.lines.begun(&record);
         let entry = self.entry(&record);
         Ok(Some(Row { line, entry, text: Text::Csv(record) }))
     }

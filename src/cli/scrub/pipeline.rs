@@ -274,15 +274,12 @@ fn answer(shared: &Shared<'_>, chunk: &Chunk) -> Result<Done, Error> {
     let mut tally = Tally::default();
     let mut writer = writer(shared.form);
     for (record, answer) in chunk.records.iter().zip(&answers) {
-        let (families, retry_at) = (answer.families.join(" "), answer.retry_at.map(|at| at.to_string()));
-        let verdict = if answer.allowed() { "ALLOW" } else { "DENY" };
-        let added = [verdict, &families, retry_at.as_deref().unwrap_or_default(), &answer.message];
         let written = if shared.form.parquet {
             tally.count(answer, 0, 0);
-            writer.write_record(added).map_err(io::Error::from)
+            added(answer, |added| writer.write_record(added).map_err(io::Error::from))
         } else {
             tally.count(answer, record.len(), shared.width);
-            write_row(&mut writer, record, shared.width, &added)
+            added(answer, |added| write_row(&mut writer, record, shared.width, &added))
         };
         written.map_err(|error| broken(&error))?;
     }
@@ -307,7 +304,8 @@ fn writer(form: Form) -> csv::Writer<Vec<u8>> {
         .from_writer(Vec::new())
 }
 
-fn head(form: Form, width: usize, header: Option<&ByteRecord>) -> Result<Vec<u8>, Error> {
+/// What stands before the rows.
+pub(super) fn head(form: Form, width: usize, header: Option<&ByteRecord>) -> Result<Vec<u8>, Error> {
     let mut text = if form.bom { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
     if let Some(header) = header {
         let mut writer = writer(form);
@@ -315,6 +313,20 @@ fn head(form: Form, width: usize, header: Option<&ByteRecord>) -> Result<Vec<u8>
         text.extend(writer.into_inner().map_err(|error| broken(&error.into_error()))?);
     }
     Ok(text)
+}
+
+/// One row with its answer, as it is written.
+pub(super) fn row(form: Form, width: usize, record: &ByteRecord, answer: &Answer) -> Result<Vec<u8>, Error> {
+    let mut writer = writer(form);
+    added(answer, |added| write_row(&mut writer, record, width, &added)).map_err(|error| broken(&error))?;
+    writer.into_inner().map_err(|error| broken(&error.into_error()))
+}
+
+/// What is added to a row, in the order of [`ADDED`].
+fn added<T>(answer: &Answer, write: impl FnOnce([&str; 4]) -> T) -> T {
+    let (families, retry_at) = (answer.families.join(" "), answer.retry_at.map(|at| at.to_string()));
+    let verdict = if answer.allowed() { "ALLOW" } else { "DENY" };
+    write([verdict, &families, retry_at.as_deref().unwrap_or_default(), &answer.message])
 }
 
 /// A row, then the answer under its titles: a row that is short is filled up, and what a long one has too much comes

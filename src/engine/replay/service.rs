@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Change, Known, Past, Recorded, Under, Unfit};
 use crate::access::Permit;
 use crate::audit::DecisionId;
-use crate::contact::wire::Violation;
+use crate::contact::wire::{Violation, plain};
 use crate::engine::{Engine, Failure};
 use crate::proto::store::audited_write;
 use crate::proto::v1;
@@ -34,14 +34,14 @@ impl Engine {
         let law_now = match v1::ReplayLaw::try_from(request.law) {
             Ok(law) => law == v1::ReplayLaw::AsKnownNow,
             Err(_) => {
-                fault("law", format!("{} is not a value of it", request.law));
+                fault("law", format!("{} is not a value of it", plain(request.law.into())));
                 false
             }
         };
         let known_now = match v1::ReplayFacts::try_from(request.facts) {
             Ok(facts) => facts == v1::ReplayFacts::AsKnownNow,
             Err(_) => {
-                fault("facts", format!("{} is not a value of it", request.facts));
+                fault("facts", format!("{} is not a value of it", plain(request.facts.into())));
                 false
             }
         };

@@ -94,6 +94,7 @@ pub(super) struct Rows {
 enum Reader {
     Csv {
         reader: Box<csv::Reader<Limited>>,
+        lines: Lines,
         header: ByteRecord,
         columns: Vec<Column>,
         /// Where the columns stand that were added when the rows of this file were refused before.
@@ -116,6 +117,7 @@ impl Rows {
         source.by_ref().take(HEAD).read_to_end(&mut head).map_err(failed)?;
         let bom = if head.starts_with(BOM) { BOM.len() } else { 0 };
         let delimiter = crate::cli::scrub::delimiter(head.get(bom..).unwrap_or_default());
+        let mut lines = Lines::of(&head);
         let mut head = io::Cursor::new(head);
         head.set_position(bom as u64);
         let source: Box<dyn Read + Send> = Box::new(head.chain(source));
@@ -134,9 +136,10 @@ impl Rows {
                 if header.iter().any(has_line_end) {
                     return Err(Error::said(format!("{name}:1: the name of a column {OPEN_QUOTE}")));
                 }
+                lines.begun(&header);
                 let columns = columns(&header, named).map_err(|why| Error::said(format!("{name}: {why}")))?;
                 let added = header.iter().enumerate().filter(|(_, title)| is_added(title)).map(|(at, _)| at).collect();
-                Reader::Csv { reader: Box::new(reader), header, columns, added, delimiter }
+                Reader::Csv { reader: Box::new(reader), lines, header, columns, added, delimiter }
             }
         };
         Ok(Self { reader, defaults, name, read })
@@ -146,14 +149,14 @@ impl Rows {
 impl Source for Rows {
     fn next(&mut self) -> Result<Option<Row>, Error> {
         match &mut self.reader {
-            Reader::Csv { reader, header, columns, delimiter, .. } => {
+            Reader::Csv { reader, lines, header, columns, delimiter, .. } => {
                 let mut record = ByteRecord::new();
                 reader.get_mut().since_row = 0;
                 let at = reader.position().line();
                 if !reader.read_byte_record(&mut record).map_err(|error| broken(&self.name, at, &error))? {
                     return Ok(None);
                 }
-                let line = record.position().map_or(at, csv::Position::line);
+                let line = lines.begun(&record);
                 let whole = whole(&record, header, columns, *delimiter);
                 let entry = whole.and_then(|()| of_record(&record, columns, &self.defaults));
                 Ok(Some(Row { line, entry, text: Text::Csv(record) }))
@@ -366,6 +369,30 @@ fn of_json(text: &[u8], defaults: &Defaults) -> Result<Entry, Fault> {
     Ok(entry)
 }
 
+/// The lines on which rows begin. Rows go by them, so no two have the same.
+pub(in crate::cli) struct Lines {
+    /// Whether lines end as Windows ends them.
+    crlf: bool,
+    last: u64,
+}
+
+impl Lines {
+    /// Of a file that begins so.
+    pub(in crate::cli) fn of(head: &[u8]) -> Self {
+        let end = head.iter().position(|byte| *byte == b'\n');
+        let crlf = end.and_then(|end| head.get(end.checked_sub(1)?)) == Some(&b'\r');
+        Self { crlf, last: 0 }
+    }
+
+    /// The line on which the next row begins. To the reader a row ends with its `\r`, so that the `\n` after it is still
+    /// before the next one, a line too early; and where `\r` alone ends rows, it counts no lines.
+    pub(in crate::cli) fn begun(&mut self, record: &ByteRecord) -> u64 {
+        let told = record.position().map_or(1, |at| at.line() + u64::from(self.crlf && at.byte() > 0));
+        self.last = told.max(self.last + 1);
+        self.last
+    }
+}
+
 /// Refuses a row without end.
 pub(in crate::cli) struct Limited {
     pub source: Box<dyn Read + Send>,
@@ -381,5 +408,27 @@ impl Read for Limited {
             return Err(io::Error::other(why));
         }
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_begin_on_lines_however_lines_end() {
+        for (text, lines) in [
+            ("a\nb\nc\n", [1, 2, 3]),
+            ("a\r\nb\r\nc\r\n", [1, 2, 3]),
+            ("a\rb\rc\r", [1, 2, 3]),
+            ("a\r\n\"b\r\nb\"\r\nc\r\n", [1, 2, 4]),
+            ("a\nb\r\nc\n", [1, 2, 3]),
+        ] {
+            let mut found = Lines::of(text.as_bytes());
+            let mut reader = ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+            let begun: Vec<_> = reader.byte_records().map(|record| found.begun(&record.unwrap())).collect();
+            assert_eq!(begun, lines, "{text:?}");
+        }
     }
 }
