@@ -4,7 +4,8 @@
 //! the list, three quarters in any state of the US and not on it, an eighth abroad, some that are none. The program itself
 //! scrubs it, as CSV and as Parquet, as a dry run with a data folder, so that its one entry is in the log: every rule of the
 //! place of each number, its time of day, its contact. DuckDB joins the same rows with the same numbers and writes them out
-//! with one column more, and no rule. What the two say of the list is compared row by row.
+//! with one column more, in any order, and no rule. The start of the program is in its time, that of Python is in nobody's.
+//! What the two say of the list is compared row by row.
 //!
 //! `RINGFENCE_BENCH_ROWS` (default 10000000) and `RINGFENCE_BENCH_NUMBERS` (default 25000000) say how many;
 //! `RINGFENCE_PYTHON` names a Python with DuckDB. The files take some 4 GB where temporary files go (`TMPDIR`).
