@@ -36,7 +36,7 @@ use parquet::schema::parser::parse_message_type;
 use ringfence::law::{BUILT_IN, Body, Law};
 use ringfence::place::{Jurisdiction, Location, LocationPosture, Number, Plausible, resolve};
 use ringfence::registry::import::{Import, Order};
-use ringfence::registry::set::{Found, Set};
+use ringfence::registry::set::{Areas, Found, Set};
 use ringfence::time::Instant;
 use serde_json::Value;
 
@@ -110,15 +110,10 @@ fn areas() -> Vec<u64> {
 /// A list of these numbers in a folder of lists: its file, and how many there are.
 fn import(id: &str, text: impl std::io::Read, folder: &Path) -> (PathBuf, u64) {
     let order = Order {
-        id: id.to_owned(),
-        as_of: Instant::from_rfc3339(AS_OF).unwrap(),
         source: "made up".to_owned(),
-        sample: false,
-        changes: false,
         dates: false,
-        columns: None,
-        most_rejected: 0,
-        fewer: false,
+        areas: Some(Areas::ALL),
+        ..Order::new(id, Instant::from_rfc3339(AS_OF).unwrap())
     };
     let mut import = Import::begin(order, folder, None).unwrap();
     import.read("made up", text, &mut |_| {}).unwrap();
