@@ -12,7 +12,7 @@ use csv::{ByteRecord, QuoteStyle, WriterBuilder};
 use tokio::runtime::Handle;
 
 use super::ADDED;
-use super::answer::Judge;
+use super::answer::{Answer, Judge};
 use super::input::{Form, Input, Place};
 use super::output::{Output, Reading};
 use super::row::Rows;
