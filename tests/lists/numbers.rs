@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use ringfence::place::Number;
 use ringfence::registry::import::{Columns, Intake, Order};
 use ringfence::registry::set::{Header, Set};
-use ringfence::registry::{Answer, List, Tagger};
+use ringfence::registry::{Answer, List, Mark, Tagger};
 
 use super::{AS_OF, at, header};
 
@@ -57,11 +57,17 @@ const FORMS: [&str; 40] = [
     "+861013800138006",
 ];
 
+const MARK: Mark = Mark { keys: *b"test", tenant: None };
+
 struct Plain;
 
 impl Tagger for Plain {
-    fn mark(&self) -> [u8; 4] {
-        *b"test"
+    fn mark(&self) -> Mark {
+        MARK
+    }
+
+    fn of_tenant(&self, _: &str) -> Arc<dyn Tagger> {
+        Arc::new(Self)
     }
 
     fn tag(&self, _: &str, e164_digits: u64) -> u64 {
@@ -80,7 +86,7 @@ fn imported(id: &str, region: Option<&str>, line: &str) -> [Option<BTreeSet<u64>
         let mut intake = Intake::new(order, own.then(|| Arc::new(Plain) as Arc<dyn Tagger>)).unwrap();
         intake.read("x", text.as_bytes(), &mut |_| {}).unwrap();
         let taken = intake.taken();
-        let named = if own { Header { tagged: Some(*b"test"), ..header(id) } } else { header(id) };
+        let named = if own { Header { tagged: Some(MARK), ..header(id) } } else { header(id) };
         let set = Set::in_memory(named, taken.builder).unwrap();
         (taken.rejects.count == 0).then(|| set.numbers().map(|number| number.unwrap().0).collect())
     };

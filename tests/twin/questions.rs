@@ -163,7 +163,7 @@ impl Lists for Loaded {
     }
 
     fn own_hits(&self) -> Vec<Box<str>> {
-        let own = self.0.iter().filter(|(id, look)| id.starts_with("tenant.") && look.listed);
+        let own = self.0.iter().filter(|(id, look)| id.starts_with("tenant.") && look.listed == Some(true));
         own.map(|(id, _)| id.as_str().into()).collect()
     }
 }
