@@ -118,7 +118,7 @@ impl Default for GateSettings {
 }
 
 /// Checks that may be under way at once however slow they are: a store commits many together, or none fast.
-const FEWEST: u32 = 128;
+const FEWEST: u32 = 64;
 /// Checks under way that are no crowd yet: what they take is what a check takes at ease.
 const FEW: f64 = 96.0;
 /// How much longer than at ease checks may take.

@@ -10,34 +10,34 @@ use super::import::{Home, said};
 fn changes_begin_where_the_copy_in_force_ends() {
     let home = Home::new();
     let full = home.write("full.txt", "202,5550143\n");
-    home.import(&["us.dnc.national", full, "--as-of", AS_OF]);
+    home.import(&["us.dnc.national", full, "--as-of", "2026-10-20T04:00:00Z"]);
     let lists =
-        |day: &str| home.write("changes.txt", format!("202,5550199,2026-11-{day},A\n202,5550144,2026-11-25,A\n"));
-    let asked = ["us.dnc.national", "changes.txt", "--changes", "--as-of", "2026-11-26T04:00:00Z"];
+        |day: &str| home.write("changes.txt", format!("202,5550199,2026-10-{day},A\n202,5550144,2026-10-25,A\n"));
+    let asked = ["us.dnc.national", "changes.txt", "--changes", "--as-of", "2026-10-26T04:00:00Z"];
     // By day: whatever hour it was made at, it is after the copy.
     lists("21");
-    home.refused(&asked, &["as of 2026-11-20T04:00:00Z", "first of the changes is of 2026-11-21", "--since"]);
+    home.refused(&asked, &["as of 2026-10-20T04:00:00Z", "first of the changes is of 2026-10-21", "--since"]);
     lists("21T03:59:00Z");
     home.import(&asked);
     // With an hour: a day may pass in which nobody comes or goes.
-    home.import(&["us.dnc.national", full, "--as-of", "2026-11-27T04:00:00Z"]);
-    home.write("late.txt", "202,5550199,2026-11-28T04:00:01Z,A\n");
-    let late = ["us.dnc.national", "late.txt", "--changes", "--as-of", "2026-11-29T04:00:00Z"];
+    home.import(&["us.dnc.national", full, "--as-of", "2026-10-27T04:00:00Z"]);
+    home.write("late.txt", "202,5550199,2026-10-28T04:00:01Z,A\n");
+    let late = ["us.dnc.national", "late.txt", "--changes", "--as-of", "2026-10-29T04:00:00Z"];
     home.refused(&late, &["some between may be missing"]);
-    for word in [["--since", "2026-11-27T04:00:01Z"], ["--since", "2026-11-28T00:00:00Z"]] {
+    for word in [["--since", "2026-10-27T04:00:01Z"], ["--since", "2026-10-28T00:00:00Z"]] {
         home.refused(&[&late[..], &word].concat(), &["some between are missing", "--gap"]);
     }
-    let told = home.import(&[&late[..], &["--since", "2026-11-27T04:00:00Z"]].concat());
-    assert_eq!((&told["full_as_of"], &told["as_of"]), (&"2026-11-27T04:00:00Z".into(), &"2026-11-29T04:00:00Z".into()));
+    let told = home.import(&[&late[..], &["--since", "2026-10-27T04:00:00Z"]].concat());
+    assert_eq!((&told["full_as_of"], &told["as_of"]), (&"2026-10-27T04:00:00Z".into(), &"2026-10-29T04:00:00Z".into()));
     let text = said(&home.inspect("lists/us.dnc.national.set", false));
-    assert!(text.contains("full copy 2026-11-27T04:00:00Z"), "{text}");
+    assert!(text.contains("full copy 2026-10-27T04:00:00Z"), "{text}");
     // Without dates nothing says so, nor does a file without changes.
-    for text in ["202,5550111,A\n", "202,5550111,A\n202,5550112,2026-11-29,A\n", "# none\n"] {
+    for text in ["202,5550111,A\n", "202,5550111,A\n202,5550112,2026-10-29,A\n", "# none\n"] {
         home.write("none.txt", text);
-        let none = ["us.dnc.national", "none.txt", "--changes", "--as-of", "2026-11-30T04:00:00Z"];
+        let none = ["us.dnc.national", "none.txt", "--changes", "--as-of", "2026-10-30T04:00:00Z"];
         home.refused(&none, &["do not all have dates", "--since"]);
         home.import(&[&none[..], &["--gap"]].concat());
-        home.import(&["us.dnc.national", full, "--as-of", "2026-11-30T04:00:00Z"]);
+        home.import(&["us.dnc.national", full, "--as-of", "2026-10-30T04:00:00Z"]);
     }
     assert_eq!(home.numbers("us.dnc.national"), [12_025_550_143]);
 }

@@ -105,7 +105,7 @@ async fn what_is_measured_of_a_list_goes_with_it() {
     assert_eq!(
         said[..3],
         [
-            "ringfence_registry_age_seconds{registry=\"tenant.x\"} 0.0".to_owned(),
+            "ringfence_registry_age_seconds{registry=\"tenant.x\",tenant=\"default\"} 0.0".to_owned(),
             "ringfence_registry_age_seconds{registry=\"us.dnc.national\"} 36000.0".to_owned(),
             "ringfence_registry_refused 1".to_owned(),
         ]
@@ -119,6 +119,9 @@ async fn what_is_measured_of_a_list_goes_with_it() {
     fs::remove_file(lists.path().join("uk.tps.txt")).unwrap();
     assert_eq!(
         measured(),
-        ["ringfence_registry_age_seconds{registry=\"tenant.x\"} 0.0", "ringfence_registry_refused 0"]
+        [
+            "ringfence_registry_age_seconds{registry=\"tenant.x\",tenant=\"default\"} 0.0",
+            "ringfence_registry_refused 0"
+        ]
     );
 }

@@ -131,7 +131,7 @@ fn write(column: &mut SerializedColumnWriter<'_>, at: usize, cells: Vec<Vec<u8>>
     let there = cells.into_iter().filter(|cell| at == 0 || !cell.is_empty());
     if at == 2 {
         let instant = |cell: Vec<u8>| {
-            let instant = std::str::from_utf8(&cell).ok().and_then(|text| Instant::from_rfc3339(text));
+            let instant = std::str::from_utf8(&cell).ok().and_then(Instant::from_rfc3339);
             instant.map(Instant::millis).ok_or_else(|| ParquetError::General("an answer has no instant".into()))
         };
         let instants = there.map(instant).collect::<Result<Vec<i64>, _>>()?;
