@@ -85,7 +85,8 @@ pub fn command(name: &str, arguments: &[&str]) -> Command {
 pub fn said(text: &str) {
     assert!(!text.trim().is_empty(), "nothing is said");
     let mut run = 0;
-    for c in text.chars() {
+    // The example of a remedy is nobody's number: Ofcom keeps it for plays.
+    for c in text.replace("+442079460000", "").chars() {
         run = if c.is_ascii_digit() { run + 1 } else { 0 };
         assert!(run < 9, "a whole number in: {text}");
     }

@@ -94,11 +94,11 @@ fn detail(scene: &Scene<'_>, play: &InPlay<'_>) -> String {
         }
         Body::Minor { under } => format!("A plausible age lies under {under}."),
         Body::Ban if !play.own_lists.is_empty() => {
-            let said = |list: &Box<str>| match scene.evidence.is_read(list) {
+            let said = |list: &str| match scene.evidence.is_read(list) {
                 true => format!("The number is on {list}."),
                 false => format!("The file of {list} cannot be read, so that nobody knows who is on it."),
             };
-            play.own_lists.iter().map(said).collect::<Vec<_>>().join(" ")
+            play.own_lists.iter().map(|list| said(list)).collect::<Vec<_>>().join(" ")
         }
         Body::CallerId { .. } => "The number shown is not one this rule permits.".to_owned(),
         _ => String::new(),

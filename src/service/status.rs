@@ -102,6 +102,7 @@ fn store(error: &StoreError) -> Status {
 /// The status of a request that cannot be read: by its field, where that is known.
 #[must_use]
 pub fn unreadable(field: Option<&str>, why: &str) -> Status {
+    let why = without_numbers(why);
     match field {
         Some(field) => {
             let violation = Violation { field: field.to_owned(), message: format!("cannot be read: {why}") };
@@ -109,6 +110,17 @@ pub fn unreadable(field: Option<&str>, why: &str) -> Status {
         }
         None => refused(Code::InvalidArgument, "MALFORMED_REQUEST", format!("the request cannot be read: {why}")),
     }
+}
+
+/// A decoder says what it met: bytes in the wrong place may be somebody's number.
+fn without_numbers(why: &str) -> String {
+    let is_digit = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    let runs = why.split_inclusive(|c: char| !c.is_ascii_digit());
+    let shown = runs.map(|run| match run.trim_end_matches(|c: char| !c.is_ascii_digit()) {
+        digits if is_digit(digits) && digits.len() >= 7 => run.replacen(digits, "•••", 1),
+        _ => run.to_owned(),
+    });
+    shown.collect()
 }
 
 /// The status of a request that no call was made for.
