@@ -112,7 +112,7 @@ async fn told_by_all(server: &Server, key: &str, number: &str) -> Option<String>
         },
     );
     let check: v1::CheckRequest = serde_json::from_value(question(number)).unwrap();
-    let asked = v1::CheckStreamRequest { check: Some(check), ..Default::default() };
+    let asked = v1::CheckStreamRequest { check: Some(check) };
     let mut answers = client.check_stream(tokio_stream::iter([asked])).await.unwrap().into_inner();
     let answer = serde_json::to_value(answers.message().await.unwrap().unwrap()).unwrap();
     assert_eq!(why(&answer["result"]["decision"]), single, "in a stream: {answer}");

@@ -114,7 +114,7 @@ async fn call(channel: Channel, caller: u64, until: Instant, done: Arc<Done>) ->
             while let Err(status) = checks.report_outcome(report.clone()).await {
                 done.refused(status).await;
             }
-            if done.entries.fetch_add(2, Ordering::Relaxed) / 2 % ONE_IN == 0 {
+            if (done.entries.fetch_add(2, Ordering::Relaxed) / 2).is_multiple_of(ONE_IN) {
                 kept.push(decision.decision_id);
             }
         }
