@@ -23,7 +23,7 @@ use super::gather::{Arrived, Message, gather};
 use super::guard::Admitted;
 use super::names::Names;
 use super::{CLIENT_STREAMS, Calls, grpc, peek, status};
-use crate::access::{Busy, Gate, Lane, Ticket};
+use crate::access::{Busy, Gate, Lane, Role, Ticket};
 use crate::telemetry::Traces;
 
 /// How a service is spoken to.
@@ -209,12 +209,21 @@ impl Desk {
         }
         let ticket = match (self.gate.enter(lane, share, patience), many) {
             (Ok(ticket), _) => ticket,
-            (Err(_), Some(many)) if self.is_urgent(&mut message, many) => self.gate.enter_anyway(lane, share),
+            (Err(_), Some(many)) if may_declare(&request) && self.is_urgent(&mut message, many) => {
+                self.gate.enter_anyway(lane, share)
+            }
             (Err(busy), _) => return Err(self.refuse(busy)),
         };
         *request.body_mut() = message.into_body();
         Ok((request, Some(ticket)))
     }
+}
+
+/// Whether the caller's word that something is an emergency counts: whose does not is refused like anybody else.
+fn may_declare(request: &Request) -> bool {
+    let admitted = request.extensions().get::<Arc<Admitted>>();
+    admitted
+        .is_none_or(|admitted| admitted.caller.permit(Role::Check).is_ok_and(|permit| permit.may_assert_exceptional()))
 }
 
 impl Shed {

@@ -21,7 +21,7 @@ use super::calls;
 use super::incoming::{Incoming, PATIENCE, now};
 use super::leave::{Leave, Losing};
 use super::status;
-use crate::access::{Busy, Gate, Lane, Permit, Ticket};
+use crate::access::{Busy, Gate, Lane, Permit, Role, Ticket};
 use crate::contact::wire::Violation;
 use crate::engine::{Clock, Engine, Failure};
 use crate::proto::v1;
@@ -184,7 +184,7 @@ impl<R> Answers<R> {
         }));
     }
 
-    /// A burst is one of the checks under way. One with an emergency in it is never refused.
+    /// A burst is one of the checks under way. One with an emergency in it is never refused, if the caller may declare one.
     fn begin(&self, waiting: &[Asked]) -> Result<Ticket, Status> {
         let is_urgent = |asked: &Asked| {
             let check = asked.message.as_ref().ok().and_then(|message| message.check.as_ref());
@@ -192,7 +192,8 @@ impl<R> Answers<R> {
         };
         let share = self.incoming.share();
         self.gate.enter(Lane::Check, share, None).or_else(|busy| {
-            if waiting.iter().any(is_urgent) {
+            let may_declare = self.incoming.permit(Role::Check).is_ok_and(|permit| permit.may_assert_exceptional());
+            if may_declare && waiting.iter().any(is_urgent) {
                 Ok(self.gate.enter_anyway(Lane::Check, share))
             } else {
                 Err(status::overloaded(Busy::after(busy.wait)))

@@ -136,7 +136,13 @@ async fn streams_of_whoever_may_no_longer_end_and_those_of_others_go_on() {
     // The file with another entry in place of the first.
     let at: Vec<_> = good.match_indices("[[caller]]").map(|(at, _)| at).collect();
     let entry = good[at[0]..at[1]].trim_end();
-    let put = |entry: &str| fs::write(&path, format!("{}{entry}\n\n{}", &good[..at[0]], &good[at[1]..])).unwrap();
+    // Renamed into its place: of half a file the others would be missing.
+    let put = |entry: &str| {
+        let new = path.with_extension("new");
+        fs::write(&new, format!("{}{entry}\n\n{}", &good[..at[0]], &good[at[1]..])).unwrap();
+        fs::set_permissions(&new, fs::metadata(&path).unwrap().permissions()).unwrap();
+        fs::rename(&new, &path).unwrap();
+    };
     let server = folder.serve(&[]);
     let channel = channel(&server).await;
     let stays = Open::new(&channel, Some(&stays), 100).await;

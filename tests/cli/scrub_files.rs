@@ -344,6 +344,8 @@ fn a_report_is_one_page_that_asks_nobody_for_anything() {
     for digits in super::DIGITS {
         assert!(!page.contains(digits));
     }
+    home.run(&scrub).refused(&["out.csv", "--force"]);
+    std::fs::remove_file(home.path("out.csv")).unwrap();
     home.run(&scrub).refused(&["page.html", "--force"]);
 }
 

@@ -151,6 +151,11 @@ async fn a_tenant_below_its_share_gets_in_beside_one_that_asks_for_everything() 
     until(|| store.waiting() == 6).await;
     overloaded(&ask(&modest, 8).await.unwrap().unwrap_err());
     overloaded(&ask(&greedy, 8).await.unwrap().unwrap_err());
+    // An emergency that its caller may not declare opens no door.
+    let mut client = served.check();
+    overloaded(&client.check(shown(emergency(), &greedy)).await.unwrap_err());
+    let batch = v1::CheckBatchRequest { checks: vec![about(8), emergency()] };
+    overloaded(&client.check_batch(shown(batch, &greedy)).await.unwrap_err());
 
     store.set(Fault::None);
     for held in held {
