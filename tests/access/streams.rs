@@ -105,8 +105,9 @@ impl Open {
 
     /// That the three go on.
     async fn goes_on(mut self, row: u64) {
-        self.checks.0.send(asked(1)).await.unwrap();
+        let sent = self.checks.0.send(asked(1)).await;
         assert!(self.checks.1.message().await.unwrap().is_some());
+        sent.unwrap();
         self.rows.0.send(v1::ImportContactsRequest { import_id: String::new(), ..stop(row) }).await.unwrap();
         self.event().await.unwrap();
         drop(self.rows.0);
@@ -148,7 +149,8 @@ async fn streams_of_whoever_may_no_longer_end_and_those_of_others_go_on() {
     let stays = Open::new(&channel, Some(&stays), 100).await;
     let opened = async |row: u64| {
         put(entry);
-        let mut client = CheckServiceClient::new(channel.clone());
+        // On a connection of its own: one that brings so many refusals is ended.
+        let mut client = CheckServiceClient::new(self::channel(&server).await);
         while client.check(shows(Some(&key), asked(1).check.unwrap())).await.is_err() {}
         Open::new(&channel, Some(&key), row).await
     };
