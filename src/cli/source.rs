@@ -187,7 +187,12 @@ pub(super) async fn answering(
         sample: lists.sample,
         ..of_server
     };
-    Ok((opened_by(&settings, global).await?, from_nothing))
+    let opened = opened_by(&settings, global).await?;
+    // As a server does whenever it has looked at them: what a command answered by is missed when it is gone.
+    if !from_nothing && let Err(error) = opened.engine.declare_files(now()).await {
+        output::note(&format!("warning: which own lists stand in files could not be recorded: {error}"));
+    }
+    Ok((opened, from_nothing))
 }
 
 /// Opens what the options name; `data` is the folder, or nothing stored. For commands that judge nothing.

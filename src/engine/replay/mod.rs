@@ -325,7 +325,10 @@ impl Lists for Readings<'_> {
         let own = then.filter(|reading| reading.registry.starts_with(OWN_LIST));
         let mut hits: Vec<Box<str>> = own.map(|reading| reading.registry.as_str().into()).collect();
         if let Some(files) = &self.beside {
-            hits.extend(files.own_hits());
+            hits.extend(match self.own {
+                Some((standing, now)) => WithOwn { files, standing, now }.own_hits(),
+                None => files.own_hits(),
+            });
         }
         hits
     }
