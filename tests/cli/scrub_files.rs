@@ -215,6 +215,40 @@ fn a_scrub_that_is_killed_goes_on_and_makes_the_same_file() {
 }
 
 #[test]
+fn what_was_counted_before_a_kill_is_not_counted_again_in_silence() {
+    let home = with_data();
+    home.write("in.csv", leads(30_000));
+    let reserve = with(&["scrub", "in.csv", "--output=out.csv", "--reserve"], &live());
+    killed(&home, &reserve, &[], ".out.csv.resume");
+    // Half of the file from before a freeze is no answer, and the other half counted twice is none either.
+    let freeze = ["control", "freeze", "--campaign=spring", "--who=ann", "--why=Counsel asks."];
+    home.run(&freeze).code(0);
+    home.run(&reserve).refused(&["out.csv", "attempts", "--force"]);
+    assert!(!home.path("out.csv").exists());
+    let dry = with(&["scrub", "in.csv", "--output=dry.csv"], &live());
+    killed(&home, &dry, &[], ".dry.csv.resume");
+    home.run(&["control", "freeze", "--campaign=autumn", "--who=ann", "--why=Counsel asks."]).code(0);
+    let anew = home.run(&dry).code(0).json();
+    assert_eq!(anew["resumed"], false, "nothing was counted, so that it is simply begun anew");
+}
+
+#[test]
+fn a_file_names_the_copies_of_lists_that_it_was_judged_by() {
+    let home = with_data();
+    std::fs::create_dir(home.path("lists")).unwrap();
+    home.write("lists/us.dnc.national.txt", "# as_of=2026-11-18T06:00:00Z source=FTC sample=true\n+12025550143\n");
+    home.write("in.csv", "phone\n+12025550143\n+12025550144\n");
+    let scrub = with(&["scrub", "in.csv", "--output=out.csv", "--registries=lists"], &QUESTION);
+    let lists = &home.run(&scrub).code(0).json()["lists"];
+    assert_eq!(lists.as_array().map(Vec::len), Some(1), "{lists}");
+    assert_eq!((&lists[0]["registry"], &lists[0]["asOf"]), (&"us.dnc.national".into(), &"2026-11-18T06:00:00Z".into()));
+    assert_eq!(lists[0]["version"].as_str().map(str::len), Some(16), "{lists}");
+    let page = with(&scrub, &["--force", "--report=page.html"]);
+    home.run(&page).code(0);
+    assert!(home.read("page.html").contains(lists[0]["version"].as_str().unwrap()));
+}
+
+#[test]
 fn what_is_counted_is_counted_once_for_each_row() {
     let home = with_data();
     home.write("in.csv", "phone\n+4930231250\nabc\n+4930231251\n+4930231250\n");

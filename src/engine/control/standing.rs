@@ -119,6 +119,14 @@ impl Standing {
 }
 
 impl Engine {
+    /// Names exactly which freezes, states of emergency, policies and own lists are in force: other ones have another name.
+    ///
+    /// # Errors
+    /// Store unavailable.
+    pub async fn switches_in_force(&self) -> Result<String, Failure> {
+        Ok(self.standing(&self.main).await?.name())
+    }
+
     /// Puts the states of emergency of a file in force, for every question from now on.
     pub fn change_feed(&self, feed: Arc<Feed>) {
         self.feed.store(feed);
