@@ -44,7 +44,7 @@ const LISTED: usize = 1_000;
                   technologies, purposes, sellers, products, given_at, expires_at, withdrawn_at, method, wording,\n\
                   notice_given, forced, policy_version, obtained_from, evidence_ref. Opt-outs: opt_out_id,\n\
                   everything, channels, purposes, sellers, subjects, campaigns, source, at, wording. Several\n\
-                  values of a cell are parted by semicolons; instants are RFC 3339 with their offset. An unknown\n\
+                  values of a cell are parted by semicolons; instants are RFC 3339 with their offset, or days. An unknown\n\
                   column is refused (--ignore-column), and a row that lacks a field, or has a line end in one\n\
                   that is not wording: a quote never closed would swallow the rows after it.\n\
                   JSON lines: a row is {\"consent\": …}, {\"optOut\": …} or {\"facts\": …}, with the fields of\n\
