@@ -13,6 +13,7 @@ mod columns;
 mod input;
 mod leads;
 mod output;
+mod pages;
 mod parquet;
 mod pipeline;
 mod report;
@@ -38,7 +39,7 @@ use self::state::{Run, State};
 use super::open::Opened;
 use super::packed::Packing;
 use super::question::Question;
-use super::source::{self, Kept, Lists};
+use super::source::{self, Kept, Lists, Within};
 use super::{Error, Exit, Global, now, output as terminal, remote};
 use crate::access::{Caller, Role};
 use crate::engine::{Clock, Failure, Forecast};
@@ -94,6 +95,8 @@ pub struct Args {
     columns: Named,
     #[command(flatten)]
     kept: Kept,
+    #[command(flatten)]
+    within: Within,
     #[command(flatten)]
     lists: Lists,
 }
@@ -289,7 +292,8 @@ impl Args {
     ) -> Result<Judge, Error> {
         let Some(opened) = opened else {
             let server = self.kept.server.as_deref().unwrap_or_default();
-            return Ok(Judge::Remote(remote::checks(server).await?));
+            let answer = self.within.time();
+            return Ok(Judge::Remote(remote::checks_within(server, answer).await?, answer));
         };
         let permit = Caller::local_of(opened.engine.tenant()).permit(Role::Check).map_err(Failure::from)?;
         let engine = Arc::clone(&opened.engine);

@@ -1,6 +1,7 @@
 //! The options that say where facts, lists and rules are: in a data folder, or with a server.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -103,6 +104,21 @@ fn missing(folder: &Path) -> Error {
         "{}: no such folder: name the data folder with --data, or a server with --server (`ringfence serve` makes one)",
         folder.display()
     ))
+}
+
+/// How long a server is waited for that is sent rows.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Within {
+    /// How long a server may take before rows are sent again, fewer at a time: no limit to the whole file
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    answer_timeout: u32,
+}
+
+impl Within {
+    /// The time.
+    pub(super) fn time(self) -> Duration {
+        Duration::from_secs(self.answer_timeout.into())
+    }
 }
 
 /// Which lists and rules hold, where no server has its own.

@@ -11,17 +11,16 @@ use futures_util::StreamExt as _;
 use prost::Message as _;
 
 use super::answer::stamp;
-use super::check::Turned;
 use super::consent::{Change, Described, Written, already, receipt_text, request_id};
 use super::control::{fault, list_of_write, wire, write_id};
 use super::{BATCH, Clock, Engine, Failure, Unmet, question};
 use crate::access::{Caller, Permit, Role};
 use crate::contact::WriteId;
 use crate::contact::wire::Reader;
-use crate::decision::Lists as _;
 use crate::place::{Number, NumberError};
 use crate::proto::store::{ControlRecord, StoredOwnList, audited_write};
 use crate::proto::v1;
+use crate::registry::Answer;
 use crate::registry::ids::{self, Kind};
 use crate::store::StoreError;
 use crate::time::Instant;
@@ -337,8 +336,8 @@ impl Engine {
             })
             .await;
         let snapshot = self.lists.snapshot();
-        let files = Turned { lists: &snapshot, digits: number.reveal_digits() };
-        let listed_by_file = files.look_up(order.list).is_some_and(|look| look.listed == Some(true));
+        let file = snapshot.get(order.list).map(|file| file.look_up(number.reveal_digits()));
+        let listed_by_file = matches!(file, Some(Answer::Listed { .. }));
         let (outcome, receipt_id) = match written {
             Ok(_) if stood => (v1::ListChangeOutcome::Unchanged, String::new()),
             Ok(Written { receipt, .. }) => (v1::ListChangeOutcome::Done, receipt_text(receipt)),

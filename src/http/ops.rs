@@ -60,7 +60,7 @@ pub(super) async fn metrics(State(calls): State<Calls>, Asked(incoming): Asked) 
         return refusal(&status);
     }
     let engine = calls.server();
-    engine.measure(now());
+    calls.measure_tenants(now());
     calls.measure();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     answer(StatusCode::OK, kind, engine.metrics().text())

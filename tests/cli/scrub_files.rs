@@ -159,6 +159,40 @@ fn parquet_stays_parquet_and_its_own_columns_as_they_were() {
     assert_eq!(home.run(&with(&ints, &QUESTION)).code(0).json()["allowed"], 1);
 }
 
+/// Lengths before the texts, and what each shares with the one before: written by many tools for columns of text.
+#[test]
+fn parquet_of_every_encoding_of_texts_is_read_whole() {
+    use parquet::basic::Encoding;
+    use parquet::file::properties::WriterVersion;
+    const ROWS: usize = 1_000;
+    let home = Home::new();
+    for (encoding, version) in [
+        (Encoding::PLAIN, WriterVersion::PARQUET_1_0),
+        (Encoding::DELTA_LENGTH_BYTE_ARRAY, WriterVersion::PARQUET_1_0),
+        (Encoding::DELTA_BYTE_ARRAY, WriterVersion::PARQUET_1_0),
+        (Encoding::DELTA_BYTE_ARRAY, WriterVersion::PARQUET_2_0),
+    ] {
+        let schema = Arc::new(parse_message_type("message leads { OPTIONAL BYTE_ARRAY phone (UTF8); }").unwrap());
+        let properties = WriterProperties::builder().set_dictionary_enabled(false);
+        let properties = properties.set_encoding(encoding).set_writer_version(version).build();
+        let file = File::create(home.path("texts.parquet")).unwrap();
+        let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let phones: Vec<_> = (0..ROWS).map(|row| format!("+49302312{}", 10 + row % 90)).collect();
+        let phones: Vec<ByteArray> = phones.iter().map(|phone| phone.as_str().into()).collect();
+        let there: Vec<i16> = (0..ROWS + 20).map(|row| i16::from(row % 51 != 7)).collect();
+        assert_eq!(there.iter().filter(|there| **there > 0).count(), ROWS);
+        column.typed::<ByteArrayType>().write_batch(&phones, Some(&there), None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        writer.close().unwrap();
+        let scrub = ["scrub", "texts.parquet", "--output=texts.out.parquet", "--force"];
+        let summary = home.run(&with(&scrub, &QUESTION)).code(0).json();
+        assert_eq!((&summary["rows"], &summary["allowed"]), (&(ROWS + 20).into(), &ROWS.into()), "{encoding:?}");
+    }
+}
+
 /// Runs it until it has said how far it came, and kills it.
 pub fn killed(home: &Home, arguments: &[&str], variables: &[(&str, &str)], resume: &str) {
     let mut command = home.command();

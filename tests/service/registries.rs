@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ringfence::access::{Caller, Permit, Role};
 use ringfence::engine::{Engine, Failure, Parts, Settings};
-use ringfence::law::{BUILT_IN, Law};
+use ringfence::law::Law;
 use ringfence::proto::v1::registry_service_client::RegistryServiceClient;
 use ringfence::proto::v1::{self, ListChangeOutcome as Outcome, Listing, Verdict};
 use ringfence::proto::well_known::FieldMask;
@@ -16,35 +16,17 @@ use ringfence::telemetry::Metrics;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::support::{DAY, READ_AT, at, clock, durable, durable_with, permit, stamp};
+use super::support::{
+    DAY, HOUSE_RULES, OWN_LIST as LIST, OWN_RULE as RULE, READ_AT, at, clock, durable, durable_with, law_with, notice,
+    permit, stamp, told_by_own_list,
+};
 use super::{NUMBER, fields, reason, refusal, serve};
 
 const OTHER: &str = "+13055550124";
-const LIST: &str = "tenant.litigators";
-const RULE: &str = "policy.litigators";
-/// As a house rule has it, with an age that only a file can outgrow.
-const PACK: &str = r#"
-[pack]
-jurisdiction = "ZZ"
-title = "House rules"
-policy = true
-zone = "UTC"
-example = "+4930231250"
-
-[[rule]]
-id = "policy.litigators"
-kind = "registry"
-list = "tenant.litigators"
-fresh = "2 days"
-citation = "House rules, 2026"
-confidence = "policy"
-summary = "Nobody who sues is called."
-"#;
 
 fn law() -> Arc<Law> {
     static LAW: std::sync::OnceLock<Arc<Law>> = std::sync::OnceLock::new();
-    let packs = || BUILT_IN.iter().copied().chain([("own/policy.toml", PACK)]);
-    Arc::clone(LAW.get_or_init(|| Arc::new(Law::read(packs()).unwrap())))
+    Arc::clone(LAW.get_or_init(|| law_with(HOUSE_RULES)))
 }
 
 async fn instance(store: &Arc<dyn Store>, keys: &Path, lists: Registries) -> Arc<Engine> {
@@ -76,7 +58,7 @@ fn file(as_of: &str, number: &str) -> List {
 
 /// A notice that no law of the place forbids.
 fn question(number: &str) -> v1::CheckRequest {
-    v1::CheckRequest { number: number.to_owned(), dry_run: true, ..super::notice() }
+    v1::CheckRequest { dry_run: true, ..notice(number) }
 }
 
 async fn ask_as(engine: &Engine, permit: &Permit, number: &str) -> v1::Decision {
@@ -89,10 +71,7 @@ async fn ask(engine: &Engine, number: &str) -> v1::Decision {
 
 /// What the list says of a number, as a check has it: `None` where the check is allowed.
 async fn told(engine: &Engine, number: &str) -> Option<String> {
-    let decision = ask(engine, number).await;
-    let why = decision.reasons.iter().find(|reason| reason.rule_id == RULE).map(|reason| reason.message.clone());
-    assert_eq!(why.is_none(), decision.verdict() == Verdict::Allow, "{:?}", decision.reasons);
-    why
+    told_by_own_list(&ask(engine, number).await)
 }
 
 fn put(id: &str, complete: bool) -> v1::PutListRequest {

@@ -135,14 +135,14 @@ pub struct LookUpArgs {
 
 /// Where files of lists are, without a server.
 #[derive(Debug, clap::Args)]
-struct Files {
+pub(super) struct Files {
     /// The folder with the do-not-call lists
     #[arg(long, value_name = "DIR", env = "RINGFENCE_REGISTRIES", hide_env_values = true)]
     registries: Option<PathBuf>,
 }
 
 impl Files {
-    fn lists(&self) -> Lists {
+    pub(super) fn lists(&self) -> Lists {
         let config = settings::file_of_environment();
         Lists { registries: self.registries.clone(), config, ..NO_LISTS }
     }

@@ -199,7 +199,7 @@ impl Past {
             Known::Now(contact) => (contact.map(|contact| contact.facts(self.attempt_id().as_ref())), false),
         };
         let mut stored = stored.unwrap_or_else(Facts::default);
-        let beside = under.lists.map(|lists| Turned { lists, digits: number.reveal_digits() });
+        let beside = under.lists.map(|lists| Turned::new(lists, number));
         let own = under.switches.map(|standing| (standing, now));
         let lists = Readings { then: &body.registry_readings, beside, own, unasked: RefCell::default() };
         let kept = Kept::of(body)?;
