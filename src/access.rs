@@ -302,6 +302,11 @@ impl Access {
     pub fn change(&self, callers: Callers) {
         self.quotas.limit(callers.limits());
         self.callers.store(Arc::new(callers));
+        self.look_again();
+    }
+
+    /// What goes on for long asks for leave again: certificates of some are trusted no longer.
+    pub fn look_again(&self) {
         self.changed.send_replace(());
     }
 }

@@ -113,6 +113,12 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ("tls_key", "the key of that certificate, PEM", ""),
     ("tls_client_ca", "the authorities of client certificates, PEM; none: no client certificate is asked for", ""),
     (
+        "tls_client_crl",
+        "lists of what those authorities have revoked, PEM or DER, comma-separated; none: that is not asked. One of each \
+         authority, or every certificate of those without is refused",
+        "",
+    ),
+    (
         "insecure_no_tls",
         "`true`: other addresses than loopback without TLS, where something before this server ends it: keys and numbers \
          travel readable",
@@ -264,6 +270,7 @@ struct FileText {
     tls_cert: Option<String>,
     tls_key: Option<String>,
     tls_client_ca: Option<String>,
+    tls_client_crl: Option<Vec<String>>,
     insecure_no_tls: Option<bool>,
     tenant_rate: Option<u32>,
     tenant_at_once: Option<u32>,
@@ -330,6 +337,7 @@ impl FileText {
             "tls_cert" => self.tls_cert.clone(),
             "tls_key" => self.tls_key.clone(),
             "tls_client_ca" => self.tls_client_ca.clone(),
+            "tls_client_crl" => self.tls_client_crl.as_ref().map(|paths| paths.join(",")),
             "insecure_no_tls" => self.insecure_no_tls.map(|value| value.to_string()),
             "tenant_rate" => self.tenant_rate.map(|value| value.to_string()),
             "tenant_at_once" => self.tenant_at_once.map(|value| value.to_string()),

@@ -103,7 +103,7 @@ struct LaneLabels {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct FileLabels {
-    file: &'static str,
+    file: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -167,6 +167,7 @@ pub struct Metrics {
     traces_failed: Counter,
     certificate_expires: Family<FileLabels, Gauge<i64>>,
     reload_refused: Family<WhatLabels, Gauge<u64, AtomicU64>>,
+    settings_changed: Gauge<u64, AtomicU64>,
 }
 
 /// How old a loaded list is.
@@ -249,6 +250,7 @@ impl Default for Metrics {
             traces_failed: Counter::default(),
             certificate_expires: Family::default(),
             reload_refused: Family::default(),
+            settings_changed: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("decisions", "Decisions by verdict and channel", metrics.decisions.clone());
@@ -372,15 +374,16 @@ impl Default for Metrics {
         registry.register("check_time_at_ease_seconds", help, metrics.check_time_at_ease.clone());
         let help = "Spans that the collector of traces did not take";
         registry.register("traces_failed", help, metrics.traces_failed.clone());
-        let help =
-            "When the first certificate of a file of TLS expires, in seconds since 1970, by the setting that names it";
+        let help = "When the first certificate, or revocation list, of a file of TLS expires, in seconds since 1970, by the setting that names it";
         registry.register("certificate_expires_timestamp_seconds", help, metrics.certificate_expires.clone());
         registry.register(
             "reload_refused",
             "Files read again while serving of which the newest state is refused, the one before staying in force, by what: \
-             access, packs, shadow_packs, tenant_packs, tls, registries, emergencies",
+             access, packs, shadow_packs, tenant_packs, tls, store_tls, webhook_ca, registries, emergencies, settings",
             metrics.reload_refused.clone(),
         );
+        let help = "Whether the settings are written otherwise than they are in force, which a restart changes: 1 or 0";
+        registry.register("settings_changed", help, metrics.settings_changed.clone());
         let help = "When the first rule that asks for a loaded list stops believing this copy, in seconds since 1970";
         registry.register("registry_stale_timestamp_seconds", help, metrics.list_stale.clone());
         let help = "What is wrong with the folder of lists: files that are not used, or not taken up";
@@ -445,9 +448,14 @@ impl Metrics {
         &self.stages
     }
 
-    /// When the first certificate of a file expires, in seconds since 1970.
-    pub fn certificate_expires(&self, file: &'static str, seconds: i64) {
-        self.certificate_expires.get_or_create(&FileLabels { file }).set(seconds);
+    /// When the first certificate, or revocation list, of a file expires, in seconds since 1970.
+    pub fn certificate_expires(&self, file: &str, seconds: i64) {
+        self.certificate_expires.get_or_create(&FileLabels { file: file.to_owned() }).set(seconds);
+    }
+
+    /// Whether the settings are written otherwise than they are in force.
+    pub fn settings_changed(&self, changed: bool) {
+        self.settings_changed.set(changed.into());
     }
 
     /// How many of a kind of files are refused as they are now.

@@ -28,8 +28,12 @@ mod house;
 mod limited;
 #[path = "access/own_lists.rs"]
 mod own_lists;
+#[path = "support/redis.rs"]
+mod redis;
 #[path = "access/reloads.rs"]
 mod reloads;
+#[path = "access/revocations.rs"]
+mod revocations;
 #[path = "access/streams.rs"]
 mod streams;
 mod support;

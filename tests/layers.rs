@@ -20,7 +20,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("registry", &["place", "time"]),
     ("telemetry", &["contact", "proto", "time"]),
     ("access", &["time"]),
-    ("listen", &["access", "telemetry"]),
+    ("listen", &["access", "telemetry", "time"]),
     (
         "engine",
         &["access", "store", "registry", "audit", "telemetry", "decision", "law", "contact", "place", "proto", "time"],

@@ -345,6 +345,34 @@ async fn a_certificate_is_verified_and_a_private_address_needs_leave() {
     delivering.stop().await;
 }
 
+/// The file of authorities changes under a server: what it sends from then on goes by the new ones, and by the old while the
+/// new do not read.
+#[tokio::test]
+async fn authorities_that_change_hold_for_what_is_sent_from_then_on() {
+    let engine = engine();
+    let receiver = Receiver::start_tls(|_| Answer::Status(200)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("processors.pem");
+    std::fs::copy(authority(), &file).unwrap();
+    put(&engine, processor("dialer", &receiver.url)).await;
+    let (stop, stopping) = watch::channel(false);
+    let client = Client::new(Some(&file), private()).unwrap();
+    let task = tokio::spawn(notify::run(Arc::clone(&engine), client.clone(), quick(), now, stopping));
+    std::fs::write(&file, "-----BEGIN CERTIFICATE-----\n").unwrap();
+    assert!(client.reload().unwrap_err().to_string().contains("processors.pem"));
+    say_stop(&engine, 1).await;
+    until(&engine, "dialer", "the old ones stay", |status| status.pending == 0 && status.failures == 0).await;
+    std::fs::copy("tests/access/tls/authority.pem", &file).unwrap();
+    client.reload().unwrap();
+    say_stop(&engine, 2).await;
+    let failing = until(&engine, "dialer", "another authority", |status| status.failures > 0).await;
+    assert!(failing.last_error.contains("TLS"), "{}", failing.last_error);
+    std::fs::copy(authority(), &file).unwrap();
+    client.reload().unwrap();
+    until(&engine, "dialer", "confirmed", |status| status.pending == 0).await;
+    Delivering { stop, task }.stop().await;
+}
+
 /// Where callers are told apart, none of them has the server post to what listens beside it.
 #[tokio::test]
 async fn a_port_of_this_machine_needs_leave() {

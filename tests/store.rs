@@ -32,6 +32,8 @@ mod power_cut;
 mod redis;
 #[path = "store/redis_acks.rs"]
 mod redis_acks;
+#[path = "store/redis_certificates.rs"]
+mod redis_certificates;
 #[path = "store/redis_doctor.rs"]
 mod redis_doctor;
 #[path = "store/redis_failover.rs"]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::verify_server_name;
@@ -122,6 +122,8 @@ pub struct Peer {
 pub struct ShownCertificate {
     der: CertificateDer<'static>,
     sha256: [u8; 32],
+    /// Cleared while a new connection that shows it would not be taken.
+    trusted: AtomicBool,
     /// Whose it is, by which callers: looked up once for a connection and each change of callers.
     whose: Mutex<Option<(u64, Result<usize, Unrecognised>)>>,
 }
@@ -130,7 +132,16 @@ impl ShownCertificate {
     /// This one.
     #[must_use]
     pub fn new(der: CertificateDer<'static>) -> Self {
-        Self { sha256: sha256(&der), der, whose: Mutex::default() }
+        Self { sha256: sha256(&der), der, trusted: AtomicBool::new(true), whose: Mutex::default() }
+    }
+
+    /// Whether it is trusted from now on; returned is whether it was.
+    pub fn trust(&self, trusted: bool) -> bool {
+        self.trusted.swap(trusted, Ordering::AcqRel)
+    }
+
+    fn is_trusted(&self) -> bool {
+        self.trusted.load(Ordering::Acquire)
     }
 
     fn is_for(&self, name: &str) -> bool {
@@ -190,6 +201,11 @@ pub enum Unrecognised {
     /// More than one is known by this certificate.
     #[error("the client certificate is valid for the names of several callers, and so for none")]
     AmbiguousCertificate,
+    /// The certificate was good when the connection was made, and is so no longer.
+    #[error(
+        "the client certificate is trusted no longer: it was revoked, its time is over, or its authority is none any more"
+    )]
+    Distrusted,
     /// The key belongs to somebody who must show a certificate as well.
     #[error("this caller must show its client certificate with its key")]
     NeedsCertificate(Arc<str>),
@@ -219,6 +235,7 @@ impl Unrecognised {
             Self::Nothing => "CREDENTIALS_MISSING",
             Self::Malformed => "CREDENTIALS_MALFORMED",
             Self::UnknownKey | Self::UnknownCertificate | Self::AmbiguousCertificate => "CREDENTIALS_UNKNOWN",
+            Self::Distrusted => "CERTIFICATE_DISTRUSTED",
             Self::NeedsCertificate(_) => "CERTIFICATE_MISSING",
             Self::NeedsKey(_) => "CREDENTIALS_MISSING",
             Self::Expired(_) => "CREDENTIALS_EXPIRED",
@@ -306,6 +323,10 @@ impl Callers {
     /// # Errors
     /// Nobody's who may ask.
     pub fn caller_of(&self, credentials: &Credentials, now: Instant) -> Result<Caller, Unrecognised> {
+        // Whatever else is shown: on a new connection it would not come to that.
+        if credentials.certificate.as_deref().is_some_and(|shown| !shown.is_trusted()) {
+            return Err(Unrecognised::Distrusted);
+        }
         let entry = self.entry_of(credentials)?;
         let name = || Arc::clone(&entry.name);
         match entry.state(now) {

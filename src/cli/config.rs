@@ -1,6 +1,6 @@
 //! `ringfence config`: whether a server would start with these settings, and where each of them comes from.
 
-mod look;
+pub(super) mod look;
 
 use serde_json::json;
 

@@ -2,12 +2,14 @@
 
 mod again;
 mod callers;
+mod certificates;
 mod guard;
 mod health;
 mod list_files;
 mod reload;
 mod tenant_packs;
 pub(super) mod tend;
+mod written;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,12 +20,14 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::sync::watch;
 
+use self::certificates::{Certificates, Users};
 use self::health::Health;
 use self::reload::Reloads;
+use self::written::Written;
 use super::open::{OpenSettings, Opened, open};
 use super::settings::Flags;
 use super::{Error, Exit, Global, explain, keys, now, output, regions, source, tidy};
-use crate::config::{Config, StoreAt};
+use crate::config::{Config, Resolved, StoreAt};
 use crate::listen::{self, Listener, Protocol};
 use crate::proto::v1;
 use crate::registry::Registries;
@@ -61,13 +65,20 @@ pub struct Args {
 /// # Errors
 /// Faulty settings; something that does not open; an address in use.
 pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
-    let config = args.settings.resolved(global)?;
+    let Resolved { config, settings, faults } = args.settings.resolved_all(global);
+    if !faults.is_empty() {
+        return Err(Error::said(faults.join("\n")));
+    }
     telemetry::start_log(config.log_json);
+    let certificates = Certificates::of(&config);
+    let (redis, pinned) = (source::loaded(&config.store)?, regions::loaded(&config)?);
+    let stores: Vec<_> =
+        std::iter::once(redis.clone()).chain(pinned.iter().map(|pinned| pinned.redis.clone())).collect();
     let opened = open(&OpenSettings {
         sample: args.sample,
         shadow_packs: config.shadow_packs.clone(),
-        pinned: Some(regions::loaded(&config)?),
-        ..source::of_config(&config, source::loaded(&config.store)?)
+        pinned: Some(pinned),
+        ..source::of_config(&config, redis)
     })
     .await?;
     let client = notify::Client::new(config.webhook_ca.as_deref(), guard::reach(&config))
@@ -77,7 +88,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     if let Err(error) = opened.engine.drop_erased(true).await {
         tracing::error!(%error, "what erasures replaced is not gone yet");
     }
-    let guard = guard::Guard::open(&config, &opened.engine)?;
+    let guard = guard::Guard::open(&config, &opened.engine, client.clone())?;
     // Those that nobody may ask for have folders in vain.
     opened.registries.know_tenants();
     guard.look_at_what_is_left().await;
@@ -124,7 +135,13 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let opened = Arc::new(opened);
     let reloads = Reloads::new(&config, &opened.engine);
     let tenants = Arc::clone(guard.tenants());
-    let guarding = tokio::spawn(guard.keep(tls, stopping.clone()));
+    let metrics = Arc::clone(opened.engine.metrics());
+    let (access, processors) = (guard.access().cloned(), client.clone());
+    let users = Users { listeners: tls, access, stores, processors, metrics };
+    let certifying = tokio::spawn(certificates.keep(users, stopping.clone()));
+    let written = Written::new(&args.settings, global, settings, opened.engine.metrics());
+    let reading = tokio::spawn(written.keep(stopping.clone()));
+    let guarding = tokio::spawn(guard.keep(stopping.clone()));
     let trimmed = Arc::clone(&tenants);
     let tidying = config.keep_events.map(|keep| tokio::spawn(tidy::trim_events(trimmed, keep, told(stopping.clone()))));
     let keeping_regions: Vec<_> = opened
@@ -177,7 +194,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     }
     let drained = in_time(since + DRAIN, "requests under way", drain(&mut servers)).await.is_some();
     let rest = async {
-        let _ = tokio::join!(keeping, telling, tending, sweeping, archiving);
+        let _ = tokio::join!(keeping, telling, tending, sweeping, archiving, certifying, reading);
         join_all(keeping_regions.into_iter().chain(looking).chain(tidying)).await;
     };
     in_time(since + ENDED, "what goes on beside requests", rest).await;

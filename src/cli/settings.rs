@@ -11,7 +11,7 @@ const CONFIG: &str = "ringfence.toml";
 const KEYS: &str = "ringfence-keys";
 
 /// Flags of `serve`, which `config` takes as well. What is not given comes from the environment, the file, or the default.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Flags {
     /// The file of settings; ringfence.toml where there is one
     #[arg(long, value_name = "FILE", env = "RINGFENCE_CONFIG", hide_env_values = true)]
@@ -78,15 +78,12 @@ impl Flags {
         }
     }
 
-    /// The settings of a server with these flags.
-    ///
-    /// # Errors
-    /// Every fault.
-    pub(super) fn resolved(&self, global: &Global) -> Result<Config, Error> {
-        resolved(self.config.as_deref(), &|key| self.flag(key), global)
+    /// The file of settings, whether it is there or not.
+    pub(super) fn file(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new(CONFIG))
     }
 
-    /// The same with everything there is to say of them.
+    /// The settings of a server with these flags, and everything there is to say of them.
     pub(super) fn resolved_all(&self, global: &Global) -> Resolved {
         with_sources(self.config.as_deref(), &|key| self.flag(key), Some(global), config::resolve_all)
     }

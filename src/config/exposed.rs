@@ -45,6 +45,14 @@ pub(super) fn exposed(read: &Read<'_>, fault: &mut Fault<'_>) -> Exposed {
     if lacking(authority.is_some(), "tls_cert") {
         fault(&read("tls_client_ca"), "asks for client certificates, which needs TLS: set tls_cert and tls_key");
     }
+    let text = read("tls_client_crl").text;
+    let revoked: Vec<_> = text.split(',').map(str::trim).filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+    if !revoked.is_empty() && authority.is_none() {
+        fault(
+            &read("tls_client_crl"),
+            "says what authorities revoked, and nothing says which those are: set tls_client_ca",
+        );
+    }
     let access = path("access");
     let tenant_packs = path("tenant_packs");
     if tenant_packs.is_some() && access.is_none() {
@@ -56,7 +64,7 @@ pub(super) fn exposed(read: &Read<'_>, fault: &mut Fault<'_>) -> Exposed {
             "says whose certificates are good, and nothing says what they may do: set access",
         );
     }
-    let tls = certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key, authority });
+    let tls = certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key, authority, revoked });
     let mut number = |key: &str, least: u32, most: u32| {
         let written = read(key);
         match written.text.parse::<u32>().ok().filter(|number| (least..=most).contains(number)) {

@@ -7,8 +7,8 @@ use rustls::pki_types::CertificateDer;
 use super::tls::{TlsFault, certificates};
 
 /// Tags of DER (X.690) that stand before the validity of a certificate (RFC 5280, section 4.1), and in it.
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
+pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
@@ -35,7 +35,12 @@ fn expires(certificate: &CertificateDer<'_>) -> Option<i64> {
     }
     let (SEQUENCE, validity, _) = element(rest)? else { return None };
     let (tag, end, _) = element(element(validity)?.2)?;
-    let text = std::str::from_utf8(end).ok()?.strip_suffix('Z')?;
+    second(tag, end)
+}
+
+/// A time of DER, as the second since 1970.
+pub(super) fn second(tag: u8, time: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(time).ok()?.strip_suffix('Z')?;
     let (year, rest) = match tag {
         UTC_TIME => {
             let (year, rest) = text.split_at_checked(2)?;
@@ -55,7 +60,7 @@ fn expires(certificate: &CertificateDer<'_>) -> Option<i64> {
 }
 
 /// The first element: its tag, what it holds, and what comes after it.
-fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(super) fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, rest) = bytes.split_first()?;
     let (first, rest) = rest.split_first()?;
     let (length, rest) = match first {

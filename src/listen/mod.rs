@@ -9,6 +9,7 @@ mod connection;
 mod expiry;
 mod open;
 mod pace;
+mod revoked;
 mod tls;
 
 use std::io;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use expiry::first_to_expire;
+pub use revoked::first_to_run_out;
 pub use tls::{Tls, TlsFault, TlsFiles};
 
 use self::connection::Connection;

@@ -1,16 +1,17 @@
 //! One POST to a processor.
 //!
-//! Promises: certificates are verified, against the system's authorities or those given; a redirect is an answer like any
+//! Promises: certificates are verified, against the system's authorities or those given, which are read again when told so; a redirect is an answer like any
 //! other and is not followed; plain http goes to the loopback alone, and where ports of it are listed to those alone; https
 //! to no address that is not public unless the configuration says so, whatever a name resolves to at that instant;
 //! everything ends in time. A connection carries one request: a receiver that answers twice must not have its second answer
 //! taken for the confirmation of something else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{HeaderValue, Request, header};
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -105,10 +106,11 @@ impl Reach {
     }
 }
 
-/// Posts.
+/// Posts. Copies share whom they trust.
 #[derive(Clone)]
 pub struct Client {
-    tls: TlsConnector,
+    authorities: Option<PathBuf>,
+    tls: Arc<ArcSwap<ClientConfig>>,
     reach: Reach,
 }
 
@@ -125,29 +127,17 @@ impl Client {
     /// # Errors
     /// The file holds no certificate.
     pub fn new(authorities: Option<&Path>, reach: Reach) -> Result<Self, NoClient> {
-        let mut roots = RootCertStore::empty();
-        if let Some(path) = authorities {
-            let fault = |why: String| NoClient::Authorities { path: path.display().to_string(), why };
-            let read = CertificateDer::pem_file_iter(path).map_err(|error| fault(error.to_string()))?;
-            for certificate in read {
-                let certificate = certificate.map_err(|error| fault(error.to_string()))?;
-                roots.add(certificate).map_err(|error| fault(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(fault("holds no certificate in PEM".to_owned()));
-            }
-        } else {
-            let (good, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if good == 0 {
-                tracing::warn!("the system has no certificate authorities: no https processor can be told");
-            }
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)), reach })
+        let tls = Arc::new(ArcSwap::from_pointee(trusting(authorities)?));
+        Ok(Self { authorities: authorities.map(Path::to_owned), tls, reach })
+    }
+
+    /// Reads the authorities again: requests from now on trust those.
+    ///
+    /// # Errors
+    /// As [`Client::new`]: then nothing changes.
+    pub fn reload(&self) -> Result<(), NoClient> {
+        self.tls.store(Arc::new(trusting(self.authorities.as_deref())?));
+        Ok(())
     }
 
     /// Posts a JSON body.
@@ -177,7 +167,8 @@ impl Client {
                 return answer(stream, request).await;
             }
             let name = ServerName::try_from(target.host.clone()).map_err(|error| PostError::Tls(error.to_string()))?;
-            let stream = self.tls.connect(name, stream).await.map_err(|error| PostError::Tls(error.to_string()))?;
+            let connector = TlsConnector::from(self.tls.load_full());
+            let stream = connector.connect(name, stream).await.map_err(|error| PostError::Tls(error.to_string()))?;
             answer(stream, request).await
         };
         tokio::time::timeout(within, work).await.unwrap_or(Err(PostError::TooLate))
@@ -200,6 +191,31 @@ impl Client {
         }
         Err(last)
     }
+}
+
+fn trusting(authorities: Option<&Path>) -> Result<ClientConfig, NoClient> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = authorities {
+        let fault = |why: String| NoClient::Authorities { path: path.display().to_string(), why };
+        let read = CertificateDer::pem_file_iter(path).map_err(|error| fault(error.to_string()))?;
+        for certificate in read {
+            let certificate = certificate.map_err(|error| fault(error.to_string()))?;
+            roots.add(certificate).map_err(|error| fault(error.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(fault("holds no certificate in PEM".to_owned()));
+        }
+    } else {
+        let (good, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if good == 0 {
+            tracing::warn!("the system has no certificate authorities: no https processor can be told");
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
 }
 
 async fn answer<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Posted, PostError>

@@ -114,10 +114,26 @@ fn certificates_are_looked_at_by_check_and_doctor() {
     let home = Home::new();
     let pem = |name: &str| format!("{}/tests/store/tls/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = format!("tls_cert = \"{}\"\ntls_key = \"{}\"\n", pem("server.pem"), pem("server.key"));
-    home.write("ringfence.toml", text);
+    home.write("ringfence.toml", &text);
     home.run(&["config", "check"]).quietly(0).says(&["The settings are sound."]);
     home.run(&["doctor"]).code(1).says(&["server.pem", "good until 2126-10-29"]);
     home.run_with(&["config", "check"], b"", &[("RINGFENCE_TLS_KEY", &pem("client.key"))])
         .code(1)
         .says(&["do not go together"]);
+    // Lists of what was revoked, one of which has run out.
+    let own = |name: &str| format!("{}/tests/access/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (authority, lists) = (own("authority.pem"), format!("{}, {}", own("dialer.crl"), own("expired.crl")));
+    home.write("access.toml", "");
+    let more = format!("{text}access = \"access.toml\"\ntls_client_ca = \"{authority}\"\n");
+    home.write("ringfence.toml", more);
+    let variables = [("RINGFENCE_TLS_CLIENT_CRL", lists.as_str())];
+    home.run_with(&["config", "check"], b"", &variables)
+        .code(1)
+        .says(&["expired.crl: a revocation list ran out 2026-11-08"]);
+    home.run_with(&["doctor"], b"", &variables).code(1).says(&[
+        "dialer.crl",
+        "good until 2126-10-29",
+        "expired.crl",
+        "put a new revocation list in its place",
+    ]);
 }

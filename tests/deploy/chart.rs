@@ -13,7 +13,7 @@ const TEMPLATES: [&str; 5] =
     ["statefulset.yaml", "services.yaml", "availability.yaml", "networkpolicy.yaml", "monitoring.yaml"];
 
 /// Settings that the chart makes of other values, and those that mean nothing where every instance shares a Redis.
-const ITS_OWN: [&str; 20] = [
+const ITS_OWN: [&str; 21] = [
     "store",
     "store_user",
     "store_password_file",
@@ -31,6 +31,7 @@ const ITS_OWN: [&str; 20] = [
     "tls_cert",
     "tls_key",
     "tls_client_ca",
+    "tls_client_crl",
     "insecure_no_tls",
     // Files, which nothing mounts.
     "emergencies",
@@ -104,6 +105,53 @@ fn values_are_checked_by_their_schema() {
     }
     let untouched = faults(&[values(&json!({}))]);
     assert!(!untouched[0].is_empty(), "what is required has no default");
+}
+
+/// With a store each, instances would allow between them what the caps of one contact do not.
+#[test]
+fn no_instance_has_a_store_of_its_own() {
+    let least = yaml_file("tests/deploy/least.yaml");
+    let urls = ["", "embedded", "./data", "redis://fence:secret@db", "redis://localhost:6379", "redis://127.0.0.1"];
+    let more = ["rediss://[::1]:6379/0", "redis+cluster://n1:7000,127.0.0.2:7000", "redis+sentinel://localhost/main"];
+    let urls: Vec<_> = urls.into_iter().chain(more).collect();
+    let shared =
+        ["redis://db:6379/1", "rediss+cluster://n1:6379,n2:6379", "redis+sentinel://localhost.example,s2/main"];
+    let with = |over: Value| {
+        let mut values = values(&least);
+        laid_over(&mut values, &over);
+        values
+    };
+    let of_url = |url: &&str| with(json!({ "store": { "url": url } }));
+    let of_variable = |name: &str| with(json!({ "extraEnv": [{ "name": name, "value": "embedded" }] }));
+    let bad: Vec<_> = urls.iter().map(of_url).chain(["RINGFENCE_STORE", "RINGFENCE_CONFIG"].map(of_variable)).collect();
+    for (values, faults) in bad.iter().zip(faults(&bad)) {
+        assert!(!faults.is_empty(), "the schema takes {} {}", values["store"], values["extraEnv"]);
+    }
+    let good: Vec<_> = shared.iter().map(of_url).chain([of_variable("RINGFENCE_STORE_PASSWORD")]).collect();
+    for faults in faults(&good) {
+        assert!(faults.is_empty(), "{faults:?}");
+    }
+    // The schema can be skipped; the template then fails, in words.
+    let helpers = read(&format!("{CHART}/templates/_helpers.tpl"));
+    let (_, store) = helpers.split_once("define \"ringfence.store\"").unwrap();
+    let expressions: Vec<_> = store
+        .split("regexMatch \"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap().replace("\\\\", "\\"))
+        .collect();
+    let [is_redis, in_the_pod] = expressions.as_slice() else { panic!("{expressions:?}") };
+    let script = "import json, re, sys\n\
+        redis, pod, urls = json.load(sys.stdin)\n\
+        json.dump([bool(re.search(redis, u)) and not re.search(pod, u) for u in urls], sys.stdout)";
+    let all: Vec<_> = urls.iter().chain(&shared).collect();
+    let taken: Vec<bool> =
+        serde_json::from_str(&python(script, &[], &json!([is_redis, in_the_pod, all]).to_string())).unwrap();
+    for (url, taken) in all.iter().zip(taken) {
+        assert_eq!(taken, shared.contains(url), "the template: {url}");
+    }
+    assert_eq!(store.matches("fail (").count() + store.matches("fail \"").count(), 3, "each says why");
+    let set = read(&format!("{CHART}/templates/statefulset.yaml"));
+    assert!(set.contains("RINGFENCE_STORE, value: {{ include \"ringfence.store\" . | quote }}"));
 }
 
 /// The keys that `settings` takes are those that the server has. `RINGFENCE_BLESS=1` writes them anew.

@@ -68,6 +68,7 @@ const EXAMPLES: &[&[(&str, &str)]] = &[
         ("tls_cert", "/etc/ringfence/tls/tls.crt"),
         ("tls_key", "/etc/ringfence/tls/tls.key"),
         ("tls_client_ca", "/etc/ringfence/tls/clients.pem"),
+        ("tls_client_crl", "/etc/ringfence/tls/clients.crl"),
         ("tenant_rate", "5000"),
         ("tenant_at_once", "500"),
         ("connections", "1024"),
@@ -86,7 +87,7 @@ const EXAMPLES: &[&[(&str, &str)]] = &[
 ];
 
 /// Settings whose files are read again while the server runs.
-const READ_AGAIN: [&str; 12] = [
+const READ_AGAIN: [&str; 17] = [
     "keys",
     "registries",
     "packs",
@@ -98,6 +99,11 @@ const READ_AGAIN: [&str; 12] = [
     "tls_cert",
     "tls_key",
     "tls_client_ca",
+    "tls_client_crl",
+    "store_ca",
+    "store_cert",
+    "store_key",
+    "webhook_ca",
     "tenant_packs",
 ];
 

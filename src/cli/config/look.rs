@@ -15,7 +15,7 @@ use crate::store::{Keys, KeysError, lies_inside};
 
 /// What was found.
 #[derive(Default)]
-pub(super) struct Found {
+pub(in crate::cli) struct Found {
     /// Each with where it was written, what is wrong, and what to do.
     pub faults: Vec<String>,
     /// The same of what has no effect.
@@ -30,7 +30,7 @@ struct Look<'a> {
 }
 
 /// Looks at everything that needs no store.
-pub(super) fn look(config: &Config, settings: &[Setting]) -> Found {
+pub(in crate::cli) fn look(config: &Config, settings: &[Setting]) -> Found {
     let mut look = Look { config, settings, found: Found::default() };
     look.listeners();
     look.who_may_ask();

@@ -85,6 +85,11 @@ impl Refused {
         }
     }
 
+    /// Whether anything is.
+    pub fn is_any(&self) -> bool {
+        !self.why.is_empty()
+    }
+
     /// Tells the metric how many are.
     pub fn tell(&self) {
         self.metrics.reload_refused(self.what, self.why.len());

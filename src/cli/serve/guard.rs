@@ -1,21 +1,19 @@
-//! Who may ask while serving: the file and the certificates are read again when they change, tenants are opened before
-//! anybody of them is let in, and what goes on beside the requests goes on for each.
+//! Who may ask while serving: the file is read again when it changes, tenants are opened before anybody of them is let in, and
+//! what goes on beside the requests goes on for each.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::super::Error;
-use super::again::{Refused, Stamp};
 use super::callers::CallersFile;
 use super::tenant_packs::{Reading, TenantPacks};
 use super::{LOOK, REMIND, press, told};
-use crate::access::Gate;
+use crate::access::{Access, Gate};
 use crate::config::{Config, Exposed};
 use crate::engine::{Engine, SweeperSettings, Tenants, rights, selfcheck};
-use crate::listen::{self, Protocol, Tls, TlsFiles};
+use crate::listen::{Protocol, Tls};
 use crate::notify;
 use crate::service::{self, Calls};
 
@@ -26,19 +24,12 @@ pub(super) struct Guard {
     tenants: Arc<Tenants>,
     /// `None`: whoever reaches the server may ask.
     callers: Option<CallersFile>,
-    /// Whether a new client is made for the processors of each tenant.
-    client: ClientSettings,
+    /// Reaches the processors of every tenant.
+    client: notify::Client,
     self_check: selfcheck::Settings,
     sweeper: SweeperSettings,
     /// Tenants opened before the server began to serve.
     first: Vec<Arc<Engine>>,
-}
-
-/// How processors are reached.
-#[derive(Clone)]
-struct ClientSettings {
-    ca: Option<PathBuf>,
-    reach: notify::Reach,
 }
 
 /// Where processors may be.
@@ -51,7 +42,7 @@ impl Guard {
     ///
     /// # Errors
     /// It cannot be read or is at fault; it names tenants that cannot be opened.
-    pub fn open(config: &Config, engine: &Arc<Engine>) -> Result<Self, Error> {
+    pub fn open(config: &Config, engine: &Arc<Engine>, client: notify::Client) -> Result<Self, Error> {
         let tenants = Arc::new(Tenants::new(Arc::clone(engine)));
         let (exposed, metrics) = (config.exposed.clone(), engine.metrics());
         let mut packs = TenantPacks::open(config.packs.clone(), exposed.tenant_packs.as_deref(), metrics)
@@ -61,7 +52,6 @@ impl Guard {
             let (file, new) = CallersFile::open(path, exposed.tenant, (&*tenants, &mut packs), metrics)?;
             (callers, first) = (Some(file), new);
         }
-        let client = ClientSettings { ca: config.webhook_ca.clone(), reach: reach(config) };
         Ok(Self {
             exposed,
             packs: Reading::of(packs),
@@ -81,6 +71,11 @@ impl Guard {
             Some(file) => Calls::guarded(Arc::clone(&self.tenants), Arc::clone(file.access())),
         };
         calls.behind(Arc::new(Gate::new(self.exposed.gate)))
+    }
+
+    /// Those who may ask, where that is asked.
+    pub fn access(&self) -> Option<&Arc<Access>> {
+        self.callers.as_ref().map(CallersFile::access)
     }
 
     /// The engines of those who may ask.
@@ -113,16 +108,12 @@ impl Guard {
     }
 
     /// Looks after it all until it is told to stop; then ends what goes on for other tenants than the first.
-    pub async fn keep(mut self, tls: Vec<Arc<Tls>>, stopping: watch::Receiver<bool>) {
+    pub async fn keep(mut self, stopping: watch::Receiver<bool>) {
         let mut tasks = JoinSet::new();
         for engine in std::mem::take(&mut self.first) {
             self.tend(&mut tasks, engine, &stopping);
         }
         let mut look = tokio::time::interval(LOOK);
-        let files = self.exposed.tls.clone();
-        let mut taken = files.as_ref().map(of_tls);
-        let mut refused = Refused::none("tls", self.tenants.main().metrics());
-        self.tell_expiry();
         let mut stop = Box::pin(told(stopping.clone()));
         loop {
             tokio::select! {
@@ -140,41 +131,11 @@ impl Guard {
             }
             let wanted = self.callers.as_mut().map(|file| file.look(&self.tenants)).unwrap_or_default();
             self.packs.begin(&self.tenants, wanted);
-            let found = files.as_ref().map(of_tls);
-            if found == taken {
-                refused.clear("");
-                continue;
-            }
-            self.tell_expiry();
-            match tls.iter().try_for_each(|one| one.reload()) {
-                Ok(()) => {
-                    taken = found;
-                    refused.clear("");
-                    tracing::info!("the certificate was read again");
-                }
-                // Tried again at each look, whatever the reason was.
-                Err(error) => {
-                    if refused.note("", error.to_string()) {
-                        tracing::error!(%error, "the changed certificate is refused; the old one stays");
-                    }
-                }
-            }
         }
         while tasks.join_next().await.is_some() {}
         // The first is stopped by the server, once its own processors are done.
         for engine in self.tenants.all().into_iter().skip(1) {
             engine.stop_following();
-        }
-    }
-
-    /// Tells the metrics until when the certificates are good. What does not read is not in use, and told by what reads it.
-    fn tell_expiry(&self) {
-        let Some(files) = &self.exposed.tls else { return };
-        let named = [("tls_cert", Some(&files.certificate)), ("tls_client_ca", files.authority.as_ref())];
-        for (key, path) in named {
-            if let Some(Ok((_, end))) = path.map(|path| listen::first_to_expire(path)) {
-                self.tenants.main().metrics().certificate_expires(key, end);
-            }
         }
     }
 
@@ -191,15 +152,10 @@ impl Guard {
                 Err(error) => tracing::warn!(tenant, %error, "what is stored of this tenant cannot be read"),
             }
         });
-        match notify::Client::new(self.client.ca.as_deref(), self.client.reach.clone()) {
-            Ok(client) => {
-                let (engine, stop) = (Arc::clone(&engine), stopping.clone());
-                tasks.spawn(async move {
-                    notify::run(engine, client, notify::Settings::default(), service::now, stop).await;
-                });
-            }
-            Err(error) => tracing::error!(tenant, %error, "webhook_ca: opt-outs of this tenant are not passed on"),
-        }
+        let (told_of, client, stop) = (Arc::clone(&engine), self.client.clone(), stopping.clone());
+        tasks.spawn(async move {
+            notify::run(told_of, client, notify::Settings::default(), service::now, stop).await;
+        });
         let (checked, often, stop) = (Arc::clone(&engine), self.self_check, stopping.clone());
         tasks.spawn(async move { checked.self_check(often, service::now, stop).await });
         tasks.spawn(super::super::retention::sweep_by_turns(Arc::clone(&engine), self.sweeper, stopping.clone()));
@@ -214,10 +170,4 @@ impl Guard {
             }
         });
     }
-}
-
-/// The files of TLS as they are now.
-fn of_tls(files: &TlsFiles) -> Vec<Option<Stamp>> {
-    let all = [Some(&files.certificate), Some(&files.key), files.authority.as_ref()];
-    all.into_iter().flatten().map(|path| Stamp::of(path)).collect()
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::certificates::Tls;
+
 /// Host and port.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Address {
@@ -127,22 +129,6 @@ impl Login {
                 self.password.clone()
             }
         }
-    }
-}
-
-/// The certificates of a TLS connection, as PEM.
-#[derive(Clone, Default)]
-pub struct Tls {
-    /// Whom to trust; the system's authorities if absent.
-    pub authority: Option<Vec<u8>>,
-    /// Our certificate and key, where the server asks for one.
-    pub client: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
-}
-
-impl std::fmt::Debug for Tls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let own = self.authority.is_some();
-        f.debug_struct("Tls").field("own_authority", &own).field("client", &self.client.is_some()).finish()
     }
 }
 
@@ -270,8 +256,6 @@ impl Settings {
     /// # Errors
     /// Which file cannot be read, or what does not belong together.
     pub fn load(&mut self, files: &Files) -> Result<(), String> {
-        let read =
-            |path: &Path| std::fs::read(path).map_err(|error| format!("{}: cannot be read: {error}", path.display()));
         self.login.load(files.password.as_deref())?;
         self.sentinel_login.load(files.sentinel_password.as_deref())?;
         let Some(tls) = &mut self.tls else {
@@ -280,12 +264,7 @@ impl Settings {
                 Err(format!("{}: a certificate, but the store's URL does not begin with rediss", path.display()))
             });
         };
-        tls.authority = files.authority.as_deref().map(read).transpose()?;
-        tls.client = match (&files.certificate, &files.key) {
-            (Some(certificate), Some(key)) => Some((read(certificate)?, Zeroizing::new(read(key)?))),
-            (None, None) => None,
-            _ => return Err("store_cert and store_key belong together: name both".to_owned()),
-        };
+        *tls = Tls::load(files)?;
         Ok(())
     }
 }
@@ -408,10 +387,13 @@ mod tests {
         let mut settings = Settings::from_url("rediss://a").unwrap();
         settings.login.password = Some(Secret::new("hush"));
         settings.sentinel_login.password = Some(Secret::new("hush"));
-        settings.tls =
-            Some(Tls { authority: None, client: Some((b"cert".to_vec(), Zeroizing::new(b"hush".to_vec()))) });
+        let file = |name: &str| Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/tls").join(name));
+        let files = Files { certificate: file("client.pem"), key: file("client.key"), ..Files::default() };
+        settings.load(&files).unwrap();
         let shown = format!("{settings:?}");
-        assert!(!shown.contains("hush") && !shown.contains("104, 117"), "{shown}");
+        assert!(shown.contains("client: true") && !shown.contains("hush"), "{shown}");
+        // `---`, as bytes and as text.
+        assert!(!shown.contains("45, 45, 45") && !shown.contains("---"), "{shown}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! without a restart. Holds no lock of its own on the server: any number of instances share it.
 
 mod address;
+mod certificates;
 mod cluster;
 mod events;
 mod judge;
@@ -29,7 +30,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use ::redis::{Pipeline, Value};
 use tokio::task::JoinHandle;
 
-pub use self::address::{AckedFrom, Acks, Address, Deployment, Files, Login, Secret, Settings, Timing, Tls};
+pub use self::address::{AckedFrom, Acks, Address, Deployment, Files, Login, Secret, Settings, Timing};
+pub use self::certificates::Tls;
 pub use self::survey::{Finding, Weight};
 
 use self::link::Link;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::io::tcp::TcpSettings;
 use ::redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
-    RedisConnectionInfo, TlsCertificates, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisConnectionInfo,
+    Value,
 };
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -83,12 +83,7 @@ impl Connector {
             None => Client::open(info(ConnectionAddr::Tcp(host, port))?),
             Some(tls) => {
                 let place = ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
-                let client_tls = tls.client.as_ref().map(|(certificate, key)| ClientTlsConfig {
-                    client_cert: certificate.clone(),
-                    client_key: key.to_vec(),
-                });
-                let certificates = TlsCertificates { client_tls, root_cert: tls.authority.clone() };
-                Client::build_with_tls(info(place)?, certificates)
+                Client::build_with_tls(info(place)?, tls.now())
             }
         }
     }
