@@ -28,6 +28,8 @@ mod house;
 mod limited;
 #[path = "access/own_lists.rs"]
 mod own_lists;
+#[path = "access/refusals.rs"]
+mod refusals;
 #[path = "access/reloads.rs"]
 mod reloads;
 #[path = "access/streams.rs"]

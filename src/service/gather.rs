@@ -19,6 +19,8 @@ use super::MESSAGE_BYTES;
 use super::peek::HEAD;
 use crate::access::{Arrival, Busy, EACH};
 
+/// What the connection says of a request that takes too long.
+const TOO_SLOW: &str = "the request did not arrive in time";
 /// Parts that are shorter are put together: each would hold on to all that was read with it.
 const SMALL: usize = 4 << 10;
 
@@ -116,6 +118,14 @@ impl Message {
             self.keep(last);
             self.close();
         }
+    }
+
+    /// Why it did not come whole, where it did not: in time, or at all.
+    pub fn broken(&self) -> Option<&'static str> {
+        let error = self.broken.as_ref()?;
+        let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+        let slow = causes.into_iter().any(|cause| cause.to_string() == TOO_SLOW);
+        Some(if slow { TOO_SLOW } else { "the request did not come whole" })
     }
 
     /// All of it in one piece, if it is short enough to be looked into.

@@ -1,11 +1,13 @@
 //! A request as a transport knows it: who asks, until when an answer is of use, and the one now by which it is judged.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Monotonic};
 
 use super::guard::Admitted;
 use crate::access::{Caller, DEFAULT_TENANT, Permit, Quota, Role, Share};
 use crate::engine::{Clock, Failure};
+use crate::telemetry::Meter;
 use crate::time::Instant;
 
 /// For how long an answer is of use where the caller does not say.
@@ -22,6 +24,10 @@ pub struct Incoming {
     pub timeout: Option<Duration>,
     /// When it arrived: its headers, where the rest of it was waited for.
     pub arrived: Monotonic,
+    /// From where, as far as that is known.
+    pub(super) from: Option<IpAddr>,
+    /// What is counted of whoever asks; `None`: of the server's own tenant.
+    pub(super) meter: Option<Arc<Meter>>,
     /// By what its caller was recognised; `None`: nobody was asked who they are.
     admitted: Option<Arc<Admitted>>,
 }
@@ -36,22 +42,19 @@ impl Incoming {
     /// The same for this tenant.
     #[must_use]
     pub fn local_of(tenant: &str, timeout: Option<Duration>) -> Self {
-        Self { caller: Caller::local_of(tenant), timeout, arrived: Monotonic::now(), admitted: None }
+        let (arrived, from, meter) = (Monotonic::now(), None, None);
+        Self { caller: Caller::local_of(tenant), timeout, arrived, from, meter, admitted: None }
     }
 
     /// The same of somebody who was recognised.
     pub(super) fn of(self, admitted: &Arc<Admitted>) -> Self {
-        Self { caller: admitted.caller.clone(), admitted: Some(Arc::clone(admitted)), ..self }
+        let (caller, meter) = (admitted.caller.clone(), Some(Arc::clone(&admitted.meter)));
+        Self { caller, meter, from: Some(admitted.from), admitted: Some(Arc::clone(admitted)), ..self }
     }
 
     /// By what its caller was recognised; `None`: nobody was asked who they are.
     pub(super) fn admitted(&self) -> Option<&Admitted> {
         self.admitted.as_deref()
-    }
-
-    /// Whether its tenant may use so much and no more.
-    pub(super) const fn is_limited(&self) -> bool {
-        self.admitted.is_some()
     }
 
     fn quota(&self) -> Option<&Quota> {

@@ -18,6 +18,7 @@ mod malformed;
 mod names;
 mod peek;
 mod ready;
+mod refused;
 mod registry;
 mod rows;
 mod shed;
@@ -82,12 +83,15 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
     let mut builder = Routes::builder();
     macro_rules! add {
         ($($server:ident),*) => {
-            $(builder.add_service(malformed::Refuse($server::new(grpc.clone())
-                .max_decoding_message_size(MESSAGE_BYTES)));)*
+            $({
+                let inner = $server::new(grpc.clone()).max_decoding_message_size(MESSAGE_BYTES);
+                builder.add_service(malformed::Refuse { inner, calls: calls.clone() });
+            })*
         };
     }
     let checks = CheckServiceServer::new(grpc.clone()).max_decoding_message_size(MESSAGE_BYTES);
-    builder.add_service(malformed::Refuse(lenient::Lenient { inner: checks, calls: calls.clone() }));
+    let inner = lenient::Lenient { inner: checks, calls: calls.clone() };
+    builder.add_service(malformed::Refuse { inner, calls: calls.clone() });
     add!(ConsentServiceServer, ControlServiceServer, AuditServiceServer);
     add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer, ProcessorServiceServer);
     add!(PolicyServiceServer, RetentionServiceServer, IncidentServiceServer);

@@ -129,12 +129,21 @@ pub fn refused(code: Code, reason: &str, message: impl Into<String>) -> Status {
     Status::with_error_details(code, message, info(reason))
 }
 
+/// The reason for which a tenant has nothing left, and its words.
+pub(super) const fn words(exhausted: Exhausted) -> (&'static str, &'static str) {
+    match exhausted {
+        Exhausted::Rate(_) => ("RATE_LIMITED", "the tenant asks more calls a second than it may"),
+        Exhausted::AtOnce => ("TOO_MANY_AT_ONCE", "the tenant has more calls under way at once than it may"),
+    }
+}
+
 /// The status of a call for which the tenant has nothing left.
 #[must_use]
 pub fn exhausted(exhausted: Exhausted) -> Status {
-    let (reason, message, wait) = match exhausted {
-        Exhausted::Rate(wait) => ("RATE_LIMITED", "the tenant asks more calls a second than it may", wait),
-        Exhausted::AtOnce => ("TOO_MANY_AT_ONCE", "the tenant has more calls under way at once than it may", RETRY),
+    let (reason, message) = words(exhausted);
+    let wait = match exhausted {
+        Exhausted::Rate(wait) => wait,
+        Exhausted::AtOnce => RETRY,
     };
     let mut details = info(reason);
     details.set_retry_info(Some(wait));

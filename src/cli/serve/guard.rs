@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::super::Error;
 use super::again::{Refused, Stamp};
@@ -182,6 +183,8 @@ impl Guard {
     fn tend(&self, tasks: &mut JoinSet<()>, engine: Arc<Engine>, stopping: &watch::Receiver<bool>) {
         let tenant = engine.tenant().to_owned();
         tracing::info!(tenant, "tenant open");
+        // What goes on for it is told as its own.
+        let span = engine.meter().span();
         let looked = Arc::clone(&engine);
         tasks.spawn(async move {
             let tenant = looked.tenant();
@@ -194,17 +197,18 @@ impl Guard {
         match notify::Client::new(self.client.ca.as_deref(), self.client.reach.clone()) {
             Ok(client) => {
                 let (engine, stop) = (Arc::clone(&engine), stopping.clone());
-                tasks.spawn(async move {
-                    notify::run(engine, client, notify::Settings::default(), service::now, stop).await;
-                });
+                let telling = notify::run(engine, client, notify::Settings::default(), service::now, stop);
+                tasks.spawn(telling.instrument(span.clone()));
             }
             Err(error) => tracing::error!(tenant, %error, "webhook_ca: opt-outs of this tenant are not passed on"),
         }
         let (checked, often, stop) = (Arc::clone(&engine), self.self_check, stopping.clone());
-        tasks.spawn(async move { checked.self_check(often, service::now, stop).await });
-        tasks.spawn(super::super::retention::sweep_by_turns(Arc::clone(&engine), self.sweeper, stopping.clone()));
+        let checking = async move { checked.self_check(often, service::now, stop).await };
+        tasks.spawn(checking.instrument(span.clone()));
+        let sweeping = super::super::retention::sweep_by_turns(Arc::clone(&engine), self.sweeper, stopping.clone());
+        tasks.spawn(sweeping.instrument(span.clone()));
         let mut stop = Box::pin(told(stopping.clone()));
-        tasks.spawn(async move {
+        let reminding = async move {
             let (mut remind, mut pressed) = (tokio::time::interval(REMIND), rights::Pressing::default());
             loop {
                 tokio::select! {
@@ -212,7 +216,8 @@ impl Guard {
                     _ = remind.tick() => pressed = press(&engine, pressed).await,
                 }
             }
-        });
+        };
+        tasks.spawn(reminding.instrument(span));
     }
 }
 
