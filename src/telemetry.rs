@@ -25,7 +25,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::audit::AuditState;
 pub use self::log::{Log, start_log};
-pub use self::refusals::Refusal;
+pub use self::refusals::{Refusal, trouble};
 pub use self::stages::{Laps, Stage, Stages, Trip};
 pub use self::standing::ListState;
 pub use self::tenant::Meter;
@@ -98,6 +98,7 @@ impl Metrics {
     /// comes after it.
     pub fn tell_refusals(&self, last: bool) {
         let now = Monotonic::now();
+        refusals::tell_troubles(now, last);
         self.tell_cuts(now, last);
         for meter in self.meters.all().iter().chain([&self.nobody]) {
             meter.tell_refusals(now, last);

@@ -14,7 +14,7 @@ use super::leave::Leave;
 use super::ready::{Faults, Readiness};
 use super::stream::{Answers, Asked};
 use super::{rows, status};
-use crate::access::{Access, Caller, Gate, Peer, Permit, Role};
+use crate::access::{Access, Gate, Peer, Permit, Role};
 use crate::engine::watch::HEARTBEAT;
 use crate::engine::{Engine, Failure, ShadowReport, Tenants, batch_too_long};
 use crate::proto::v1;
@@ -118,19 +118,16 @@ impl Calls {
     /// A request, by what was found out about who asks. Where that is asked and was not, it is nobody's.
     #[must_use]
     pub fn incoming(&self, extensions: &http::Extensions, timeout: Option<Duration>) -> Incoming {
-        let mut incoming = Incoming::local(timeout);
+        let mut incoming = match (extensions.get::<Arc<Admitted>>(), &self.access) {
+            (Some(admitted), _) => Incoming::of(admitted, timeout),
+            (None, Some(_)) => Incoming::of_nobody(self.server().metrics().nobody(), timeout),
+            (None, None) => Incoming::local(timeout),
+        };
         if let Some(Arrived(at)) = extensions.get() {
             incoming.arrived = *at;
         }
-        incoming.from = extensions.get::<Peer>().map(|peer| peer.address.ip());
-        match (extensions.get::<Arc<Admitted>>(), &self.access) {
-            (Some(admitted), _) => incoming.of(admitted),
-            (None, Some(_)) => {
-                incoming.meter = Some(Arc::clone(self.server().metrics().nobody()));
-                incoming.by(Caller::nobody())
-            }
-            (None, None) => incoming,
-        }
+        incoming.from = incoming.from.or_else(|| Some(extensions.get::<Peer>()?.address.ip()));
+        incoming
     }
 
     /// The engine of a permit's tenant.

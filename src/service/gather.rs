@@ -219,6 +219,7 @@ mod tests {
         let gathered = futures_util::FutureExt::now_or_never(gather(body, false, begin)).unwrap();
         let mut message = gathered.ok().unwrap();
         assert!(message.whole().is_none());
+        assert_eq!(message.broken(), Some("the request did not come whole"));
         let read = axum::body::to_bytes(message.into_body(), usize::MAX);
         let error = futures_util::FutureExt::now_or_never(read).unwrap().unwrap_err();
         assert!(error.to_string().contains("gone"), "{error}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Monotonic};
 
 use super::guard::Admitted;
-use crate::access::{Caller, DEFAULT_TENANT, Permit, Quota, Role, Share};
+use crate::access::{Caller, Permit, Quota, Role, Share};
 use crate::engine::{Clock, Failure};
 use crate::telemetry::Meter;
 use crate::time::Instant;
@@ -36,20 +36,28 @@ impl Incoming {
     /// A request of whoever reaches a server without authentication.
     #[must_use]
     pub fn local(timeout: Option<Duration>) -> Self {
-        Self::local_of(DEFAULT_TENANT, timeout)
+        Self::new(Caller::local(), timeout)
     }
 
     /// The same for this tenant.
     #[must_use]
     pub fn local_of(tenant: &str, timeout: Option<Duration>) -> Self {
-        let (arrived, from, meter) = (Monotonic::now(), None, None);
-        Self { caller: Caller::local_of(tenant), timeout, arrived, from, meter, admitted: None }
+        Self::new(Caller::local_of(tenant), timeout)
     }
 
-    /// The same of somebody who was recognised.
-    pub(super) fn of(self, admitted: &Arc<Admitted>) -> Self {
-        let (caller, meter) = (admitted.caller.clone(), Some(Arc::clone(&admitted.meter)));
-        Self { caller, meter, from: Some(admitted.from), admitted: Some(Arc::clone(admitted)), ..self }
+    fn new(caller: Caller, timeout: Option<Duration>) -> Self {
+        Self { caller, timeout, arrived: Monotonic::now(), from: None, meter: None, admitted: None }
+    }
+
+    /// One of somebody who was recognised.
+    pub(super) fn of(admitted: &Arc<Admitted>, timeout: Option<Duration>) -> Self {
+        let (from, meter) = (Some(admitted.from), Some(Arc::clone(&admitted.meter)));
+        Self { from, meter, admitted: Some(Arc::clone(admitted)), ..Self::new(admitted.caller.clone(), timeout) }
+    }
+
+    /// One of somebody who was not asked who they are, where that must be asked; what is counted of them.
+    pub(super) fn of_nobody(meter: &Arc<Meter>, timeout: Option<Duration>) -> Self {
+        Self { meter: Some(Arc::clone(meter)), ..Self::new(Caller::nobody(), timeout) }
     }
 
     /// By what its caller was recognised; `None`: nobody was asked who they are.
@@ -73,12 +81,6 @@ impl Incoming {
     /// The one now of this request: read here and nowhere below.
     pub(super) fn clock(&self) -> Clock {
         Clock { now: now(), deadline: self.deadline() }
-    }
-
-    /// The same of somebody else.
-    #[must_use]
-    pub fn by(self, caller: Caller) -> Self {
-        Self { caller, ..self }
     }
 
     /// Takes so many further calls from what the tenant may ask in a second: for the rows of a batch.

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tonic::body::Body;
@@ -18,7 +19,7 @@ use super::{Calls, status};
 #[derive(Clone, Debug)]
 pub(super) struct Refuse<S> {
     pub inner: S,
-    pub calls: Calls,
+    pub calls: Arc<Calls>,
 }
 
 /// What the log says of a message that does not decode, whatever is wrong with it: that stands in the answer.
@@ -81,7 +82,7 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let (incoming, uri) = (self.calls.incoming(request.extensions(), None), request.uri().clone());
-        let (answer, calls) = (self.inner.call(request), self.calls.clone());
+        let (answer, calls) = (self.inner.call(request), Arc::clone(&self.calls));
         Box::pin(async move {
             let response = answer.await?;
             let refused = |reason, why: &dyn Display| calls.refused(&incoming, &Shown(uri.path()), reason, why);

@@ -1,4 +1,4 @@
-//! Refusals in the log: each once, and a flood of them in few lines.
+//! Refusals in the log: each once, and a flood of them in few lines. The same for failures of ours, which many calls meet at once.
 //!
 //! Promises: of each kind, which is a reason and a tenant, the first [`LINES`] within a minute have a line each; those after
 //! them are counted, and told by one line once the minute is over. Lines and counts add up to what was refused, and so does the
@@ -119,6 +119,31 @@ impl Kinds {
         };
         kinds.iter_mut().filter_map(of).collect()
     }
+}
+
+/// Failures of ours, by what failed: a store that is away fails every call.
+static TROUBLES: Kinds = Kinds(Mutex::new(Vec::new()));
+
+/// Something of ours failed, which is told as refusals are.
+pub fn trouble(what: &'static str, error: &dyn Display) {
+    let (more, tell) = TROUBLES.note(what, Monotonic::now(), Counter::default);
+    if let Some(more) = more {
+        tell_more_trouble(what, more);
+    }
+    if tell {
+        tracing::error!(%error, "{what}");
+    }
+}
+
+pub(super) fn tell_troubles(now: Monotonic, last: bool) {
+    for (what, more) in TROUBLES.over(now, last) {
+        tell_more_trouble(what, more);
+    }
+}
+
+fn tell_more_trouble(what: &'static str, more: More) {
+    let (count, seconds) = (more.count, more.seconds());
+    tracing::error!(count, seconds, "{what}: {count} more like it in {seconds} seconds");
 }
 
 #[cfg(test)]

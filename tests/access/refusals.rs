@@ -15,6 +15,7 @@ use ringfence::proto::v1;
 use serde_json::{Value, json};
 
 use super::credentials::{Folder, QUESTION, ask, check, until};
+use super::floods::{begun, call, swallow};
 use super::house::{House, request, send};
 use super::support::engine;
 
@@ -280,13 +281,21 @@ fn a_log_that_nobody_reads_holds_up_nobody() {
     let folder = Folder::new();
     let (key, operator) = (folder.admit("dialer", "acme", "check"), folder.admit("ops", "acme", "operate"));
     let mut serve = folder.program();
-    serve.args(["serve", "--grpc", "off", "--http", "127.0.0.1:0", "--access", "ringfence-access.toml"]);
+    serve.args(["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--access", "ringfence-access.toml"]);
     serve.env("RINGFENCE_LOG_FILTER", "trace").stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut server = Ended(serve.spawn().unwrap());
     let mut said = BufReader::new(server.0.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let address = said.find_map(|line| line.trim().strip_prefix("HTTP  http://").map(str::to_owned)).unwrap();
-    let http = address.parse().unwrap();
+    let mut address = |begin: &str| said.find_map(|line| line.trim().strip_prefix(begin)?.parse().ok()).unwrap();
+    let (grpc, http) = (address("gRPC  "), address("HTTP  http://"));
     until("lines are dropped", || {
+        // Each frame has lines of its own.
+        let mut wire = begun(grpc);
+        let reading = swallow(&wire);
+        for stream in 0..100 {
+            wire.write_all(&call(2 * stream + 1, GRPC, Some(&key), 5)).unwrap();
+        }
+        wire.shutdown(std::net::Shutdown::Write).unwrap();
+        reading.join().unwrap();
         assert_eq!(check(http, Some(&key)).0, 200);
         let metrics = ask(http, "GET", "/metrics", Some(&operator), "").1;
         let text = metrics.as_str().unwrap();
