@@ -16,6 +16,8 @@
 mod certificates;
 #[path = "access/credentials.rs"]
 mod credentials;
+#[path = "service/faulty.rs"]
+mod faulty;
 #[path = "access/floods.rs"]
 mod floods;
 #[path = "access/grid.rs"]

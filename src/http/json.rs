@@ -39,9 +39,9 @@ impl FromRequestParts<Calls> for Asked {
 }
 
 #[allow(clippy::result_large_err, reason = "the refusal is the answer itself, handed on once")]
-fn read<T: DeserializeOwned>(calls: &Calls, incoming: &Incoming, sent: Sent) -> Result<T, Answer> {
+fn read<T: DeserializeOwned>(calls: &Calls, incoming: &Incoming, call: &str, sent: Sent) -> Result<T, Answer> {
     // What is wrong with it stands in the answer alone: it may be somebody's.
-    let refused = |reason, why: &'static str| calls.refused(incoming, &"JSON", reason, &why);
+    let refused = |reason, why: &'static str| calls.refused(incoming, &call, reason, &why);
     let bytes = sent.map_err(|rejected| match rejected.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             refused("TOO_LARGE", "the body is longer than is read");
@@ -112,7 +112,7 @@ macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident,)*) => {$(
         $(#[$doc])*
         pub(super) async fn $name(State(calls): State<Calls>, Asked(incoming): Asked, sent: Sent) -> Answer {
-            match read(&calls, &incoming, sent) {
+            match read(&calls, &incoming, stringify!($name), sent) {
                 Ok(request) => answer(calls.$name(incoming, request).await),
                 Err(refused) => refused,
             }
@@ -265,7 +265,7 @@ pub(super) async fn get_rule(State(calls): State<Calls>, path: Segment, Asked(in
 
 /// `POST /v1/law/calendar`
 pub(super) async fn calendar(State(calls): State<Calls>, Asked(incoming): Asked, sent: Sent) -> Answer {
-    match read(&calls, &incoming, sent) {
+    match read(&calls, &incoming, "calendar", sent) {
         Ok(request) => answer(calls.calendar(&incoming, &request)),
         Err(refused) => refused,
     }

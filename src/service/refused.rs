@@ -59,13 +59,19 @@ fn reason(failure: &Failure) -> Option<(&'static str, String)> {
     }
 }
 
+/// What paths begin with: the digits of these are no number.
+const OURS: [&str; 2] = ["/ringfence.v1.", "/v1/"];
+
 /// A path as it may be logged: a number may have been put into it by mistake.
 pub(super) struct Shown<'a>(pub &'a str);
 
 impl Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = |c: char| if c.is_ascii_digit() { '•' } else { c };
-        self.0.chars().take(96).map(digits).try_for_each(|c| write!(f, "{}", c.escape_debug()))
+        let of_ours = OURS.iter().find_map(|begin| Some((*begin, self.0.strip_prefix(begin)?)));
+        let (begin, rest) = of_ours.unwrap_or(("", self.0));
+        f.write_str(begin)?;
+        rest.chars().take(96).map(digits).try_for_each(|c| write!(f, "{}", c.escape_debug()))
     }
 }
 
@@ -75,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_path_is_shown_without_its_digits_and_on_one_line() {
-        assert_eq!(Shown("/v1/check/+13055550123\n").to_string(), "/v•/check/+•••••••••••\\n");
+        assert_eq!(Shown("/v1/check/+13055550123\n").to_string(), "/v1/check/+•••••••••••\\n");
         assert_eq!(Shown(&"x".repeat(200)).to_string().len(), 96);
     }
 }

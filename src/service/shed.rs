@@ -146,11 +146,14 @@ struct Going<'a> {
 
 impl Drop for Going<'_> {
     fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
         let name = self.desk.names.of(self.asked.uri.path());
         // Health and what lists the services are no work of ours.
         let ours = name.strip_prefix("/ringfence.v1.").and_then(|name| name.split_once('/'));
         let method = ours.map_or(name, |(_, method)| method);
-        if !self.answered && (ours.is_some() || name.starts_with("/v1/")) {
+        if ours.is_some() || name.starts_with("/v1/") {
             self.desk.calls.given_up(method, &self.asked.incoming);
         }
     }

@@ -12,12 +12,14 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use prost::Message as _;
 use ringfence::access::{Gate, GateSettings, Lane, Limits, Role};
 use ringfence::proto::v1;
+use ringfence::store::Store;
 use serde_json::{Value, json};
 
 use super::credentials::{Folder, QUESTION, ask, check, until};
+use super::faulty::{Fault, Faulty};
 use super::floods::{begun, call, swallow};
 use super::house::{House, request, send};
-use super::support::engine;
+use super::support::{engine, engine_over};
 
 /// What is logged on this thread while this is held.
 struct Heard {
@@ -165,6 +167,28 @@ async fn every_refusal_has_its_line_and_its_count() {
     // What is answered is no refusal, and whatever is logged of it is its tenant's.
     assert_eq!(send(&house.http, json("/v1/check", key, QUESTION.to_owned())).await.0, StatusCode::OK);
     assert_eq!(refusals(&heard.lines()), []);
+}
+
+/// What goes wrong deep in a request is told under its tenant too.
+#[tokio::test]
+async fn whatever_is_logged_of_a_request_has_its_tenant() {
+    let heard = Heard::begin();
+    let store = Arc::new(Faulty::new());
+    let mut house = House::new(engine_over(Arc::clone(&store) as Arc<dyn Store>));
+    let dialer = house.admit("dialer", "acme", [Role::Check, Role::AssertExceptional]);
+    let emergency = QUESTION.replace("PURPOSE_SURVEY", "PURPOSE_EMERGENCY");
+    store.set(Fault::Away);
+    for (question, code, told) in [
+        (QUESTION, StatusCode::SERVICE_UNAVAILABLE, "store or audit log unavailable"),
+        (emergency.as_str(), StatusCode::OK, "emergency answered without a store or a log entry"),
+    ] {
+        let asked = request("/v1/check", Some(&dialer.key), Bytes::from(question.to_owned()));
+        assert_eq!(send(&house.http, asked).await.0, code);
+        let lines = heard.lines();
+        let of: Vec<_> =
+            lines.iter().map(|line| (text(&line["fields"]["message"]), text(&line["span"]["tenant"]))).collect();
+        assert_eq!(of, [(told, "acme")]);
+    }
 }
 
 #[tokio::test]
