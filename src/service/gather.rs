@@ -123,8 +123,8 @@ impl Message {
     /// Why it did not come whole, where it did not: in time, or at all.
     pub fn broken(&self) -> Option<&'static str> {
         let error = self.broken.as_ref()?;
-        let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-        let slow = causes.into_iter().any(|cause| cause.to_string() == TOO_SLOW);
+        let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+        let slow = causes.any(|cause| cause.to_string() == TOO_SLOW);
         Some(if slow { TOO_SLOW } else { "the request did not come whole" })
     }
 
