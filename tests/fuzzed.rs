@@ -73,6 +73,7 @@ seeded! {
     list_text 400,
     reassigned_answers 300,
     rule_pack 200,
+    scrub_parquet 250,
     scrub_rows 200,
     set_body 1_000,
     set_file 300,

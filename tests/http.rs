@@ -102,7 +102,7 @@ fn pinned() -> v1::CheckRequest {
 
 /// A live question that no hour closes.
 fn notice() -> v1::CheckRequest {
-    v1::CheckRequest { purpose: v1::Purpose::Informational.into(), evidence: None, ..florida(NUMBER) }
+    support::notice(NUMBER)
 }
 
 fn pinned_json(changed: Value) -> Vec<u8> {

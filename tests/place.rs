@@ -250,10 +250,27 @@ fn agree(text: &str) -> Result<(), TestCaseError> {
     let ours = found.number_type;
     prop_assert!(ours == kind || ours == NumberType::Global, "{} {:?} {:?}", text, ours, kind);
     let region = PHONE_NUMBER_UTIL.get_region_for_number(&library);
+    if let Some(region) = region {
+        never_another(&whole.as_str()[1..], region.as_region_str().as_str(), number)?;
+    }
     if let (Plausible::Places(places), Some(region)) = (&found.plausible, region) {
         let region = region.as_region_str();
         let there = places.iter().any(|place| place.jurisdiction.root().as_str() == region.as_str());
         prop_assert!(there, "{} {:?}", text, places);
+    }
+    Ok(())
+}
+
+/// Digits that an export left of a number given out, read in its country: that number or none; and never another one of what a
+/// spreadsheet made of them.
+fn never_another(digits: &str, region: &str, number: Number) -> Result<(), TestCaseError> {
+    if let Ok(read) = Number::parse(digits, Some(region)) {
+        prop_assert_eq!(read, number, "{} in {}", digits, region);
+    }
+    let (first, other) = Number::readings(digits, Some(region)).unwrap_or((number, None));
+    prop_assert!(first == number || other == Some(number), "{} in {}", digits, region);
+    for decimal in [format!("{digits}.0"), format!("+{digits},00")] {
+        prop_assert!(Number::parse(&decimal, Some(region)).is_err(), "{} in {}", decimal, region);
     }
     Ok(())
 }

@@ -135,9 +135,9 @@ fn pinned() -> v1::CheckRequest {
     v1::CheckRequest { dry_run: true, at: stamp(DAY), ..florida(NUMBER) }
 }
 
-/// A live question that no hour closes: a notice about an order.
+/// A live question that no hour closes.
 fn notice() -> v1::CheckRequest {
-    v1::CheckRequest { purpose: v1::Purpose::Informational.into(), evidence: None, ..florida(NUMBER) }
+    support::notice(NUMBER)
 }
 
 #[tokio::test]

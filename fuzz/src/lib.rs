@@ -16,6 +16,7 @@ pub mod list_text;
 pub mod reassigned_answers;
 pub mod refused;
 pub mod rule_pack;
+pub mod scrub_parquet;
 pub mod scrub_rows;
 pub mod set_body;
 pub mod set_file;
@@ -52,6 +53,7 @@ pub const TARGETS: &[Target] = targets! {
     list_text,
     reassigned_answers,
     rule_pack,
+    scrub_parquet,
     scrub_rows,
     set_body,
     set_file,

@@ -20,25 +20,27 @@ pub fn run(text: &[u8]) {
             &["scrub", "FILE", "--output=-", "--channel=text", "--purpose=informational", "--seller=acme", "--default-region=US"],
         );
     }
-    // The reader of Parquet is that of the crate `parquet`, and a target of its own would be one of that crate.
+    // See `scrub_parquet`.
     if text.starts_with(b"PAR1") {
         return;
     }
-    COMMAND.with(|command| {
-        let path = house::file("leads", text);
-        let Some(leads) = answered(command, &path, None) else { return };
-        rows(&leads);
-        if leads.broken.is_some() {
-            return;
-        }
-        let marks = leads.rows.iter().enumerate().filter_map(|(row, lead)| Some((row + 1, lead.after?)));
-        for (row, mark) in marks.take(MARKS) {
-            let rest = answered(command, &path, Some(mark)).expect("the same file");
-            let rest: Vec<_> = rest.rows.iter().map(|lead| &lead.written).collect();
-            let whole: Vec<_> = leads.rows.iter().skip(row).map(|lead| &lead.written).collect();
-            assert_eq!(rest, whole, "gone on with after row {row}");
-        }
-    });
+    COMMAND.with(|command| held(command, &house::file("leads", text)));
+}
+
+/// Holds a file to what is promised of it, whatever its form.
+pub fn held(command: &Command, path: &Path) {
+    let Some(leads) = answered(command, path, None) else { return };
+    rows(&leads);
+    if leads.broken.is_some() {
+        return;
+    }
+    let marks = leads.rows.iter().enumerate().filter_map(|(row, lead)| Some((row + 1, lead.after?)));
+    for (row, mark) in marks.take(MARKS) {
+        let rest = answered(command, path, Some(mark)).expect("the same file");
+        let rest: Vec<_> = rest.rows.iter().map(|lead| &lead.written).collect();
+        let whole: Vec<_> = leads.rows.iter().skip(row).map(|lead| &lead.written).collect();
+        assert_eq!(rest, whole, "gone on with after row {row}");
+    }
 }
 
 fn answered(command: &Command, path: &Path, from: Option<Mark>) -> Option<Leads> {

@@ -1,7 +1,7 @@
 //! Asking a server again where what it refused passes by itself: it is busy, away, or a moment behind.
 //!
-//! Promises: as long as it answers something now and then, it is asked on; where it answers nothing for [`PATIENCE`], it is
-//! not; it is never asked sooner than it wants to be (`RetryInfo`).
+//! Promises: as long as it answers something now and then, it is asked on; where it answers nothing for [`PATIENCE`], or for
+//! several times as long as one answer may take, it is not; it is never asked sooner than it wants to be (`RetryInfo`).
 
 use std::time::{Duration, Instant as Monotonic};
 
@@ -11,6 +11,8 @@ use tonic_types::StatusExt as _;
 
 /// For how long a server may answer nothing: more than a restart, a failover or a crowd takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// So many answers may fail to come in their time, at least.
+const ANSWERS: u32 = 5;
 /// The first pause; each that follows is twice as long.
 const FIRST: Duration = Duration::from_millis(200);
 /// The longest pause, but where the server itself asks for a longer one.
@@ -36,6 +38,7 @@ pub(super) type Tell<'a> = &'a (dyn Fn(&str) + Sync);
 /// The patience with one question.
 pub(super) struct Again<'a> {
     tell: Tell<'a>,
+    patience: Duration,
     sleep: fn(Duration) -> BoxFuture<'static, ()>,
     /// When the server last began to answer nothing, and how often it was asked since.
     since: Option<(Monotonic, u32)>,
@@ -45,7 +48,13 @@ pub(super) struct Again<'a> {
 impl<'a> Again<'a> {
     /// With patience as yet untried.
     pub(super) fn new(tell: Tell<'a>) -> Self {
-        Self { tell, sleep: |pause| Box::pin(tokio::time::sleep(pause)), since: None, told: false }
+        let sleep = |pause| -> BoxFuture<'static, ()> { Box::pin(tokio::time::sleep(pause)) };
+        Self { tell, patience: PATIENCE, sleep, since: None, told: false }
+    }
+
+    /// The same where one answer may take so long: then it is asked several times before patience ends, too.
+    pub(super) fn within(tell: Tell<'a>, answer: Duration) -> Self {
+        Self { patience: PATIENCE.max(answer.saturating_mul(ANSWERS)), ..Self::new(tell) }
     }
 
     /// The same where no time passes.
@@ -71,7 +80,7 @@ impl<'a> Again<'a> {
         self.since = Some((since, tries.saturating_add(1)));
         let wanted = refused.get_details_retry_info().and_then(|info| info.retry_delay).unwrap_or_default();
         let pause = FIRST.saturating_mul(2_u32.saturating_pow(tries)).min(LONGEST).max(wanted);
-        (now.saturating_duration_since(since).saturating_add(pause) <= PATIENCE).then_some(pause)
+        (now.saturating_duration_since(since).saturating_add(pause) <= self.patience).then_some(pause)
     }
 
     /// Waits until it is time to ask again.
@@ -84,7 +93,7 @@ impl<'a> Again<'a> {
         let waited = self.since.map_or(Duration::ZERO, |(since, _)| now.saturating_duration_since(since));
         if !self.told && waited + pause >= WORTH_A_WORD {
             self.told = true;
-            let (code, minutes) = (refused.code(), PATIENCE.as_secs() / 60);
+            let (code, minutes) = (refused.code(), self.patience.as_secs() / 60);
             (self.tell)(&format!("the server is busy or away ({code:?}): waiting, for up to {minutes} minutes"));
         }
         (self.sleep)(pause).await;
@@ -140,6 +149,18 @@ mod tests {
         again.answered();
         assert_eq!(again.pause(&refused(Code::Aborted), begun + waited), Some(FIRST));
         assert_eq!(again.pause(&refused(Code::Internal), begun + waited), None);
+    }
+
+    #[test]
+    fn patience_is_longer_than_several_answers() {
+        let quiet = |_: &str| {};
+        let begun = Monotonic::now();
+        for (answer, asked_on) in [(60, false), (600, true)] {
+            let mut again = Again::within(&quiet, Duration::from_secs(answer));
+            again.pause(&refused(Code::DeadlineExceeded), begun);
+            let later = again.pause(&refused(Code::DeadlineExceeded), begun + Duration::from_secs(4 * 600));
+            assert_eq!(later.is_some(), asked_on, "{answer}");
+        }
     }
 
     #[test]

@@ -4,12 +4,10 @@ pub(super) mod age;
 pub(super) mod all;
 mod import;
 mod inspect;
+mod list;
 mod own;
 
-use serde_json::json;
-
-use super::{Error, Exit, Global, now, output};
-use crate::registry::ids::OFFICIAL;
+use super::{Error, Exit, Global, now};
 
 /// Do-not-call lists.
 #[derive(Debug, clap::Subcommand)]
@@ -18,8 +16,8 @@ pub enum Command {
     Import(import::ImportArgs),
     /// What a list holds, how old it is, and when it is too old
     Inspect(inspect::InspectArgs),
-    /// The official lists that are known, by their ids
-    List(ListArgs),
+    /// The official lists that are known, by their ids; or those that are loaded
+    List(Box<list::ListArgs>),
     /// Begin a list of your own that is kept by API, or change what is said of it
     Put(Box<own::PutArgs>),
     /// Put numbers on a list of your own, at once on every instance
@@ -30,11 +28,6 @@ pub enum Command {
     LookUp(Box<own::LookUpArgs>),
 }
 
-/// Every id that a rule, a file or a question may name.
-#[derive(Debug, clap::Args)]
-#[command(about = "The official lists that are known, by their ids")]
-pub struct ListArgs {}
-
 /// Runs it.
 ///
 /// # Errors
@@ -43,7 +36,7 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
     match command {
         Command::Import(args) => apart(global, move |global| import::run(&args, global, now())).await,
         Command::Inspect(args) => apart(global, move |global| inspect::run(&args, global, now())).await,
-        Command::List(ListArgs {}) => list(global),
+        Command::List(args) => list::run(*args, global).await,
         Command::Put(args) => own::put(*args, global).await,
         Command::Add(args) => own::add(*args, global).await,
         Command::Remove(args) => own::remove(*args, global).await,
@@ -59,15 +52,4 @@ async fn apart(
     let global = global.clone();
     let done = tokio::task::spawn_blocking(move || work(&global)).await;
     done.map_err(|error| Error::said(format!("the import broke off: {error}")))?
-}
-
-fn list(global: &Global) -> Result<Exit, Error> {
-    if global.json {
-        let lists = OFFICIAL.iter().map(|list| json!({ "id": list.id, "title": list.title, "place": list.place }));
-        output::say_json(&json!({ "registries": lists.collect::<Vec<_>>() }))?;
-    } else {
-        let lines = OFFICIAL.iter().map(|list| format!("{:<20} {:<6} {}\n", list.id, list.place, list.title));
-        output::say(&lines.collect::<String>())?;
-    }
-    Ok(Exit::Yes)
 }

@@ -52,12 +52,28 @@ pub(super) async fn checks(url: &str) -> Result<CheckServiceClient<Wire>, Error>
     Ok(CheckServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
+/// The same, where each answer may take so long: for rows, of which there are always more.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn checks_within(url: &str, answer: Duration) -> Result<CheckServiceClient<Wire>, Error> {
+    Ok(CheckServiceClient::new(connect_within(url, answer).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
 /// Asks about contacts.
 ///
 /// # Errors
 /// As [`connect`].
 pub(super) async fn contacts(url: &str) -> Result<ConsentServiceClient<Wire>, Error> {
     Ok(ConsentServiceClient::new(connect(url).await?).max_decoding_message_size(ANSWER_BYTES))
+}
+
+/// The same, where each answer may take so long.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn contacts_within(url: &str, answer: Duration) -> Result<ConsentServiceClient<Wire>, Error> {
+    Ok(ConsentServiceClient::new(connect_within(url, answer).await?).max_decoding_message_size(ANSWER_BYTES))
 }
 
 /// Lists decisions.
@@ -178,6 +194,10 @@ pub(super) async fn registries(url: &str) -> Result<RegistryServiceClient<Wire>,
 /// # Errors
 /// The address is none, or nobody answers there.
 async fn connect(url: &str) -> Result<Wire, Error> {
+    connect_within(url, ANSWER).await
+}
+
+async fn connect_within(url: &str, answer: Duration) -> Result<Wire, Error> {
     let bad = || Error::said(format!("--server {url}: not an address such as http://127.0.0.1:50051"));
     let tls = match url.split_once("://") {
         Some(("http", _)) => None,
@@ -191,7 +211,7 @@ async fn connect(url: &str) -> Result<Wire, Error> {
         let why = "the API key would travel readable: give an address that begins with https://";
         return Err(Error::said(format!("--server {url}: {why}")));
     }
-    let endpoint = endpoint.connect_timeout(CONNECT).timeout(ANSWER).user_agent("ringfence-cli").map_err(|_| bad())?;
+    let endpoint = endpoint.connect_timeout(CONNECT).timeout(answer).user_agent("ringfence-cli").map_err(|_| bad())?;
     let connected = match tls {
         None => endpoint.connect().await,
         Some(tls) => endpoint.connect_with_connector(tower::service_fn(move |uri| dial(uri, tls.clone()))).await,

@@ -13,6 +13,7 @@ mod columns;
 mod input;
 mod leads;
 mod output;
+mod pages;
 mod parquet;
 mod pipeline;
 mod report;
@@ -38,12 +39,13 @@ use self::state::{Run, State};
 use super::open::Opened;
 use super::packed::Packing;
 use super::question::Question;
-use super::source::{self, Kept, Lists};
+use super::source::{self, Kept, Lists, Within};
 use super::{Error, Exit, Global, now, output as terminal, remote};
 use crate::access::{Caller, Role};
 use crate::engine::{Clock, Failure, Forecast};
-use crate::proto::store::AuditedBatch;
+use crate::proto::store::{AuditedBatch, ListInForce};
 use crate::proto::v1;
+use crate::registry::List;
 use crate::time::Instant;
 
 /// How long an interrupt waits for the rows under way. A read of standard input may never end.
@@ -93,6 +95,8 @@ pub struct Args {
     columns: Named,
     #[command(flatten)]
     kept: Kept,
+    #[command(flatten)]
+    within: Within,
     #[command(flatten)]
     lists: Lists,
 }
@@ -154,9 +158,13 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         Some(_) => None,
         None => Some(source::answering(&args.kept, &args.lists, args.reserve, global).await?.0),
     };
-    let made_from = state::made_from(&template, &args.parts(&input, opened.as_ref(), global)?);
-    let from = output.left_behind().and_then(|text| State::read(&text, &made_from, started));
+    let made_from = state::made_from(&template, &args.parts(&input, opened.as_ref(), global).await?);
+    let left = output.left_behind();
+    let from = left.as_deref().and_then(|text| State::read(text, &made_from, started));
     let from = from.filter(|_| input.is_file());
+    if from.is_none() {
+        args.may_begin_anew(left.as_deref())?;
+    }
     let run = args.begun(made_from, from.as_ref(), started);
     let clock = Clock::at(run.now);
     let at = args.question.at().unwrap_or(clock.now);
@@ -171,12 +179,13 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     }
     let rules = opened.as_ref().map(|opened| opened.engine.law().version().to_owned()).unwrap_or_default();
     let entry = match &opened {
-        Some(opened) => log(opened, &args.file, template, &scrubbed, &rules, clock).await?,
+        Some(opened) => log(opened, &args.file, template, &scrubbed, &rules, at, clock).await?,
         None => None,
     };
     let tally = scrubbed.tally;
     let summary = summary::Summary {
         tally: &tally,
+        lists: opened.as_ref().map(lists_in_force),
         output: scrubbed.output.name(),
         rules: &rules,
         entry,
@@ -223,6 +232,10 @@ impl Args {
         if self.reserve && self.question.at().is_some() {
             return refused("--reserve and --at cannot be used together: an attempt is counted now");
         }
+        if self.reserve && (is_standard(&self.file) || is_standard(&self.output)) {
+            let what = "cut short, it cannot be gone on with, and what it counted stays counted";
+            terminal::note(&format!("note: --reserve from standard input or to standard output: {what}"));
+        }
         if self.forecast.is_some() && self.kept.server.is_some() {
             return refused(
                 "--forecast and --server cannot be used together: a forecast needs the data folder, --data",
@@ -232,6 +245,18 @@ impl Args {
             return refused("--forecast and --reserve cannot be used together: what is counted changes the forecast");
         }
         Ok(())
+    }
+
+    /// Refuses to count rows again in silence that an earlier run counted, which cannot be gone on with.
+    fn may_begin_anew(&self, left: Option<&str>) -> Result<(), Error> {
+        let counted = left.filter(|_| self.reserve && !self.force).and_then(State::counted);
+        let Some(rows) = counted else { return Ok(()) };
+        let (output, rows) = (self.output.display(), super::progress::grouped(rows));
+        Err(Error::said(format!(
+            "{output}: an earlier run was cut short after it had counted {rows} attempts, and cannot be gone on with: it is more \
+             than an hour old, or question, file, packs, lists, switches or release are others. Those attempts stay counted. \
+             --force begins anew and counts again whoever is allowed"
+        )))
     }
 
     /// The page, begun.
@@ -267,7 +292,8 @@ impl Args {
     ) -> Result<Judge, Error> {
         let Some(opened) = opened else {
             let server = self.kept.server.as_deref().unwrap_or_default();
-            return Ok(Judge::Remote(remote::checks(server).await?));
+            let answer = self.within.time();
+            return Ok(Judge::Remote(remote::checks_within(server, answer).await?, answer));
         };
         let permit = Caller::local_of(opened.engine.tenant()).permit(Role::Check).map_err(Failure::from)?;
         let engine = Arc::clone(&opened.engine);
@@ -279,7 +305,7 @@ impl Args {
 
     /// Everything that the answers follow from, but for the question and what is stored: for whom, by which keys, rules,
     /// lists and settings. What is stored lies under keys made of tenant and keys file, so that another of either is other data.
-    fn parts(&self, input: &Input, opened: Option<&Opened>, global: &Global) -> Result<Vec<String>, Error> {
+    async fn parts(&self, input: &Input, opened: Option<&Opened>, global: &Global) -> Result<Vec<String>, Error> {
         let about = std::fs::metadata(&self.file).ok();
         let modified = about.as_ref().and_then(|about| about.modified().ok());
         let mut parts = vec![
@@ -300,7 +326,8 @@ impl Args {
                 parts.push(format!("rules {} of {}", engine.law().version(), opened.place));
                 parts.push(format!("tenant {} {}", global.tenant, engine.tenant()));
                 parts.push(format!("keys {:?}", opened.keys_mark));
-                parts.push(format!("emergencies {}", engine.feed().digest));
+                // Freezes and declared states of emergency as well: half a file from before a freeze is no answer.
+                parts.push(format!("switches {}", engine.switches_in_force().await?));
                 parts.push(format!("settings {:?}", engine.settings()));
                 let lists = engine.lists().snapshot();
                 parts.extend(lists.iter().map(|list| format!("{} {} {}", list.id, list.version, list.as_of)));
@@ -338,12 +365,24 @@ async fn done(input: Input, output: Output, work: Work) -> Result<Scrubbed, Erro
     done.unwrap_or_else(|error| Err(Error::said(format!("a thread ended early: {error}"))))
 }
 
+/// The copies of lists that the answers rest on. A file is judged by one snapshot: a command loads its lists once.
+fn lists_in_force(opened: &Opened) -> Vec<ListInForce> {
+    let lists = opened.engine.lists().snapshot();
+    let row = |list: &List| ListInForce {
+        registry: list.id.clone(),
+        version: list.version.clone(),
+        as_of: list.as_of.millis(),
+    };
+    lists.iter().map(row).collect()
+}
+
 async fn log(
     opened: &Opened,
     file: &Path,
     question: v1::CheckRequest,
     scrubbed: &Scrubbed,
     rules: &str,
+    at: Instant,
     clock: Clock,
 ) -> Result<Option<uuid::Uuid>, Error> {
     let permit = Caller::local_of(opened.engine.tenant()).permit(Role::Check).map_err(Failure::from)?;
@@ -356,6 +395,8 @@ async fn log(
         accepted: scrubbed.tally.allowed(),
         rules_version: rules.to_owned(),
         question: Some(question),
+        judged_at: at.millis(),
+        lists: lists_in_force(opened),
     };
     let entry = opened.engine.log_batch(&permit, batch, clock).await?;
     opened.settle(now()).await?;

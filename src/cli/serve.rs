@@ -4,6 +4,7 @@ mod again;
 mod callers;
 mod guard;
 mod health;
+mod list_files;
 mod reload;
 mod tenant_packs;
 pub(super) mod tend;
@@ -276,6 +277,7 @@ async fn keep(
     stopping: watch::Receiver<bool>,
 ) {
     let mut tick = tokio::time::interval(TICK);
+    let mut missing = std::collections::BTreeSet::new();
     let mut look = tokio::time::interval(LOOK);
     let mut remind = tokio::time::interval(REMIND);
     let mut pressed = engine::rights::Pressing::default();
@@ -294,7 +296,7 @@ async fn keep(
             _ = remind.tick() => pressed = press(&opened.engine, pressed).await,
             _ = look.tick() => {
                 refresh(Arc::clone(&opened.registries)).await;
-                doubt_lists(&tenants).await;
+                list_files::declare(&tenants, &mut missing).await;
                 reloads.look(&opened.registries).await;
             }
         }
@@ -327,20 +329,6 @@ async fn refresh(registries: Arc<Registries>) {
         && !(changes.loaded.is_empty() && changes.removed.is_empty())
     {
         tracing::info!(loaded = ?changes.loaded, removed = ?changes.removed, "lists changed");
-    }
-}
-
-/// Lists that were called complete and stand in a file now: the file's word alone counts, on every instance.
-async fn doubt_lists(tenants: &engine::Tenants) {
-    for engine in tenants.all() {
-        match engine.withdraw_complete(now()).await {
-            Ok(lists) => {
-                for list in lists {
-                    tracing::warn!(list, "a file of it has come: it is not complete by what was added any more");
-                }
-            }
-            Err(error) => tracing::warn!(%error, "whether a list that was called complete has a file is not known"),
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The options that say where facts, lists and rules are: in a data folder, or with a server.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -105,6 +106,21 @@ fn missing(folder: &Path) -> Error {
     ))
 }
 
+/// How long a server is waited for that is sent rows.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Within {
+    /// How long a server may take before rows are sent again, fewer at a time: no limit to the whole file
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    answer_timeout: u32,
+}
+
+impl Within {
+    /// The time.
+    pub(super) fn time(self) -> Duration {
+        Duration::from_secs(self.answer_timeout.into())
+    }
+}
+
 /// Which lists and rules hold, where no server has its own.
 #[derive(Clone, Debug, Args)]
 pub struct Lists {
@@ -187,7 +203,12 @@ pub(super) async fn answering(
         sample: lists.sample,
         ..of_server
     };
-    Ok((opened_by(&settings, global).await?, from_nothing))
+    let opened = opened_by(&settings, global).await?;
+    // As a server does whenever it has looked at them: what a command answered by is missed when it is gone.
+    if !from_nothing && let Err(error) = opened.engine.declare_files(now()).await {
+        output::note(&format!("warning: which own lists stand in files could not be recorded: {error}"));
+    }
+    Ok((opened, from_nothing))
 }
 
 /// Opens what the options name; `data` is the folder, or nothing stored. For commands that judge nothing.

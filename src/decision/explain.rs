@@ -96,7 +96,7 @@ fn detail(scene: &Scene<'_>, play: &InPlay<'_>) -> String {
         Body::Ban if !play.own_lists.is_empty() => {
             let said = |list: &str| match scene.evidence.is_read(list) {
                 true => format!("The number is on {list}."),
-                false => format!("The file of {list} cannot be read, so that nobody knows who is on it."),
+                false => format!("The file of {list} cannot be read or is gone, so that nobody knows who is on it."),
             };
             play.own_lists.iter().map(|list| said(list)).collect::<Vec<_>>().join(" ")
         }

@@ -79,7 +79,7 @@ impl Engine {
             None => self.find_with_switches(permit, number, Some(clock.now)).await?,
         };
         let asked = |now| {
-            let lists = Turned { lists, digits: number.reveal_digits() };
+            let lists = Turned::new(lists, number);
             Asked { checked, number, law, lists, now }
         };
         let decide_at = |now| decide(self, &asked(now), &standing, &found);

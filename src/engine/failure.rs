@@ -60,6 +60,8 @@ pub enum Unmet {
     NoRoom,
     /// A file says what is on the list, and what is not.
     KeptInFile,
+    /// More rows of an import were refused than its answer can name.
+    TooManyRefused,
 }
 
 impl Unmet {
@@ -71,6 +73,7 @@ impl Unmet {
             Self::ServiceEnded => "SERVICE_ENDED",
             Self::NoRoom => "NO_ROOM",
             Self::KeptInFile => "KEPT_IN_FILE",
+            Self::TooManyRefused => "TOO_MANY_REFUSED",
         }
     }
 }

@@ -14,7 +14,7 @@ use v1::import_contacts_request::Entry;
 
 use super::consent::{Written, receipt_text};
 use super::control::wire;
-use super::{Clock, Engine, Failure, question};
+use super::{Clock, Engine, Failure, Unmet, question};
 use crate::access::Permit;
 use crate::contact::wire::{Reader, Violation};
 use crate::place::Number;
@@ -28,6 +28,8 @@ const AT_ONCE: usize = 256;
 const NAME_BYTES: usize = 100;
 /// How many refused rows are told of.
 const TOLD: usize = 10_000;
+/// How many stretches of refused rows are named: some 1.5 MB of a response, which a client takes up to 4 MB of.
+const STRETCHES: usize = 100_000;
 
 /// An import under way.
 pub struct Import {
@@ -77,6 +79,12 @@ impl Import {
 
     /// Takes rows up: their order and the import they belong to.
     fn take(&mut self, rows: &[v1::ImportContactsRequest]) -> Result<(), Failure> {
+        if self.told.rejected_rows.len() > STRETCHES {
+            return Err(Failure::Precondition(
+                Unmet::TooManyRefused,
+                "more rows were refused than can be named: mend them, or send fewer at a time",
+            ));
+        }
         for row in rows {
             if !row.import_id.is_empty() && row.import_id != self.name {
                 return Err(fault("import_id", "names another import than the first message: begin another stream"));
@@ -100,6 +108,10 @@ impl Import {
             Imported::Repeated => self.told.repeated_rows += 1,
             Imported::Rejected(why) => {
                 self.told.rejected += 1;
+                match self.told.rejected_rows.last_mut() {
+                    Some(stretch) if stretch.last.checked_add(1) == Some(why.row) => stretch.last = why.row,
+                    _ => self.told.rejected_rows.push(v1::RowRange { first: why.row, last: why.row }),
+                }
                 if self.told.rejections.len() < TOLD {
                     self.told.rejections.push(why.clone());
                 }

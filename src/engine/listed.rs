@@ -78,6 +78,9 @@ impl Lists for WithOwn<'_> {
 
     // What was added by API stands in the record.
     fn own_hits(&self) -> Vec<Box<str>> {
-        self.files.own_hits()
+        let lost = self.standing.in_files().iter().filter(|list| self.files.lists.get(list).is_none());
+        let mut hits = self.files.own_hits();
+        hits.extend(lost.cloned());
+        hits
     }
 }

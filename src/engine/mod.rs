@@ -286,12 +286,18 @@ impl Engine {
         faults
     }
 
-    /// Brings up to date what is measured rather than counted.
+    /// Brings up to date what is measured rather than counted. With several tenants, see [`Tenants::measure`].
     pub fn measure(&self, now: Instant) {
+        self.measure_by(&|_| None, now);
+    }
+
+    /// The same, where each tenant's own lists go stale by its own law; `None`: it is not known, and that of this one counts.
+    fn measure_by(&self, law_of: &dyn Fn(&str) -> Option<Arc<Law>>, now: Instant) {
         let mut lists = registries::states(&self.law(), (DEFAULT_TENANT, &self.registries.snapshot()), now);
         for (tenant, of_tenant) in self.registries.others().iter() {
+            let law = law_of(tenant).unwrap_or_else(|| self.law());
+            let own = registries::states(&law, (tenant, &of_tenant.snapshot()), now);
             // Official lists are the same for all.
-            let own = registries::states(&self.law(), (tenant, &of_tenant.snapshot()), now);
             lists.extend(own.into_iter().filter(|list| list.tenant.is_some()));
         }
         self.metrics.lists(&lists, self.registries.faults().len());

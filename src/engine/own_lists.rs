@@ -11,17 +11,16 @@ use futures_util::StreamExt as _;
 use prost::Message as _;
 
 use super::answer::stamp;
-use super::check::Turned;
 use super::consent::{Change, Described, Written, already, receipt_text, request_id};
 use super::control::{fault, list_of_write, wire, write_id};
 use super::{BATCH, Clock, Engine, Failure, Unmet, question};
 use crate::access::{Caller, Permit, Role};
 use crate::contact::WriteId;
 use crate::contact::wire::Reader;
-use crate::decision::Lists as _;
 use crate::place::{Number, NumberError};
 use crate::proto::store::{ControlRecord, StoredOwnList, audited_write};
 use crate::proto::v1;
+use crate::registry::Answer;
 use crate::registry::ids::{self, Kind};
 use crate::store::StoreError;
 use crate::time::Instant;
@@ -74,6 +73,15 @@ impl Order<'_> {
     }
 }
 
+/// What an instance finds of the tenant's own lists that stand in files.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ListFiles {
+    /// Those of which it was recorded now.
+    pub recorded: Vec<String>,
+    /// Those of which a file was in force somewhere, and none is here: nobody is contacted.
+    pub missing: Vec<String>,
+}
+
 /// A number of an order, as it was written, and as it was read.
 type Named<'a> = (&'a str, Result<Number, NumberError>);
 
@@ -98,13 +106,26 @@ impl Engine {
         wire::sound(reader)?;
         let asked = audited_write::Request::PutList(request.clone());
         let id = write_id(&request.request_id, &asked)?;
-        let in_file = self.is_in_file(&request.list);
+        let here = self.is_in_file(&request.list);
+        if here && request.file() == v1::ListFile::Withdrawn {
+            let why = "a file of this list is there: remove it first, on every instance";
+            return Err(Failure::Precondition(Unmet::KeptInFile, why));
+        }
         let made = |record: &mut ControlRecord, receipt: [u8; 16], now: Instant| {
+            let same = |kept: &&mut StoredOwnList| kept.list.as_ref().is_some_and(|one| one.list == request.list);
+            let known = record.lists.iter_mut().find(same);
+            let was_in_file = known.as_ref().is_some_and(|kept| kept.list.as_ref().is_some_and(|list| list.in_file));
+            let in_file = match request.file() {
+                v1::ListFile::Kept => true,
+                v1::ListFile::Withdrawn => false,
+                v1::ListFile::Unspecified => was_in_file,
+            };
             // Were the file lost later, what it alone has would no longer be known to be on the list.
-            if request.complete && in_file {
+            if request.complete && (here || in_file) {
                 return Err(Failure::Precondition(
                     Unmet::KeptInFile,
-                    "a file of this list is there: it says what is not on the list, and how old that is",
+                    "a file of this list is there, or was and is not said to be withdrawn: it says what is not on the list, and \
+                     how old that is",
                 ));
             }
             let list = v1::OwnList {
@@ -113,10 +134,10 @@ impl Engine {
                 complete: request.complete,
                 who: request.who.clone(),
                 put_at: Some(stamp(now)),
+                in_file,
             };
             let write = id.stored(receipt, now);
-            let same = |kept: &&mut StoredOwnList| kept.list.as_ref().is_some_and(|one| one.list == request.list);
-            if let Some(kept) = record.lists.iter_mut().find(same) {
+            if let Some(kept) = known {
                 kept.list = Some(list);
                 kept.writes.push(write);
                 let surplus = kept.writes.len().saturating_sub(WRITES);
@@ -135,33 +156,46 @@ impl Engine {
         Ok(v1::PutListResponse { list, receipt_id: receipt_text(receipt) })
     }
 
-    /// Takes back that lists are complete of which a file has come since: an instance that lacks the file would go on to take
-    /// what it alone holds for not listed. Which ones; then they are unknown there.
+    /// Records of each of the tenant's own lists that a file of it is in force here, so that wherever that file is missing, now
+    /// or after a start without it, nobody is taken for not listed; and takes back that such a list is complete by what was
+    /// added. An instance does it whenever it has looked at its files.
     ///
     /// # Errors
-    /// Store or log unavailable; races outlasted.
-    pub async fn withdraw_complete(&self, now: Instant) -> Result<Vec<String>, Failure> {
-        if !self.lists.snapshot().has_own() {
-            return Ok(Vec::new());
-        }
+    /// Store or log unavailable; races outlasted; no room for one more list.
+    pub async fn declare_files(&self, now: Instant) -> Result<ListFiles, Failure> {
+        let snapshot = self.lists.snapshot();
         let standing = self.standing(&self.main).await?;
+        if standing.off_boarded_at().is_some() {
+            return Ok(ListFiles::default());
+        }
+        let lost = standing.in_files().iter().filter(|list| snapshot.get(list).is_none());
+        let missing = lost.map(|list| list.to_string()).collect();
+        let known = |id: &str| standing.own_lists().iter().find(|list| list.list == id);
+        let loaded = snapshot.own().map(|list| list.id.as_str());
+        let new = loaded.filter(|id| known(id).is_none_or(|list| !list.in_file)).map(|id| (id, v1::ListFile::Kept));
+        // A file that was never in force holds nothing that is known to be lost with it.
+        let doubted = standing.own_lists().iter().map(|list| (list.list.as_str(), list.complete));
+        let doubted = doubted.filter(|(id, complete)| *complete && snapshot.is_refused(id));
+        let doubted = doubted.map(|(id, _)| (id, v1::ListFile::Unspecified));
         let permit = Caller::local_of(self.tenant()).permit(Role::ManageLists)?;
-        let mut withdrawn = Vec::new();
-        for list in standing.own_lists().iter().filter(|list| list.complete && self.is_in_file(&list.list)) {
-            let put_at = list.put_at.and_then(|at| at.to_millis()).unwrap_or_default();
+        let mut recorded = Vec::new();
+        for (id, file) in new.chain(doubted) {
+            let before = known(id);
+            let put_at = before.and_then(|list| list.put_at?.to_millis()).unwrap_or_default();
             let request = v1::PutListRequest {
                 // Whichever instance comes first.
-                request_id: format!("in-file/{}/{put_at}", list.list),
-                list: list.list.clone(),
-                title: list.title.clone(),
+                request_id: format!("in-file/{id}/{put_at}"),
+                list: id.to_owned(),
+                title: before.map(|list| list.title.clone()).unwrap_or_default(),
                 complete: false,
                 who: "ringfence".to_owned(),
                 why: "A file of it has come.".to_owned(),
+                file: file.into(),
             };
             self.put_list(&permit, request, Clock::at(now)).await?;
-            withdrawn.push(list.list.clone());
+            recorded.push(id.to_owned());
         }
-        Ok(withdrawn)
+        Ok(ListFiles { recorded, missing })
     }
 
     /// Puts numbers on a list. Once this has returned, every check sees those that were not refused.
@@ -302,8 +336,8 @@ impl Engine {
             })
             .await;
         let snapshot = self.lists.snapshot();
-        let files = Turned { lists: &snapshot, digits: number.reveal_digits() };
-        let listed_by_file = files.look_up(order.list).is_some_and(|look| look.listed == Some(true));
+        let file = snapshot.get(order.list).map(|file| file.look_up(number.reveal_digits()));
+        let listed_by_file = matches!(file, Some(Answer::Listed { .. }));
         let (outcome, receipt_id) = match written {
             Ok(_) if stood => (v1::ListChangeOutcome::Unchanged, String::new()),
             Ok(Written { receipt, .. }) => (v1::ListChangeOutcome::Done, receipt_text(receipt)),

@@ -105,6 +105,8 @@ impl Engine {
                 sample: list.is_some_and(|list| list.sample),
                 rule_ids,
                 complete: standing.is_complete(id) && !snapshot.is_obscure(id),
+                areas: list.map(|list| list.areas.to_string()).unwrap_or_default(),
+                full_as_of: list.and_then(List::full_as_of).map(stamp),
             }
         };
         Ok(v1::ListRegistriesResponse { registries: ids.into_iter().map(registry).collect() })
@@ -140,7 +142,7 @@ impl Engine {
         let asked = audited_write::Request::LookUp(asked);
         self.note_reading(permit, found.kept, Some(*found.key.tag()), asked, now).await?;
         let contact = found.loaded.map(|loaded| loaded.contact);
-        let files = Turned { lists: &snapshot, digits: number.reveal_digits() };
+        let files = Turned::new(&snapshot, number);
         let lists = WithOwn { files: &files, standing: &standing, now };
         let ids: Vec<&str> = match request.registries.as_slice() {
             [] => {

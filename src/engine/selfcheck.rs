@@ -275,7 +275,7 @@ impl Engine {
     ) -> Shown {
         let law = self.law();
         let snapshot = self.lists.snapshot();
-        let lists = Turned { lists: &snapshot, digits: number.reveal_digits() };
+        let lists = Turned::new(&snapshot, number);
         let asked = Asked { checked, number, law: &law, lists, now };
         let decision = decide(self, &asked, standing, found);
         let by = |families: &[Family]| decision.reasons.iter().any(|reason| families.contains(&reason.family));

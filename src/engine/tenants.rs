@@ -14,6 +14,7 @@ use crate::access::{DEFAULT_TENANT, Permit};
 use crate::law::Law;
 use crate::registry::{Registries, TenantLists};
 use crate::store::DayKeys;
+use crate::time::Instant;
 
 /// Why there is one tenant only.
 const ONE_TENANT: &str = "regions are configured ([[pinned]]), and with them there is one tenant, `default`: give callers \
@@ -117,6 +118,11 @@ impl Tenants {
             return Some(Arc::clone(&self.main));
         }
         self.others.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Brings up to date what is measured rather than counted, of all.
+    pub fn measure(&self, now: Instant) {
+        self.main.measure_by(&|name| self.named(name).map(|engine| engine.law()), now);
     }
 
     /// Whether a tenant is open.

@@ -62,7 +62,7 @@ pub(super) async fn metrics(State(calls): State<Calls>, Asked(incoming): Asked) 
     let engine = calls.server();
     let (faults, _) = calls.not_ready().await;
     engine.metrics().ready(faults.iter().map(|(part, _)| *part));
-    engine.measure(now());
+    calls.measure_tenants(now());
     calls.measure();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     answer(StatusCode::OK, kind, engine.metrics().text())

@@ -47,6 +47,15 @@ pub enum NumberError {
     /// A national number without a region to read it in.
     #[error("a number without + and calling code needs a default region")]
     MissingRegion,
+    /// Digits without `+` that begin with the calling code of their region, and are two numbers of it: one with that code and
+    /// one without.
+    #[error(
+        "these digits could be two numbers, with the calling code and without: write it with + and the calling code"
+    )]
+    Ambiguous,
+    /// A decimal, which has lost the zeros that it began with.
+    #[error("this is a decimal, as spreadsheets make of numbers: export the column as text")]
+    Decimal,
     /// `default_region` is no region with phone numbers: the request is wrong, not the number.
     #[error("the default region is not a known ISO 3166 country code")]
     BadRegion,
@@ -63,8 +72,20 @@ impl Number {
     /// any case; empty counts as none).
     ///
     /// # Errors
-    /// Where the text is not a possible number. Possible, but in a range not given out, is no error.
+    /// Where the text is not a possible number, or two. Possible, but in a range not given out, is no error.
     pub fn parse(text: &str, default_region: Option<&str>) -> Result<Self, NumberError> {
+        match Self::readings(text, default_region)? {
+            (number, None) => Ok(number),
+            (_, Some(_)) => Err(NumberError::Ambiguous),
+        }
+    }
+
+    /// As [`Number::parse`], with both numbers where the digits can mean two: `4915112345678` in Germany is a mobile with its
+    /// calling code, and by the numbering plan a line of a small town without.
+    ///
+    /// # Errors
+    /// Where the text is not a possible number.
+    pub fn readings(text: &str, default_region: Option<&str>) -> Result<(Self, Option<Self>), NumberError> {
         let region = default_region.filter(|code| !code.is_empty()).map(region).transpose()?;
         if text.len() > LONGEST_TEXT {
             return Err(NumberError::TooLong);
@@ -72,11 +93,11 @@ impl Number {
         match text.strip_prefix('+') {
             Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 match Self::canonical(digits.as_bytes()) {
-                    Some(number) => Ok(number),
-                    None => Self::international(digits)?.settled(),
+                    Some(number) => Ok((number, None)),
+                    None => Ok((Self::international(digits)?.settled()?, None)),
                 }
             }
-            _ => Self::written(text, region)?.settled(),
+            _ => Self::written(text, region),
         }
     }
 
@@ -175,31 +196,49 @@ impl Number {
     }
 
     /// Anything else than `+` and digits.
-    fn written(text: &str, region: Option<Region>) -> Result<Self, NumberError> {
+    fn written(text: &str, region: Option<Region>) -> Result<(Self, Option<Self>), NumberError> {
         let text = number_part(text)?;
         let digits = ascii_digits(text);
         let plus = text.trim_start_matches(|c: char| !is_digit(c) && !is_plus(c)).starts_with(is_plus);
         if let Some(number) = Self::plainly_written(text, &digits, plus, region) {
-            return Ok(number);
+            return Ok((number.settled()?, None));
         }
-        if !plus && !text.contains("phone-context") {
-            if is_emergency(region, &digits) {
-                return Err(NumberError::Emergency);
-            }
-            let Some(region) = region else { return Self::without_region(&digits) };
-            let number = from_library(PHONE_NUMBER_UTIL.parse(text, Some(region))).and_then(|n| Self::possible(&n));
-            return match number {
-                Ok(number) => Ok(number),
-                Err(_) if digits.len() <= LONGEST_SHORT_CODE => Err(short(&digits)),
-                // 00 is dialled for + in most of the world, though not from every region.
-                Err(error) => match digits.strip_prefix("00") {
-                    Some(rest) => Self::international(rest),
-                    None => Err(error),
-                },
-            };
+        if plus || text.contains("phone-context") {
+            let number = from_library(PHONE_NUMBER_UTIL.parse(text, region))?;
+            return Ok((Self::possible(&number)?.settled()?, None));
         }
-        let number = from_library(PHONE_NUMBER_UTIL.parse(text, region))?;
-        Self::possible(&number)
+        if is_emergency(region, &digits) {
+            return Err(NumberError::Emergency);
+        }
+        let Some(region) = region else { return Ok((Self::without_region(&digits)?.settled()?, None)) };
+        let number = from_library(PHONE_NUMBER_UTIL.parse(text, Some(region))).and_then(|n| Self::possible(&n));
+        match number {
+            Ok(number) => Ok(number.settled()?.or_coded(&digits)),
+            Err(_) if digits.len() <= LONGEST_SHORT_CODE => Err(short(&digits)),
+            // 00 is dialled for + in most of the world, though not from every region.
+            Err(error) => match digits.strip_prefix("00") {
+                Some(rest) => Ok((Self::international(rest)?.settled()?, None)),
+                None => Err(error),
+            },
+        }
+    }
+
+    /// What these digits, of which this is the national reading, mean where they begin with the calling code of that very
+    /// country: exports often lose the `+`, and the library leaves the code in place wherever some line of the country could
+    /// have all the digits. A reading of numbers that are given out wins over one of numbers that are not.
+    fn or_coded(self, digits: &str) -> (Self, Option<Self>) {
+        let coded = || {
+            let (own, len) = self.digits();
+            let (code, national) = plan::split(own.get(..len)?)?;
+            let (_, rest) = plan::split(digits.as_bytes()).filter(|(other, _)| std::ptr::eq(code, *other))?;
+            let coded = Self::international(digits).and_then(Self::settled).ok().filter(|coded| *coded != self)?;
+            Some((coded, code.is_assigned(national), code.is_assigned(rest)))
+        };
+        match coded() {
+            None | Some((_, true, false)) => (self, None),
+            Some((coded, false, true)) => (coded, None),
+            Some((coded, _, _)) => (self, Some(coded)),
+        }
     }
 
     /// The number of a text whose only ornaments are blanks, dots, dashes and brackets, if its digits are a number given
@@ -325,8 +364,19 @@ fn number_part(text: &str) -> Result<&str, NumberError> {
     let text = text.split(';').next().unwrap_or("");
     let end = ["ext", "x", "#"].iter().filter_map(|mark| find_ignoring_case(text, mark)).min();
     let text = text.get(..end.unwrap_or(text.len())).unwrap_or("");
+    if is_decimal(text) {
+        return Err(NumberError::Decimal);
+    }
     let letters = text.chars().any(char::is_alphabetic);
     if letters || !text.chars().any(is_digit) { Err(NumberError::NotANumber) } else { Ok(text) }
+}
+
+/// Digits alone, then a point and one or two zeros: nobody groups a number so, and programs that took it for a quantity do.
+fn is_decimal(text: &str) -> bool {
+    let whole = text.rsplit_once(['.', ',']).filter(|(_, rest)| matches!(*rest, "0" | "00")).map(|(whole, _)| whole);
+    whole.is_some_and(|whole| {
+        whole.len() > LONGEST_SHORT_CODE && whole.bytes().skip_while(|b| *b == b'+').all(|b| b.is_ascii_digit())
+    })
 }
 
 fn find_ignoring_case(text: &str, mark: &str) -> Option<usize> {

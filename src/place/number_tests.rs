@@ -11,6 +11,39 @@ fn national(text: &str, region: &str) -> Result<String, NumberError> {
 }
 
 #[test]
+fn digits_that_begin_with_the_calling_code_of_their_region_are_read_with_it_or_refused() {
+    // A mobile with its code, or by the plan a line of a small town: an opt-out must not land on the other.
+    assert_eq!(national("4915112345678", "DE"), Err(NumberError::Ambiguous));
+    assert_eq!(national("49 1511 2345678", "de"), Err(NumberError::Ambiguous));
+    let (here, coded) = Number::readings("4915112345678", Some("DE")).unwrap();
+    assert_eq!(here.reveal_e164().as_str(), "+494915112345678");
+    assert_eq!(coded.unwrap().reveal_e164().as_str(), "+4915112345678");
+    for (text, region, meant) in [
+        ("+4915112345678", "DE", "+4915112345678"),
+        ("004915112345678", "DE", "+4915112345678"),
+        ("015112345678", "DE", "+4915112345678"),
+        ("15112345678", "DE", "+4915112345678"),
+        ("919812345678", "IN", "+919812345678"),
+        ("9198123456", "IN", "+919198123456"),
+        ("55999998888", "BR", "+5555999998888"),
+        ("3912345678", "IT", "+393912345678"),
+        ("447911123456", "GB", "+447911123456"),
+        ("32470123456", "BE", "+32470123456"),
+    ] {
+        assert_eq!(national(text, region).as_deref(), Ok(meant), "{text} in {region}");
+    }
+}
+
+#[test]
+fn a_decimal_is_no_number() {
+    for text in ["22345678.0", "390669812345.0", "22345678,00", "+32470123456.0", " 223456789.00 "] {
+        assert_eq!(national(text, "BE"), Err(NumberError::Decimal), "{text}");
+    }
+    assert_eq!(national("01.42.68.53.00", "FR").as_deref(), Ok("+33142685300"));
+    assert_eq!(national("01 42 68 53.00", "FR").as_deref(), Ok("+33142685300"));
+}
+
+#[test]
 fn numbers_of_every_usual_country_are_read() {
     for text in [
         "+16145550101",

@@ -128,6 +128,12 @@ impl List {
         self.set
     }
 
+    /// When its keeper made the last full copy, where lists of changes were applied to it since; `None`: not known.
+    #[must_use]
+    pub fn full_as_of(&self) -> Option<Instant> {
+        self.set.header().full_as_of
+    }
+
     /// The numbers themselves.
     #[must_use]
     pub fn set(&self) -> &Set {

@@ -19,6 +19,7 @@ use crate::engine::watch::HEARTBEAT;
 use crate::engine::{Engine, Failure, ShadowReport, Tenants, batch_too_long};
 use crate::proto::v1;
 use crate::telemetry::Traces;
+use crate::time::Instant;
 
 /// The most checks of one batch.
 const BATCH: usize = crate::engine::BATCH;
@@ -101,6 +102,11 @@ impl Calls {
         if let Some(traces) = &self.traces {
             metrics.traces_failed(traces.failed());
         }
+    }
+
+    /// Tells the metrics what is measured of the engines of all tenants.
+    pub fn measure_tenants(&self, now: Instant) {
+        self.tenants.measure(now);
     }
 
     /// The engine that knows of the server as a whole. What belongs to a tenant is never asked of it: see [`Calls::of`].

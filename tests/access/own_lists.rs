@@ -9,37 +9,19 @@ use ringfence::service::now;
 use serde_json::{Value, json};
 
 use super::credentials::{Folder, Server, ask, until};
+use super::support::{HOUSE_RULES, OWN_LIST as LIST, notice, told_by_own_list};
 
-const LIST: &str = "tenant.litigators";
-const RULE: &str = "policy.litigators";
 /// German landlines, which may be told something at any hour.
 const OF_ACME: &str = "+4930231250";
 const OF_BETA: &str = "+4930231260";
 const OF_NOBODY: &str = "+4930231270";
-const PACK: &str = r#"
-[pack]
-jurisdiction = "ZZ"
-title = "House rules"
-policy = true
-zone = "UTC"
-example = "+4930231250"
-
-[[rule]]
-id = "policy.litigators"
-kind = "registry"
-list = "tenant.litigators"
-fresh = "2 days"
-citation = "House rules, 2026"
-confidence = "policy"
-summary = "Nobody who sues is called."
-"#;
 
 /// A folder with a rule for everybody's own list, and those of two tenants.
 fn house() -> Folder {
     let folder = Folder::new();
     fs::create_dir_all(folder.path("lists")).unwrap();
     fs::create_dir_all(folder.path("packs")).unwrap();
-    fs::write(folder.path("packs/house.toml"), PACK).unwrap();
+    fs::write(folder.path("packs/house.toml"), HOUSE_RULES).unwrap();
     import(&folder, "acme", OF_ACME);
     import(&folder, "beta", OF_BETA);
     folder
@@ -68,11 +50,8 @@ fn copy(folder: &Folder, from: &str, to: &str) {
     fs::rename(to.with_extension("tmp"), to).unwrap();
 }
 
-fn question(number: &str) -> Value {
-    json!({
-        "number": number, "channel": "CHANNEL_CALL", "purpose": "PURPOSE_INFORMATIONAL", "seller": "acme",
-        "technology": "TECHNOLOGY_MANUAL", "recipient": "RECIPIENT_CONSUMER", "lineType": "LINE_TYPE_LANDLINE", "dryRun": true,
-    })
+fn question(number: &str) -> v1::CheckRequest {
+    v1::CheckRequest { dry_run: true, ..notice(number) }
 }
 
 fn post(server: &Server, key: &str, path: &str, body: &Value) -> Value {
@@ -82,15 +61,12 @@ fn post(server: &Server, key: &str, path: &str, body: &Value) -> Value {
 }
 
 fn decision(server: &Server, key: &str, number: &str) -> Value {
-    post(server, key, "/v1/check", &question(number))["decision"].clone()
+    post(server, key, "/v1/check", &json!(question(number)))["decision"].clone()
 }
 
 /// Why the list denies; `None`: the contact is allowed.
 fn why(decision: &Value) -> Option<String> {
-    let reasons = decision["reasons"].as_array().cloned().unwrap_or_default();
-    let why = reasons.iter().find(|one| one["ruleId"] == RULE).map(|one| one["message"].as_str().unwrap().to_owned());
-    assert_eq!(why.is_none(), decision["verdict"] == "VERDICT_ALLOW", "{decision}");
-    why
+    told_by_own_list(&serde_json::from_value(decision.clone()).unwrap())
 }
 
 fn told(server: &Server, key: &str, number: &str) -> Option<String> {
@@ -111,8 +87,7 @@ async fn told_by_all(server: &Server, key: &str, number: &str) -> Option<String>
             Ok(request)
         },
     );
-    let check: v1::CheckRequest = serde_json::from_value(question(number)).unwrap();
-    let asked = v1::CheckStreamRequest { check: Some(check) };
+    let asked = v1::CheckStreamRequest { check: Some(question(number)) };
     let mut answers = client.check_stream(tokio_stream::iter([asked])).await.unwrap().into_inner();
     let answer = serde_json::to_value(answers.message().await.unwrap().unwrap()).unwrap();
     assert_eq!(why(&answer["result"]["decision"]), single, "in a stream: {answer}");
@@ -229,7 +204,7 @@ fn a_tenant_that_comes_later_sees_its_lists_at_once_and_a_folder_of_nobody_is_na
     assert!(told(&server, &acme, OF_ACME).is_some());
     let beta = folder.admit("b", "beta", "check");
     until("beta may ask", || {
-        ask(server.http, "POST", "/v1/check", Some(&beta), &question(OF_BETA).to_string()).0 == 200
+        ask(server.http, "POST", "/v1/check", Some(&beta), &json!(question(OF_BETA)).to_string()).0 == 200
     });
     // Known by the first question that is answered at all.
     assert!(told(&server, &beta, OF_BETA).unwrap().contains("The number is on tenant.litigators"));

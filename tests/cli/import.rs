@@ -43,12 +43,29 @@ const MIXED: &str = "kind,number,seller,grade,given_at,channels,everything,sourc
     opt_out,abc,acme,,,,,,\n\
     opt_out,+4930231250,,,,,,,\n\
     consent,+12025550143,acme,mighty,2026-01-02T03:04:05Z,,,,\n\
-    consent,+12025550143,acme,express,2026-01-02,,,,\n\
+    consent,+12025550143,acme,express,01/02/2026,,,,\n\
     consent,+12025550143,acme,express,2999-01-02T03:04:05Z,,,,\n\
     consent,+12025550143,acme,express,2026-01-02T03:04:05Z,,true,,\n\
     stop,+12025550143,acme,,,,,,\n\
     consent,+12025550143,acme,express,2026-01-02T03:04:05Z,,,,pre_ticked_box\n\
     opt_out,+4930231250,acme,,,,,,,too,long\n";
+
+#[test]
+fn a_day_alone_is_read_as_strictly_as_it_can_be() {
+    let home = with_folder();
+    home.write(
+        "days.csv",
+        "kind,number,seller,grade,given_at,at,everything,source,method\n\
+         consent,+12025550143,acme,express_written,2026-01-02,,,,web_form\n\
+         opt_out,+12025550143,other,,,2026-01-02,,phone,\n\
+         opt_out,+12025550143,third,,,2999-01-02,,phone,\n",
+    );
+    let summary = home.run(&with(&LOCAL, &["days.csv", "--json"])).code(1).json();
+    assert_eq!(counts(&summary), [3, 2, 0, 1], "{summary}");
+    let shown = home.run(&["contact", "show", "+12025550143", "--json"]).quietly(0).json();
+    assert_eq!(shown["consents"][0]["consent"]["givenAt"], "2026-01-01T10:00:00Z", "{shown}");
+    assert_eq!(shown["optOuts"][0]["optOut"]["at"], "2026-01-03T11:59:59Z", "{shown}");
+}
 
 #[test]
 fn rows_are_recorded_or_refused_with_line_and_reason() {

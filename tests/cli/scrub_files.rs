@@ -159,6 +159,40 @@ fn parquet_stays_parquet_and_its_own_columns_as_they_were() {
     assert_eq!(home.run(&with(&ints, &QUESTION)).code(0).json()["allowed"], 1);
 }
 
+/// Lengths before the texts, and what each shares with the one before: written by many tools for columns of text.
+#[test]
+fn parquet_of_every_encoding_of_texts_is_read_whole() {
+    use parquet::basic::Encoding;
+    use parquet::file::properties::WriterVersion;
+    const ROWS: usize = 1_000;
+    let home = Home::new();
+    for (encoding, version) in [
+        (Encoding::PLAIN, WriterVersion::PARQUET_1_0),
+        (Encoding::DELTA_LENGTH_BYTE_ARRAY, WriterVersion::PARQUET_1_0),
+        (Encoding::DELTA_BYTE_ARRAY, WriterVersion::PARQUET_1_0),
+        (Encoding::DELTA_BYTE_ARRAY, WriterVersion::PARQUET_2_0),
+    ] {
+        let schema = Arc::new(parse_message_type("message leads { OPTIONAL BYTE_ARRAY phone (UTF8); }").unwrap());
+        let properties = WriterProperties::builder().set_dictionary_enabled(false);
+        let properties = properties.set_encoding(encoding).set_writer_version(version).build();
+        let file = File::create(home.path("texts.parquet")).unwrap();
+        let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let phones: Vec<_> = (0..ROWS).map(|row| format!("+49302312{}", 10 + row % 90)).collect();
+        let phones: Vec<ByteArray> = phones.iter().map(|phone| phone.as_str().into()).collect();
+        let there: Vec<i16> = (0..ROWS + 20).map(|row| i16::from(row % 51 != 7)).collect();
+        assert_eq!(there.iter().filter(|there| **there > 0).count(), ROWS);
+        column.typed::<ByteArrayType>().write_batch(&phones, Some(&there), None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        writer.close().unwrap();
+        let scrub = ["scrub", "texts.parquet", "--output=texts.out.parquet", "--force"];
+        let summary = home.run(&with(&scrub, &QUESTION)).code(0).json();
+        assert_eq!((&summary["rows"], &summary["allowed"]), (&(ROWS + 20).into(), &ROWS.into()), "{encoding:?}");
+    }
+}
+
 /// Runs it until it has said how far it came, and kills it.
 pub fn killed(home: &Home, arguments: &[&str], variables: &[(&str, &str)], resume: &str) {
     let mut command = home.command();
@@ -212,6 +246,40 @@ fn a_scrub_that_is_killed_goes_on_and_makes_the_same_file() {
     let other = home.run(&with(&scrub, &["--subject=another"])).code(0).json();
     assert_eq!(other["resumed"], false);
     assert!(home.names().iter().all(|name| !name.starts_with('.')), "{:?}", home.names());
+}
+
+#[test]
+fn what_was_counted_before_a_kill_is_not_counted_again_in_silence() {
+    let home = with_data();
+    home.write("in.csv", leads(30_000));
+    let reserve = with(&["scrub", "in.csv", "--output=out.csv", "--reserve"], &live());
+    killed(&home, &reserve, &[], ".out.csv.resume");
+    // Half of the file from before a freeze is no answer, and the other half counted twice is none either.
+    let freeze = ["control", "freeze", "--campaign=spring", "--who=ann", "--why=Counsel asks."];
+    home.run(&freeze).code(0);
+    home.run(&reserve).refused(&["out.csv", "attempts", "--force"]);
+    assert!(!home.path("out.csv").exists());
+    let dry = with(&["scrub", "in.csv", "--output=dry.csv"], &live());
+    killed(&home, &dry, &[], ".dry.csv.resume");
+    home.run(&["control", "freeze", "--campaign=autumn", "--who=ann", "--why=Counsel asks."]).code(0);
+    let anew = home.run(&dry).code(0).json();
+    assert_eq!(anew["resumed"], false, "nothing was counted, so that it is simply begun anew");
+}
+
+#[test]
+fn a_file_names_the_copies_of_lists_that_it_was_judged_by() {
+    let home = with_data();
+    std::fs::create_dir(home.path("lists")).unwrap();
+    home.write("lists/us.dnc.national.txt", "# as_of=2026-11-18T06:00:00Z source=FTC sample=true\n+12025550143\n");
+    home.write("in.csv", "phone\n+12025550143\n+12025550144\n");
+    let scrub = with(&["scrub", "in.csv", "--output=out.csv", "--registries=lists"], &QUESTION);
+    let lists = &home.run(&scrub).code(0).json()["lists"];
+    assert_eq!(lists.as_array().map(Vec::len), Some(1), "{lists}");
+    assert_eq!((&lists[0]["registry"], &lists[0]["asOf"]), (&"us.dnc.national".into(), &"2026-11-18T06:00:00Z".into()));
+    assert_eq!(lists[0]["version"].as_str().map(str::len), Some(16), "{lists}");
+    let page = with(&scrub, &["--force", "--report=page.html"]);
+    home.run(&page).code(0);
+    assert!(home.read("page.html").contains(lists[0]["version"].as_str().unwrap()));
 }
 
 #[test]

@@ -197,6 +197,15 @@ fn counts_of_64_bits_are_strings() {
 }
 
 #[test]
+fn what_a_copy_of_a_registry_covers_is_told() {
+    let full_as_of = Some(Timestamp::from_millis(1_794_981_600_000));
+    let registry = v1::Registry { areas: "202-205,305".into(), full_as_of, ..Default::default() };
+    let told = json!({"areas": "202-205,305", "fullAsOf": "2026-11-18T06:00:00Z"});
+    assert_eq!(serde_json::to_value(&registry).unwrap(), told);
+    assert_eq!(serde_json::from_value::<v1::Registry>(told).unwrap(), registry);
+}
+
+#[test]
 fn a_field_mask_is_read_from_json() {
     let update: v1::UpdateContactRequest = serde_json::from_value(json!({
         "number": "+12025550143",

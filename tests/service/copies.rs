@@ -3,12 +3,20 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ringfence::access::Role;
+use ringfence::engine::{ListTags, Tenants};
 use ringfence::proto::v1::{self, Listing, Verdict};
-use ringfence::registry::{List, Registries};
+use ringfence::registry::import::{Import, Order};
+use ringfence::registry::set::{Areas, Builder, Day, Header, write};
+use ringfence::registry::{List, Mark, Registries, Tagger, tenant_folder};
+use ringfence::store::Keys;
 
-use super::support::{DAY, at, clock, durable_with, florida, permit};
+use super::support::{
+    DAY, HOUSE_RULES, OWN_LIST, at, clock, durable_with, florida, law_with, notice, permit, stamp, told_by_own_list,
+};
 
 const DC: &str = "+12025550143";
 const MIAMI: &str = "+13055550123";
@@ -124,4 +132,103 @@ async fn what_is_measured_of_a_list_goes_with_it() {
             "ringfence_registry_refused 0"
         ]
     );
+}
+
+#[tokio::test]
+async fn what_a_copy_covers_and_when_it_was_whole_is_told() {
+    let (keys, lists) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let new = |id, as_of: &str| Header::new(id, at(as_of), "", false);
+    let copies = [
+        Header {
+            areas: Some(Areas::read("202-203,305").unwrap()),
+            full_as_of: Some(at("2026-11-01T06:00:00Z")),
+            ..new("us.dnc.national", "2026-11-18T06:00:00Z")
+        },
+        new("us.dnc.fl", "2026-11-17T06:00:00Z"),
+        // Of the form that did not say.
+        Header { areas: None, full_as_of: None, ..new("ca.dncl", "2026-11-16T06:00:00Z") },
+    ];
+    for copy in copies {
+        let mut builder = Builder::default();
+        builder.add(12_025_550_143, Day::NONE);
+        write(&lists.path().join(format!("{}.set", copy.registry)), copy, builder).unwrap();
+    }
+    let durable = durable_with(keys.path(), Registries::open(Some(lists.path())).unwrap()).await;
+    let all = durable.engine.list_registries(&permit(Role::ManageLists), at(DAY)).await.unwrap().registries;
+    let told = |id| {
+        let one = all.iter().find(|one| one.registry == id).unwrap();
+        (one.loaded, one.areas.as_str(), one.full_as_of)
+    };
+    assert_eq!(told("us.dnc.national"), (true, "202-203,305", stamp("2026-11-01T06:00:00Z")));
+    assert_eq!(told("us.dnc.fl"), (true, "all", stamp("2026-11-17T06:00:00Z")));
+    assert_eq!(told("ca.dncl"), (true, "202", None));
+    assert!(all.iter().any(|one| !one.loaded), "some are asked for and missing");
+    assert!(all.iter().all(|one| one.loaded || (one.areas.is_empty() && one.full_as_of.is_none())));
+}
+
+#[tokio::test]
+async fn an_own_list_goes_stale_by_the_law_of_its_tenant() {
+    let (keys, lists) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let tenants = ["beta", "gamma"].map(|tenant| tenant_folder(lists.path(), tenant));
+    for folder in [lists.path()].into_iter().chain(tenants.iter().map(|folder| folder.as_path())) {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join(format!("{OWN_LIST}.txt")), "# as_of=2026-11-18T06:00:00Z\n+12025550100\n").unwrap();
+    }
+    let durable = durable_with(keys.path(), Registries::open(Some(lists.path())).unwrap()).await;
+    durable.engine.change_law(law_with(HOUSE_RULES)).unwrap();
+    let tenants = Tenants::new(Arc::clone(&durable.engine));
+    tenants.open("beta", Some(law_with(&HOUSE_RULES.replace("2 days", "5 days")))).unwrap();
+    tenants.open("gamma", None).unwrap();
+    tenants.measure(at(DAY));
+    let text = durable.engine.metrics().text();
+    let as_of = at("2026-11-18T06:00:00Z").millis() / 1_000;
+    for (tenant, days) in [("default", 2), ("beta", 5), ("gamma", 2)] {
+        let labels = format!("{{registry=\"{OWN_LIST}\",tenant=\"{tenant}\"}}");
+        let line = format!("ringfence_registry_stale_timestamp_seconds{labels} {}.001\n", as_of + days * 86_400);
+        assert!(text.contains(&line), "{line} in {text}");
+    }
+}
+
+/// Counts the tags that it makes.
+struct Counted(ListTags, Arc<AtomicUsize>);
+
+impl Tagger for Counted {
+    fn mark(&self) -> Mark {
+        self.0.mark()
+    }
+
+    fn tag(&self, list: &str, e164_digits: u64) -> u64 {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.tag(list, e164_digits)
+    }
+
+    fn of_tenant(&self, name: &str) -> Arc<dyn Tagger> {
+        self.0.of_tenant(name)
+    }
+}
+
+/// Whichever rule asks, and however often: a tag is not free.
+#[tokio::test]
+async fn a_check_makes_one_tag_for_each_own_list() {
+    let (keys, lists) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let made = Arc::new(AtomicUsize::new(0));
+    let tags: Arc<dyn Tagger> = Arc::new(Counted(ListTags::new(Keys::ephemeral().unwrap()), Arc::clone(&made)));
+    for id in [OWN_LIST, "tenant.deceased", "tenant.wrong-numbers"] {
+        let order = Order::new(id, at("2026-11-18T06:00:00Z"));
+        let mut import = Import::begin(order, lists.path(), Some(Arc::clone(&tags))).unwrap();
+        import.read("numbers", format!("{MIAMI}\n").as_bytes(), &mut |_| {}).unwrap();
+        import.finish().unwrap();
+    }
+    let registries = Registries::open(Some(lists.path())).unwrap();
+    registries.know_tags(tags);
+    let durable = durable_with(keys.path(), registries).await;
+    durable.engine.change_law(law_with(HOUSE_RULES)).unwrap();
+    for (number, listed) in [(DC, false), (MIAMI, true)] {
+        let before = made.load(Ordering::Relaxed);
+        let question = v1::CheckRequest { dry_run: true, ..notice(number) };
+        let decision = durable.engine.check(&permit(Role::Check), question, clock(DAY)).await.unwrap();
+        assert_eq!(told_by_own_list(&decision).is_some(), listed);
+        assert!(decision.registry_copies.iter().any(|copy| copy.registry == OWN_LIST && copy.listed == Some(listed)));
+        assert_eq!(made.load(Ordering::Relaxed) - before, 3, "{number}");
+    }
 }

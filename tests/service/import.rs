@@ -102,6 +102,22 @@ async fn rows_of_one_number_are_recorded_in_their_order() {
 }
 
 #[tokio::test]
+async fn every_refused_row_is_named_or_the_import_ends() {
+    let served = serve(engine()).await;
+    let nothing = |row| v1::ImportContactsRequest { import_id: String::new(), row, entry: None };
+    let mut rows: Vec<_> = (1..=12_000).map(nothing).collect();
+    rows.push(row(12_001, stop(NUMBER)));
+    rows.extend([nothing(12_002), nothing(12_007)]);
+    let told = import(&served, rows, "long").await.unwrap();
+    assert_eq!((told.accepted, told.rejected, told.rejections.len()), (1, 12_002, 10_000));
+    let named: Vec<_> = told.rejected_rows.iter().map(|rows| (rows.first, rows.last)).collect();
+    assert_eq!(named, [(1, 12_000), (12_002, 12_002), (12_007, 12_007)]);
+    let refused = import(&served, (1..=110_000).map(|at| nothing(at * 2)).collect(), "odd").await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
+    assert_eq!(refused.get_details_error_info().unwrap().reason, "TOO_MANY_REFUSED");
+}
+
+#[tokio::test]
 async fn an_id_used_for_something_else_is_refused() {
     let served = serve(engine()).await;
     import(&served, vec![row(1, stop(NUMBER))], "a").await.unwrap();

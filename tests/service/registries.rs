@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ringfence::access::{Caller, Permit, Role};
 use ringfence::engine::{Engine, Failure, Parts, Settings};
-use ringfence::law::{BUILT_IN, Law};
+use ringfence::law::Law;
 use ringfence::proto::v1::registry_service_client::RegistryServiceClient;
 use ringfence::proto::v1::{self, ListChangeOutcome as Outcome, Listing, Verdict};
 use ringfence::proto::well_known::FieldMask;
@@ -16,35 +16,17 @@ use ringfence::telemetry::Metrics;
 use tonic::Code;
 use tonic::transport::Channel;
 
-use super::support::{DAY, READ_AT, at, clock, durable, durable_with, permit, stamp};
+use super::support::{
+    DAY, HOUSE_RULES, OWN_LIST as LIST, OWN_RULE as RULE, READ_AT, at, clock, durable, durable_with, law_with, notice,
+    permit, stamp, told_by_own_list,
+};
 use super::{NUMBER, fields, reason, refusal, serve};
 
 const OTHER: &str = "+13055550124";
-const LIST: &str = "tenant.litigators";
-const RULE: &str = "policy.litigators";
-/// As a house rule has it, with an age that only a file can outgrow.
-const PACK: &str = r#"
-[pack]
-jurisdiction = "ZZ"
-title = "House rules"
-policy = true
-zone = "UTC"
-example = "+4930231250"
-
-[[rule]]
-id = "policy.litigators"
-kind = "registry"
-list = "tenant.litigators"
-fresh = "2 days"
-citation = "House rules, 2026"
-confidence = "policy"
-summary = "Nobody who sues is called."
-"#;
 
 fn law() -> Arc<Law> {
     static LAW: std::sync::OnceLock<Arc<Law>> = std::sync::OnceLock::new();
-    let packs = || BUILT_IN.iter().copied().chain([("own/policy.toml", PACK)]);
-    Arc::clone(LAW.get_or_init(|| Arc::new(Law::read(packs()).unwrap())))
+    Arc::clone(LAW.get_or_init(|| law_with(HOUSE_RULES)))
 }
 
 async fn instance(store: &Arc<dyn Store>, keys: &Path, lists: Registries) -> Arc<Engine> {
@@ -76,7 +58,7 @@ fn file(as_of: &str, number: &str) -> List {
 
 /// A notice that no law of the place forbids.
 fn question(number: &str) -> v1::CheckRequest {
-    v1::CheckRequest { number: number.to_owned(), dry_run: true, ..super::notice() }
+    v1::CheckRequest { dry_run: true, ..notice(number) }
 }
 
 async fn ask_as(engine: &Engine, permit: &Permit, number: &str) -> v1::Decision {
@@ -89,10 +71,7 @@ async fn ask(engine: &Engine, number: &str) -> v1::Decision {
 
 /// What the list says of a number, as a check has it: `None` where the check is allowed.
 async fn told(engine: &Engine, number: &str) -> Option<String> {
-    let decision = ask(engine, number).await;
-    let why = decision.reasons.iter().find(|reason| reason.rule_id == RULE).map(|reason| reason.message.clone());
-    assert_eq!(why.is_none(), decision.verdict() == Verdict::Allow, "{:?}", decision.reasons);
-    why
+    told_by_own_list(&ask(engine, number).await)
 }
 
 fn put(id: &str, complete: bool) -> v1::PutListRequest {
@@ -103,6 +82,7 @@ fn put(id: &str, complete: bool) -> v1::PutListRequest {
         complete,
         who: "ann".to_owned(),
         why: "Counsel keeps it.".to_owned(),
+        file: v1::ListFile::Unspecified.into(),
     }
 }
 
@@ -203,10 +183,10 @@ async fn a_list_that_stands_in_a_file_is_never_fresher_or_smaller_than_its_file(
     let late = engine_at(&other, "2026-11-21T16:00:00Z").await;
     assert!(late.contains("the newest is as of 2026-11-18"), "{late}");
     // Nor may an instance that lacks the file go on to take it for empty.
-    assert_eq!(bare.withdraw_complete(at(DAY)).await.unwrap(), Vec::<String>::new(), "it sees no file");
-    assert_eq!(other.withdraw_complete(at(DAY)).await.unwrap(), [LIST]);
+    assert_eq!(bare.declare_files(at(DAY)).await.unwrap().recorded, Vec::<String>::new(), "it sees no file");
+    assert_eq!(other.declare_files(at(DAY)).await.unwrap().recorded, [LIST]);
     assert!(told(&bare, LISTED).await.unwrap().contains("none is loaded"));
-    assert_eq!(other.withdraw_complete(at(DAY)).await.unwrap(), Vec::<String>::new(), "done once");
+    assert_eq!(other.declare_files(at(DAY)).await.unwrap().recorded, Vec::<String>::new(), "done once");
 }
 
 /// What the service's own rule says of a number.
@@ -270,6 +250,64 @@ async fn whoever_is_on_a_list_that_no_rule_names_is_contacted_for_emergencies_al
 }
 
 #[tokio::test]
+async fn a_list_that_no_rule_names_is_not_lost_with_its_file() {
+    const DECEASED: &str = "tenant.deceased";
+    let folder = tempfile::tempdir().unwrap();
+    let lists = folder.path().join("lists");
+    std::fs::create_dir(&lists).unwrap();
+    let path = lists.join("tenant.deceased.txt");
+    let text = format!("# as_of=2019-11-18T06:00:00Z source=family\n{OTHER}\n");
+    std::fs::write(&path, &text).unwrap();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let keys = folder.path().join("keys");
+    let one = instance(&store, &keys, Registries::open(Some(&lists)).unwrap()).await;
+    keep(&one, "p-1", true).await.unwrap();
+    assert_eq!(one.declare_files(at(DAY)).await.unwrap().recorded, [DECEASED]);
+    assert_eq!(one.declare_files(at(DAY)).await.unwrap().recorded, Vec::<String>::new(), "done once");
+    assert_eq!(own_rule(&one, NUMBER).await, None);
+    let gone = "The file of tenant.deceased cannot be read or is gone";
+    // An instance that was started without the volume, and one that loses it.
+    let bare = instance(&store, &keys, Registries::fixed(Vec::new())).await;
+    assert!(own_rule(&bare, OTHER).await.unwrap().contains(gone));
+    assert!(own_rule(&bare, NUMBER).await.unwrap().contains(gone), "nobody knows who is on it");
+    std::fs::remove_file(&path).unwrap();
+    one.registries().refresh();
+    assert!(own_rule(&one, NUMBER).await.unwrap().contains(gone));
+    let later = at("2030-01-01T00:00:00Z");
+    assert_eq!(one.declare_files(later).await.unwrap().missing, [DECEASED]);
+    std::fs::write(&path, &text).unwrap();
+    one.registries().refresh();
+    assert_eq!(own_rule(&one, NUMBER).await, None, "it is back");
+
+    let put = |id: &str, complete, file: v1::ListFile| v1::PutListRequest {
+        list: DECEASED.to_owned(),
+        file: file.into(),
+        ..put(id, complete)
+    };
+    let keeper = permit(Role::ManageLists);
+    let refused = one.put_list(&keeper, put("w-1", false, v1::ListFile::Withdrawn), clock(DAY)).await;
+    assert!(matches!(refused, Err(Failure::Precondition(_, why)) if why.contains("a file of this list is there")));
+    // Said anew without a word of the file: it is missed as before.
+    bare.put_list(&keeper, put("w-2", false, v1::ListFile::Unspecified), clock(DAY)).await.unwrap();
+    let refused = bare.put_list(&keeper, put("w-3", true, v1::ListFile::Unspecified), clock(DAY)).await;
+    assert!(matches!(refused, Err(Failure::Precondition(_, _))), "{refused:?}");
+    assert!(own_rule(&bare, NUMBER).await.unwrap().contains(gone));
+    std::fs::remove_file(&path).unwrap();
+    one.registries().refresh();
+    let list =
+        one.put_list(&keeper, put("w-4", false, v1::ListFile::Withdrawn), clock(DAY)).await.unwrap().list.unwrap();
+    assert!(!list.in_file && !list.complete);
+    for engine in [&one, &bare] {
+        assert_eq!(own_rule(engine, OTHER).await, None, "it was said to be gone for good");
+    }
+    // Withdrawn once is not withdrawn for ever.
+    std::fs::write(&path, &text).unwrap();
+    one.registries().refresh();
+    assert_eq!(one.declare_files(at(DAY)).await.unwrap().recorded, [DECEASED]);
+    assert!(own_rule(&bare, OTHER).await.unwrap().contains(gone));
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_used_leaves_a_list_unknown_though_it_was_called_complete() {
     let folder = tempfile::tempdir().unwrap();
     let lists = folder.path().join("lists");
@@ -306,8 +344,8 @@ async fn a_file_of_one_tenant_takes_back_what_it_called_complete_and_nobody_else
     let text = format!("# as_of=2026-11-18T06:00:00Z\n{OTHER}\n");
     std::fs::write(own.join("tenant.litigators.txt"), text).unwrap();
     engine.registries().refresh();
-    assert_eq!(engine.withdraw_complete(at(DAY)).await.unwrap(), Vec::<String>::new());
-    assert_eq!(beta.withdraw_complete(at(DAY)).await.unwrap(), [LIST]);
+    assert_eq!(engine.declare_files(at(DAY)).await.unwrap().recorded, Vec::<String>::new());
+    assert_eq!(beta.declare_files(at(DAY)).await.unwrap().recorded, [LIST]);
     assert_eq!(told(&engine, OTHER).await, None, "complete still, and no file of it");
     keep(&engine, "p-2", true).await.unwrap();
     let refused = beta.put_list(&of_beta(Role::ManageLists), put("p-2", true), clock(DAY)).await;

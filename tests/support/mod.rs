@@ -113,6 +113,45 @@ pub fn florida(number: &str) -> v1::CheckRequest {
     }
 }
 
+/// A live question that no hour closes, and no law of the place: a notice about an order.
+pub fn notice(number: &str) -> v1::CheckRequest {
+    v1::CheckRequest { purpose: v1::Purpose::Informational.into(), evidence: None, ..florida(number) }
+}
+
+/// A list of a tenant's own, and the house rule that asks for it, with an age that only a file can outgrow.
+pub const OWN_LIST: &str = "tenant.litigators";
+pub const OWN_RULE: &str = "policy.litigators";
+pub const HOUSE_RULES: &str = r#"
+[pack]
+jurisdiction = "ZZ"
+title = "House rules"
+policy = true
+zone = "UTC"
+example = "+4930231250"
+
+[[rule]]
+id = "policy.litigators"
+kind = "registry"
+list = "tenant.litigators"
+fresh = "2 days"
+citation = "House rules, 2026"
+confidence = "policy"
+summary = "Nobody who sues is called."
+"#;
+
+/// The law built in, and these house rules.
+pub fn law_with(house: &str) -> Arc<Law> {
+    let packs = BUILT_IN.iter().copied().chain([("own/policy.toml", house)]);
+    Arc::new(Law::read(packs).unwrap())
+}
+
+/// What [`OWN_LIST`] says of the number of a question that nothing else denies; `None`: it is allowed.
+pub fn told_by_own_list(decision: &v1::Decision) -> Option<String> {
+    let why = decision.reasons.iter().find(|reason| reason.rule_id == OWN_RULE).map(|reason| reason.message.clone());
+    assert_eq!(why.is_none(), decision.verdict() == v1::Verdict::Allow, "{:?}", decision.reasons);
+    why
+}
+
 pub fn opt_out(number: &str, request_id: &str) -> v1::RecordOptOutRequest {
     v1::RecordOptOutRequest {
         number: number.to_owned(),

@@ -21,7 +21,7 @@ use self::target::{CHUNK, CHUNK_BYTES, Target};
 use crate::cli::again::Tell;
 use crate::cli::output::{note, say, say_json};
 use crate::cli::progress::{Progress, grouped};
-use crate::cli::source::Kept;
+use crate::cli::source::{Kept, Within};
 use crate::cli::terms::word;
 use crate::cli::{Error, Exit, Global};
 use crate::contact::{Channel, Grade, Method, OptOutSource, Purpose};
@@ -44,7 +44,7 @@ const LISTED: usize = 1_000;
                   technologies, purposes, sellers, products, given_at, expires_at, withdrawn_at, method, wording,\n\
                   notice_given, forced, policy_version, obtained_from, evidence_ref. Opt-outs: opt_out_id,\n\
                   everything, channels, purposes, sellers, subjects, campaigns, source, at, wording. Several\n\
-                  values of a cell are parted by semicolons; instants are RFC 3339 with their offset. An unknown\n\
+                  values of a cell are parted by semicolons; instants are RFC 3339 with their offset, or days. An unknown\n\
                   column is refused (--ignore-column), and a row that lacks a field, or has a line end in one\n\
                   that is not wording: a quote never closed would swallow the rows after it.\n\
                   JSON lines: a row is {\"consent\": …}, {\"optOut\": …} or {\"facts\": …}, with the fields of\n\
@@ -75,6 +75,8 @@ pub struct ImportArgs {
     fill: Fill,
     #[command(flatten)]
     kept: Kept,
+    #[command(flatten)]
+    within: Within,
 }
 
 /// Columns of a CSV file.
@@ -145,7 +147,7 @@ pub(super) async fn run(args: ImportArgs, global: &Global) -> Result<Exit, Error
         None => name_of(&args.file, &args.fill.defaults().canonical())?,
     };
     let refused = Refusals { file: args.rejected.as_deref(), force: args.force };
-    let outcome = record(&mut rows, bytes, &args.kept, &import_id, &refused, global).await?;
+    let outcome = record(&mut rows, bytes, (&args.kept, args.within), &import_id, &refused, global).await?;
     outcome.tell(&refused, &import_id, &[], global)?;
     Ok(Exit::when(outcome.rejected == 0))
 }
@@ -163,7 +165,7 @@ pub(in crate::cli) struct Refusals<'a> {
 pub(in crate::cli) async fn record(
     rows: &mut impl Source,
     bytes: u64,
-    kept: &Kept,
+    kept: (&Kept, Within),
     import_id: &str,
     refusals: &Refusals<'_>,
     global: &Global,

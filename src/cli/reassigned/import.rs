@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::rows::{Answers, Given, Rows};
 use crate::cli::contact::import::rows::Source;
 use crate::cli::contact::import::{Refusals, name_of, record};
-use crate::cli::source::Kept;
+use crate::cli::source::{Kept, Within};
 use crate::cli::terms::instant;
 use crate::cli::{Error, Exit, Global, now};
 use crate::time::Instant;
@@ -57,6 +57,8 @@ pub struct ImportArgs {
     import_id: Option<String>,
     #[command(flatten)]
     kept: Kept,
+    #[command(flatten)]
+    within: Within,
 }
 
 impl ImportArgs {
@@ -92,7 +94,7 @@ pub(super) async fn run(args: ImportArgs, global: &Global) -> Result<Exit, Error
     };
     let mut rows = Rows::open(&args.file, given)?;
     let refusals = Refusals { file: args.rejected.as_deref(), force: args.force };
-    let outcome = record(&mut rows, bytes, &args.kept, &import_id, &refusals, global).await?;
+    let outcome = record(&mut rows, bytes, (&args.kept, args.within), &import_id, &refusals, global).await?;
     let Answers { yes, no, no_data } = rows.read_so_far();
     outcome.tell(&refusals, &import_id, &[("yes", yes), ("no", no), ("no_data", no_data)], global)?;
     Ok(Exit::when(outcome.rejected == 0))

@@ -9,7 +9,7 @@ use super::super::output::{say, say_json};
 use super::super::source::{Kept, Lists, NO_LISTS};
 use super::super::{Error, Exit, Global, settings};
 use crate::place::Number;
-use crate::proto::v1::{self, ListChangeOutcome as Outcome, Listing};
+use crate::proto::v1::{self, ListChangeOutcome as Outcome, ListFile, Listing};
 
 /// A list.
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,9 @@ use crate::proto::v1::{self, ListChangeOutcome as Outcome, Listing};
     about = "Begin a list of your own that is kept by API, or change what is said of it",
     after_help = "Once it has returned, every check sees it. --complete says that what is added is all there is, so that a \
                   number that was not added is not on the list; without it a rule that asks for the list denies every \
-                  number until a file of it is loaded. A list that stands in a file needs neither: add to it.\n\n\
+                  number until a file of it is loaded. A list that stands in a file needs neither: add to it. Once a file \
+                  of it was in force, nobody is contacted where that file is missing; to do without it for good, remove it \
+                  on every instance and say --file withdrawn.\n\n\
                   Example: ringfence registry put tenant.litigators --complete --who ann --why \"Counsel keeps it\""
 )]
 pub struct PutArgs {
@@ -30,6 +32,9 @@ pub struct PutArgs {
     /// What is added is all there is
     #[arg(long)]
     complete: bool,
+    /// Whether it stands in a file: kept (also one that is still to come) or withdrawn; left out: as it was
+    #[arg(long, value_name = "WHERE", value_enum)]
+    file: Option<InFile>,
     /// Why
     #[arg(long, value_name = "TEXT")]
     why: String,
@@ -37,6 +42,24 @@ pub struct PutArgs {
     files: Files,
     #[command(flatten)]
     by: By,
+}
+
+/// Whether a list stands in a file.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum InFile {
+    /// In a file, also one that is still to come
+    Kept,
+    /// In none any more
+    Withdrawn,
+}
+
+impl From<InFile> for ListFile {
+    fn from(file: InFile) -> Self {
+        match file {
+            InFile::Kept => Self::Kept,
+            InFile::Withdrawn => Self::Withdrawn,
+        }
+    }
 }
 
 /// Numbers for a list.
@@ -112,14 +135,14 @@ pub struct LookUpArgs {
 
 /// Where files of lists are, without a server.
 #[derive(Debug, clap::Args)]
-struct Files {
+pub(super) struct Files {
     /// The folder with the do-not-call lists
     #[arg(long, value_name = "DIR", env = "RINGFENCE_REGISTRIES", hide_env_values = true)]
     registries: Option<PathBuf>,
 }
 
 impl Files {
-    fn lists(&self) -> Lists {
+    pub(super) fn lists(&self) -> Lists {
         let config = settings::file_of_environment();
         Lists { registries: self.registries.clone(), config, ..NO_LISTS }
     }
@@ -137,6 +160,7 @@ pub async fn put(args: PutArgs, global: &Global) -> Result<Exit, Error> {
         complete: args.complete,
         who: args.by.who.clone(),
         why: args.why,
+        file: args.file.map_or(ListFile::Unspecified, ListFile::from).into(),
     };
     let request_id = request.request_id.clone();
     let keeper = Keeper::open_with_lists(&args.by.kept, &args.files.lists(), global).await?;
@@ -144,9 +168,10 @@ pub async fn put(args: PutArgs, global: &Global) -> Result<Exit, Error> {
     keeper.settle().await?;
     told(global, &answer, &request_id, || {
         let list = answer.list.clone().unwrap_or_default();
-        let what = match list.complete {
-            true => "what is added is all there is",
-            false => "of a number that is not added nothing is known without a file",
+        let what = match (list.complete, list.in_file) {
+            (true, _) => "what is added is all there is",
+            (false, true) => "a file holds it, and where that is missing nobody is contacted",
+            (false, false) => "of a number that is not added nothing is known without a file",
         };
         format!("{}: {what}.\n", list.list)
     })

@@ -1,6 +1,7 @@
 //! Who answers a row, and the answer as it is written.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use csv::ByteRecord;
 
@@ -46,8 +47,8 @@ pub(super) enum Judge {
         /// Leave to ask it.
         permit: Permit,
     },
-    /// A server, by a stream for some rows at a time.
-    Remote(CheckServiceClient<Wire>),
+    /// A server, by a stream for some rows at a time; and how long it may be silent.
+    Remote(CheckServiceClient<Wire>, Duration),
 }
 
 /// The country a row is counted under.
@@ -154,10 +155,10 @@ impl Judge {
                     })
                     .collect()
             }
-            Self::Remote(client) => {
+            Self::Remote(client, silent) => {
                 let requests = requests(rows, records, first).into_iter();
                 let requests: Vec<_> = requests.map(|check| v1::CheckStreamRequest { check: Some(check) }).collect();
-                asked(requests, |rows| stream(client, rows), Again::new(tell)).await
+                asked(requests, |rows| stream(client, rows, *silent), Again::within(tell, *silent)).await
             }
         }
     }

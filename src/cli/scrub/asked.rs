@@ -1,5 +1,7 @@
 //! Rows asked of a server: each until it has its answer, or what stands in the way does not pass.
 
+use std::time::Duration;
+
 use prost::Message as _;
 
 use super::answer::{Answer, invalid, of_message};
@@ -51,19 +53,33 @@ pub(super) async fn asked<F: Future<Output = Result<Sent, Error>>>(
     }
 }
 
-/// One stream for these rows.
+/// One stream for these rows, given up where nothing comes for so long.
 pub(super) async fn stream(
     client: &CheckServiceClient<Wire>,
     rows: Vec<v1::CheckStreamRequest>,
+    silent: Duration,
 ) -> Result<Sent, Error> {
     let wanted = rows.len();
-    let mut sent = Sent { answers: Vec::with_capacity(wanted), refused: None };
     let mut answered = match client.clone().check_stream(tokio_stream::iter(rows)).await {
         Ok(answered) => answered.into_inner(),
-        Err(status) => return Ok(Sent { refused: Some(passing(status)?), ..sent }),
+        Err(status) => return Ok(Sent { answers: Vec::new(), refused: Some(passing(status)?) }),
     };
+    answers(async || answered.message().await, wanted, silent).await
+}
+
+/// So many answers, or those that came before something stood in the way.
+async fn answers(
+    mut next: impl AsyncFnMut() -> Result<Option<v1::CheckStreamResponse>, tonic::Status>,
+    wanted: usize,
+    silent: Duration,
+) -> Result<Sent, Error> {
+    let mut sent = Sent { answers: Vec::with_capacity(wanted), refused: None };
     loop {
-        match answered.message().await {
+        // A way that broke without a word would be waited for as long as the system keeps it.
+        let came = tokio::time::timeout(silent, next()).await.unwrap_or_else(|_| {
+            Err(tonic::Status::deadline_exceeded(format!("nothing came for {} seconds", silent.as_secs())))
+        });
+        match came {
             Ok(Some(answer)) if sent.answers.len() < wanted => match of_result(answer.result.unwrap_or_default())? {
                 Ok(answer) => sent.answers.push(Some(answer)),
                 Err(status) => {
@@ -115,7 +131,6 @@ fn of_result(result: v1::CheckResult) -> Result<Result<Answer, tonic::Status>, E
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use std::cell::RefCell;
-    use std::time::Duration;
 
     use tonic::Code;
     use tonic_types::{ErrorDetails, StatusExt as _};
@@ -190,6 +205,25 @@ mod tests {
         assert_eq!(streams.len(), 1);
         let (answers, _) = by(3, |_, _| Ok(Sent { answers: Vec::new(), refused: None })).await;
         assert!(answers.is_err(), "neither answers nor a reason");
+    }
+
+    /// However long all of them take, while some come.
+    #[tokio::test]
+    async fn a_server_that_falls_silent_is_asked_again_for_what_it_left_out() {
+        let answered = std::cell::Cell::new(0);
+        let next = async || {
+            answered.set(answered.get() + 1);
+            if answered.get() > 2 {
+                std::future::pending::<()>().await;
+            }
+            let error = Status { code: Code::InvalidArgument as i32, message: "x".to_owned(), ..Default::default() };
+            let result = Some(v1::CheckResult { result: Some(v1::check_result::Result::Error(error)) });
+            Ok(Some(v1::CheckStreamResponse { result }))
+        };
+        let sent = answers(next, 5, Duration::from_millis(1)).await.unwrap();
+        let refused = sent.refused.unwrap();
+        assert_eq!((sent.answers.len(), refused.code()), (2, Code::DeadlineExceeded));
+        assert!(again::passes(&refused));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::Type;
 
 use super::ADDED;
+use super::pages::caught;
 use super::parquet::broken;
 use crate::cli::Error;
 use crate::time::Instant;
@@ -34,6 +35,10 @@ const ARROW: &str = "ARROW:schema";
 
 /// Writes the file anew with the answers beside each row: its own columns pass as the bytes they are.
 pub(super) fn assemble(input: &Path, answers: &Path, output: &Path) -> Result<(), Error> {
+    caught(input, || write_anew(input, answers, output))
+}
+
+fn write_anew(input: &Path, answers: &Path, output: &Path) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::at(output, "writing", &error);
     let odd = |error: ParquetError| Error::said(format!("{}: writing failed: {error}", output.display()));
     let source = File::open(input).map_err(|error| Error::at(input, "reading", &error))?;

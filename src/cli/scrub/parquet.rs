@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use csv::{ByteRecord, StringRecord};
-use parquet::column::reader::ColumnReader;
+use parquet::column::reader::{ColumnReader, get_column_reader};
 use parquet::data_type::{AsBytes as _, ByteArray};
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::file::reader::{FileReader as _, RowGroupReader, SerializedFileReader};
 
 use super::columns::Columns;
 use super::input::LOOKED_AT;
+use super::pages::{Pages, caught};
 use crate::cli::Error;
 
 /// Rows that are decoded at a time.
 const BATCH: usize = 4_096;
+/// What has wider values, all of one width, holds none that is asked about, and is not read.
+const WIDEST: i32 = 1_024;
 
 /// A column that can be read as text: one value a row at most.
 #[derive(Clone)]
@@ -50,6 +53,10 @@ pub(super) struct Table {
 impl Table {
     /// Opens a file.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        caught(path, || Self::opened(path))
+    }
+
+    fn opened(path: &Path) -> Result<Self, Error> {
         let failed = |error: std::io::Error| Error::at(path, "reading", &error);
         let file = File::open(path).map_err(failed)?;
         let bytes = file.metadata().map_err(failed)?.len();
@@ -57,7 +64,8 @@ impl Table {
         let about = reader.metadata().file_metadata();
         let rows = u64::try_from(about.num_rows()).unwrap_or(0);
         let columns = about.schema_descr().columns().iter().enumerate();
-        let leaves = columns.filter(|(_, column)| column.max_rep_level() == 0).map(|(index, column)| Leaf {
+        let columns = columns.filter(|(_, column)| column.max_rep_level() == 0 && column.type_length() <= WIDEST);
+        let leaves = columns.map(|(index, column)| Leaf {
             title: column.path().string(),
             index,
             defined: column.max_def_level(),
@@ -80,6 +88,10 @@ impl Table {
 
     /// The titles, and some rows as text.
     pub(super) fn looked_at(&self) -> Result<(StringRecord, Vec<StringRecord>), Error> {
+        caught(&self.path, || self.first_rows())
+    }
+
+    fn first_rows(&self) -> Result<(StringRecord, Vec<StringRecord>), Error> {
         let titles: StringRecord = self.leaves.iter().map(|leaf| leaf.title.as_str()).collect();
         let mut rows = vec![StringRecord::new(); LOOKED_AT];
         if self.reader.num_row_groups() == 0 {
@@ -90,7 +102,7 @@ impl Table {
         let count = usize::try_from(group.metadata().num_rows()).unwrap_or(0).min(LOOKED_AT);
         rows.truncate(count);
         for leaf in &self.leaves {
-            let mut column = group.get_column_reader(leaf.index).map_err(failed)?;
+            let mut column = self.column(&*group, leaf).map_err(failed)?;
             let mut rows = rows.iter_mut();
             let push =
                 |cell: &[u8]| rows.next().into_iter().for_each(|row| row.push_field(&String::from_utf8_lossy(cell)));
@@ -129,11 +141,22 @@ impl Table {
                 self.row += 1;
                 return Ok(true);
             }
-            if self.left == 0 && !self.begin_group()? {
+            if !self.more()? {
                 return Ok(false);
             }
-            self.decode()?;
         }
+    }
+
+    /// Decodes more rows; `false` at the end.
+    fn more(&mut self) -> Result<bool, Error> {
+        let path = self.path.clone();
+        caught(&path, || {
+            let some = self.left > 0 || self.begin_group()?;
+            if some {
+                self.decode()?;
+            }
+            Ok(some)
+        })
     }
 
     /// Rows handed out so far.
@@ -143,6 +166,11 @@ impl Table {
 
     /// Goes on after so many rows.
     pub(super) fn go_to(&mut self, row: u64) -> Result<(), Error> {
+        let path = self.path.clone();
+        caught(&path, || self.skip_to(row))
+    }
+
+    fn skip_to(&mut self, row: u64) -> Result<(), Error> {
         (self.group, self.left, self.row) = (0, 0, 0);
         self.decoded.clear();
         while self.row < row {
@@ -159,6 +187,12 @@ impl Table {
         Ok(())
     }
 
+    fn column(&self, group: &dyn RowGroupReader, leaf: &Leaf) -> Result<ColumnReader, ParquetError> {
+        let about = self.reader.metadata().file_metadata().schema_descr().column(leaf.index);
+        let pages = Pages::new(group.get_column_page_reader(leaf.index)?, leaf.defined);
+        Ok(get_column_reader(about, Box::new(pages)))
+    }
+
     /// Begins the next row group that has rows.
     fn begin_group(&mut self) -> Result<bool, Error> {
         let failed = |error| broken(&self.path, &error);
@@ -167,7 +201,7 @@ impl Table {
                 return Ok(false);
             }
             let group = self.reader.get_row_group(self.group).map_err(failed)?;
-            let columns = self.leaves.iter().map(|leaf| group.get_column_reader(leaf.index));
+            let columns = self.leaves.iter().map(|leaf| self.column(&*group, leaf));
             self.columns = columns.collect::<Result<_, _>>().map_err(failed)?;
             self.left = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
             self.group += 1;

@@ -76,9 +76,19 @@ pub(super) fn page(summary: &Summary<'_>, name: &str) -> String {
     warnings(&mut out, summary);
     let rules = if summary.rules.is_empty() { "those of the server".to_owned() } else { escaped(summary.rules) };
     let entry = summary.entry.map_or_else(|| "none".to_owned(), |entry| entry.to_string());
+    let lists = summary.lists.iter().flatten().map(|list| {
+        let as_of = Instant::from_millis(list.as_of);
+        format!("{} {} as of {as_of}", escaped(&list.registry), escaped(&list.version))
+    });
+    let lists: Vec<_> = lists.collect();
+    let lists = match (&summary.lists, lists.is_empty()) {
+        (None, _) => "those of the server".to_owned(),
+        (Some(_), true) => "none".to_owned(),
+        (Some(_), false) => lists.join(", "),
+    };
     let _ = writeln!(
         out,
-        "<footer><p>Rules: {rules}. Audit entry: {entry}. Made by ringfence {}. It states what its packs say; it is not \
+        "<footer><p>Rules: {rules}. Lists: {lists}. Audit entry: {entry}. Made by ringfence {}. It states what its packs say; it is not \
          legal advice. Whatever changes after the instant above, an opt-out, a list, a law, is not in this page: ask again \
          before each contact.</p></footer>\n</body></html>",
         env!("CARGO_PKG_VERSION")

@@ -54,6 +54,13 @@ impl State {
         same.then_some(state)
     }
 
+    /// How many attempts a run of this or other work has counted.
+    pub(super) fn counted(text: &str) -> Option<u64> {
+        let state: Self = serde_json::from_str(text).ok()?;
+        let counted = state.tally.allowed();
+        (!state.attempts.is_empty() && counted > 0).then_some(counted)
+    }
+
     /// The one now of the file.
     pub(super) const fn now(&self) -> Instant {
         Instant::from_millis(self.now)
@@ -82,7 +89,7 @@ pub(super) fn made_from(question: &v1::CheckRequest, parts: &[String]) -> String
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -97,6 +104,12 @@ mod tests {
         assert_eq!((state.place, state.written, state.now()), (place, 9, now));
         assert!(read("abd", 0).is_none() && read("abc", 3_600_001).is_none() && read("abc", -1).is_none());
         assert!(State::read("{", "abc", now).is_none());
+        assert_eq!(State::counted(&text), None, "nothing was counted");
+        let mut tally = Tally::default();
+        tally.classes[0] = 3;
+        let run = Run { attempts: Some("scrub-1".to_owned()), ..run };
+        let text = serde_json::to_string(&State::new(&run, place, 9, &tally)).unwrap();
+        assert_eq!(State::counted(&text), Some(3));
     }
 
     #[test]

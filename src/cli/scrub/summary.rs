@@ -10,6 +10,7 @@ use super::classes::Class;
 use crate::cli::output::{folded, table};
 use crate::cli::progress::grouped;
 use crate::cli::source::FROM_NOTHING;
+use crate::proto::store::ListInForce;
 use crate::time::Instant;
 
 /// Countries shown one by one.
@@ -134,6 +135,8 @@ pub(super) struct Summary<'a> {
     pub output: &'a str,
     /// The rules in force; empty where a server answered.
     pub rules: &'a str,
+    /// The copies of lists in force; `None` where a server answered, which names them in each decision.
+    pub lists: Option<Vec<ListInForce>>,
     /// The entry of the log.
     pub entry: Option<uuid::Uuid>,
     /// A server answered, and logged each row; or each row was counted.
@@ -187,6 +190,11 @@ impl Summary<'_> {
         out.push('\n');
         out.push_str(&folded(&format!("judged for {}{rules}, {entry}", self.at), 0, 2));
         out.push('\n');
+        for list in self.lists.iter().flatten() {
+            let as_of = Instant::from_millis(list.as_of);
+            out.push_str(&folded(&format!("list {}, copy {} as of {as_of}", list.registry, list.version), 0, 2));
+            out.push('\n');
+        }
         if self.entry.is_none() && !self.by_row {
             out.push_str(FROM_NOTHING);
         }
@@ -274,10 +282,16 @@ impl Summary<'_> {
             "output": self.output,
             "evaluatedAt": self.at.to_string(),
             "rulesVersion": self.rules,
+            "lists": self.lists.as_ref().map(|lists| lists.iter().map(list).collect::<Vec<_>>()),
             "auditEntry": self.entry.map(|entry| entry.to_string()),
             "resumed": self.resumed,
         })
     }
+}
+
+fn list(list: &ListInForce) -> Value {
+    let as_of = Instant::from_millis(list.as_of).to_string();
+    json!({ "registry": list.registry, "version": list.version, "asOf": as_of })
 }
 
 fn by_class(classes: &Classes) -> serde_json::Map<String, Value> {

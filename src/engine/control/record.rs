@@ -177,8 +177,8 @@ pub(super) fn prune(record: &mut ControlRecord, now: Instant) {
     drop_first(&mut record.incidents, surplus, |kept| {
         kept.incident.as_ref().is_some_and(|one| one.closed_at.is_some())
     });
-    let complete = |kept: &StoredOwnList| kept.list.as_ref().is_none_or(|list| list.complete);
-    record.lists.retain(|kept| complete(kept) || put_last(kept).0 > oldest.millis());
+    let counts = |kept: &StoredOwnList| kept.list.as_ref().is_none_or(|list| list.complete || list.in_file);
+    record.lists.retain(|kept| counts(kept) || put_last(kept).0 > oldest.millis());
     record.processors.retain(|kept| kept.removed_at == 0 || kept.removed_at > oldest.millis());
     let removed = record.processors.iter().filter(|kept| kept.removed_at != 0).count();
     drop_first(&mut record.processors, removed.saturating_sub(REMOVED), |kept| kept.removed_at != 0);

@@ -37,6 +37,8 @@ pub(in crate::engine) struct Recorded {
     pub off_boarded_at: Option<Instant>,
     /// Those of the tenant's own lists that are complete by what was added by API, by id.
     pub complete: Vec<Box<str>>,
+    /// Those of which a file was in force somewhere and was not withdrawn, by id.
+    pub in_files: Vec<Box<str>>,
     /// All that are kept by API, by id.
     pub lists: Vec<v1::OwnList>,
 }
@@ -92,6 +94,12 @@ impl Standing {
         self.recorded.complete.binary_search_by(|one| (**one).cmp(list)).is_ok()
     }
 
+    /// The tenant's own lists of which a file was in force somewhere and was not withdrawn, by id: where there is no such file,
+    /// nobody knows who is on them.
+    pub fn in_files(&self) -> &[Box<str>] {
+        &self.recorded.in_files
+    }
+
     /// The tenant's own lists that are kept by API, by id.
     pub fn own_lists(&self) -> &[v1::OwnList] {
         &self.recorded.lists
@@ -111,6 +119,14 @@ impl Standing {
 }
 
 impl Engine {
+    /// Names exactly which freezes, states of emergency, policies and own lists are in force: other ones have another name.
+    ///
+    /// # Errors
+    /// Store unavailable.
+    pub async fn switches_in_force(&self) -> Result<String, Failure> {
+        Ok(self.standing(&self.main).await?.name())
+    }
+
     /// Puts the states of emergency of a file in force, for every question from now on.
     pub fn change_feed(&self, feed: Arc<Feed>) {
         self.feed.store(feed);
@@ -217,7 +233,8 @@ impl Engine {
 fn read(version: Version, record: &ControlRecord) -> Option<Recorded> {
     let mut lists = record.lists.iter().map(|kept| kept.list.clone()).collect::<Option<Vec<_>>>()?;
     lists.sort_by(|a, b| a.list.cmp(&b.list));
-    let complete = lists.iter().filter(|list| list.complete).map(|list| list.list.as_str().into());
+    let complete = lists.iter().filter(|list| list.complete && !list.in_file).map(|list| list.list.as_str().into());
+    let in_files = lists.iter().filter(|list| list.in_file).map(|list| list.list.as_str().into());
     let freezes = record.freezes.iter().map(|kept| wire::freeze_of(kept.freeze.as_ref()?).map(Arc::new));
     let states = record.emergencies.iter().map(|kept| wire::emergency_of(kept.emergency.as_ref()?).map(Arc::new));
     Some(Recorded {
@@ -233,6 +250,7 @@ fn read(version: Version, record: &ControlRecord) -> Option<Recorded> {
         holds: holds_of(record)?,
         off_boarded_at: record.off_boarding.as_ref().map(|ended| Instant::from_millis(ended.at)),
         complete: complete.collect(),
+        in_files: in_files.collect(),
         lists,
     })
 }

@@ -199,7 +199,7 @@ impl Past {
             Known::Now(contact) => (contact.map(|contact| contact.facts(self.attempt_id().as_ref())), false),
         };
         let mut stored = stored.unwrap_or_else(Facts::default);
-        let beside = under.lists.map(|lists| Turned { lists, digits: number.reveal_digits() });
+        let beside = under.lists.map(|lists| Turned::new(lists, number));
         let own = under.switches.map(|standing| (standing, now));
         let lists = Readings { then: &body.registry_readings, beside, own, unasked: RefCell::default() };
         let kept = Kept::of(body)?;
@@ -325,7 +325,10 @@ impl Lists for Readings<'_> {
         let own = then.filter(|reading| reading.registry.starts_with(OWN_LIST));
         let mut hits: Vec<Box<str>> = own.map(|reading| reading.registry.as_str().into()).collect();
         if let Some(files) = &self.beside {
-            hits.extend(files.own_hits());
+            hits.extend(match self.own {
+                Some((standing, now)) => WithOwn { files, standing, now }.own_hits(),
+                None => files.own_hits(),
+            });
         }
         hits
     }

@@ -120,9 +120,9 @@ impl Reading {
             }
         }
         let (number, other) = match field.strip_prefix("00") {
-            _ if field.starts_with('+') => (self.parsed(field)?, None),
+            _ if field.starts_with('+') => self.parsed(field)?,
             // Whatever is dialled for + in the country of the list.
-            Some(bare) => (self.parsed(&format!("+{bare}"))?, None),
+            Some(bare) => self.parsed(&format!("+{bare}"))?,
             None => self.national(field, plain)?,
         };
         if self.list.is_some_and(|list| !list.covers(number)) {
@@ -138,17 +138,24 @@ impl Reading {
     fn national(self, field: &str, plain: bool) -> Result<(u64, Option<u64>), &'static str> {
         let here = self.parsed(field);
         let coded = (plain && !field.starts_with('0')).then(|| self.parsed(&format!("+{field}")).ok()).flatten();
-        let coded = coded.filter(|number| self.covers(*number));
+        let coded = coded.map(|(number, _)| number).filter(|number| self.covers(*number));
         match (here, coded) {
-            (Ok(here), Some(coded)) if here != coded => Ok((here, Some(coded))),
-            (Ok(number), _) | (Err(_), Some(number)) => Ok((number, None)),
+            (Ok((here, None)), Some(coded)) if here != coded => Ok((here, Some(coded))),
+            (Ok(both), _) => Ok(both),
+            (Err(_), Some(number)) => Ok((number, None)),
             (Err(why), None) => Err(why),
         }
     }
 
-    fn parsed(self, field: &str) -> Result<u64, &'static str> {
+    fn parsed(self, field: &str) -> Result<(u64, Option<u64>), &'static str> {
         let region = self.region.as_ref().map(Jurisdiction::as_str);
-        Number::parse(field, region).map(Number::reveal_digits).map_err(|error| match (error, self.list) {
+        let read = Number::readings(field, region);
+        let digits =
+            |(number, other): (Number, Option<Number>)| (number.reveal_digits(), other.map(Number::reveal_digits));
+        read.map(digits).map_err(|error| match (error, self.list) {
+            (NumberError::Decimal, _) => {
+                "this is a decimal, as spreadsheets make of numbers: export the column as text"
+            }
             (NumberError::MissingRegion, _) => {
                 "the number has no country code: write it with + and the code, or say --default-region"
             }

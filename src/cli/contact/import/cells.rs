@@ -264,7 +264,7 @@ impl<'a> Cells<'a> {
             request_id: self.text(Column::RequestId),
             scope: Some(scope),
             source: self.term(Column::Source, defaults.source)?,
-            at: self.instant(Column::At)?,
+            at: self.end_of_day(Column::At)?,
             wording: self.text(Column::Wording),
             opt_out_id: self.text(Column::OptOutId),
         })
@@ -312,17 +312,34 @@ impl<'a> Cells<'a> {
         }
     }
 
+    /// An instant. A day alone stands for its earliest, where it begins first: a consent is never newer by it than it was, nor
+    /// lasts longer.
     fn instant(&self, column: Column) -> Result<Option<Timestamp>, Fault> {
-        match self.get(column) {
-            "" => Ok(None),
-            text => match Instant::from_rfc3339(text) {
-                Some(at) => Ok(Some(Timestamp::from_millis(at.millis()))),
-                None => {
-                    let why = "is not an instant in RFC 3339 with its offset, such as 2026-11-18T21:30:00-05:00";
-                    Err(fault(column.name(), why))
-                }
-            },
+        self.read_instant(column, "T00:00:00+14:00")
+    }
+
+    /// An instant. A day alone stands for its latest, where it ends last: an opt-out is never older by it than it was. Of a day
+    /// that is not over everywhere: none, which is the instant of its recording.
+    fn end_of_day(&self, column: Column) -> Result<Option<Timestamp>, Fault> {
+        let at = self.read_instant(column, "T23:59:59-12:00")?;
+        let is_day = Instant::from_rfc3339(self.get(column)).is_none();
+        let ahead = |at: &Timestamp| at.to_millis().is_none_or(|at| at > crate::cli::now().millis());
+        let begun = !is_day || self.read_instant(column, "T00:00:00+14:00")?.is_none_or(|begin| !ahead(&begin));
+        Ok(at.filter(|at| !(is_day && begun && ahead(at))))
+    }
+
+    fn read_instant(&self, column: Column, of_day: &str) -> Result<Option<Timestamp>, Fault> {
+        let text = self.get(column);
+        if text.is_empty() {
+            return Ok(None);
         }
+        let day = || Instant::from_rfc3339(&format!("{text}{of_day}")).filter(|_| text.len() == 10);
+        let Some(at) = Instant::from_rfc3339(text).or_else(day) else {
+            let why = "is neither an instant in RFC 3339 with its offset, such as 2026-11-18T21:30:00-05:00, nor a day such as \
+                       2026-11-18";
+            return Err(fault(column.name(), why));
+        };
+        Ok(Some(Timestamp::from_millis(at.millis())))
     }
 
     fn flag(&self, column: Column) -> Result<Option<bool>, Fault> {
