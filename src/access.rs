@@ -16,7 +16,7 @@ mod secret;
 mod share;
 mod standing;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -179,7 +179,8 @@ impl Caller {
     /// Whoever reaches a server without configured authentication, and whoever holds the data itself.
     #[must_use]
     pub fn local() -> Self {
-        Self::local_of(DEFAULT_TENANT)
+        static LOCAL: LazyLock<Caller> = LazyLock::new(|| Caller::local_of(DEFAULT_TENANT));
+        LOCAL.clone()
     }
 
     /// Whoever holds the data itself, for this tenant.
@@ -197,7 +198,8 @@ impl Caller {
     /// Somebody who was not asked who they are, where that must be asked: may nothing.
     #[must_use]
     pub fn nobody() -> Self {
-        Self { tenant: "".into(), name: "".into(), roles: Roles::default() }
+        static NOBODY: LazyLock<Caller> = LazyLock::new(|| Caller::new("".into(), "".into(), Roles::default()));
+        NOBODY.clone()
     }
 
     /// The tenant.

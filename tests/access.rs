@@ -16,6 +16,8 @@
 mod certificates;
 #[path = "access/credentials.rs"]
 mod credentials;
+#[path = "service/faulty.rs"]
+mod faulty;
 #[path = "access/floods.rs"]
 mod floods;
 #[path = "access/grid.rs"]
@@ -30,6 +32,8 @@ mod limited;
 mod own_lists;
 #[path = "support/redis.rs"]
 mod redis;
+#[path = "access/refusals.rs"]
+mod refusals;
 #[path = "access/reloads.rs"]
 mod reloads;
 #[path = "access/revocations.rs"]

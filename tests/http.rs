@@ -406,8 +406,17 @@ async fn without_a_store_nothing_but_an_emergency_is_answered() {
     assert_eq!((ready.status, &ready.body["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
     assert!(ready.body["notReady"]["store"].is_string(), "{}", ready.body);
     assert_eq!(web.get("/livez").await.status, StatusCode::OK, "the process itself is well");
+    let measured =
+        async |line: &str| web.get("/metrics").await.body.as_str().unwrap().lines().any(|found| found == line);
+    for line in ["ringfence_ready 0", "ringfence_not_ready{part=\"store\"} 1", "ringfence_not_ready{part=\"audit\"} 0"]
+    {
+        assert!(measured(line).await, "{line}");
+    }
     store.set(Fault::None);
     assert_eq!(web.get("/readyz").await.body["ready"], true);
+    for line in ["ringfence_ready 1", "ringfence_not_ready{part=\"store\"} 0"] {
+        assert!(measured(line).await, "{line}");
+    }
 }
 
 #[tokio::test]
@@ -436,10 +445,10 @@ async fn the_metrics_count_and_tell_no_number() {
     assert_eq!(answer.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let text = answer.body.as_str().unwrap().to_owned();
     for line in [
-        r#"ringfence_decisions_total{verdict="allow",channel="call"} 1"#,
+        r#"ringfence_decisions_total{tenant="default",verdict="allow",channel="call"} 1"#,
         r#"ringfence_requests_total{method="Check",code="OK"} 1"#,
         r#"ringfence_requests_total{method="Check",code="INVALID_ARGUMENT"} 1"#,
-        "ringfence_check_seconds_count 2",
+        r#"ringfence_check_seconds_count{tenant="default"} 2"#,
     ] {
         assert!(text.lines().any(|found| found == line), "`{line}` in {text}");
     }

@@ -304,6 +304,12 @@ impl Callers {
         self.entries.iter().map(|entry| Arc::clone(&entry.tenant)).collect()
     }
 
+    /// The tenant of a caller, revoked or not.
+    #[must_use]
+    pub fn tenant_of(&self, name: &str) -> Option<Arc<str>> {
+        self.entries.iter().find(|entry| &*entry.name == name).map(|entry| Arc::clone(&entry.tenant))
+    }
+
     /// The tenants that have limits of their own.
     #[must_use]
     pub fn limits(&self) -> HashMap<Arc<str>, Limits> {

@@ -19,6 +19,7 @@ use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use self::certificates::{Certificates, Users};
 use self::health::Health;
@@ -69,7 +70,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     if !faults.is_empty() {
         return Err(Error::said(faults.join("\n")));
     }
-    telemetry::start_log(config.log_json);
+    let _log = telemetry::start_log(config.log_json).map_err(|error| Error::said(format!("the log: {error}")))?;
     let certificates = Certificates::of(&config);
     let (redis, pinned) = (source::loaded(&config.store)?, regions::loaded(&config)?);
     let stores: Vec<_> =
@@ -81,6 +82,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         ..source::of_config(&config, redis)
     })
     .await?;
+    let _last = LastWords(Arc::clone(opened.engine.metrics()));
     let client = notify::Client::new(config.webhook_ca.as_deref(), guard::reach(&config))
         .map_err(|error| Error::said(format!("webhook_ca: {error}")))?;
     announce_state(&config, &opened);
@@ -165,12 +167,16 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     // With regions there are no processors: none is registered, and a store that has some is refused.
     let notifying = (!opened.engine.has_regions()).then(|| {
         let engine = Arc::clone(&opened.engine);
-        tokio::spawn(notify::run(engine, client, notify::Settings::default(), service::now, stopping.clone()))
+        let span = engine.meter().span();
+        let telling = notify::run(engine, client, notify::Settings::default(), service::now, stopping.clone());
+        tokio::spawn(telling.instrument(span))
     });
     let (engine, often, stopped) = (Arc::clone(&opened.engine), config.self_check, stopping.clone());
-    let checking = tokio::spawn(async move { engine.self_check(often, service::now, stopped).await });
-    let sweeping =
-        tokio::spawn(super::retention::sweep_by_turns(Arc::clone(&opened.engine), config.sweeper, stopping.clone()));
+    let span = engine.meter().span();
+    let sweeping = super::retention::sweep_by_turns(Arc::clone(&engine), config.sweeper, stopping.clone());
+    let sweeping = tokio::spawn(sweeping.instrument(span.clone()));
+    let checking = async move { engine.self_check(often, service::now, stopped).await };
+    let checking = tokio::spawn(checking.instrument(span));
     // It is asked as anybody would, which is of use only where anybody may ask.
     let open = config.exposed.access.is_none() && config.exposed.tls.is_none();
     if let (true, Some(address)) = (args.sample && open, bound.grpc) {
@@ -207,6 +213,15 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     }
     tracing::info!(drained, "stopped");
     Ok(Exit::when(drained && settled))
+}
+
+/// Tells, however the server ends, of the refusals that had no line of their own.
+struct LastWords(Arc<telemetry::Metrics>);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        self.0.tell_refusals(true);
+    }
 }
 
 /// Waits for something until an instant, and says so where that was not enough. What is left undone is as after a crash,
@@ -288,6 +303,7 @@ async fn keep(
         tokio::select! {
             () = &mut stop => return,
             _ = tick.tick() => {
+                opened.engine.metrics().tell_refusals(false);
                 if let Some(reconciler) = &opened.reconciler
                     && let Err(error) = reconciler.tick(now()).await
                 {

@@ -129,7 +129,7 @@ impl Engine {
                 }
             }
         }?;
-        self.metrics.decided(&decided, checked.attempt.channel);
+        self.meter.decided(&decided, checked.attempt.channel);
         Ok(decided)
     }
 
@@ -139,7 +139,7 @@ impl Engine {
             if !permit.may_assert_exceptional() {
                 return Err(crate::access::Refused { role: crate::access::Role::AssertExceptional }.into());
             }
-            self.metrics.exceptional(checked.attempt.purpose);
+            self.meter.exceptional(checked.attempt.purpose);
         }
         Ok(())
     }

@@ -70,6 +70,7 @@ impl Engine {
             }
         }
         self.law.store(law);
+        self.meter.law(self.law.load().version());
         Ok(())
     }
 

@@ -75,7 +75,7 @@ use crate::law::{Basis, Law};
 use crate::place::Jurisdiction;
 use crate::registry::{Registries, TenantLists};
 use crate::store::{DataKey, KeyRing, Keys, Store, StoreError, Swapped, Version};
-use crate::telemetry::{AuditState, Metrics, Trip};
+use crate::telemetry::{AuditState, Meter, Metrics, Trip};
 use crate::time::{Instant, Millis};
 
 /// How the engine reads doubt and time.
@@ -142,6 +142,8 @@ pub struct Engine {
     feed: Arc<ArcSwap<Feed>>,
     settings: Settings,
     metrics: Arc<Metrics>,
+    /// What is counted of its tenant.
+    meter: Arc<Meter>,
     /// The law of past decisions.
     laws: Arc<OnceLock<Arc<replay::Laws>>>,
     shadow: Arc<OnceLock<shadow::Shadow>>,
@@ -185,7 +187,11 @@ impl Engine {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let meter = parts.metrics.of(DEFAULT_TENANT);
+        meter.opened();
+        meter.law(parts.law.version());
         Self {
+            meter,
             main: region::Kept::new(DEFAULT_REGION, Arc::clone(&parts.store), parts.log, &parts.keys),
             regions: Vec::new(),
             feed: Arc::default(),
@@ -253,6 +259,12 @@ impl Engine {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// What is counted of its tenant.
+    #[must_use]
+    pub const fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 
     /// What is not ready, each with the reason; empty when all is. A pinned region that is down is not among them: see

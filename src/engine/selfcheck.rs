@@ -189,7 +189,7 @@ impl Engine {
         if self.save_self_check(version, &state).await?.is_none() {
             tracing::warn!("self-check: another round was begun while this one ran; its report stands");
         }
-        self.metrics.self_checked(now().millis());
+        self.meter.self_checked(now().millis());
         let (questions, alarms) = (report.questions, report.alarms);
         tracing::info!(
             contacts = report.contacts,
@@ -242,7 +242,7 @@ impl Engine {
                     Shown::Alarm { .. } if over => report.reopened += 1,
                     Shown::Alarm { allowed } => {
                         report.alarms += 1;
-                        self.metrics.self_check_alarm();
+                        self.meter.self_check_alarm();
                         let channel = checked.attempt.channel;
                         tracing::error!(
                             contact = %number,

@@ -47,7 +47,11 @@ impl Engine {
         if self.has_regions() {
             return Err(Failure::Precondition(Unmet::SeveralStores, ONE_TENANT));
         }
+        let meter = self.metrics.of(name);
+        meter.opened();
+        meter.law(self.law.load().version());
         Ok(Self {
+            meter,
             main: self.main.of_tenant(name, &self.keys.now()),
             regions: Vec::<region::Slot>::new(),
             keys: Arc::clone(&self.keys),

@@ -23,6 +23,9 @@ type Segment = Result<Path<String>, PathRejection>;
 /// What is wrong with a path that does not read.
 const NOT_TEXT: &str = "the path is not UTF-8";
 
+/// The reason for what does not read, in the log.
+const MALFORMED: &str = "MALFORMED_REQUEST";
+
 /// A request with who asks.
 pub(super) struct Asked(pub Incoming);
 
@@ -36,17 +39,24 @@ impl FromRequestParts<Calls> for Asked {
 }
 
 #[allow(clippy::result_large_err, reason = "the refusal is the answer itself, handed on once")]
-fn read<T: DeserializeOwned>(sent: Sent) -> Result<T, Answer> {
+fn read<T: DeserializeOwned>(calls: &Calls, incoming: &Incoming, call: &str, sent: Sent) -> Result<T, Answer> {
+    // What is wrong with it stands in the answer alone: it may be somebody's.
+    let refused = |reason, why: &'static str| calls.refused(incoming, &call, reason, &why);
     let bytes = sent.map_err(|rejected| match rejected.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
+            refused("TOO_LARGE", "the body is longer than is read");
             let message = format!("the body is longer than the {MESSAGE_BYTES} bytes that are accepted");
             let mut answer = refusal(&status::refused(Code::OutOfRange, "TOO_LARGE", message));
             *answer.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
             answer
         }
+        // It did not come whole, which was told by whoever waited for it.
         _ => refusal(&status::unreadable(None, &rejected.body_text())),
     })?;
-    json::read(&bytes).map_err(|error| refusal(&status::unreadable(error.field(), &error.to_string())))
+    json::read(&bytes).map_err(|error| {
+        refused(MALFORMED, "the body does not read as the message");
+        refusal(&status::unreadable(error.field(), &error.to_string()))
+    })
 }
 
 fn answer<T: Serialize>(result: Result<T, Status>) -> Answer {
@@ -102,7 +112,7 @@ macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident,)*) => {$(
         $(#[$doc])*
         pub(super) async fn $name(State(calls): State<Calls>, Asked(incoming): Asked, sent: Sent) -> Answer {
-            match read(sent) {
+            match read(&calls, &incoming, stringify!($name), sent) {
                 Ok(request) => answer(calls.$name(incoming, request).await),
                 Err(refused) => refused,
             }
@@ -221,9 +231,14 @@ calls! {
     remove_from_list,
 }
 
+fn not_text(calls: &Calls, incoming: &Incoming, field: &str) -> Answer {
+    calls.refused(incoming, &"a look-up", MALFORMED, &NOT_TEXT);
+    refusal(&status::unreadable(Some(field), NOT_TEXT))
+}
+
 /// `GET /v1/decisions/{decision_id}`
 pub(super) async fn get_decision(State(calls): State<Calls>, path: Segment, Asked(incoming): Asked) -> Answer {
-    let Ok(Path(decision_id)) = path else { return refusal(&status::unreadable(Some("decision_id"), NOT_TEXT)) };
+    let Ok(Path(decision_id)) = path else { return not_text(&calls, &incoming, "decision_id") };
     answer(calls.get_decision(incoming, v1::GetDecisionRequest { decision_id }).await)
 }
 
@@ -244,31 +259,34 @@ pub(super) async fn list_packs(State(calls): State<Calls>, Asked(incoming): Aske
 
 /// `GET /v1/law/rules/{rule_id}`
 pub(super) async fn get_rule(State(calls): State<Calls>, path: Segment, Asked(incoming): Asked) -> Answer {
-    let Ok(Path(rule_id)) = path else { return refusal(&status::unreadable(Some("rule_id"), NOT_TEXT)) };
+    let Ok(Path(rule_id)) = path else { return not_text(&calls, &incoming, "rule_id") };
     answer(calls.get_rule(&incoming, &v1::GetRuleRequest { rule_id }))
 }
 
 /// `POST /v1/law/calendar`
 pub(super) async fn calendar(State(calls): State<Calls>, Asked(incoming): Asked, sent: Sent) -> Answer {
-    match read(sent) {
+    match read(&calls, &incoming, "calendar", sent) {
         Ok(request) => answer(calls.calendar(&incoming, &request)),
         Err(refused) => refused,
     }
 }
 
 /// Anything else.
-pub(super) async fn no_such_path(request: Request) -> Answer {
+pub(super) async fn no_such_path(State(calls): State<Calls>, request: Request) -> Answer {
+    let (reason, why) = ("NO_SUCH_PATH", "there is nothing at this path");
+    calls.refused_unread(request.extensions(), request.uri().path(), reason, &why);
     let path: String = request.uri().path().chars().take(64).collect();
     // A number may have been put into the path by mistake: digits are not said back.
     let path: String = path.chars().map(|c| if c.is_ascii_digit() { '•' } else { c }).collect();
     let message = format!("there is nothing at {path}; checks go to POST /v1/check");
-    refusal(&status::refused(Code::NotFound, "NO_SUCH_PATH", message))
+    refusal(&status::refused(Code::NotFound, reason, message))
 }
 
 /// The right path, the wrong method.
-pub(super) async fn no_such_method() -> Answer {
-    let message = "this path takes another method: calls are POST, look-ups GET";
-    let mut answer = refusal(&status::refused(Code::Unimplemented, "NO_SUCH_METHOD", message));
+pub(super) async fn no_such_method(State(calls): State<Calls>, request: Request) -> Answer {
+    let (reason, message) = ("NO_SUCH_METHOD", "this path takes another method: calls are POST, look-ups GET");
+    calls.refused_unread(request.extensions(), request.uri().path(), reason, &message);
+    let mut answer = refusal(&status::refused(Code::Unimplemented, reason, message));
     *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     answer
 }
@@ -289,10 +307,11 @@ pub(super) async fn admit(State(calls): State<Calls>, request: Request, next: Ne
 
 /// A page in somebody's browser must not reach a server that trusts whoever reaches it: the API is for programs, which
 /// send no `Origin`.
-pub(super) async fn refuse_browsers(request: Request, next: Next) -> Answer {
+pub(super) async fn refuse_browsers(State(calls): State<Calls>, request: Request, next: Next) -> Answer {
     if request.headers().contains_key(header::ORIGIN) {
-        let message = "this API is for programs: requests from web pages are refused";
-        return refusal(&status::refused(Code::PermissionDenied, "WEB_PAGE", message));
+        let (reason, message) = ("WEB_PAGE", "this API is for programs: requests from web pages are refused");
+        calls.refused_unread(request.extensions(), request.uri().path(), reason, &message);
+        return refusal(&status::refused(Code::PermissionDenied, reason, message));
     }
     next.run(request).await
 }

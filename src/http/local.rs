@@ -6,17 +6,24 @@
 use std::net::IpAddr;
 
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use http::header;
 use http::uri::Authority;
 use tonic::Code;
 
 use super::json::refusal;
-use crate::service::status;
+use crate::service::{Calls, status};
+
+/// The reason of the refusal.
+const REASON: &str = "HOST_NOT_LOCAL";
 
 /// Refuses whoever calls the server by another name than one of this machine.
-pub(super) async fn refuse_other_names(request: Request, next: Next) -> http::Response<Body> {
+pub(super) async fn refuse_other_names(
+    State(calls): State<Calls>,
+    request: Request,
+    next: Next,
+) -> http::Response<Body> {
     let hosts = request.headers().get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or("?"));
     let named = request.uri().authority().map(Authority::as_str);
     // Browsers always say it; what says nothing is none.
@@ -25,7 +32,8 @@ pub(super) async fn refuse_other_names(request: Request, next: Next) -> http::Re
     }
     let message = "without authentication this server answers to names of this machine alone: ask 127.0.0.1, [::1] or \
                    localhost, or set access";
-    refusal(&status::refused(Code::PermissionDenied, "HOST_NOT_LOCAL", message))
+    calls.refused_unread(request.extensions(), request.uri().path(), REASON, &"it calls this machine by another name");
+    refusal(&status::refused(Code::PermissionDenied, REASON, message))
 }
 
 fn is_of_this_machine(authority: &str) -> bool {

@@ -103,7 +103,10 @@ pub fn router(calls: Calls) -> Router {
     // Who asks is found out first: nobody who is unknown takes a place of those who are known.
     let alone = calls.access().is_none();
     let router = gated_http(router, &paths, &calls, json::refusal)
-        .layer(axum::middleware::from_fn_with_state(calls, json::admit));
-    let router = if alone { router.layer(axum::middleware::from_fn(local::refuse_other_names)) } else { router };
-    router.layer(axum::middleware::from_fn(json::refuse_browsers)).layer(DefaultBodyLimit::max(MESSAGE_BYTES))
+        .layer(axum::middleware::from_fn_with_state(calls.clone(), json::admit));
+    let local = axum::middleware::from_fn_with_state(calls.clone(), local::refuse_other_names);
+    let router = if alone { router.layer(local) } else { router };
+    router
+        .layer(axum::middleware::from_fn_with_state(calls, json::refuse_browsers))
+        .layer(DefaultBodyLimit::max(MESSAGE_BYTES))
 }

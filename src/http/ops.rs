@@ -60,6 +60,8 @@ pub(super) async fn metrics(State(calls): State<Calls>, Asked(incoming): Asked) 
         return refusal(&status);
     }
     let engine = calls.server();
+    let (faults, _) = calls.not_ready().await;
+    engine.metrics().ready(faults.iter().map(|(part, _)| *part));
     calls.measure_tenants(now());
     calls.measure();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

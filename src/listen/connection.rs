@@ -1,6 +1,7 @@
 //! One connection: its protocol, its calls, and how it ends.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -62,9 +63,8 @@ impl Connection {
         loop {
             let told = tokio::select! {
                 done = serving.as_mut() => {
-                    // How a peer goes away is its own affair.
-                    let _ = done;
-                    return if pace.is_flooded() { Err("flood") } else { Ok(()) };
+                    let fault = done.err().and_then(|error| fault(&*error));
+                    return if pace.is_flooded() { Err("flood") } else { fault.map_or(Ok(()), Err) };
                 }
                 _ = stopping.wait_for(|stop| *stop), if ending.is_none() => true,
                 _ = look.tick() => false,
@@ -106,6 +106,21 @@ impl Connection {
             .max_local_error_reset_streams(RESETS);
         builder
     }
+}
+
+/// Why the server gave a connection up that did not keep to its protocol. How else a peer goes away is its own affair.
+fn fault(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let error = error.downcast_ref::<hyper::Error>()?;
+    if error.is_parse_too_large() {
+        return Some("headers_too_large");
+    }
+    // Pings that nobody answers are a timeout as well, which has a cause.
+    if error.is_timeout() {
+        return error.source().is_none().then_some("slow_headers");
+    }
+    // So h2 says that it was the one who found the fault; it has no other word for it outside.
+    let detected = error.source().is_some_and(|cause| cause.to_string().starts_with("connection error detected"));
+    (error.is_parse() || detected).then_some("malformed")
 }
 
 impl hyper::service::Service<Request<Incoming>> for Connection {

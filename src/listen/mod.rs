@@ -157,15 +157,10 @@ impl Shared {
         match taken {
             Ok((id, place)) => Some(Counted { shared: Arc::clone(self), id, place }),
             Err(why) => {
-                self.cut(address, why);
+                self.metrics.cut(why, address.ip(), "");
                 None
             }
         }
-    }
-
-    fn cut(&self, address: SocketAddr, why: &'static str) {
-        self.metrics.cut(why);
-        tracing::warn!(from = %address.ip(), why, "a connection was ended");
     }
 }
 
@@ -178,7 +173,7 @@ async fn connection(counted: Counted, stream: TcpStream, address: SocketAddr, st
         () = counted.place.end.notified() => Err("made_room"),
     };
     if let Err(why) = ended {
-        counted.shared.cut(address, why);
+        counted.shared.metrics.cut(why, address.ip(), "");
     }
 }
 
@@ -196,8 +191,7 @@ async fn served(
     match tokio::time::timeout(shared.settings.handshake, tls.accept(stream)).await {
         Err(_) => Err("slow_handshake"),
         Ok(Err(error)) => {
-            tracing::info!(from = %address.ip(), %error, "TLS was not agreed on");
-            shared.metrics.cut("handshake");
+            shared.metrics.cut("handshake", address.ip(), &error.to_string());
             Ok(())
         }
         Ok(Ok((stream, certificate))) => {

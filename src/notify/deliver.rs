@@ -405,7 +405,7 @@ impl Common {
     }
 
     fn metrics_delivered(&self, processor: &str, result: &'static str) {
-        self.engine.metrics().delivered(processor, result);
+        self.engine.meter().delivered(processor, result);
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 pub use post::{Client, NoClient, PostError, Reach, is_public};
 pub use sign::signatures;
@@ -152,7 +153,7 @@ fn keep_up(common: &Common, registered: Vec<Registered>, running: &mut HashMap<N
             }
             None => {
                 let (changed, receiver) = watch::channel(one);
-                let task = tokio::spawn(deliver::deliver(common.clone(), receiver));
+                let task = tokio::spawn(deliver::deliver(common.clone(), receiver).in_current_span());
                 running.insert(name, Running { changed, task });
             }
         }

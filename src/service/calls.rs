@@ -14,7 +14,7 @@ use super::leave::Leave;
 use super::ready::{Faults, Readiness};
 use super::stream::{Answers, Asked};
 use super::{rows, status};
-use crate::access::{Access, Caller, Gate, Permit, Refused, Role};
+use crate::access::{Access, Gate, Peer, Permit, Role};
 use crate::engine::watch::HEARTBEAT;
 use crate::engine::{Engine, Failure, ShadowReport, Tenants, batch_too_long};
 use crate::proto::v1;
@@ -124,15 +124,16 @@ impl Calls {
     /// A request, by what was found out about who asks. Where that is asked and was not, it is nobody's.
     #[must_use]
     pub fn incoming(&self, extensions: &http::Extensions, timeout: Option<Duration>) -> Incoming {
-        let mut incoming = Incoming::local(timeout);
+        let mut incoming = match (extensions.get::<Arc<Admitted>>(), &self.access) {
+            (Some(admitted), _) => Incoming::of(admitted, timeout),
+            (None, Some(_)) => Incoming::of_nobody(self.server().metrics().nobody(), timeout),
+            (None, None) => Incoming::local(timeout),
+        };
         if let Some(Arrived(at)) = extensions.get() {
             incoming.arrived = *at;
         }
-        match (extensions.get::<Arc<Admitted>>(), &self.access) {
-            (Some(admitted), _) => incoming.of(admitted),
-            (None, Some(_)) => incoming.by(Caller::nobody()),
-            (None, None) => incoming,
-        }
+        incoming.from = incoming.from.or_else(|| Some(extensions.get::<Peer>()?.address.ip()));
+        incoming
     }
 
     /// The engine of a permit's tenant.
@@ -154,19 +155,26 @@ impl Calls {
         incoming: &Incoming,
         answer: Result<T, Failure>,
     ) -> Result<T, Status> {
-        if let Err(Failure::Refused(Refused { role })) = &answer {
-            let (caller, tenant) = (incoming.caller.name(), incoming.caller.tenant());
-            tracing::warn!(caller, tenant, method, %role, "refused: the caller lacks the role");
+        if let Err(failure) = &answer {
+            self.failed(incoming, method, failure);
         }
         let answer = answer.map_err(status::of);
         let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
         let took = (method == "Check").then(|| incoming.arrived.elapsed());
-        let metrics = self.tenants.main().metrics();
-        metrics.answered(method, status::name(code), took);
-        if incoming.is_limited() {
-            metrics.answered_tenant(incoming.caller.tenant(), status::name(code));
-        }
+        self.count(method, incoming, code, took);
         answer
+    }
+
+    /// A caller went away before its request was answered.
+    pub(super) fn given_up(&self, method: &str, incoming: &Incoming) {
+        self.server().metrics().given_up(method);
+        self.meter(incoming).answered(Code::Cancelled.into(), status::name(Code::Cancelled), None);
+    }
+
+    /// A request was answered.
+    pub(super) fn count(&self, method: &'static str, incoming: &Incoming, code: Code, took: Option<Duration>) {
+        self.server().metrics().answered(method, status::name(code));
+        self.meter(incoming).answered(code.into(), status::name(code), took);
     }
 
     /// `CheckService.Check`.
@@ -199,7 +207,8 @@ impl Calls {
             incoming.charge(u32::try_from(length.saturating_sub(1)).unwrap_or(u32::MAX))?;
             let clock = incoming.clock();
             let engine = self.of(permit)?;
-            let results = rows::answer(&engine, permit, request.checks, clock).await?;
+            let failed = |failure: &Failure| self.failed(&incoming, "CheckBatch", failure);
+            let results = rows::answer(&engine, permit, request.checks, clock, &failed).await?;
             Ok(v1::CheckBatchResponse { results })
         };
         let answer = incoming.within(Role::Check, work).await;

@@ -19,6 +19,8 @@ use super::MESSAGE_BYTES;
 use super::peek::HEAD;
 use crate::access::{Arrival, Busy, EACH};
 
+/// What the connection says of a request that takes too long.
+const TOO_SLOW: &str = "the request did not arrive in time";
 /// Parts that are shorter are put together: each would hold on to all that was read with it.
 const SMALL: usize = 4 << 10;
 
@@ -118,6 +120,14 @@ impl Message {
         }
     }
 
+    /// Why it did not come whole, where it did not: in time, or at all.
+    pub fn broken(&self) -> Option<&'static str> {
+        let error = self.broken.as_ref()?;
+        let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+        let slow = causes.any(|cause| cause.to_string() == TOO_SLOW);
+        Some(if slow { TOO_SLOW } else { "the request did not come whole" })
+    }
+
     /// All of it in one piece, if it is short enough to be looked into.
     pub fn whole(&mut self) -> Option<&[u8]> {
         if self.bytes > EACH {
@@ -209,6 +219,7 @@ mod tests {
         let gathered = futures_util::FutureExt::now_or_never(gather(body, false, begin)).unwrap();
         let mut message = gathered.ok().unwrap();
         assert!(message.whole().is_none());
+        assert_eq!(message.broken(), Some("the request did not come whole"));
         let read = axum::body::to_bytes(message.into_body(), usize::MAX);
         let error = futures_util::FutureExt::now_or_never(read).unwrap().unwrap_err();
         assert!(error.to_string().contains("gone"), "{error}");

@@ -3,6 +3,7 @@
 //! Promises: without a valid credential nothing is answered but whether the server runs; a wrong key waits for its answer,
 //! a right one never; every refusal is in the log with where it came from, and no secret is. Guarded by `tests/access.rs`.
 
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use tonic::service::Routes;
 use super::calls::Calls;
 use super::health::Known;
 use super::incoming::now;
+use super::refused::Shown;
 use super::status;
-use crate::access::{Access, Caller, Credentials, Line, Pass, Peer, Quota, Shown};
+use crate::access::{self, Access, Caller, Credentials, Line, Pass, Peer, Quota};
+use crate::telemetry::{Meter, Refusal};
 
 /// Health is asked by those who have no key: orchestrators and balancers. It says of each service whether it is served.
 const OPEN: &str = "/grpc.health.v1.Health/";
@@ -36,6 +39,8 @@ pub struct Admitted {
     pub from: IpAddr,
     /// What its tenant uses.
     pub quota: Arc<Quota>,
+    /// What is counted of its tenant.
+    pub meter: Arc<Meter>,
 }
 
 /// The services behind a guard.
@@ -51,7 +56,7 @@ async fn grpc(State(calls): State<Calls>, mut request: Request, next: Next) -> h
     // more at once.
     if request.uri().path().starts_with(OPEN) {
         let peer = request.extensions().get::<Peer>();
-        if access.callers().recognise(Shown { headers: request.headers(), peer }, now()).is_ok() {
+        if access.callers().recognise(access::Shown { headers: request.headers(), peer }, now()).is_ok() {
             known(&request);
             request.extensions_mut().insert(Known);
         }
@@ -78,10 +83,14 @@ pub async fn admit(
     let (recognised, from) = {
         let peer = request.extensions().get::<Peer>();
         let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
-        let shown = Shown { headers: request.headers(), peer }.read();
+        let shown = access::Shown { headers: request.headers(), peer }.read();
         (shown.and_then(|shown| Ok((access.callers().caller_of(&shown, now())?, shown))), from)
     };
-    let path = shown_path(request.uri().path());
+    let metrics = calls.server().metrics();
+    let told = |meter: &Meter, request: &Request, caller: &str, reason, why: &dyn Display| {
+        let call: &dyn Display = &Shown(request.uri().path());
+        meter.refused(&Refusal { reason, why, call, caller, from: Some(from) });
+    };
     let (caller, credentials) = match recognised {
         Ok(recognised) => {
             known(&request);
@@ -90,9 +99,9 @@ pub async fn admit(
         // A wrong key is a guess wherever it is shown.
         Err(why) if open && !why.is_guess() => return Ok((request, None)),
         Err(why) => {
-            let (reason, caller) = (why.reason(), why.name().unwrap_or_default());
-            tracing::warn!(%from, path, reason, caller, "refused: {why}");
-            calls.server().metrics().refused(reason);
+            // Whose time is over, or who was revoked, has a tenant all the same.
+            let tenant = why.name().and_then(|name| access.callers().tenant_of(name)).unwrap_or_default();
+            told(&metrics.of(&tenant), &request, why.name().unwrap_or_default(), why.reason(), &why);
             if why.is_guess() {
                 // What was sent with it is let go of first.
                 drop(request);
@@ -105,15 +114,14 @@ pub async fn admit(
         }
     };
     let quota = access.quotas.of(caller.tenant());
+    let meter = metrics.of(caller.tenant());
     let begun = if open { Ok(None) } else { begin(&quota).map(Some) };
     let pass = begun.map_err(|exhausted| {
-        let status = status::exhausted(exhausted);
-        let (caller, tenant) = (caller.name(), caller.tenant());
-        tracing::warn!(%from, path, caller, tenant, "refused: {}", status.message());
-        calls.server().metrics().refused("EXHAUSTED");
-        status
+        let (reason, why) = status::words(exhausted);
+        told(&meter, &request, caller.name(), reason, &why);
+        status::exhausted(exhausted)
     })?;
-    request.extensions_mut().insert(Arc::new(Admitted { caller, credentials, from, quota }));
+    request.extensions_mut().insert(Arc::new(Admitted { caller, credentials, from, quota, meter }));
     Ok((request, pass))
 }
 
@@ -128,12 +136,6 @@ fn begin(quota: &Arc<Quota>) -> Result<Pass, crate::access::Exhausted> {
     let pass = quota.begin()?;
     quota.charge(1, Monotonic::now())?;
     Ok(pass)
-}
-
-/// A path as it may be logged: a number may have been put into it by mistake.
-fn shown_path(path: &str) -> String {
-    let digits = |c: char| if c.is_ascii_digit() { '•' } else { c };
-    path.chars().take(96).map(digits).flat_map(char::escape_debug).collect()
 }
 
 /// The call is under way until its answer has gone.

@@ -35,6 +35,8 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// Calls open at once of peers that are not known: on one connection, and from one address.
 const OF_A_LINE: u32 = 8;
 const OF_AN_ADDRESS: u32 = 256;
+/// The reason of what is refused beyond them.
+const TOO_MANY: &str = "HEALTH_CALLS";
 
 /// Health as it is told.
 #[must_use]
@@ -45,7 +47,7 @@ pub(super) fn service(calls: &Calls) -> (HealthReporter, Bounded<HealthServer<To
     let server = HealthServer::new(told).max_decoding_message_size(MESSAGE_BYTES);
     // Without authentication whoever is on this machine is known.
     let places = calls.access().is_some().then(Arc::default);
-    (reporter, Bounded { inner: server, places })
+    (reporter, Bounded { inner: server, places, calls: calls.clone() })
 }
 
 /// Whoever asks has shown that they may ask.
@@ -148,6 +150,7 @@ impl Drop for Place {
 pub(super) struct Bounded<S> {
     inner: S,
     places: Option<Arc<Places>>,
+    calls: Calls,
 }
 
 impl<S: NamedService> NamedService for Bounded<S> {
@@ -170,13 +173,19 @@ where
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let known = request.extensions().get::<Known>().is_some();
         let place = match self.places.as_ref().filter(|_| !known).map(|places| places.take(request.extensions())) {
-            Some(None) => return Box::pin(std::future::ready(Ok(too_many().into_http()))),
+            Some(None) => {
+                let why = "more calls of health are open than are answered without credentials";
+                self.calls.refused_unread(request.extensions(), request.uri().path(), TOO_MANY, &why);
+                return Box::pin(std::future::ready(Ok(too_many().into_http())));
+            }
             Some(place) => place,
             None => None,
         };
+        let (incoming, calls) = (self.calls.incoming(request.extensions(), None), self.calls.clone());
         let answer = self.inner.call(request);
         Box::pin(async move {
             let Ok(response) = tokio::time::timeout(ASKED_WITHIN, answer).await else {
+                calls.refused(&incoming, &"Health", "INCOMPLETE_REQUEST", &"it did not come in time");
                 return Ok(Status::deadline_exceeded("the request did not come in time").into_http());
             };
             let response = response?;
@@ -197,7 +206,7 @@ const fn drop_with(_: &Place, error: Status) -> Status {
 fn too_many() -> Status {
     let message = "more calls of health are open on this connection, or from this address, than are answered without \
                    credentials: end some, or show a key";
-    status::refused(Code::ResourceExhausted, "HEALTH_CALLS", message)
+    status::refused(Code::ResourceExhausted, TOO_MANY, message)
 }
 
 #[cfg(test)]

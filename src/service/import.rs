@@ -52,7 +52,7 @@ impl Calls {
             }
         };
         let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
-        self.server().metrics().answered("ImportContacts", status::name(code), None);
+        self.count("ImportContacts", &incoming, code, None);
         answer
     }
 
@@ -62,8 +62,12 @@ impl Calls {
         mut rows: impl Stream<Item = Result<v1::ImportContactsRequest, Status>> + Unpin,
         until: Option<Monotonic>,
     ) -> Result<v1::ImportContactsResponse, Status> {
-        let leave = Leave::of(self, "ImportContacts", incoming, Role::WriteConsent).map_err(status::of)?;
-        let engine = self.of(leave.begun()).map_err(status::of)?;
+        let failed = |failure: Failure| {
+            self.failed(incoming, "ImportContacts", &failure);
+            status::of(failure)
+        };
+        let leave = Leave::of(self, "ImportContacts", incoming, Role::WriteConsent).map_err(failed)?;
+        let engine = self.of(leave.begun()).map_err(failed)?;
         let clock = || {
             let each = Monotonic::now().checked_add(PATIENCE);
             Clock { now: now(), deadline: until.map_or(each, |until| each.map(|each| each.min(until))) }
@@ -73,14 +77,14 @@ impl Calls {
         loop {
             let taken = ending.unless(take(&mut rows)).await?;
             if let (None, Some(first)) = (&import, taken.rows.first()) {
-                import = Some(Import::new(&first.import_id).map_err(status::of)?);
+                import = Some(Import::new(&first.import_id).map_err(failed)?);
             }
             let mut left = taken.rows;
             while let (Some(import), false) = (&mut import, left.is_empty()) {
                 let rest = left.split_off(ending.unless(may_send(incoming, left.len())).await?);
                 let clock = clock();
                 let permit = leave.permit(clock.now)?;
-                let became = engine.import_rows(&permit, import, left, clock).await.map_err(status::of)?;
+                let became = engine.import_rows(&permit, import, left, clock).await.map_err(failed)?;
                 incoming.give_back(became.iter().filter(|became| **became == Imported::Repeated).count());
                 left = rest;
             }
@@ -89,9 +93,9 @@ impl Calls {
             }
         }
         // Sent without a row it has no name.
-        let import = import.map_or_else(|| Import::new(""), Ok).map_err(status::of)?;
+        let import = import.map_or_else(|| Import::new(""), Ok).map_err(failed)?;
         // The rows are recorded: the entry of the whole is written, whoever may no longer write by now.
-        engine.finish_import(leave.begun(), import, clock()).await.map_err(status::of)
+        engine.finish_import(leave.begun(), import, clock()).await.map_err(failed)
     }
 }
 

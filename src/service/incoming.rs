@@ -1,11 +1,13 @@
 //! A request as a transport knows it: who asks, until when an answer is of use, and the one now by which it is judged.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Monotonic};
 
 use super::guard::Admitted;
-use crate::access::{Caller, DEFAULT_TENANT, Permit, Quota, Role, Share};
+use crate::access::{Caller, Permit, Quota, Role, Share};
 use crate::engine::{Clock, Failure};
+use crate::telemetry::Meter;
 use crate::time::Instant;
 
 /// For how long an answer is of use where the caller does not say.
@@ -22,6 +24,10 @@ pub struct Incoming {
     pub timeout: Option<Duration>,
     /// When it arrived: its headers, where the rest of it was waited for.
     pub arrived: Monotonic,
+    /// From where, as far as that is known.
+    pub(super) from: Option<IpAddr>,
+    /// What is counted of whoever asks; `None`: of the server's own tenant.
+    pub(super) meter: Option<Arc<Meter>>,
     /// By what its caller was recognised; `None`: nobody was asked who they are.
     admitted: Option<Arc<Admitted>>,
 }
@@ -30,28 +36,33 @@ impl Incoming {
     /// A request of whoever reaches a server without authentication.
     #[must_use]
     pub fn local(timeout: Option<Duration>) -> Self {
-        Self::local_of(DEFAULT_TENANT, timeout)
+        Self::new(Caller::local(), timeout)
     }
 
     /// The same for this tenant.
     #[must_use]
     pub fn local_of(tenant: &str, timeout: Option<Duration>) -> Self {
-        Self { caller: Caller::local_of(tenant), timeout, arrived: Monotonic::now(), admitted: None }
+        Self::new(Caller::local_of(tenant), timeout)
     }
 
-    /// The same of somebody who was recognised.
-    pub(super) fn of(self, admitted: &Arc<Admitted>) -> Self {
-        Self { caller: admitted.caller.clone(), admitted: Some(Arc::clone(admitted)), ..self }
+    fn new(caller: Caller, timeout: Option<Duration>) -> Self {
+        Self { caller, timeout, arrived: Monotonic::now(), from: None, meter: None, admitted: None }
+    }
+
+    /// One of somebody who was recognised.
+    pub(super) fn of(admitted: &Arc<Admitted>, timeout: Option<Duration>) -> Self {
+        let (from, meter) = (Some(admitted.from), Some(Arc::clone(&admitted.meter)));
+        Self { from, meter, admitted: Some(Arc::clone(admitted)), ..Self::new(admitted.caller.clone(), timeout) }
+    }
+
+    /// One of somebody who was not asked who they are, where that must be asked; what is counted of them.
+    pub(super) fn of_nobody(meter: &Arc<Meter>, timeout: Option<Duration>) -> Self {
+        Self { meter: Some(Arc::clone(meter)), ..Self::new(Caller::nobody(), timeout) }
     }
 
     /// By what its caller was recognised; `None`: nobody was asked who they are.
     pub(super) fn admitted(&self) -> Option<&Admitted> {
         self.admitted.as_deref()
-    }
-
-    /// Whether its tenant may use so much and no more.
-    pub(super) const fn is_limited(&self) -> bool {
-        self.admitted.is_some()
     }
 
     fn quota(&self) -> Option<&Quota> {
@@ -70,12 +81,6 @@ impl Incoming {
     /// The one now of this request: read here and nowhere below.
     pub(super) fn clock(&self) -> Clock {
         Clock { now: now(), deadline: self.deadline() }
-    }
-
-    /// The same of somebody else.
-    #[must_use]
-    pub fn by(self, caller: Caller) -> Self {
-        Self { caller, ..self }
     }
 
     /// Takes so many further calls from what the tenant may ask in a second: for the rows of a batch.

@@ -3,6 +3,7 @@
 //! Promises: nothing is judged, recorded or handed out for somebody whom a new request would not be answered to; what was
 //! answered before stays so. Guarded by `tests/access/streams.rs`.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::incoming::{Incoming, now};
 use super::{Calls, status};
 use crate::access::{Lost, Permit, Role, Standing};
 use crate::engine::Failure;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Meter, Refusal};
 use crate::time::Instant;
 
 /// Comes once leave is lost, with why the stream ends.
@@ -34,7 +35,7 @@ struct Held {
     standing: Standing,
     method: &'static str,
     from: IpAddr,
-    metrics: Arc<Metrics>,
+    meter: Arc<Meter>,
 }
 
 impl Leave {
@@ -47,7 +48,7 @@ impl Leave {
         let held = calls.access().zip(incoming.admitted()).map(|(access, admitted)| {
             let (credentials, caller) = (admitted.credentials.clone(), admitted.caller.clone());
             let standing = Standing::new(Arc::clone(access), credentials, caller, role);
-            Held { standing, method, from: admitted.from, metrics: Arc::clone(calls.server().metrics()) }
+            Held { standing, method, from: admitted.from, meter: Arc::clone(&admitted.meter) }
         });
         Ok(Self { begun, held })
     }
@@ -108,9 +109,8 @@ impl Held {
             Lost::Unrecognised(why) => (status::unrecognised(why), why.reason()),
             Lost::Refused(refused) => (status::of(Failure::Refused(*refused)), "ROLE_MISSING"),
         };
-        let (caller, tenant, method, from) = (begun.name(), begun.tenant(), self.method, self.from);
-        tracing::warn!(%from, caller, tenant, method, reason, "an open stream is ended: {lost}");
-        self.metrics.refused(reason);
+        let (call, caller): (&dyn Display, _) = (&self.method, begun.name());
+        self.meter.ended(&Refusal { reason, why: lost, call, caller, from: Some(self.from) });
         status
     }
 }

@@ -2,7 +2,9 @@
 //! says INTERNAL, the contract says INVALID_ARGUMENT, with the field.
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tonic::body::Body;
@@ -10,11 +12,19 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::status;
+use super::refused::Shown;
+use super::{Calls, status};
 
 /// Wraps a service.
 #[derive(Clone, Debug)]
-pub(super) struct Refuse<S>(pub S);
+pub(super) struct Refuse<S> {
+    pub inner: S,
+    pub calls: Arc<Calls>,
+}
+
+/// What the log says of a message that does not decode, whatever is wrong with it: that stands in the answer.
+pub(super) const REASON: &str = "MALFORMED_REQUEST";
+pub(super) const WHY: &str = "the message does not decode";
 
 impl<S: NamedService> NamedService for Refuse<S> {
     const NAME: &'static str = S::NAME;
@@ -27,6 +37,14 @@ const UNREADABLE: &str = "failed to decode Protobuf message: ";
 fn unreadable(headers: &http::HeaderMap) -> Option<Status> {
     let status = Status::from_header_map(headers).filter(|status| status.code() == Code::Internal)?;
     status.message().starts_with(UNREADABLE).then(|| of(status.message()))
+}
+
+/// How tonic begins what it says of a message that it does not read for its length.
+const TOO_LONG: &str = "Error, decoded message length too large";
+
+fn is_too_long(headers: &http::HeaderMap) -> bool {
+    let status = headers.get("grpc-status").and_then(|_| Status::from_header_map(headers));
+    status.is_some_and(|status| status.code() == Code::OutOfRange && status.message().starts_with(TOO_LONG))
 }
 
 /// The status of a message that came in a stream: that of one that does not decode says so.
@@ -59,14 +77,23 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.0.poll_ready(context)
+        self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let answer = self.0.call(request);
+        let (incoming, uri) = (self.calls.incoming(request.extensions(), None), request.uri().clone());
+        let (answer, calls) = (self.inner.call(request), Arc::clone(&self.calls));
         Box::pin(async move {
             let response = answer.await?;
-            Ok(unreadable(response.headers()).map_or(response, |status| status.into_http()))
+            let refused = |reason, why: &dyn Display| calls.refused(&incoming, &Shown(uri.path()), reason, why);
+            if let Some(status) = unreadable(response.headers()) {
+                refused(REASON, &WHY);
+                return Ok(status.into_http());
+            }
+            if is_too_long(response.headers()) {
+                refused("TOO_LARGE", &"the message is longer than is read");
+            }
+            Ok(response)
         })
     }
 }

@@ -18,11 +18,14 @@ mod malformed;
 mod names;
 mod peek;
 mod ready;
+mod refused;
 mod registry;
 mod rows;
 mod shed;
 pub mod status;
 mod stream;
+
+use std::sync::Arc;
 
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -78,16 +81,19 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let grpc = Grpc(calls.clone());
+    let (grpc, told) = (Grpc(calls.clone()), Arc::new(calls.clone()));
     let mut builder = Routes::builder();
     macro_rules! add {
         ($($server:ident),*) => {
-            $(builder.add_service(malformed::Refuse($server::new(grpc.clone())
-                .max_decoding_message_size(MESSAGE_BYTES)));)*
+            $({
+                let inner = $server::new(grpc.clone()).max_decoding_message_size(MESSAGE_BYTES);
+                builder.add_service(malformed::Refuse { inner, calls: Arc::clone(&told) });
+            })*
         };
     }
     let checks = CheckServiceServer::new(grpc.clone()).max_decoding_message_size(MESSAGE_BYTES);
-    builder.add_service(malformed::Refuse(lenient::Lenient { inner: checks, calls: calls.clone() }));
+    let inner = lenient::Lenient { inner: checks, calls: calls.clone() };
+    builder.add_service(malformed::Refuse { inner, calls: Arc::clone(&told) });
     add!(ConsentServiceServer, ControlServiceServer, AuditServiceServer);
     add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer, ProcessorServiceServer);
     add!(PolicyServiceServer, RetentionServiceServer, IncidentServiceServer);

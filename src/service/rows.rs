@@ -12,7 +12,7 @@ use crate::engine::{Clock, Engine, Failure};
 use crate::proto::v1;
 use crate::store::StoreError;
 
-/// Answers every row, in their order. Where there are regions each is asked for itself, and a row that has no answer when
+/// Answers every row, in their order; `failed` is told of each that failed. Where there are regions each is asked for itself, and a row that has no answer when
 /// four fifths of the time are gone gets none.
 ///
 /// # Errors
@@ -22,12 +22,14 @@ pub(super) async fn answer(
     permit: &Permit,
     checks: Vec<v1::CheckRequest>,
     clock: Clock,
+    failed: &(impl Fn(&Failure) + Sync),
 ) -> Result<Vec<v1::CheckResult>, Failure> {
     if !engine.has_regions() {
         let answers = Box::pin(engine.check_many(permit, checks, clock)).await;
         if !answers.is_empty() && answers.iter().all(|answer| matches!(answer, Err(Failure::TooLate))) {
             return Err(Failure::TooLate);
         }
+        answers.iter().filter_map(|answer| answer.as_ref().err()).for_each(failed);
         return Ok(answers.into_iter().map(result).collect());
     }
     let mut regions: BTreeMap<&str, (Vec<usize>, Vec<v1::CheckRequest>)> = BTreeMap::new();
@@ -47,6 +49,7 @@ pub(super) async fn answer(
     });
     let mut answers: Vec<_> = join_all(answers).await.into_iter().flatten().collect();
     answers.sort_unstable_by_key(|(row, _)| *row);
+    answers.iter().filter_map(|(_, answer)| answer.as_ref().err()).for_each(failed);
     let told = |answer| match answer {
         Err(Failure::TooLate) => Err(late()),
         other => other,

@@ -14,14 +14,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::Service;
+use tracing::Instrument as _;
 
 use super::gather::{Arrived, Message, gather};
 use super::guard::Admitted;
+use super::incoming::Incoming;
 use super::names::Names;
+use super::refused::Shown;
 use super::{CLIENT_STREAMS, Calls, grpc, peek, status};
 use crate::access::{Busy, Gate, Lane, Role, Ticket};
 use crate::telemetry::Traces;
@@ -107,9 +110,9 @@ pub fn gated_http(
 
 fn shed(inner: Router, names: Names, calls: &Calls, wire: Wire) -> Router {
     let refusals = (0..Busy::WAITS).map(refusal).collect();
-    let (gate, traces) = (Arc::clone(calls.gate()), calls.traces().cloned());
+    let (gate, calls) = (Arc::clone(calls.gate()), calls.clone());
     // No route of its own: whatever the path, it is asked.
-    Router::new().fallback_service(Shed { inner, desk: Arc::new(Desk { gate, traces, names, wire, refusals }) })
+    Router::new().fallback_service(Shed { inner, desk: Arc::new(Desk { gate, calls, names, wire, refusals }) })
 }
 
 /// Refusals of gRPC, made once: headers alone, one for each wait.
@@ -128,10 +131,38 @@ struct Shed {
     desk: Arc<Desk>,
 }
 
+/// Who asked what.
+struct Asked {
+    incoming: Incoming,
+    uri: Uri,
+}
+
+/// A call that was let in, until it is answered: if nobody waits for that any more it is counted as given up.
+struct Going<'a> {
+    desk: &'a Desk,
+    asked: &'a Asked,
+    answered: bool,
+}
+
+impl Drop for Going<'_> {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let name = self.desk.names.of(self.asked.uri.path());
+        // Health and what lists the services are no work of ours.
+        let ours = name.strip_prefix("/ringfence.v1.").and_then(|name| name.split_once('/'));
+        let method = ours.map_or(name, |(_, method)| method);
+        if ours.is_some() || name.starts_with("/v1/") {
+            self.desk.calls.given_up(method, &self.asked.incoming);
+        }
+    }
+}
+
 /// What all requests share.
 struct Desk {
     gate: Arc<Gate>,
-    traces: Option<Arc<Traces>>,
+    calls: Calls,
     names: Names,
     wire: Wire,
     refusals: Vec<HeaderMap>,
@@ -145,7 +176,8 @@ impl Desk {
         }
     }
 
-    fn refuse(&self, busy: Busy) -> Response<Body> {
+    fn refuse(&self, asked: &Asked, busy: Busy) -> Response<Body> {
+        self.calls.refused(&asked.incoming, &self.names.of(asked.uri.path()), "OVERLOADED", &busy.why.word());
         match self.wire {
             Wire::Grpc => {
                 let mut response = Response::new(Body::empty());
@@ -180,12 +212,18 @@ impl Desk {
 
     /// Waits until all of a request has come, and gives it its place; or refuses it.
     #[allow(clippy::result_large_err, reason = "the refusal is the answer itself, handed on once")]
-    async fn let_in(&self, mut request: Request, path: Path) -> Result<(Request, Option<Ticket>), Response<Body>> {
+    async fn let_in(
+        &self,
+        mut request: Request,
+        asked: &Asked,
+        path: Path,
+    ) -> Result<(Request, Option<Ticket>), Response<Body>> {
+        let refuse = |busy| self.refuse(asked, busy);
         let (lane, many) = match path {
             Path::Always => return Ok((request, None)),
             Path::Stream(lane) => {
                 let ticket = self.gate.enter(lane, None, self.patience(request.headers()));
-                return Ok((request, Some(ticket.map_err(|busy| self.refuse(busy))?)));
+                return Ok((request, Some(ticket.map_err(refuse)?)));
             }
             Path::Checks { many } => (Lane::Check, Some(many)),
             Path::Of(lane) => (lane, None),
@@ -196,12 +234,15 @@ impl Desk {
         if many.is_none()
             && let Some(busy) = self.gate.refuses(lane, share)
         {
-            return Err(self.refuse(busy));
+            return Err(refuse(busy));
         }
         let body = std::mem::take(request.body_mut());
         let framed = matches!(self.wire, Wire::Grpc);
         let gathered = gather(body, framed, || self.gate.arrival(lane, share)).await;
-        let mut message = gathered.map_err(|busy| self.refuse(busy))?;
+        let mut message = gathered.map_err(refuse)?;
+        if let Some(why) = message.broken() {
+            self.calls.refused(&asked.incoming, &self.names.of(asked.uri.path()), "INCOMPLETE_REQUEST", &why);
+        }
         let mut patience = self.patience(request.headers());
         if let Some(since) = message.since {
             patience = patience.map(|patience| patience.saturating_sub(since.elapsed()));
@@ -212,7 +253,7 @@ impl Desk {
             (Err(_), Some(many)) if may_declare(&request) && self.is_urgent(&mut message, many) => {
                 self.gate.enter_anyway(lane, share)
             }
-            (Err(busy), _) => return Err(self.refuse(busy)),
+            (Err(busy), _) => return Err(refuse(busy)),
         };
         *request.body_mut() = message.into_body();
         Ok((request, Some(ticket)))
@@ -234,7 +275,7 @@ impl Shed {
             let system = if matches!(self.desk.wire, Wire::Grpc) { "grpc" } else { "http" };
             traces.begin(name, system, request.headers())
         };
-        let traced = self.desk.traces.as_ref().and_then(begin);
+        let traced = self.desk.calls.traces().and_then(begin);
         let answering = self.inner.call(request);
         let Some(traced) = traced else { return answer(answering.await) };
         let answer = answer(traced.around(answering).await);
@@ -256,6 +297,11 @@ fn outcome(answer: &Response<Body>) -> (i64, bool) {
     }
 }
 
+/// Whether nothing serves this method of gRPC.
+fn is_unknown(answer: &Response<Body>) -> bool {
+    answer.headers().get("grpc-status").is_some_and(|status| status == "12")
+}
+
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 fn answer(answered: Result<Response<Body>, Infallible>) -> Response<Body> {
@@ -275,17 +321,26 @@ impl Service<Request> for Shed {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let (this, path) = (self.clone(), self.desk.path(request.uri().path()));
-        Box::pin(async move {
-            match this.desk.let_in(request, path).await {
+        let (this, desk, path) = (self.clone(), Arc::clone(&self.desk), self.desk.path(request.uri().path()));
+        let incoming = desk.calls.incoming(request.extensions(), None);
+        let (span, asked) = (desk.calls.meter(&incoming).span(), Asked { incoming, uri: request.uri().clone() });
+        let answering = async move {
+            match desk.let_in(request, &asked, path).await {
                 Err(refusal) => Ok(refusal),
                 Ok((request, ticket)) => {
+                    let mut going = Going { desk: &desk, asked: &asked, answered: false };
                     let answer = this.go_on(request).await;
+                    going.answered = true;
                     drop(ticket);
+                    if is_unknown(&answer) {
+                        let (call, why) = (Shown(asked.uri.path()), "there is no such method");
+                        desk.calls.refused(&asked.incoming, &call, "NO_SUCH_METHOD", &why);
+                    }
                     Ok(answer)
                 }
             }
-        })
+        };
+        Box::pin(answering.instrument(span))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::engine::Failure;
 use crate::engine::replay::Unfit;
 use crate::proto::rpc;
 use crate::store::StoreError;
+use crate::telemetry::trouble;
 
 /// The domain of `ErrorInfo`.
 const DOMAIN: &str = "ringfence";
@@ -60,7 +61,7 @@ pub fn of(failure: Failure) -> Status {
         ),
         // The path of a library is for the operator.
         Failure::Unfit(Unfit::Library(inner)) => {
-            tracing::error!(%inner, "the library of past law cannot be read");
+            trouble("the library of past law cannot be read", &inner);
             let message = "the decision cannot be judged again: the library of past law cannot be read";
             Status::with_error_details(Code::FailedPrecondition, message, info("NOT_REPRODUCIBLE"))
         }
@@ -79,7 +80,7 @@ pub fn of(failure: Failure) -> Status {
             retry(info("STOPPING")),
         ),
         Failure::Internal(inner) => {
-            tracing::error!(%inner, "internal error");
+            trouble("internal error", &inner);
             let message = "an internal error, described in the server's log; whatever is not an ALLOW is a no";
             Status::with_error_details(Code::Internal, message, info("INTERNAL"))
         }
@@ -87,7 +88,7 @@ pub fn of(failure: Failure) -> Status {
 }
 
 fn store(error: &StoreError) -> Status {
-    tracing::error!(%error, "store or audit log unavailable");
+    trouble("store or audit log unavailable", error);
     match error {
         StoreError::TooLarge { .. } => {
             Status::with_error_details(Code::ResourceExhausted, error.for_clients(), info("RECORD_TOO_LARGE"))
@@ -129,12 +130,21 @@ pub fn refused(code: Code, reason: &str, message: impl Into<String>) -> Status {
     Status::with_error_details(code, message, info(reason))
 }
 
+/// The reason for which a tenant has nothing left, and its words.
+pub(super) const fn words(exhausted: Exhausted) -> (&'static str, &'static str) {
+    match exhausted {
+        Exhausted::Rate(_) => ("RATE_LIMITED", "the tenant asks more calls a second than it may"),
+        Exhausted::AtOnce => ("TOO_MANY_AT_ONCE", "the tenant has more calls under way at once than it may"),
+    }
+}
+
 /// The status of a call for which the tenant has nothing left.
 #[must_use]
 pub fn exhausted(exhausted: Exhausted) -> Status {
-    let (reason, message, wait) = match exhausted {
-        Exhausted::Rate(wait) => ("RATE_LIMITED", "the tenant asks more calls a second than it may", wait),
-        Exhausted::AtOnce => ("TOO_MANY_AT_ONCE", "the tenant has more calls under way at once than it may", RETRY),
+    let (reason, message) = words(exhausted);
+    let wait = match exhausted {
+        Exhausted::Rate(wait) => wait,
+        Exhausted::AtOnce => RETRY,
     };
     let mut details = info(reason);
     details.set_retry_info(Some(wait));

@@ -16,16 +16,19 @@ use futures_util::Stream;
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 use tonic::{Code, Status};
+use tracing::Instrument as _;
 
 use super::calls;
 use super::incoming::{Incoming, PATIENCE, now};
 use super::leave::{Leave, Losing};
-use super::status;
+use super::{malformed, refused, status};
 use crate::access::{Busy, Gate, Lane, Permit, Role, Ticket};
 use crate::contact::wire::Violation;
 use crate::engine::{Clock, Engine, Failure};
 use crate::proto::v1;
 
+/// Its name in metrics and the log.
+const NAME: &str = "CheckStream";
 /// The most checks that are answered together.
 const MOST: usize = 512;
 /// The most bytes of checks that are answered together, of more than one.
@@ -177,11 +180,13 @@ impl<R> Answers<R> {
             (each, until) => each.or(until.map(|(until, _)| *until)),
         };
         let (engine, clock) = (Arc::clone(&self.engine), Clock { now, deadline });
-        self.under_way = Some(tokio::spawn(async move {
-            let answers = answer(&engine, &permit, waiting, clock).await;
+        let (incoming, span) = (self.incoming.clone(), engine.meter().span());
+        let answering = async move {
+            let answers = answer(&engine, &incoming, &permit, waiting, clock).await;
             drop(ticket);
             answers
-        }));
+        };
+        self.under_way = Some(tokio::spawn(answering.instrument(span)));
     }
 
     /// A burst is one of the checks under way. One with an emergency in it is never refused, if the caller may declare one.
@@ -196,6 +201,7 @@ impl<R> Answers<R> {
             if may_declare && waiting.iter().any(is_urgent) {
                 Ok(self.gate.enter_anyway(Lane::Check, share))
             } else {
+                refused::tell(self.engine.meter(), &self.incoming, &NAME, "OVERLOADED", &busy.why.word());
                 Err(status::overloaded(Busy::after(busy.wait)))
             }
         })
@@ -203,7 +209,8 @@ impl<R> Answers<R> {
 
     fn finish(&mut self, code: Code) {
         self.ended = Some(code);
-        self.engine.metrics().answered("CheckStream", status::name(code), None);
+        self.engine.metrics().answered(NAME, status::name(code));
+        self.engine.meter().answered(code.into(), status::name(code), None);
     }
 
     fn fail(&mut self, status: Status) -> Poll<Option<Result<v1::CheckStreamResponse, Status>>> {
@@ -295,7 +302,15 @@ impl<R: Stream<Item = Result<Asked, Status>> + Unpin> Stream for Answers<R> {
 }
 
 /// Answers what was asked, in its order.
-async fn answer(engine: &Engine, permit: &Permit, asked: Vec<Asked>, clock: Clock) -> Vec<v1::CheckStreamResponse> {
+async fn answer(
+    engine: &Engine,
+    incoming: &Incoming,
+    permit: &Permit,
+    asked: Vec<Asked>,
+    clock: Clock,
+) -> Vec<v1::CheckStreamResponse> {
+    let meter = engine.meter();
+    let failed = |failure: &Failure| refused::failed(meter, incoming, NAME, failure);
     let mut faults = Vec::with_capacity(asked.len());
     let mut checks = Vec::with_capacity(asked.len());
     for Asked { message, .. } in asked {
@@ -304,11 +319,19 @@ async fn answer(engine: &Engine, permit: &Permit, asked: Vec<Asked>, clock: Cloc
                 faults.push(None);
                 checks.push(check);
             }
-            Ok(None) => faults.push(Some(calls::error(&status::of(missing())))),
-            Err(status) => faults.push(Some(calls::error(&status))),
+            Ok(None) => {
+                failed(&missing());
+                faults.push(Some(calls::error(&status::of(missing()))));
+            }
+            Err(status) => {
+                refused::tell(meter, incoming, &NAME, malformed::REASON, &malformed::WHY);
+                faults.push(Some(calls::error(&status)));
+            }
         }
     }
-    let mut answers = engine.check_many(permit, checks, clock).await.into_iter();
+    let answers = engine.check_many(permit, checks, clock).await;
+    answers.iter().filter_map(|answer| answer.as_ref().err()).for_each(failed);
+    let mut answers = answers.into_iter();
     let mut of_row = |fault: Option<v1::CheckResult>| match fault {
         Some(fault) => Some(fault),
         None => answers.next().map(calls::result),

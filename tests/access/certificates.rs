@@ -184,6 +184,8 @@ async fn a_certificate_of_another_authority_ends_the_handshake() {
         folder.serve(&[("tls_cert", "tls.pem"), ("tls_key", "tls.key"), ("tls_client_ca", own.to_str().unwrap())]);
     assert!(ask(server.http, Some("server"), &question(None)).await.is_none());
     assert_eq!(ask(server.http, None, &question(None)).await.unwrap().0, 401, "without one it is agreed on");
+    let told = |line: &str| line.contains("handshake") && line.contains("from=127.0.0.1") && line.contains("error=");
+    until("it is told, and why", || folder.said().lines().filter(|line| told(line)).count() == 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

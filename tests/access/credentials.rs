@@ -168,10 +168,10 @@ fn a_key_is_shown_once_used_and_revoked_while_serving() {
     until("the key is revoked", || check(server.http, Some(&key)).0 == 401);
     assert_eq!(reason(&check(server.http, Some(&key)).1), "CREDENTIALS_REVOKED");
     assert_eq!(check(server.http, Some(&second)).0, 200);
-    let said = folder.said();
     for word in ["CREDENTIALS_MISSING", "CREDENTIALS_UNKNOWN", "CREDENTIALS_REVOKED", "lacks the role", "127.0.0.1"] {
-        assert!(said.contains(word), "{word} is not in the log:\n{said}");
+        until(word, || folder.said().contains(word));
     }
+    let said = folder.said();
     for secret in [&key, &second, &wrong] {
         assert!(!said.contains(&secret[4..]), "a secret is in the log");
     }
@@ -324,12 +324,28 @@ fn packs_of_a_tenant_hold_for_it_alone_and_are_read_again() {
     let law = |key: &str| ask(server.http, "GET", "/v1/law/packs", Some(key), "").1;
     let has = |key: &str| law(key).to_string().contains("House rules of acme");
     assert!(has(&acme) && !has(&beta));
+    // The metrics name the law of each, and no law that was.
+    let operator = folder.admit("ops", "beta", "operate");
+    until("the operator is known", || ask(server.http, "GET", "/metrics", Some(&operator), "").0 == 200);
+    let in_force = |tenant: &str| {
+        let metrics = ask(server.http, "GET", "/metrics", Some(&operator), "").1;
+        let text = metrics.as_str().unwrap();
+        assert!(text.contains(&format!("ringfence_law_loaded_timestamp_seconds{{tenant=\"{tenant}\"}} ")), "{text}");
+        let begin = format!("ringfence_law_in_force{{tenant=\"{tenant}\",rules_version=\"");
+        let versions = text.lines().filter_map(|line| line.strip_prefix(&begin)?.strip_suffix("\"} 1"));
+        versions.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = in_force("acme");
+    assert_eq!(first, [law(&acme)["rulesVersion"].as_str().unwrap()]);
+    assert_eq!(in_force("beta"), [law(&beta)["rulesVersion"].as_str().unwrap()]);
     assert_ne!(law(&acme)["rulesVersion"], law(&beta)["rulesVersion"]);
     fs::write(own.join("house.toml"), "[pack]\n").unwrap();
     until("the fault is told", || folder.said().contains("packs of this tenant are refused"));
     assert!(has(&acme), "the old ones stay");
     fs::remove_dir_all(&own).unwrap();
     until("they are gone", || !has(&acme));
+    until("the metrics say so, and name no law that was", || in_force("acme") == in_force("beta"));
+    assert_ne!(in_force("acme"), first);
     assert_eq!(law(&acme)["rulesVersion"], law(&beta)["rulesVersion"]);
     assert_eq!(check(server.http, Some(&acme)).0, 200);
 }
@@ -346,7 +362,7 @@ fn data_that_nobody_may_ask_for_and_names_that_have_none_are_told() {
     fs::remove_file(folder.path("ringfence-access.toml")).unwrap();
     let other = folder.admit("dialer", "acme", "check");
     let server = folder.serve(&[]);
-    assert!(folder.said().contains("no caller has it"), "{}", folder.said());
+    until("data of nobody are told", || folder.said().contains("no caller has it"));
     until("an empty tenant is told", || folder.said().contains("nothing is stored of this tenant yet"));
     assert_eq!(check(server.http, Some(&other)).0, 200);
     drop(server);

@@ -54,7 +54,7 @@ impl Target {
 
     fn assert_cut(&self, why: &str) {
         until(why, || self.cut(why));
-        assert!(self.folder.said().contains(why), "{}", self.folder.said());
+        until("it is told", || self.folder.said().contains(why));
     }
 }
 
@@ -75,7 +75,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// HEADERS of a call, without indexing.
-fn call(stream: u32, path: &str, key: Option<&str>, flags: u8) -> Vec<u8> {
+pub fn call(stream: u32, path: &str, key: Option<&str>, flags: u8) -> Vec<u8> {
     // :method POST and :scheme http, by their places in the static table.
     let mut block = vec![0x83, 0x86];
     let mut literal = |name: &str, value: &str| {
@@ -97,7 +97,7 @@ fn call(stream: u32, path: &str, key: Option<&str>, flags: u8) -> Vec<u8> {
 }
 
 /// A connection on which HTTP/2 has begun.
-fn begun(server: SocketAddr) -> TcpStream {
+pub fn begun(server: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(server).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.write_all(PREFACE).unwrap();
@@ -106,7 +106,7 @@ fn begun(server: SocketAddr) -> TcpStream {
 }
 
 /// Reads whatever comes, so that nothing waits for us; ends with the connection.
-fn swallow(stream: &TcpStream) -> std::thread::JoinHandle<()> {
+pub fn swallow(stream: &TcpStream) -> std::thread::JoinHandle<()> {
     let mut stream = stream.try_clone().unwrap();
     std::thread::spawn(move || {
         let mut bytes = [0; 16_384];
@@ -220,6 +220,12 @@ fn silence_and_slowness_are_cut() {
         }
     });
     target.assert_cut("silent");
+    target.assert_cut("slow_headers");
+    until("what did not come whole is told", || {
+        let said = target.folder.said();
+        let told = said.lines().filter(|line| line.contains("INCOMPLETE_REQUEST") && line.contains("tenant=acme"));
+        told.filter(|line| line.contains("did not arrive in time")).count() == 2
+    });
 }
 
 /// Waits until the server has read all that was sent so far: then it answers a ping.

@@ -200,7 +200,7 @@ fn a_tenant_that_comes_later_sees_its_lists_at_once_and_a_folder_of_nobody_is_na
     let folder = house();
     let acme = folder.admit("a", "acme", "check");
     let server = serve(&folder);
-    assert!(folder.said().contains("no tenant of this name is known"), "{}", folder.said());
+    until("it is told", || folder.said().contains("no tenant of this name is known"));
     assert!(told(&server, &acme, OF_ACME).is_some());
     let beta = folder.admit("b", "beta", "check");
     until("beta may ask", || {

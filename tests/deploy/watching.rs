@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ringfence::contact::{Channel, Purpose, Term as _};
 use ringfence::proto::v1;
-use ringfence::telemetry::{ListState, Metrics};
+use ringfence::telemetry::{ListState, Metrics, Refusal};
 use serde_json::Value;
 
 use super::redis::until;
@@ -19,7 +19,7 @@ use super::{Stopped, clean, good, program, read, root, tool_or_note, yaml, yaml_
 const OWN: [&str; 3] = ["job", "instance", "alertname"];
 
 /// Requests under data-protection law, as a server tells them.
-const REQUESTS: &str = "ringfence_rights_requests{urgency=\"overdue\"} 0\n";
+const REQUESTS: &str = "ringfence_rights_requests{tenant=\"default\",urgency=\"overdue\"} 0\n";
 
 /// Each metric by the name that Prometheus knows it by, with its labels.
 type Known = BTreeMap<String, BTreeSet<String>>;
@@ -29,9 +29,14 @@ fn metrics() -> String {
     let metrics = Metrics::default();
     let reason = v1::Reason { family: v1::RuleFamily::Cap.into(), jurisdiction: "US".into(), ..Default::default() };
     let decision = v1::Decision { reasons: vec![reason], ..Default::default() };
-    metrics.decided(&decision, Channel::ALL[0]);
-    metrics.exceptional(Purpose::ALL[0]);
-    metrics.answered("Check", "OK", Some(Duration::from_millis(1)));
+    let acme = metrics.of("acme");
+    acme.opened();
+    acme.decided(&decision, Channel::ALL[0]);
+    acme.exceptional(Purpose::ALL[0]);
+    metrics.answered("Check", "OK");
+    acme.answered(0, "OK", Some(Duration::from_millis(1)));
+    acme.law("0123456789abcdef+tzdata2026e");
+    acme.self_checked(1_000);
     let list = |id: &str, tenant: Option<&str>| ListState {
         id: id.to_owned(),
         tenant: tenant.map(str::to_owned),
@@ -42,10 +47,11 @@ fn metrics() -> String {
     metrics.region_up("cn", true);
     metrics.shadow_judged("same");
     metrics.shadow_flip("allow_to_deny", "CAP", "us.cap", "US");
-    metrics.delivered("dialer", "confirmed");
-    metrics.refused("unknown");
-    metrics.answered_tenant("acme", "OK");
-    metrics.cut("flood");
+    acme.delivered("dialer", "confirmed");
+    let (why, call): (&dyn std::fmt::Display, &dyn std::fmt::Display) = (&"", &"Check");
+    acme.refused(&Refusal { reason: "ROLE_MISSING", why, call, caller: "", from: None });
+    metrics.cut("flood", [127, 0, 0, 1].into(), "");
+    metrics.ready(["store"]);
     metrics.certificate_expires("tls_cert", 1);
     metrics.reload_refused("packs", 0);
     metrics.lane("check", 1, [("full", 0), ("slow", 1), ("deadline", 0)]);
@@ -106,7 +112,7 @@ fn unknown(expression: &str, known: &Known) -> Vec<String> {
 /// What can be said of the form of an expression without Prometheus: brackets and quotes close, and what is called is one
 /// of its functions.
 fn form(expression: &str) -> Option<String> {
-    const CALLED: &str = "rate increase changes histogram_quantile sum max min topk absent time by on ignoring group_left and label_values";
+    const CALLED: &str = "rate increase changes histogram_quantile sum max min count topk absent time by on ignoring group_left and label_values";
     let mut open = Vec::new();
     for (n, part) in expression.split('"').enumerate() {
         let bare = n % 2 == 0;

@@ -330,7 +330,7 @@ async fn the_list_shows_what_is_due_first_first_and_no_number() {
     let metrics = |text: &str| engine.metrics().text().contains(text);
     let pressing = engine.pressing(at("2026-11-28T00:00:00Z")).await.unwrap();
     assert_eq!((pressing.overdue, pressing.due_soon, pressing.later), (1, 1, 1));
-    assert!(metrics("ringfence_rights_requests{urgency=\"overdue\"} 1"));
+    assert!(metrics("ringfence_rights_requests{tenant=\"default\",urgency=\"overdue\"} 1"));
 }
 
 #[tokio::test]

@@ -65,6 +65,30 @@ async fn ask_over_http(calls: &Calls) -> http::Response<axum::body::Body> {
     ringfence::http::router(calls.clone()).call(request).await.unwrap()
 }
 
+/// Nobody learns what became of it: that is counted as such, also where the caller says nothing but goes away.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_whose_callers_went_away_are_counted() {
+    let (store, engine, calls, served) = behind_a_gate().await;
+    store.set(Fault::Held);
+    let mut client = served.check();
+    let asked = tokio::spawn(async move { client.check(about(1)).await });
+    until(|| store.waiting() == 1).await;
+    let told = |line: &str| engine.metrics().text().lines().any(|found| found == line);
+    assert!(!engine.metrics().text().contains("CANCELLED"));
+    asked.abort();
+    until(|| told("ringfence_requests_total{method=\"Check\",code=\"CANCELLED\"} 1")).await;
+    store.set(Fault::Hang);
+    let mut asking = Box::pin(ask_over_http(&calls));
+    assert!(futures_util::poll!(asking.as_mut()).is_pending());
+    drop(asking);
+    assert!(told("ringfence_requests_total{method=\"/v1/check\",code=\"CANCELLED\"} 1"));
+    assert!(told("ringfence_tenant_requests_total{tenant=\"default\",code=\"CANCELLED\"} 2"));
+    store.set(Fault::None);
+    assert_eq!(served.decide(about(2)).await.verdict(), Verdict::Allow);
+    assert!(told("ringfence_requests_total{method=\"Check\",code=\"OK\"} 1"), "what is answered is not given up");
+    assert!(told("ringfence_requests_total{method=\"Check\",code=\"CANCELLED\"} 1"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_much_is_refused_at_once_and_opt_outs_still_enter() {
     let (store, engine, calls, served) = behind_a_gate().await;

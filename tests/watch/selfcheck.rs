@@ -116,7 +116,7 @@ async fn an_opt_out_that_does_not_deny_is_an_alarm_that_shows_no_number() {
     assert!(!format!("{report:?}").contains("3055550"), "{report:?}");
     assert!(report.examples[0].contact.contains("••"), "{report:?}");
     assert_eq!(engine.metrics().self_check_alarms(), 14);
-    assert!(engine.metrics().text().contains("ringfence_self_check_alarms_total 14"));
+    assert!(engine.metrics().text().contains("ringfence_self_check_alarms_total{tenant=\"default\"} 14"));
 }
 
 /// A read that is behind shows marketing closed and nothing else: whatever closes every purpose is asked about with every

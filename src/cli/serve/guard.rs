@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::super::Error;
 use super::callers::CallersFile;
@@ -143,6 +144,8 @@ impl Guard {
     fn tend(&self, tasks: &mut JoinSet<()>, engine: Arc<Engine>, stopping: &watch::Receiver<bool>) {
         let tenant = engine.tenant().to_owned();
         tracing::info!(tenant, "tenant open");
+        // What goes on for it is told as its own.
+        let span = engine.meter().span();
         let looked = Arc::clone(&engine);
         tasks.spawn(async move {
             let tenant = looked.tenant();
@@ -153,14 +156,15 @@ impl Guard {
             }
         });
         let (told_of, client, stop) = (Arc::clone(&engine), self.client.clone(), stopping.clone());
-        tasks.spawn(async move {
-            notify::run(told_of, client, notify::Settings::default(), service::now, stop).await;
-        });
+        let telling = async move { notify::run(told_of, client, notify::Settings::default(), service::now, stop).await };
+        tasks.spawn(telling.instrument(span.clone()));
         let (checked, often, stop) = (Arc::clone(&engine), self.self_check, stopping.clone());
-        tasks.spawn(async move { checked.self_check(often, service::now, stop).await });
-        tasks.spawn(super::super::retention::sweep_by_turns(Arc::clone(&engine), self.sweeper, stopping.clone()));
+        let checking = async move { checked.self_check(often, service::now, stop).await };
+        tasks.spawn(checking.instrument(span.clone()));
+        let sweeping = super::super::retention::sweep_by_turns(Arc::clone(&engine), self.sweeper, stopping.clone());
+        tasks.spawn(sweeping.instrument(span.clone()));
         let mut stop = Box::pin(told(stopping.clone()));
-        tasks.spawn(async move {
+        let reminding = async move {
             let (mut remind, mut pressed) = (tokio::time::interval(REMIND), rights::Pressing::default());
             loop {
                 tokio::select! {
@@ -168,6 +172,7 @@ impl Guard {
                     _ = remind.tick() => pressed = press(&engine, pressed).await,
                 }
             }
-        });
+        };
+        tasks.spawn(reminding.instrument(span));
     }
 }

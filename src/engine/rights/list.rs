@@ -206,10 +206,11 @@ impl Engine {
     pub async fn pressing(&self, now: Instant) -> Result<Pressing, Failure> {
         let all = self.indexed_all().await?;
         let pressing = Pressing::of(all.iter().map(|(_, entry)| entry), now);
-        self.metrics.requests_open(
-            self.tenant(),
-            [("overdue", pressing.overdue), ("due_soon", pressing.due_soon), ("later", pressing.later)],
-        );
+        self.meter.requests_open([
+            ("overdue", pressing.overdue),
+            ("due_soon", pressing.due_soon),
+            ("later", pressing.later),
+        ]);
         Ok(pressing)
     }
 }

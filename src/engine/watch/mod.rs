@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant as Monotonic;
+use tracing::Instrument as _;
 
 pub use follower::{Follower, Start, Step};
 pub use place::Place;
@@ -148,7 +149,7 @@ impl Engine {
         let mut reading = self.hub.reading.lock().unwrap_or_else(PoisonError::into_inner);
         if !*reading {
             *reading = true;
-            tokio::spawn(Arc::clone(self).read_for_all(now));
+            tokio::spawn(Arc::clone(self).read_for_all(now).instrument(self.meter.span()));
         }
     }
 
