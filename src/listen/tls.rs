@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -79,6 +79,12 @@ impl TlsFiles {
         };
         let mut config =
             builder.with_single_cert(chain, key).map_err(|error| pair(format!("do not go together ({error})")))?;
+        if self.authority.is_some() {
+            // A session that is taken up again has its client's certificate from the one before, and nothing looks whether it
+            // is good still.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         config.alpn_protocols = match protocol {
             Protocol::Grpc => vec![b"h2".to_vec()],
             Protocol::Http => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
@@ -97,6 +103,13 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
         CertificateDer::pem_file_iter(path).map_err(|error| none(error.to_string()))?.collect();
     let found = read.map_err(|error| none(error.to_string()))?;
     if found.is_empty() { Err(none("it has none".to_owned())) } else { Ok(found) }
+}
+
+/// A client's certificate, with its end: whoever cannot be told when that is, is not taken.
+fn certificate_of(shown: &CertificateDer<'_>) -> io::Result<Arc<ShownCertificate>> {
+    let no_end = || io::Error::other("the end of the client's certificate cannot be read");
+    let ends = super::expiry::expires(shown).ok_or_else(no_end)?;
+    Ok(Arc::new(ShownCertificate::new(shown.clone().into_owned(), ends)))
 }
 
 /// TLS of one listener.
@@ -133,7 +146,7 @@ impl Tls {
     ) -> io::Result<(TlsStream<TcpStream>, Option<Arc<ShownCertificate>>)> {
         let stream = TlsAcceptor::from(self.config.load_full()).accept(stream).await?;
         let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let certificate = shown.map(|shown| Arc::new(ShownCertificate::new(shown.clone().into_owned())));
+        let certificate = shown.map(certificate_of).transpose()?;
         Ok((stream, certificate))
     }
 }

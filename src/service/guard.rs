@@ -1,7 +1,7 @@
 //! Who asks: found out before anything of a request but its headers is read.
 //!
 //! Promises: without a valid credential nothing is answered but whether the server runs; a wrong key waits for its answer,
-//! a right one never; every refusal is in the log with where it came from, and no secret is. Guarded by `tests/access.rs`.
+//! or ends the connection on which nobody but guessers was heard, a right one never waits; every refusal is in the log with where it came from, and no secret is. Guarded by `tests/access.rs`.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use super::calls::Calls;
 use super::health::Known;
 use super::incoming::now;
 use super::status;
-use crate::access::{Access, Caller, Credentials, Line, Pass, Peer, Quota, Shown};
+use crate::access::{Access, Caller, Credentials, Guesses, Line, Pass, Peer, Quota, Shown};
 
 /// Health is asked by those who have no key: orchestrators and balancers. It says of each service whether it is served.
 const OPEN: &str = "/grpc.health.v1.Health/";
@@ -95,11 +95,9 @@ pub async fn admit(
             calls.server().metrics().refused(reason);
             if why.is_guess() {
                 // What was sent with it is let go of first.
+                let line = request.extensions().get::<Arc<Line>>().cloned();
                 drop(request);
-                let wait = access.guesses.wrong(from, Monotonic::now());
-                if let Some(_waiting) = access.guesses.waits() {
-                    tokio::time::sleep(wait).await;
-                }
+                delay(&access.guesses, from, line.as_deref()).await;
             }
             return Err(status::unrecognised(&why));
         }
@@ -115,6 +113,19 @@ pub async fn admit(
     })?;
     request.extensions_mut().insert(Arc::new(Admitted { caller, credentials, from, quota }));
     Ok((request, pass))
+}
+
+/// Lets the answer to a wrong key wait. Where too many do, the connection ends in place of an answer that did not wait; but not
+/// one on which somebody was recognised: what else comes on it may be others', as behind a proxy.
+async fn delay(guesses: &Guesses, from: IpAddr, line: Option<&Line>) {
+    let wait = guesses.wrong(from, Monotonic::now());
+    let waiting = guesses.waits(from);
+    match line {
+        Some(line) if waiting.is_none() && line.is_known() => return,
+        Some(line) if waiting.is_none() => line.end("guessing"),
+        _ => {}
+    }
+    tokio::time::sleep(wait).await;
 }
 
 /// Somebody was recognised on this connection: it is not ended to make room for others.
