@@ -121,12 +121,16 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     (
         "insecure_no_tls",
         "`true`: other addresses than loopback without TLS, where something before this server ends it: keys and numbers \
-         travel readable",
+         travel readable, and limits by address hold for all callers together (set `connections_per_address` to 0)",
         "false",
     ),
     ("tenant_rate", "calls a second that a tenant may make, a batch counting as its rows; 0: no limit", "0"),
     ("tenant_at_once", "calls of a tenant under way at once, streams among them; 0: no limit", "1000"),
-    ("connections", "connections open at once on each listener, 1 to 100000", "4096"),
+    (
+        "connections",
+        "connections open at once on each listener, 1 to 100000; with `access`, 16 more for whoever is not known yet",
+        "4096",
+    ),
     ("connections_per_address", "the same from one address (of IPv6: from one /64); 0: no limit", "256"),
     ("streams", "calls under way at once on one connection, 1 to 10000", "256"),
     ("header_bytes", "the most bytes of the headers of one request, 1024 to 1048576", "16384"),

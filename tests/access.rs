@@ -16,16 +16,22 @@
 mod certificates;
 #[path = "access/credentials.rs"]
 mod credentials;
+#[path = "access/expired.rs"]
+mod expired;
 #[path = "service/faulty.rs"]
 mod faulty;
 #[path = "access/floods.rs"]
 mod floods;
 #[path = "access/grid.rs"]
 mod grid;
+#[path = "access/guessing.rs"]
+mod guessing;
 #[path = "access/health.rs"]
 mod health;
 #[path = "access/house.rs"]
 mod house;
+#[path = "access/issued.rs"]
+mod issued;
 #[path = "access/limited.rs"]
 mod limited;
 #[path = "access/own_lists.rs"]

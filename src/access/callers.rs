@@ -124,15 +124,18 @@ pub struct ShownCertificate {
     sha256: [u8; 32],
     /// Cleared while a new connection that shows it would not be taken.
     trusted: AtomicBool,
+    /// From when on it is no longer good.
+    ends: Instant,
     /// Whose it is, by which callers: looked up once for a connection and each change of callers.
     whose: Mutex<Option<(u64, Result<usize, Unrecognised>)>>,
 }
 
 impl ShownCertificate {
-    /// This one.
+    /// This one, which is good until this second since 1970.
     #[must_use]
-    pub fn new(der: CertificateDer<'static>) -> Self {
-        Self { sha256: sha256(&der), der, trusted: AtomicBool::new(true), whose: Mutex::default() }
+    pub fn new(der: CertificateDer<'static>, ends: i64) -> Self {
+        let ends = Instant::from_millis(ends.saturating_mul(1_000));
+        Self { sha256: sha256(&der), der, trusted: AtomicBool::new(true), ends, whose: Mutex::default() }
     }
 
     /// Whether it is trusted from now on; returned is whether it was.
@@ -169,6 +172,12 @@ pub struct Credentials {
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Credentials(…)")
+    }
+}
+
+impl Credentials {
+    fn certificate_ends(&self) -> Option<Instant> {
+        self.certificate.as_deref().map(|shown| shown.ends)
     }
 }
 
@@ -335,10 +344,14 @@ impl Callers {
         }
         let entry = self.entry_of(credentials)?;
         let name = || Arc::clone(&entry.name);
+        // TLS looked at its end when the connection was made, and connections stay open. Whoever has a key beside it would not
+        // get as far on a new one either.
+        let is_over = credentials.certificate_ends().is_some_and(|ends| now >= ends);
         match entry.state(now) {
-            State::Valid => {}
-            State::Expired => return Err(Unrecognised::Expired(name())),
             State::Revoked => return Err(Unrecognised::Revoked(name())),
+            State::Expired => return Err(Unrecognised::Expired(name())),
+            State::Valid if is_over => return Err(Unrecognised::Expired(name())),
+            State::Valid => {}
         }
         if !self.shut.is_empty() && self.shut.contains(&entry.tenant) {
             return Err(Unrecognised::TenantShut(name()));
@@ -349,7 +362,8 @@ impl Callers {
 
     /// From when on these credentials are nobody's, as far as that is known now.
     pub(super) fn expiry_of(&self, credentials: &Credentials) -> Option<Instant> {
-        self.entry_of(credentials).ok()?.expires
+        let entry = self.entry_of(credentials).ok()?;
+        entry.expires.into_iter().chain(credentials.certificate_ends()).min()
     }
 
     fn entry_of(&self, credentials: &Credentials) -> Result<&Entry, Unrecognised> {
@@ -396,18 +410,18 @@ impl Callers {
     /// A certificate named whole is its caller's; else the one caller whose name it is issued for. Those who were revoked
     /// count: a certificate must not become another's.
     fn look_for(&self, shown: &ShownCertificate) -> Result<usize, Unrecognised> {
-        let mut named = None;
-        for (at, entry) in self.entries.iter().enumerate() {
-            match &entry.certificate {
-                Some(Certificate::Sha256(digest)) if *digest == shown.sha256 => return Ok(at),
-                Some(Certificate::Name(name)) if shown.is_for(name) => match named {
-                    None => named = Some(at),
-                    Some(_) => return Err(Unrecognised::AmbiguousCertificate),
-                },
-                _ => {}
-            }
+        let all = || self.entries.iter().enumerate().filter_map(|(at, entry)| Some((at, entry.certificate.as_ref()?)));
+        let is_it = |known: &Certificate| matches!(known, Certificate::Sha256(digest) if *digest == shown.sha256);
+        if let Some((at, _)) = all().find(|(_, known)| is_it(known)) {
+            return Ok(at);
         }
-        named.ok_or(Unrecognised::UnknownCertificate)
+        let is_named = |known: &Certificate| matches!(known, Certificate::Name(name) if shown.is_for(name));
+        let mut named = all().filter(|(_, known)| is_named(known)).map(|(at, _)| at);
+        match (named.next(), named.next()) {
+            (None, _) => Err(Unrecognised::UnknownCertificate),
+            (Some(at), None) => Ok(at),
+            (Some(_), Some(_)) => Err(Unrecognised::AmbiguousCertificate),
+        }
     }
 }
 

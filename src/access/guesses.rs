@@ -1,14 +1,15 @@
 //! What a wrong key costs whoever shows it: time.
 //!
-//! Promises: each further wrong key from one address waits longer for its answer, to five seconds; a right key never
-//! waits, whoever else guesses from the same address; memory is fixed, however many addresses guess. It is no defence that
+//! Promises: each further wrong key from one address waits longer for its answer, to five seconds; nobody can have so many
+//! wait that further ones do not, their own or others'; a right key never waits, whoever else guesses from the same address;
+//! memory is fixed, however many addresses guess. It is no defence that
 //! anything rests on, since a key has 256 random bits: it keeps guessing from costing the server more than the guesser, and
 //! makes it stand out in the log.
 
+use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant as Monotonic};
 
@@ -17,7 +18,8 @@ const GROUPS: usize = 1_024;
 const IN_GROUP: usize = 4;
 /// What the first wrong key waits; each further one twice as long.
 const FIRST: Duration = Duration::from_millis(50);
-/// Answers that wait at once; the others are given without: it is the waiting that costs memory, not the guess.
+/// Answers that wait at once, of one address and of all: each takes memory meanwhile.
+const WAITING_OF_ONE: u32 = 32;
 const WAITING: u32 = 1_024;
 /// The longest wait.
 const MOST: Duration = Duration::from_secs(5);
@@ -28,16 +30,33 @@ const FORGET: Duration = Duration::from_secs(600);
 pub struct Guesses {
     groups: Mutex<Vec<[Option<Guesser>; IN_GROUP]>>,
     hasher: RandomState,
-    waiting: AtomicU32,
+    waiting: Mutex<Answers>,
+}
+
+/// How many answers wait.
+#[derive(Default)]
+struct Answers {
+    all: u32,
+    of: HashMap<IpAddr, u32>,
 }
 
 /// An answer that waits.
 #[derive(Debug)]
-pub struct Waiting<'a>(&'a AtomicU32);
+pub struct Waiting<'a> {
+    guesses: &'a Guesses,
+    from: IpAddr,
+}
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut waiting = self.guesses.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.all = waiting.all.saturating_sub(1);
+        if let Some(of) = waiting.of.get_mut(&self.from) {
+            *of = of.saturating_sub(1);
+            if *of == 0 {
+                waiting.of.remove(&self.from);
+            }
+        }
     }
 }
 
@@ -60,18 +79,24 @@ impl Default for Guesses {
         Self {
             groups: Mutex::new(vec![[None; IN_GROUP]; GROUPS]),
             hasher: RandomState::new(),
-            waiting: AtomicU32::new(0),
+            waiting: Mutex::default(),
         }
     }
 }
 
 impl Guesses {
-    /// Room for an answer that waits; `None`: so many do already.
+    /// Room for an answer to this address that waits; `None`: so many do already, of its own or of all.
     #[must_use]
-    pub fn waits(&self) -> Option<Waiting<'_>> {
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Waiting(&self.waiting);
-        (before < WAITING).then_some(waiting)
+    pub fn waits(&self, from: IpAddr) -> Option<Waiting<'_>> {
+        let from = network(from);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = waiting.of.get(&from).copied().unwrap_or(0);
+        if of >= WAITING_OF_ONE || waiting.all >= WAITING {
+            return None;
+        }
+        waiting.all += 1;
+        waiting.of.insert(from, of + 1);
+        Some(Waiting { guesses: self, from })
     }
 
     /// A wrong key came from this address: how long its answer is to wait.
@@ -128,12 +153,18 @@ mod tests {
     }
 
     #[test]
-    fn so_many_wait_at_once_and_no_more() {
+    fn one_address_has_few_that_wait_and_those_of_others_wait_all_the_same() {
         let guesses = Guesses::default();
-        let waiting: Vec<_> = (0..WAITING).map(|_| guesses.waits().unwrap()).collect();
-        assert!(guesses.waits().is_none());
-        drop(waiting);
-        assert!(guesses.waits().is_some());
+        let of = |n: u32| guesses.waits(IpAddr::V4(n.into()));
+        let own: Vec<_> = (0..WAITING_OF_ONE).map(|_| of(1).unwrap()).collect();
+        assert!(of(1).is_none() && of(2).is_some());
+        let others: Vec<_> = (2..).map_while(of).collect();
+        assert_eq!(own.len() + others.len(), 1_024);
+        drop(own);
+        assert!(of(1).is_some());
+        drop(others);
+        let waiting = guesses.waiting.lock().unwrap();
+        assert!(waiting.all == 0 && waiting.of.is_empty());
     }
 
     #[test]

@@ -85,8 +85,13 @@ impl Standing {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use rustls::pki_types::CertificateDer;
+
+    use super::super::secret::sha256;
     use super::super::{ApiKey, Callers, Limits, NewCaller, Roles, Shown, appended_caller, appended_revocation};
+    use super::super::{Certificate, Peer, ShownCertificate};
     use super::*;
+    use crate::time::Millis;
 
     fn at(text: &str) -> Instant {
         Instant::from_rfc3339(text).unwrap()
@@ -143,6 +148,39 @@ mod tests {
                 Lost::Unrecognised(Unrecognised::Another("one".into())),
                 "{is}"
             );
+        }
+    }
+
+    #[test]
+    fn a_certificate_ends_while_its_connection_stays_open() {
+        let (now, end) = (at("2026-11-22T10:00:00Z"), at("2026-11-23T00:00:00Z"));
+        let shown = ShownCertificate::new(CertificateDer::from(vec![1]), end.millis() / 1_000);
+        let (print, key) = (&Certificate::Sha256(sha256(&[1])), ApiKey::generate().unwrap());
+        let peer = Peer { address: ([127, 0, 0, 1], 1).into(), certificate: Some(Arc::new(shown)) };
+        let entry = |key, certificate, expires| {
+            let roles = Roles::default().and(Role::Check);
+            let new = NewCaller { name: "one", tenant: "acme", roles, key, certificate, created: now, expires };
+            Access::new(Callers::read(&appended_caller("", &new), Limits::NONE).unwrap(), Limits::NONE)
+        };
+        let mut headers = http::HeaderMap::new();
+        let alone = Shown { headers: &headers, peer: Some(&peer) }.read().unwrap();
+        headers.insert("authorization", format!("Bearer {}", key.reveal()).parse().unwrap());
+        let both = Shown { headers: &headers, peer: Some(&peer) }.read().unwrap();
+        let without = Shown { headers: &headers, peer: None }.read().unwrap();
+        let later = at("2026-12-01T00:00:00Z");
+        for (access, credentials, ends) in [
+            (entry(None, Some(print), None), &alone, Some(end)),
+            (entry(None, Some(print), Some(later)), &alone, Some(end)),
+            (entry(Some(key.digest()), Some(print), None), &both, Some(end)),
+            (entry(Some(key.digest()), None, None), &both, Some(end)),
+            (entry(Some(key.digest()), None, None), &without, None),
+        ] {
+            assert_eq!(access.callers().expiry_of(credentials), ends);
+            let caller = access.callers().caller_of(credentials, now).unwrap();
+            let standing = Standing::new(Arc::new(access), credentials.clone(), caller, Role::Check);
+            assert!(standing.permit(end.minus(Millis::seconds(1))).is_ok());
+            let lost = ends.map(|_| Lost::Unrecognised(Unrecognised::Expired("one".into())));
+            assert_eq!(standing.permit(end).err(), lost);
         }
     }
 }

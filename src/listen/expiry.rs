@@ -23,7 +23,7 @@ pub fn first_to_expire(path: &Path) -> Result<(PathBuf, i64), TlsFault> {
 }
 
 /// The second since 1970 at which a certificate is no longer good.
-fn expires(certificate: &CertificateDer<'_>) -> Option<i64> {
+pub(super) fn expires(certificate: &CertificateDer<'_>) -> Option<i64> {
     let (_, certificate, _) = element(certificate)?;
     let (_, mut rest, _) = element(certificate)?;
     // Version, where it is given, serial number, algorithm, issuer; then the validity.

@@ -34,7 +34,7 @@ use crate::telemetry::Metrics;
 /// What a connection may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Connections open at once.
+    /// Connections open at once; with [`Settings::make_room`] a few more, for those who are not known yet.
     pub connections: u32,
     /// The same from one address, or one /64 of IPv6; 0: as many as there may be.
     pub per_address: u32,
@@ -52,7 +52,8 @@ pub struct Settings {
     pub handshake: Duration,
     /// Paths of calls whose messages come over time.
     pub slow: &'static [&'static str],
-    /// Whether, where all connections are taken, one on which nobody was recognised is ended for a new one.
+    /// Whether, where all connections are taken, one is ended for a new one: of those on which nobody was recognised, or that
+    /// are more than the limits say.
     pub make_room: bool,
 }
 
@@ -155,7 +156,7 @@ impl Shared {
         let taken = open.take(crate::access::network(address.ip()), &self.settings);
         drop(open);
         match taken {
-            Ok((id, place)) => Some(Counted { shared: Arc::clone(self), id, place }),
+            Ok((id, line)) => Some(Counted { shared: Arc::clone(self), id, line }),
             Err(why) => {
                 self.metrics.cut(why, address.ip(), "");
                 None
@@ -170,7 +171,7 @@ async fn connection(counted: Counted, stream: TcpStream, address: SocketAddr, st
     let _ = stream.set_nodelay(true);
     let ended = tokio::select! {
         ended = served(&counted, stream, address, stopping) => ended,
-        () = counted.place.end.notified() => Err("made_room"),
+        why = counted.line.must_end() => Err(why),
     };
     if let Err(why) = ended {
         counted.shared.metrics.cut(why, address.ip(), "");
@@ -183,7 +184,7 @@ async fn served(
     address: SocketAddr,
     stopping: watch::Receiver<bool>,
 ) -> Result<(), &'static str> {
-    let (shared, line) = (&counted.shared, &counted.place.line);
+    let (shared, line) = (&counted.shared, &counted.line);
     let Some(tls) = &shared.tls else {
         let peer = Peer { address, certificate: None };
         return Connection::new(shared, peer, Arc::clone(line)).run(stream, stopping).await;

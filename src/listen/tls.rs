@@ -15,8 +15,8 @@ use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{HandshakeKind, RootCertStore, ServerConfig};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -84,6 +84,12 @@ impl TlsFiles {
         };
         let mut config =
             builder.with_single_cert(chain, key).map_err(|error| pair(format!("do not go together ({error})")))?;
+        if self.authority.is_some() {
+            // A session that is taken up again has its client's certificate from the one before, and nothing looks whether it
+            // is good still.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         config.alpn_protocols = match protocol {
             Protocol::Grpc => vec![b"h2".to_vec()],
             Protocol::Http => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
@@ -146,6 +152,13 @@ struct Chain {
     between: Vec<CertificateDer<'static>>,
 }
 
+/// A client's certificate, with its end: whoever cannot be told when that is, is not taken.
+fn certificate_of(shown: &CertificateDer<'_>) -> io::Result<Arc<ShownCertificate>> {
+    let no_end = || io::Error::other("the end of the client's certificate cannot be read");
+    let ends = super::expiry::expires(shown).ok_or_else(no_end)?;
+    Ok(Arc::new(ShownCertificate::new(shown.clone().into_owned(), ends)))
+}
+
 /// TLS of one listener.
 #[derive(Debug)]
 pub struct Tls {
@@ -204,7 +217,7 @@ impl Tls {
         let whole = |certificate: &CertificateDer<'_>| certificate.clone().into_owned();
         let chain = Arc::new(Chain { first: whole(first), between: between.iter().map(whole).collect() });
         let is_resumed = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
-        let certificate = Arc::new(ShownCertificate::new(chain.first.clone()));
+        let certificate = certificate_of(&chain.first)?;
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         // What changed while it was agreed on holds for it; what changes from here on finds it among the others. A session that
         // is taken up is not asked for its certificate again.

@@ -1,7 +1,7 @@
 //! Who asks: found out before anything of a request but its headers is read.
 //!
 //! Promises: without a valid credential nothing is answered but whether the server runs; a wrong key waits for its answer,
-//! a right one never; every refusal is in the log with where it came from, and no secret is. Guarded by `tests/access.rs`.
+//! or ends the connection on which nobody but guessers was heard, a right one never waits; every refusal is in the log with where it came from, and no secret is. Guarded by `tests/access.rs`.
 
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,7 +22,7 @@ use super::health::Known;
 use super::incoming::now;
 use super::refused::Shown;
 use super::status;
-use crate::access::{self, Access, Caller, Credentials, Line, Pass, Peer, Quota};
+use crate::access::{self, Access, Caller, Credentials, Guesses, Line, Pass, Peer, Quota};
 use crate::telemetry::{Meter, Refusal};
 
 /// Health is asked by those who have no key: orchestrators and balancers. It says of each service whether it is served.
@@ -104,11 +104,9 @@ pub async fn admit(
             told(&metrics.of(&tenant), &request, why.name().unwrap_or_default(), why.reason(), &why);
             if why.is_guess() {
                 // What was sent with it is let go of first.
+                let line = request.extensions().get::<Arc<Line>>().cloned();
                 drop(request);
-                let wait = access.guesses.wrong(from, Monotonic::now());
-                if let Some(_waiting) = access.guesses.waits() {
-                    tokio::time::sleep(wait).await;
-                }
+                delay(&access.guesses, from, line.as_deref()).await;
             }
             return Err(status::unrecognised(&why));
         }
@@ -123,6 +121,19 @@ pub async fn admit(
     })?;
     request.extensions_mut().insert(Arc::new(Admitted { caller, credentials, from, quota, meter }));
     Ok((request, pass))
+}
+
+/// Lets the answer to a wrong key wait. Where too many do, the connection ends in place of an answer that did not wait; but not
+/// one on which somebody was recognised: what else comes on it may be others', as behind a proxy.
+async fn delay(guesses: &Guesses, from: IpAddr, line: Option<&Line>) {
+    let wait = guesses.wrong(from, Monotonic::now());
+    let waiting = guesses.waits(from);
+    match line {
+        Some(line) if waiting.is_none() && line.is_known() => return,
+        Some(line) if waiting.is_none() => line.end("guessing"),
+        _ => {}
+    }
+    tokio::time::sleep(wait).await;
 }
 
 /// Somebody was recognised on this connection: it is not ended to make room for others.

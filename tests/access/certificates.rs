@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::credentials::{Folder, QUESTION, Server, parse, until, written};
 
-fn pem(name: &str) -> PathBuf {
+pub fn pem(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/store/tls").join(name)
 }
 
@@ -42,13 +42,22 @@ fn connector(shown: Option<&str>) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
+/// What a client begins with.
+pub fn hello() -> Vec<u8> {
+    let config = Arc::clone(connector(None).config());
+    let mut client = rustls::ClientConnection::new(config, ServerName::try_from("localhost").unwrap()).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
+}
+
 pub async fn connected(server: SocketAddr, shown: Option<&str>) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(server).await?;
     connector(shown).connect(ServerName::try_from("localhost").unwrap(), stream).await
 }
 
 /// The status of an answer over TLS; `None`: there was none.
-async fn ask(server: SocketAddr, shown: Option<&str>, request: &str) -> Option<(u16, serde_json::Value)> {
+pub async fn ask(server: SocketAddr, shown: Option<&str>, request: &str) -> Option<(u16, serde_json::Value)> {
     let mut stream = connected(server, shown).await.ok()?;
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = Vec::new();
@@ -57,7 +66,7 @@ async fn ask(server: SocketAddr, shown: Option<&str>, request: &str) -> Option<(
     Some(parse(&String::from_utf8(answer).unwrap())).filter(|(code, _)| *code != 0)
 }
 
-fn question(key: Option<&str>) -> String {
+pub fn question(key: Option<&str>) -> String {
     written("POST", "/v1/check", key, QUESTION)
 }
 
@@ -171,6 +180,12 @@ async fn a_name_in_a_certificate_is_its_caller_and_a_key_may_be_asked_for_beside
             break;
         }
     }
+    // Named whole it is one caller's, whatever stands in the file before that.
+    let print = fingerprint("client");
+    folder.run(&["access", "new", "pinned", "--tenant", "acme", "--role", "check", "--certificate", &print]);
+    let asked = async || ask(server.http, Some("client"), &question(None)).await.unwrap();
+    while asked().await.1.to_string().contains("several") {}
+    assert_eq!(asked().await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

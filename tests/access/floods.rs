@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::certificates::{self, hello, question, serve};
 use super::credentials::{Folder, Server, ask, check, until, written};
 
 /// A server with short limits, and two who may ask it.
-struct Target {
-    folder: Folder,
-    server: Server,
-    key: String,
+pub struct Target {
+    pub folder: Folder,
+    pub server: Server,
+    pub key: String,
     operator: String,
 }
 
 impl Target {
-    fn new(settings: &[(&str, &str)]) -> Self {
+    pub fn new(settings: &[(&str, &str)]) -> Self {
         let folder = Folder::new();
         let (key, operator) = (folder.admit("dialer", "acme", "check"), folder.admit("ops", "acme", "operate"));
         let server = folder.serve(settings);
@@ -25,7 +26,7 @@ impl Target {
     }
 
     /// Does this while others ask; each of them must be answered, and in time.
-    fn while_others_ask<T>(&self, attack: impl FnOnce() -> T) -> T {
+    pub fn while_others_ask<T>(&self, attack: impl FnOnce() -> T) -> T {
         let done = Arc::new(AtomicBool::new(false));
         let (stop, http, key) = (Arc::clone(&done), self.server.http, self.key.clone());
         let others = std::thread::spawn(move || {
@@ -47,12 +48,12 @@ impl Target {
     }
 
     /// Whether connections were ended for this reason.
-    fn cut(&self, why: &str) -> bool {
+    pub fn cut(&self, why: &str) -> bool {
         let metrics = ask(self.server.http, "GET", "/metrics", Some(&self.operator), "").1;
         metrics.as_str().unwrap().contains(&format!("ringfence_cut_connections_total{{reason=\"{why}\"}}"))
     }
 
-    fn assert_cut(&self, why: &str) {
+    pub fn assert_cut(&self, why: &str) {
         until(why, || self.cut(why));
         until("it is told", || self.folder.said().contains(why));
     }
@@ -61,10 +62,13 @@ impl Target {
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
-const HEADERS: u8 = 1;
+pub const HEADERS: u8 = 1;
 const RESET: u8 = 3;
 const WINDOW: u8 = 8;
 const DATA: u8 = 0;
+const CONTINUATION: u8 = 9;
+
+pub const CHECK: &str = "/ringfence.v1.CheckService/Check";
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -162,11 +166,10 @@ fn a_flood_of_window_updates_is_cut_on_the_other_listener_too() {
 #[test]
 fn calls_reset_as_fast_as_they_are_made_are_cut() {
     let target = Target::new(&[]);
-    let path = "/ringfence.v1.CheckService/Check";
     let sent = target.while_others_ask(|| {
         flood(begun(target.server.grpc), |n| {
             let stream = 2 * n + 1;
-            let mut bytes = call(stream, path, Some(&target.key), 4);
+            let mut bytes = call(stream, CHECK, Some(&target.key), 4);
             bytes.extend(frame(RESET, 0, stream, &8_u32.to_be_bytes()));
             bytes
         })
@@ -175,8 +178,25 @@ fn calls_reset_as_fast_as_they_are_made_are_cut() {
     assert!(sent < 100_000, "{sent}");
 }
 
+#[test]
+fn headers_that_never_end_are_cut() {
+    let target = Target::new(&[]);
+    // A field of 100 bytes in each; and nothing in any, which adds nothing to what is kept.
+    let field = [&[0, 1, b'a', 100][..], &[b'a'; 100]].concat();
+    for part in [field, Vec::new()] {
+        let sent = target.while_others_ask(|| {
+            let mut stream = begun(target.server.grpc);
+            stream.write_all(&call(1, CHECK, Some(&target.key), 0)).unwrap();
+            let some: Vec<u8> = (0..100).flat_map(|_| frame(CONTINUATION, 0, 1, &part)).collect();
+            flood(stream, |_| some.clone())
+        });
+        println!("{sent} hundred continuations of {} bytes", part.len());
+        assert!(sent < 100_000, "{sent}");
+    }
+}
+
 /// The connection must be ended by the server: nothing more is sent on it.
-fn ended(mut stream: TcpStream) -> Duration {
+pub fn ended(mut stream: TcpStream) -> Duration {
     let begun = Instant::now();
     stream.set_read_timeout(Some(Duration::from_secs(50))).unwrap();
     let mut bytes = [0; 4_096];
@@ -205,7 +225,7 @@ fn silence_and_slowness_are_cut() {
         let head = format!("POST /v1/check HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n");
         let mut half = PREFACE.to_vec();
         half.extend(frame(SETTINGS, 0, 0, &[]));
-        half.extend(call(1, "/ringfence.v1.CheckService/Check", Some(key), 4));
+        half.extend(call(1, CHECK, Some(key), 4));
         half.extend(frame(DATA, 0, 1, &[0, 0, 0, 1]));
         for (what, stream) in [
             ("nothing at all", send(grpc, b"")),
@@ -229,7 +249,7 @@ fn silence_and_slowness_are_cut() {
 }
 
 /// Waits until the server has read all that was sent so far: then it answers a ping.
-fn read_by_the_server(stream: &mut TcpStream) {
+pub fn read_by_the_server(stream: &mut TcpStream) {
     stream.write_all(&frame(PING, 0, 0, &[7; 8])).unwrap();
     loop {
         let mut head = [0; 9];
@@ -257,7 +277,7 @@ fn checks_that_come_a_byte_at_a_time_take_nobodys_place() {
         let mut grpc = begun(target.server.grpc);
         let streams: Vec<u32> = (0..20 * PLACES).map(|n| 2 * n + 1).collect();
         for stream in &streams {
-            grpc.write_all(&call(*stream, "/ringfence.v1.CheckService/Check", Some(&target.key), 4)).unwrap();
+            grpc.write_all(&call(*stream, CHECK, Some(&target.key), 4)).unwrap();
         }
         let body = r#"{"number":"+13055550123""#;
         let head = written("POST", "/v1/check", Some(&target.key), &body.repeat(10));
@@ -283,6 +303,52 @@ fn checks_that_come_a_byte_at_a_time_take_nobodys_place() {
     assert!(metrics.as_str().unwrap().contains("ringfence_shed_total{lane=\"check\",why=\"full\"} 0"), "{metrics}");
 }
 
+/// Sends these, and then others, a byte at a time, for as long as they are taken.
+fn drip(mut to: TcpStream, bytes: &[u8]) {
+    let gap = Duration::from_millis(50);
+    let (lock, never) = (std::sync::Mutex::new(()), std::sync::Condvar::new());
+    for byte in bytes.iter().chain(std::iter::repeat(&b'a')) {
+        let _ = never.wait_timeout(lock.lock().unwrap(), gap).unwrap();
+        if to.write_all(&[*byte]).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn tls_that_is_not_agreed_on_is_cut_and_others_agree_meanwhile() {
+    let folder = Folder::new();
+    let key = folder.admit("dialer", "acme", "check");
+    let server = serve(&folder, true);
+    let hello = hello();
+    let mut held = Vec::new();
+    let mut drops = Vec::new();
+    for listener in [server.grpc, server.http] {
+        for begun in [0, 10] {
+            let mut stream = TcpStream::connect(listener).unwrap();
+            stream.write_all(&hello[..begun]).unwrap();
+            held.push(stream);
+        }
+        let stream = TcpStream::connect(listener).unwrap();
+        let (to, bytes) = (stream.try_clone().unwrap(), hello.clone());
+        drops.push(std::thread::spawn(move || drip(to, &bytes)));
+        held.push(stream);
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for _ in 0..5 {
+        let answer = runtime.block_on(certificates::ask(server.http, None, &question(Some(&key))));
+        assert_eq!(answer.unwrap().0, 200);
+    }
+    let many = held.len();
+    for stream in held {
+        println!("ended after {:?} more", ended(stream));
+    }
+    until("each was cut for that", || folder.said().matches("slow_handshake").count() == many);
+    for one in drops {
+        one.join().unwrap();
+    }
+}
+
 #[test]
 fn headers_that_come_a_byte_at_a_time_are_cut() {
     let target = Target::new(&[("receive_seconds", "1")]);
@@ -290,29 +356,19 @@ fn headers_that_come_a_byte_at_a_time_are_cut() {
         let stream = TcpStream::connect(target.server.http).unwrap();
         let mut writer = stream.try_clone().unwrap();
         writer.write_all(b"GET /livez HTTP/1.1\r\n").unwrap();
-        let dripping = std::thread::spawn(move || {
-            let gap = Duration::from_millis(50);
-            let (lock, never) = (std::sync::Mutex::new(()), std::sync::Condvar::new());
-            // A byte at a time, for as long as it is taken.
-            loop {
-                let _ = never.wait_timeout(lock.lock().unwrap(), gap).unwrap();
-                if writer.write_all(b"a").is_err() {
-                    return;
-                }
-            }
-        });
+        let dripping = std::thread::spawn(move || drip(writer, &[]));
         ended(stream);
         dripping.join().unwrap();
     });
 }
 
 #[test]
-fn more_connections_than_may_be_from_one_address_are_not_taken() {
+fn more_connections_than_may_be_from_one_address_end() {
     let target = Target::new(&[("connections_per_address", "8")]);
     let held: Vec<_> = (0..6).map(|_| begun(target.server.grpc)).collect();
-    // Those that are let in stay; of many more none is, on this listener alone.
-    let extra: Vec<_> = (0..20).map(|_| TcpStream::connect(target.server.grpc).unwrap()).collect();
-    until("some are not taken", || target.cut("too_many_of_one_address"));
+    // The oldest of them end for those that are more, on this listener alone.
+    let extra: Vec<_> = (0..40).map(|_| TcpStream::connect(target.server.grpc).unwrap()).collect();
+    until("some end", || target.cut("too_many_of_one_address"));
     assert_eq!(check(target.server.http, Some(&target.key)).0, 200);
     drop((held, extra));
     until("there is room again", || {

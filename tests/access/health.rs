@@ -83,6 +83,28 @@ async fn few_calls_of_health_are_open_on_a_connection_of_somebody_who_is_not_kno
     }
 }
 
+/// A check is answered on a connection that stays open.
+fn answered(on: &mut TcpStream, key: &str) {
+    let question =
+        written("POST", "/v1/check", Some(key), super::credentials::QUESTION).replace("connection: close\r\n", "");
+    on.write_all(question.as_bytes()).unwrap();
+    on.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut answer = Vec::new();
+    let whole = |answer: &[u8]| {
+        let text = String::from_utf8_lossy(answer).to_lowercase();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+        length.is_some_and(|length| body.len() >= length.parse().unwrap())
+    };
+    while !whole(&answer) {
+        let mut bytes = [0; 4_096];
+        let read = on.read(&mut bytes).unwrap();
+        assert!(read > 0, "the connection was ended: {}", String::from_utf8_lossy(&answer));
+        answer.extend(&bytes[..read]);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn those_who_hold_connections_unknown_make_room_for_others() {
     let folder = Folder::new();
@@ -91,41 +113,44 @@ async fn those_who_hold_connections_unknown_make_room_for_others() {
     // On the listener that orchestrators ask, one of them known.
     let http = server.http;
     let mut known = TcpStream::connect(http).unwrap();
-    let question =
-        written("POST", "/v1/check", Some(&key), super::credentials::QUESTION).replace("connection: close\r\n", "");
-    let mut answered = || {
-        known.write_all(question.as_bytes()).unwrap();
-        known.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let mut answer = Vec::new();
-        let whole = |answer: &[u8]| {
-            let text = String::from_utf8_lossy(answer).to_lowercase();
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
-            length.is_some_and(|length| body.len() >= length.parse().unwrap())
-        };
-        while !whole(&answer) {
-            let mut bytes = [0; 4_096];
-            let read = known.read(&mut bytes).unwrap();
-            assert!(read > 0, "the connection was ended: {}", String::from_utf8_lossy(&answer));
-            answer.extend(&bytes[..read]);
-        }
-        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
-    };
-    answered();
-    let held: Vec<_> = (0..20).map(|_| TcpStream::connect(http).unwrap()).collect();
+    answered(&mut known, &key);
+    let held: Vec<_> = (0..40).map(|_| TcpStream::connect(http).unwrap()).collect();
     for _ in 0..5 {
         assert_eq!(ask(http, "GET", "/livez", None, "").0, 200, "a probe is answered");
         assert_eq!(check(http, Some(&key)).0, 200, "and so is a new caller");
     }
-    answered();
+    answered(&mut known, &key);
     let metrics = || ask(http, "GET", "/metrics", Some(&operator), "").1;
     until("it is counted", || metrics().to_string().contains("made_room"));
     drop(held);
     // The other listener: those who follow health and show nothing hold it no more than that.
     let mut following = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..30 {
         let mut client = connected(&server).await;
         following.push((client.watch(of("")).await.unwrap().into_inner(), client));
     }
     assert_eq!(connected(&server).await.check(of("")).await.unwrap().into_inner().status(), Serving);
+}
+
+#[test]
+fn a_probe_gets_in_where_known_callers_hold_every_place() {
+    // All places; and all places of the address from which the probes come, too.
+    for (connections, per_address) in [("6", "0"), ("100", "6"), ("6", "6")] {
+        let folder = Folder::new();
+        let key = folder.admit("dialer", "acme", "check");
+        let server = folder.serve(&[("connections", connections), ("connections_per_address", per_address)]);
+        let connect = || TcpStream::connect(server.http).unwrap();
+        let mut known: Vec<_> = (0..6).map(|_| connect()).collect();
+        known.iter_mut().for_each(|one| answered(one, &key));
+        // More than there are places, of callers as well.
+        let mut more: Vec<_> = (0..10).map(|_| connect()).collect();
+        more.iter_mut().for_each(|one| answered(one, &key));
+        let silent: Vec<_> = (0..10).map(|_| connect()).collect();
+        for _ in 0..20 {
+            assert_eq!(ask(server.http, "GET", "/livez", None, "").0, 200, "a probe is answered");
+            assert_eq!(check(server.http, Some(&key)).0, 200, "and so is a new caller");
+        }
+        known.iter_mut().for_each(|one| answered(one, &key));
+        drop((more, silent));
+    }
 }

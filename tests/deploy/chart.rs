@@ -71,8 +71,10 @@ fn faults(all: &[Value]) -> Vec<Vec<String>> {
 #[test]
 fn values_are_checked_by_their_schema() {
     let least = yaml_file("tests/deploy/least.yaml");
-    let good = [values(&least), values(&yaml_file("tests/deploy/most.yaml"))];
-    assert_eq!(faults(&good), [[""; 0]; 2]);
+    let mut before = values(&least);
+    laid_over(&mut before, &json!({ "tls": { "secret": "", "endedBefore": true } }));
+    let good = [values(&least), values(&yaml_file("tests/deploy/most.yaml")), before];
+    assert_eq!(faults(&good), [[""; 0]; 3]);
     let bad = [
         // What the chart cannot choose for anybody.
         json!({ "store": { "url": "" } }),
@@ -237,6 +239,30 @@ fn the_server_takes_what_the_chart_tells_it() {
     is_taken("the chart", &variables);
 }
 
+/// What ends TLS before the pods makes every connection: a limit by address would be one of all callers together.
+#[test]
+fn where_tls_is_ended_before_no_limit_is_by_address() {
+    let text = read(&format!("{CHART}/templates/statefulset.yaml"));
+    let (_, rest) = text.split_once("{{- else if .Values.tls.endedBefore }}").unwrap();
+    let (there, _) = rest.split_once("{{- else }}").unwrap();
+    let guarded = "{{- if not (hasKey .Values.settings \"connections_per_address\") }}";
+    let (_, guarded) = there.split_once(guarded).expect("a setting of one's own goes before");
+    assert!(guarded.contains("{name: RINGFENCE_CONNECTIONS_PER_ADDRESS, value: \"0\"}"), "{there}");
+    assert_eq!(text.matches("RINGFENCE_CONNECTIONS_PER_ADDRESS").count(), 1, "where TLS is the pods' own, it stays");
+}
+
+/// Restarting what is busy leaves the others more to do: probes may fail for a minute.
+#[test]
+fn what_is_busy_is_not_restarted_at_once() {
+    let text = read(&format!("{CHART}/templates/statefulset.yaml"));
+    let probe = text.split("livenessProbe:").nth(1).unwrap().split("readinessProbe:").next().unwrap();
+    let of = |key: &str| -> u32 {
+        let value = probe.split(&format!("{key}: ")).nth(1).unwrap().lines().next().unwrap();
+        value.trim().parse().unwrap()
+    };
+    assert!(of("periodSeconds") * of("failureThreshold") >= 60);
+}
+
 #[test]
 fn helm_renders_the_chart() {
     let Some(helm) = tool("helm") else {
@@ -264,5 +290,16 @@ fn helm_renders_the_chart() {
         assert_eq!((of("Service").len(), of("PodDisruptionBudget").len(), of("NetworkPolicy").len()), (2, 1, 1));
         assert_eq!(of("HorizontalPodAutoscaler").len(), usize::from(name == "most"));
         assert_eq!(of("PrometheusRule").len(), usize::from(name == "most"));
+    }
+    for (own, per_address) in [("", "0"), (",settings.connections_per_address=7", "7")] {
+        let over = root().join("tests/deploy/least.yaml");
+        let mut render = clean(&helm);
+        render.args(["template", "x"]).arg(&chart).arg("--values").arg(&over);
+        render.args(["--set", &format!("tls.secret=,tls.endedBefore=true{own}")]);
+        let all = yaml(&good(&mut render));
+        let pods = all.iter().find(|one| one["kind"] == "StatefulSet").unwrap();
+        let env = pods["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+        let set: Vec<_> = env.iter().filter(|one| one["name"] == "RINGFENCE_CONNECTIONS_PER_ADDRESS").collect();
+        assert_eq!(set, [&json!({ "name": "RINGFENCE_CONNECTIONS_PER_ADDRESS", "value": per_address })]);
     }
 }
