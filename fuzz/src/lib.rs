@@ -10,6 +10,7 @@ pub mod house;
 pub mod http_call;
 pub mod import_columns;
 pub mod import_lines;
+pub mod import_oracle;
 pub mod import_packed;
 pub mod inbound_text;
 pub mod list_text;

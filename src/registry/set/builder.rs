@@ -28,8 +28,7 @@ pub enum Added {
 }
 
 impl Builder {
-    /// Puts a number in. Of a number given twice the strictest entry counts: one without a date, which may be of any age,
-    /// before the earliest date.
+    /// Puts a number in. One that is given twice, with two dates, has none: see [`Day::merged`].
     pub fn add(&mut self, number: u64, day: Day) -> Added {
         let Some(parts) = Parts::of(number) else { return Added::NoNumber };
         self.prefixes.entry(parts.prefix).or_default().add(parts, day);
@@ -103,10 +102,16 @@ impl Default for Prefix {
     }
 }
 
-/// Merges repeats: a number without a date is of any age.
+/// Merges repeats.
 fn tidy<N: Ord + Copy>(numbers: &mut Vec<(N, Day)>) {
     numbers.sort_unstable();
-    numbers.dedup_by_key(|(number, _)| *number);
+    numbers.dedup_by(|(again, day), (number, known)| {
+        let same = again == number;
+        if same {
+            *known = known.merged(*day);
+        }
+        same
+    });
 }
 
 impl Prefix {
@@ -276,7 +281,7 @@ impl Block {
             Self::Dated(days) => match place(days, low) {
                 Ok(at) => {
                     if let Some((_, known)) = days.get_mut(at) {
-                        *known = day.min(*known);
+                        *known = known.merged(day);
                     }
                 }
                 Err(at) => days.insert(at, (low, day)),

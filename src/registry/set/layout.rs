@@ -162,11 +162,22 @@ impl Day {
     /// No date: of any age.
     pub const NONE: Self = Self(0);
 
+    /// In a file of answers, beside a number that was asked about and is not on the register.
+    pub const CLEAR: Self = Self(u16::MAX);
+
     /// The day of an instant in UTC. One before 2 January 2000 is none, which is no younger.
     #[must_use]
     pub fn of(instant: Instant) -> Self {
         let days = instant.millis().saturating_sub(FIRST).div_euclid(DAY);
-        Self(u16::try_from(days.clamp(0, i64::from(u16::MAX))).unwrap_or(0))
+        Self(u16::try_from(days.clamp(0, i64::from(u16::MAX) - 1)).unwrap_or(0))
+    }
+
+    /// What counts of two days of one number: none where they differ. Neither the earlier nor the later is the stricter one:
+    /// by the earlier an entry binds sooner (`bites_after`), by the later a consent is older than the entry
+    /// (`after_listing`). An entry of an unknown day does both.
+    #[must_use]
+    pub fn merged(self, other: Self) -> Self {
+        if self == other { self } else { Self::NONE }
     }
 
     /// Its first instant in UTC, where there is a day.

@@ -34,12 +34,12 @@ fn parts(entry: &Entry) -> (u64, Day) {
 }
 
 impl Tags {
-    /// Puts one in; of one given twice the strictest entry counts.
+    /// Puts one in; one that is given twice, with two days, has none: see [`Day::merged`].
     pub fn add(&mut self, tag: u64, day: Day) {
         if self.changes.is_some() {
             let known = self.find(tag);
             if let Some(changes) = &mut self.changes {
-                changes.insert(tag, Some(known.map_or(day, |known| known.min(day))));
+                changes.insert(tag, Some(known.map_or(day, |known| known.merged(day))));
             }
             return;
         }
@@ -74,8 +74,13 @@ impl Tags {
 
     fn sort(&mut self) {
         self.entries.sort_unstable();
-        // The first of equals is that of the least day.
-        self.entries.dedup_by_key(|entry| parts(entry).0);
+        self.entries.dedup_by(|again, known| {
+            let ((tag, day), (found, first)) = (parts(again), parts(known));
+            if tag == found {
+                *known = entry(tag, first.merged(day));
+            }
+            tag == found
+        });
         self.tidy = self.entries.len();
     }
 
@@ -120,7 +125,10 @@ mod tests {
                 assert_eq!(tags.remove(tag), oracle.remove(&tag).is_some());
             } else {
                 tags.add(tag, day);
-                oracle.entry(tag).and_modify(|known| *known = day.min(*known)).or_insert(day);
+                oracle
+                    .entry(tag)
+                    .and_modify(|known| *known = if *known == day { day } else { Day::NONE })
+                    .or_insert(day);
             }
         }
         let (bytes, count, dated) = tags.finish();

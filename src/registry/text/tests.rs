@@ -69,12 +69,14 @@ fn north_american_lists_may_leave_out_the_country() {
 }
 
 #[test]
-fn of_a_number_given_twice_the_strictest_entry_counts() {
-    let lines = "+33199000001,2026-05-01\n+33199000001,2025-05-01\n+33199000002,2026-05-01\n+33199000002\n";
+fn a_number_given_twice_with_two_dates_has_none() {
+    let lines = "+33199000001,2026-05-01\n+33199000001,2025-05-01\n+33199000002,2026-05-01\n+33199000002\n\
+                 +33199000003,2026-05-01\n+33199000003,2026-05-01T09:30:00Z\n";
     let list = read("fr.bloctel", format!("{HEADER}{lines}")).unwrap();
-    assert_eq!(list.count, 2);
-    assert_eq!(list.look_up(33_199_000_001), Answer::Listed { since: Some(instant("2025-05-01T00:00:00Z")) });
+    assert_eq!(list.count, 3);
+    assert_eq!(list.look_up(33_199_000_001), Answer::Listed { since: None });
     assert_eq!(list.look_up(33_199_000_002), Answer::Listed { since: None });
+    assert_eq!(list.look_up(33_199_000_003), Answer::Listed { since: Some(instant("2026-05-01T00:00:00Z")) });
 }
 
 #[test]
