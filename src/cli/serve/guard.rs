@@ -156,7 +156,8 @@ impl Guard {
             }
         });
         let (told_of, client, stop) = (Arc::clone(&engine), self.client.clone(), stopping.clone());
-        let telling = async move { notify::run(told_of, client, notify::Settings::default(), service::now, stop).await };
+        let telling =
+            async move { notify::run(told_of, client, notify::Settings::default(), service::now, stop).await };
         tasks.spawn(telling.instrument(span.clone()));
         let (checked, often, stop) = (Arc::clone(&engine), self.self_check, stopping.clone());
         let checking = async move { checked.self_check(often, service::now, stop).await };

@@ -5,6 +5,8 @@
 //! complete on disk.
 
 mod asked;
+mod cells;
+mod changes;
 mod guard;
 mod intake;
 mod line;
@@ -18,11 +20,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use asked::Answers;
-pub use intake::{Dates, Intake, Taken};
+pub use cells::may_hold_number;
+pub use changes::Dates;
+pub use intake::{Intake, Taken};
 pub use line::{Line, Reading};
 pub use order::{Columns, Order, Report};
 pub use rejected::{Rejected, Rejects};
-pub use source::{Lines, Opened, open};
+pub use source::{Lines, Opened, is_beside, open};
 
 use super::ids;
 use super::list::areas_of;
@@ -81,11 +85,9 @@ impl Import {
             ));
         }
         let tagged = before.as_ref().and_then(|before| before.header().tagged);
-        if order.changes && tagged.is_some() && tagged != marked {
-            let what = "was made under other keys, or for another tenant";
-            return Err(Fault::new(&path, what, "import the full list anew"));
-        }
+        guard::same_keys(&path, order, tagged, marked)?;
         if let Some(before) = before.as_ref().filter(|_| order.changes) {
+            guard::as_real(&path, order, before.header())?;
             for number in before.numbers() {
                 let (number, day) = number.map_err(|fault| broken(&path, &fault))?;
                 match tagged {
@@ -129,7 +131,7 @@ impl Import {
         let Taken { mut builder, missed, order, read, ambiguous, rejects, dates } = taken;
         let changed = before.as_ref().map(Set::header).filter(|_| order.changes);
         if let Some(before) = changed {
-            guard::unbroken(&path, &order, before, dates)?;
+            changes::unbroken(&path, &order, before, &dates)?;
         }
         let areas = match listed {
             Some(_) => Areas::of([]),
@@ -140,17 +142,14 @@ impl Import {
             full_as_of: changed.map_or(Some(order.as_of), |before| before.full_as_of),
             areas: Some(areas.clone()),
             listed,
-            ..Header::new(&order.id, order.as_of, &order.source, order.sample)
+            ..Header::new(&order.id, order.as_of, &changes::source(&order, changed), order.sample)
         };
         let draft = Draft::write(&path, header, builder).map_err(|fault| unwritten(&path, &fault))?;
         // What was not asked about again is not allowed, and needs no guard.
         let guarded = !order.fewer && listed.is_none();
         if guarded {
-            guard::not_fewer(
-                &path,
-                before.as_ref().map_or(0, |before| before.header().on_list()),
-                draft.header().count,
-            )?;
+            let count = before.as_ref().map_or(0, |before| before.header().on_list());
+            guard::not_fewer(&path, &order.id, count, draft.header().count)?;
         }
         let new = draft.read_back().map_err(|fault| broken(&path, &fault))?;
         if let Some(before) = before.as_ref().filter(|_| guarded) {
@@ -178,6 +177,7 @@ impl Import {
             rejects,
             ambiguous,
             missed,
+            dates,
             before: before.map(|before| before.header().clone()),
             header,
             superseded: text.exists().then_some(text),
