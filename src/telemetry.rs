@@ -97,6 +97,11 @@ struct TenantLabels {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct OwnerLabels {
+    tenant: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct LaneLabels {
     lane: &'static str,
 }
@@ -144,6 +149,7 @@ pub struct Metrics {
     audit_lost: Counter,
     audit_segments_waiting: Gauge<u64, AtomicU64>,
     audit_archive_failures: Counter,
+    audit_volume_free: Family<RegionLabels, Gauge<u64, AtomicU64>>,
     region_up: Family<RegionLabels, Gauge>,
     shadow_judgements: Family<OutcomeLabels, Counter>,
     shadow_dropped: Counter,
@@ -152,7 +158,7 @@ pub struct Metrics {
     sealed_anew: Counter,
     deliveries: Family<DeliveryLabels, Counter>,
     self_check_alarms: Counter,
-    self_check_finished: Gauge<f64, AtomicU64>,
+    self_check_finished: Family<OwnerLabels, Gauge<f64, AtomicU64>>,
     rights_requests: Family<UrgencyLabels, Gauge<u64, AtomicU64>>,
     rights_requests_of: Mutex<HashMap<String, [u32; 3]>>,
     refusals: Family<RefusalLabels, Counter>,
@@ -227,6 +233,7 @@ impl Default for Metrics {
             audit_lost: Counter::default(),
             audit_segments_waiting: Gauge::default(),
             audit_archive_failures: Counter::default(),
+            audit_volume_free: Family::default(),
             region_up: Family::default(),
             shadow_judgements: Family::default(),
             shadow_dropped: Counter::default(),
@@ -235,7 +242,7 @@ impl Default for Metrics {
             sealed_anew: Counter::default(),
             deliveries: Family::default(),
             self_check_alarms: Counter::default(),
-            self_check_finished: Gauge::default(),
+            self_check_finished: Family::default(),
             rights_requests: Family::default(),
             rights_requests_of: Mutex::default(),
             refusals: Family::default(),
@@ -299,6 +306,11 @@ impl Default for Metrics {
             metrics.audit_archive_failures.clone(),
         );
         registry.register(
+            "audit_volume_free_bytes",
+            "Bytes that are free for the audit log on its volume, by region",
+            metrics.audit_volume_free.clone(),
+        );
+        registry.register(
             "region_up",
             "Whether contacts of a pinned region are answered: 1 or 0",
             metrics.region_up.clone(),
@@ -333,7 +345,8 @@ impl Default for Metrics {
         );
         registry.register(
             "self_check_finished_timestamp_seconds",
-            "When this instance last finished a round of the self-check, in seconds since 1970",
+            "When a round of the self-check of a tenant last ended, on any instance, in seconds since 1970; while none ever \
+             has: when the first began",
             metrics.self_check_finished.clone(),
         );
         registry.register(
@@ -525,6 +538,19 @@ impl Metrics {
         }
     }
 
+    /// How many bytes are free on the volume of a region's audit log; `None`: nobody knows, and nothing is told.
+    pub fn audit_volume(&self, region: &str, free: Option<u64>) {
+        let labels = RegionLabels { region: region.to_owned() };
+        match free {
+            Some(free) => {
+                self.audit_volume_free.get_or_create(&labels).set(free);
+            }
+            None => {
+                self.audit_volume_free.remove(&labels);
+            }
+        }
+    }
+
     /// Whether contacts of a pinned region are answered.
     pub fn region_up(&self, region: &str, up: bool) {
         self.region_up.get_or_create(&RegionLabels { region: region.to_owned() }).set(i64::from(up));
@@ -578,10 +604,21 @@ impl Metrics {
         self.self_check_alarms.get()
     }
 
-    /// A round of the self-check ended, at this many milliseconds since 1970.
-    pub fn self_checked(&self, millis: i64) {
-        #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 need no 53 bits")]
-        self.self_check_finished.set(millis as f64 / 1_000.0);
+    /// A round of the self-check of a tenant ended, at this many milliseconds since 1970.
+    pub fn self_checked(&self, tenant: &str, millis: i64) {
+        self.self_check_of(tenant).set(seconds(millis));
+    }
+
+    /// None ever ended, as far as is known: it is told from here on, unless more is known already.
+    pub fn self_check_begun(&self, tenant: &str, millis: i64) {
+        let gauge = self.self_check_of(tenant);
+        if gauge.get() == 0.0 {
+            gauge.set(seconds(millis));
+        }
+    }
+
+    fn self_check_of(&self, tenant: &str) -> Gauge<f64, AtomicU64> {
+        self.self_check_finished.get_or_create(&OwnerLabels { tenant: tenant.to_owned() }).clone()
     }
 
     /// How many requests under data-protection law a tenant has open, by urgency; shown is the sum over all.
@@ -602,6 +639,11 @@ impl Metrics {
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "seconds since 1970 need no 53 bits")]
+fn seconds(millis: i64) -> f64 {
+    millis as f64 / 1_000.0
 }
 
 /// Sends the log to standard error: text on a terminal, JSON for machines. `RINGFENCE_LOG_FILTER` filters it, in
