@@ -56,7 +56,7 @@ impl By {
     after_help = "Once it has returned, every check it reaches is denied, with who and why. Emergencies and notices that \
                   the law itself demands are never stopped.\n\n\
                   Examples: ringfence control freeze --campaign spring --who ann --why \"Wrong prices\"\n          \
-                  ringfence control freeze --everything --tenants-of ringfence-access.toml --who ann --why restore"
+                  ringfence control freeze --everything --tenants-of FILE --who ann --why restore"
 )]
 pub struct FreezeArgs {
     #[command(flatten)]

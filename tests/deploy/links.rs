@@ -172,7 +172,7 @@ fn every_command_line_is_one_that_the_program_takes() {
             }
             let given = |flag: &String| words.iter().any(|word| word.split('=').next() == Some(flag.as_str()));
             // Prose may name a command; what is shown with flags, or to be typed, is whole.
-            let whole = fenced || words.iter().any(|word| word.starts_with("--"));
+            let whole = (fenced || words.iter().any(|word| word.starts_with("--"))) && !words.contains(&"--help");
             for flags in required(&help).iter().filter(|flags| whole && !flags.iter().any(given)) {
                 let flags = flags.join(" or ");
                 faults.push(format!("{}: `ringfence {line}` wants {flags}", document.display()));
