@@ -121,3 +121,12 @@ fn certificates_are_looked_at_by_check_and_doctor() {
         .code(1)
         .says(&["do not go together"]);
 }
+
+#[test]
+fn a_variable_of_a_command_is_no_misspelt_setting() {
+    let variables =
+        [("RINGFENCE_PROCESSOR_SECRET", "hush"), ("RINGFENCE_API_KEY", "hush"), ("RINGFENCE_TENANT", "acme")];
+    let ran = Home::new().run_with(&["config", "show", "--changed"], b"", &variables).quietly(0);
+    assert!(!ran.out.contains("hush"), "{}", ran.out);
+    ran.says(&["RINGFENCE_PROCESSOR_SECRET", "RINGFENCE_API_KEY", "(hidden)", "RINGFENCE_TENANT", "acme"]);
+}
