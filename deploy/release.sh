@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
-# Builds what is released: a compressed archive with the program, its licence, the unit and the documents, and the
-# checksums beside it.
+# Builds what is released: a compressed archive with the program, its licence, deploy/ with unit, chart and documents and
+# what those link to, and the checksums beside it.
 #
 #   deploy/release.sh [--out DIR] [--target TRIPLE] [--binary FILE]
 #
 #   --out DIR        where to put it (default: dist)
 #   --target TRIPLE  for another machine than this one; needs its linker and C compiler
-#   --binary FILE    pack this program instead of building one
+#   --binary FILE    pack this program instead of building one, to see what is packed: not for others
+#
+# Before it builds it asks for advisories on what is locked (cargo install --locked cargo-deny), and whether security.md
+# names somebody to report to.
 #
 # The same commit, toolchain and machine give the same bytes: no time, no path and no order of files of the builder gets
 # in. Check what was downloaded by: sha256sum --check SHA256SUMS
@@ -40,6 +43,12 @@ name=ringfence-$version-${target:-$host}
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 
 if [ -z "$binary" ]; then
+    grep -Eq '^Contact: [^ (]*(@|://)' deploy/security.md ||
+        fail "deploy/security.md names nobody to report vulnerabilities to: fill in its line \`Contact:\`"
+    cargo deny --version >/dev/null 2>&1 ||
+        fail "no cargo-deny: cargo install --locked cargo-deny; nothing is released before advisories were asked for"
+    cargo deny check --config deploy/deny.toml ||
+        fail "cargo deny check --config deploy/deny.toml: see above; nothing is released with that"
     if [ -n "$(git status --porcelain 2>/dev/null)" ]; then
         fail "the tree differs from its commit: nobody could build this again; commit first"
     fi
@@ -58,11 +67,14 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/$name
 install -D -m 0755 "$binary" "$root/ringfence"
-install -m 0644 LICENSE NOTICE README.md deploy/ringfence.service deploy/alerts.yaml "$root/"
-mkdir "$root/deploy" "$root/proto"
-cp deploy/*.md "$root/deploy/"
-install -m 0644 deploy/grafana/dashboard.json "$root/dashboard.json"
-cp -R proto/. "$root/proto/"
+# What git knows: keys and data of somebody who tried things out may lie beside it.
+packed=(LICENSE NOTICE README.md deploy proto tests/access/*.txt src/law/packs/OVERVIEW.md src/law/packs/NOT_RULES.md)
+{ if [ -e .git ]; then git ls-files -- "${packed[@]}"; else find "${packed[@]}" ! -type d; fi; } | while IFS= read -r file; do
+    mode=0644
+    [ ! -x "$file" ] || mode=0755
+    # Links become what they lead to.
+    install -D -m "$mode" "$file" "$root/$file"
+done
 chmod -R u=rwX,go=rX "$root"
 
 tar --create --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$epoch" --format=ustar -C "$work" "$name" |

@@ -41,6 +41,8 @@ mod redis;
 mod redis_store;
 #[path = "cli/registry.rs"]
 mod registry;
+#[path = "cli/restore.rs"]
+mod restore;
 #[path = "cli/rights.rs"]
 mod rights;
 #[path = "cli/scrub.rs"]

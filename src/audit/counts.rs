@@ -6,7 +6,7 @@ use super::Keep;
 use crate::time::Tally;
 
 /// Counters of a log since it was opened.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub struct Counts {
     waited: AtomicU64,
     refused: AtomicU64,
@@ -16,7 +16,29 @@ pub struct Counts {
     moved: AtomicU64,
     archive_failures: AtomicU64,
     waiting: AtomicU64,
+    /// [`UNKNOWN`] until it was looked at.
+    free: AtomicU64,
     syncs: Tally,
+}
+
+/// No volume has so many bytes.
+const UNKNOWN: u64 = u64::MAX;
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            waited: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            lost: AtomicU64::default(),
+            packed: AtomicU64::default(),
+            archived: AtomicU64::default(),
+            moved: AtomicU64::default(),
+            archive_failures: AtomicU64::default(),
+            waiting: AtomicU64::default(),
+            free: AtomicU64::new(UNKNOWN),
+            syncs: Tally::default(),
+        }
+    }
 }
 
 /// Counters as they were read.
@@ -59,6 +81,18 @@ impl Counts {
         self.moved.fetch_add(keep.moved as u64, Ordering::Relaxed);
         self.archive_failures.fetch_add(u64::from(failed), Ordering::Relaxed);
         self.waiting.store(keep.waiting as u64, Ordering::Relaxed);
+    }
+
+    /// `None`: it is not known.
+    pub(super) fn free(&self, bytes: Option<u64>) {
+        self.free.store(bytes.unwrap_or(UNKNOWN), Ordering::Relaxed);
+    }
+
+    /// Bytes that were free on its volume when that was last looked at ([`super::Log::look_at_volume`]); `None`: it was not,
+    /// or could not be.
+    #[must_use]
+    pub fn volume_free(&self) -> Option<u64> {
+        Some(self.free.load(Ordering::Relaxed)).filter(|bytes| *bytes != UNKNOWN)
     }
 
     /// How long writes with their syncs took.

@@ -327,6 +327,13 @@ impl Log {
         &self.shared.counts
     }
 
+    /// Looks how much is free on its volume, for [`Counts::volume_free`]. It blocks, and as long as the volume does.
+    pub fn look_at_volume(&self) {
+        let volume = rustix::fs::statvfs(&*self.shared.folder).ok();
+        // What the system keeps for itself is not ours to fill.
+        self.shared.counts.free(volume.map(|volume| volume.f_bavail.saturating_mul(volume.f_frsize)));
+    }
+
     /// Entries in memory that are not safe yet, about: large ones count as several.
     #[must_use]
     pub fn queued(&self) -> usize {

@@ -82,7 +82,7 @@ fn check(resolved: &Resolved, global: &Global) -> Result<Exit, Error> {
 
 fn show(resolved: &Resolved, changed: bool, global: &Global) -> Result<Exit, Error> {
     let given = resolved.settings.iter().filter(|setting| !changed || setting.origin.word() != "default");
-    let variables = VARIABLES.iter().filter_map(|(name, secret)| {
+    let variables = VARIABLES.iter().filter_map(|(name, _, secret)| {
         let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
         Some((*name, if *secret { "(hidden)".to_owned() } else { value }))
     });

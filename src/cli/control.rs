@@ -3,12 +3,13 @@
 mod emergency;
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use super::output::{say, say_json};
 use super::source::{self, Kept, NO_LISTS};
 use super::terms::{instant, stamp};
-use super::{Error, Exit, Global, now, open, remote};
-use crate::access::{Caller, Permit, Role};
+use super::{Error, Exit, Global, access, now, open, remote};
+use crate::access::{Caller, DEFAULT_TENANT, Limits, Permit, Role};
 use crate::engine::{Clock, Failure};
 use crate::proto::v1;
 use crate::proto::v1::freeze_target::Target;
@@ -54,7 +55,8 @@ impl By {
     about = "Stop contacts at once: all of them, or those of a seller, a campaign or a place",
     after_help = "Once it has returned, every check it reaches is denied, with who and why. Emergencies and notices that \
                   the law itself demands are never stopped.\n\n\
-                  Example: ringfence control freeze --campaign spring --who ann --why \"Wrong prices\""
+                  Examples: ringfence control freeze --campaign spring --who ann --why \"Wrong prices\"\n          \
+                  ringfence control freeze --everything --tenants-of FILE --who ann --why restore"
 )]
 pub struct FreezeArgs {
     #[command(flatten)]
@@ -65,6 +67,9 @@ pub struct FreezeArgs {
     /// When it ends by itself; left out: when it is lifted
     #[arg(long, value_name = "INSTANT", value_parser = instant)]
     until: Option<Instant>,
+    /// For every tenant that this file of callers names, revoked ones too, before a server starts; in place of --tenant
+    #[arg(long, value_name = "FILE")]
+    tenants_of: Option<PathBuf>,
     #[command(flatten)]
     by: By,
 }
@@ -141,6 +146,7 @@ async fn opened(kept: &Kept, global: &Global) -> Result<open::Opened, Error> {
 }
 
 async fn freeze(args: FreezeArgs, global: &Global) -> Result<Exit, Error> {
+    let tenants_of = args.tenants_of.clone();
     let request = v1::FreezeRequest {
         request_id: args.by.request_id(),
         target: Some(args.what.target()),
@@ -148,6 +154,9 @@ async fn freeze(args: FreezeArgs, global: &Global) -> Result<Exit, Error> {
         why: args.why,
         until: stamp(args.until),
     };
+    if let Some(file) = &tenants_of {
+        return freeze_tenants(file, &request, &args.by.kept, global).await;
+    }
     let request_id = request.request_id.clone();
     let response = match &args.by.kept.server {
         Some(server) => {
@@ -165,6 +174,37 @@ async fn freeze(args: FreezeArgs, global: &Global) -> Result<Exit, Error> {
         let freeze = response.freeze.clone().unwrap_or_default();
         format!("Frozen: {}.\nfreeze  {}\n", line(&freeze), freeze.freeze_id)
     })
+}
+
+/// Freezes for every tenant of a file of callers, in data that no server holds. A tenant of which nothing is stored yet is
+/// frozen as well: after a restore it may be one whose opt-outs are all newer than the copy.
+async fn freeze_tenants(file: &Path, request: &v1::FreezeRequest, kept: &Kept, global: &Global) -> Result<Exit, Error> {
+    let tenants = access::read(file, Limits::NONE)?.tenants();
+    if tenants.is_empty() {
+        return Err(Error::said(format!("{}: it names no tenant", file.display())));
+    }
+    let first = Global { tenant: DEFAULT_TENANT.to_owned(), ..global.clone() };
+    let opened = opened(kept, &first).await?;
+    let (mut lines, mut frozen) = (String::new(), serde_json::Map::new());
+    for tenant in tenants {
+        let own;
+        let engine = if *tenant == *opened.engine.tenant() {
+            &*opened.engine
+        } else {
+            own = opened.engine.for_tenant(&tenant)?;
+            &own
+        };
+        let permit = Caller::local_of(&tenant).permit(Role::Control).map_err(Failure::from)?;
+        let answer = engine.freeze(&permit, request.clone(), Clock::at(now())).await?;
+        let freeze = answer.freeze.clone().unwrap_or_default();
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "Frozen for {tenant}: {}.\nfreeze  {}", line(&freeze), freeze.freeze_id);
+        let answer = serde_json::to_value(&answer).map_err(|error| Error::said(error.to_string()))?;
+        frozen.insert(tenant.to_string(), answer);
+    }
+    opened.settle(now()).await?;
+    let frozen = serde_json::json!({ "tenants": frozen });
+    told(global, &frozen, &request.request_id, || lines)
 }
 
 async fn unfreeze(args: UnfreezeArgs, global: &Global) -> Result<Exit, Error> {

@@ -247,10 +247,17 @@ fn contradiction(matches: &ArgMatches) -> Option<clap::Error> {
         ("server", "packs"),
         ("server", "emergencies"),
         ("server", "config"),
+        ("server", "tenants_of"),
+        ("tenant", "tenants_of"),
         ("sample", "registries"),
     ];
     let (one, other) = pairs.into_iter().find(|(one, other)| typed(one) && typed(other))?;
-    let why = if one == "server" { ": a server has its own" } else { "" };
+    let why = match (one, other) {
+        ("server", "tenants_of") => ": a server knows the tenant by the key",
+        ("server", _) => ": a server has its own",
+        _ => "",
+    };
+    let other = other.replace('_', "-");
     let message = format!("--{one} and --{other} cannot be used together{why}\n");
     Some(Cli::command().error(ErrorKind::ArgumentConflict, message))
 }

@@ -52,7 +52,7 @@ impl File {
             let spans = at.get("pinned").map(toml::Spanned::get_ref).and_then(DeValue::as_array);
             let spans = spans.into_iter().flatten().map(|one| (one.span().start, one.get_ref().as_table()));
             let values = pinned.as_array().into_iter().flatten().map(toml::Value::as_table);
-            let keys: Vec<&str> = PINNED.iter().map(|(key, _)| *key).collect();
+            let keys: Vec<&str> = PINNED.iter().map(|(key, ..)| *key).collect();
             let mut regions = Vec::new();
             for ((start, spans), value) in spans.zip(values) {
                 let (Some(spans), Some(value)) = (spans, value) else { continue };

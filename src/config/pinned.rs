@@ -12,22 +12,28 @@ use crate::place::{self, Jurisdiction};
 /// The longest name of a region.
 const NAME_BYTES: usize = 32;
 
-/// One setting of a `[[pinned]]` table: its key, and what it is. They stand in the file only.
-pub const PINNED: [(&str, &str); 14] = [
-    ("name", "its name: small letters, digits and dashes; it stands in the store and must not change"),
-    ("places", "the countries pinned to it, as ISO 3166 codes; HK, MO and TW are not part of CN"),
-    ("at", "where its store is, as an ISO 3166 code, for cross-border rules; none: its one place, if it has one"),
-    ("store", "where its records are: `embedded` (a file in its data folder), or the URL of a Redis"),
-    ("store_user", "the user of that Redis"),
-    ("store_password_file", "a file with its password"),
-    ("store_ca", "the authority of its certificate, PEM; none: those of the system"),
-    ("store_cert", "our certificate, PEM, where it asks for one"),
-    ("store_key", "the key of that certificate, PEM"),
-    ("acks", "replicas that must have a write before it is acknowledged: `all` (the default), or a number"),
-    ("acked_from", "where they, and the server, must have it: `memory` (the default), or `disk`"),
-    ("sentinel_user", "the user of its sentinels"),
-    ("sentinel_password_file", "a file with their password"),
-    ("data", "its own data folder: its audit log, and its records where they are embedded"),
+/// One setting of a `[[pinned]]` table: its key, what it is, and its default as text; with none it is required, or left out.
+/// They stand in the file only.
+pub const PINNED: [(&str, &str, &str); 14] = [
+    ("name", "its name: small letters, digits and dashes; it stands in the store and must not change; required", ""),
+    (
+        "places",
+        "the countries pinned to it, as ISO 3166 codes; HK, MO and TW are not part of CN; `[]`: none, its contacts move \
+         out; required",
+        "",
+    ),
+    ("at", "where its store is, as an ISO 3166 code, for cross-border rules; none: its one place, if it has one", ""),
+    ("store", "where its records are: `embedded` (a file in its data folder), or the URL of a Redis", "embedded"),
+    ("store_user", "the user of that Redis", ""),
+    ("store_password_file", "a file with its password", ""),
+    ("store_ca", "the authority of its certificate, PEM; none: those of the system", ""),
+    ("store_cert", "our certificate, PEM, where it asks for one", ""),
+    ("store_key", "the key of that certificate, PEM", ""),
+    ("acks", "replicas that must have a write before it is acknowledged: `all`, or a number", "all"),
+    ("acked_from", "where they, and the server, must have it: `memory`, or `disk`", "memory"),
+    ("sentinel_user", "the user of its sentinels", ""),
+    ("sentinel_password_file", "a file with their password", ""),
+    ("data", "its own data folder: its audit log, and its records where they are embedded; required", ""),
 ];
 
 /// A region beside the default store.
@@ -88,11 +94,9 @@ impl Text {
             "sentinel_password_file" => self.sentinel_password_file.clone(),
             _ => None,
         };
-        text.unwrap_or_else(|| match key {
-            "store" => "embedded".to_owned(),
-            "acks" => "all".to_owned(),
-            "acked_from" => "memory".to_owned(),
-            _ => String::new(),
+        text.unwrap_or_else(|| {
+            let default = PINNED.iter().find(|(known, ..)| *known == key).map_or("", |(.., default)| default);
+            default.to_owned()
         })
     }
 }
@@ -242,7 +246,7 @@ mod tests {
     #[test]
     fn every_key_is_read_and_explained() {
         let explained = include_str!("../../deploy/regions.md");
-        for (key, what) in PINNED {
+        for (key, what, _) in PINNED {
             let value = if key == "places" { "[]" } else { "\"x\"" };
             let faults = of(&format!("[[pinned]]\n{key} = {value}\n")).unwrap_err();
             assert!(!faults.iter().any(|fault| fault.contains("unknown field")), "{faults:?}");

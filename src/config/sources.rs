@@ -122,7 +122,7 @@ impl Sources<'_> {
         let texts = file.text.pinned.as_deref().unwrap_or_default();
         for (n, (given, text)) in file.tables().zip(texts).enumerate() {
             all.extend(given.filter_map(|(key, place)| {
-                let (_, what) = PINNED.iter().find(|(known, _)| *known == key)?;
+                let (_, what, _) = PINNED.iter().find(|(known, ..)| *known == key)?;
                 let (key, value) = (format!("pinned[{}].{key}", n + 1), open(&text.shown(key)));
                 Some(Setting { key, value, origin: Origin::File(place), what })
             }));
@@ -140,16 +140,38 @@ fn open(text: &str) -> String {
     }
 }
 
-/// Variables that are no settings and change what a server does: by name, and whether their value is a secret.
-pub const VARIABLES: [(&str, bool); 8] = [
-    ("RINGFENCE_CONFIG", false),
-    ("RINGFENCE_STORE_PASSWORD", true),
-    ("RINGFENCE_SENTINEL_PASSWORD", true),
-    ("RINGFENCE_LOG_FILTER", false),
-    ("AWS_ACCESS_KEY_ID", true),
-    ("AWS_SECRET_ACCESS_KEY", true),
-    ("AWS_SESSION_TOKEN", true),
-    ("AWS_REGION", false),
+/// Variables that are no settings and change what the program does: by name, what each is, and whether its value is a secret.
+pub const VARIABLES: [(&str, &str, bool); 14] = [
+    ("RINGFENCE_CONFIG", "the file of settings", false),
+    ("RINGFENCE_STORE_PASSWORD", "the password of the Redis, in place of `store_password_file`", true),
+    ("RINGFENCE_SENTINEL_PASSWORD", "that of its sentinels, in place of `sentinel_password_file`", true),
+    (
+        "RINGFENCE_LOG_FILTER",
+        "which log lines are written: `info`, `ringfence=debug`, … (as `EnvFilter` of tracing-subscriber reads it)",
+        false,
+    ),
+    (
+        "RINGFENCE_SERVER",
+        "the server that commands with `--server` ask; where it is set, they ask no data folder",
+        false,
+    ),
+    (
+        "RINGFENCE_TENANT",
+        "whose data commands without a server act on, in place of `--tenant`: where it is set, it holds for every command",
+        false,
+    ),
+    ("RINGFENCE_API_KEY", "the key that commands show to a server", true),
+    ("RINGFENCE_API_KEY_FILE", "a file that holds it; it wins over the key itself", false),
+    ("RINGFENCE_SERVER_CA", "a file with the authorities of that server's certificate, PEM", false),
+    (
+        "RINGFENCE_PROCESSOR_SECRET",
+        "the secret that signs what a processor is sent, for `ringfence processor put`, in place of `--secret-file`",
+        true,
+    ),
+    ("AWS_ACCESS_KEY_ID", "for `audit_archive` in an object store, where no file of credentials is named", true),
+    ("AWS_SECRET_ACCESS_KEY", "the same", true),
+    ("AWS_SESSION_TOKEN", "the same", true),
+    ("AWS_REGION", "the region of that object store, where `audit_archive_region` names none", false),
 ];
 
 /// Variables of the environment that look like settings and are none: a misspelt one must not be silently unused.
@@ -158,6 +180,7 @@ pub(super) fn unknown_variables() -> Vec<String> {
         .filter_map(|(name, _)| name.into_string().ok())
         .filter(|name| name.starts_with("RINGFENCE_"))
         .filter(|name| !KNOWN_BESIDE.contains(&name.as_str()))
+        .filter(|name| !VARIABLES.iter().any(|(known, ..)| known == name))
         .filter(|name| !KEYS.iter().any(|(key, ..)| *name == format!("RINGFENCE_{}", key.to_uppercase())))
         .map(|name| {
             let key = name.trim_start_matches("RINGFENCE_").to_lowercase();
@@ -167,19 +190,15 @@ pub(super) fn unknown_variables() -> Vec<String> {
         .collect()
 }
 
-/// Variables that are no settings of the server.
+/// Variables that tests and benches read.
 const KNOWN_BESIDE: &[&str] = &[
-    "RINGFENCE_STORE_PASSWORD",
-    "RINGFENCE_SENTINEL_PASSWORD",
     "RINGFENCE_REDIS_SERVER",
     "RINGFENCE_REDIS_LOGS",
     "RINGFENCE_REDIS_OPERATIONS",
-    "RINGFENCE_LOG_FILTER",
     "RINGFENCE_FAULT_ROUNDS",
     "RINGFENCE_FAULT_SEED",
-    "RINGFENCE_CONFIG",
-    "RINGFENCE_SERVER",
     "RINGFENCE_BLESS",
+    "RINGFENCE_ADVISORIES",
     "RINGFENCE_TWIN_QUESTIONS",
     "RINGFENCE_BENCH_SECONDS",
     "RINGFENCE_BENCH_GENERATOR",
@@ -189,10 +208,6 @@ const KNOWN_BESIDE: &[&str] = &[
     "RINGFENCE_PYTHON",
     "RINGFENCE_TWIN_SEED",
     "RINGFENCE_REPLAY_DECISIONS",
-    "RINGFENCE_TENANT",
-    "RINGFENCE_API_KEY",
-    "RINGFENCE_API_KEY_FILE",
-    "RINGFENCE_SERVER_CA",
 ];
 
 pub(super) fn choice(written: &Written, values: &[&str], fault: &mut dyn FnMut(&Written, &str)) -> usize {

@@ -320,6 +320,9 @@ impl Engine {
         }
         self.metrics.audit(state);
         let kept = || self.all_kept().into_iter().flatten();
+        for (kept, log) in kept().filter_map(|kept| Some((kept, kept.log.as_ref()?))) {
+            self.metrics.audit_volume(&kept.name, log.counts().volume_free());
+        }
         let stages = self.metrics.stages();
         stages.commits.become_all(kept().filter_map(|kept| kept.store.commits()));
         stages.syncs.become_all(kept().filter_map(|kept| kept.log.as_ref()).map(|log| log.counts().syncs()));

@@ -5,7 +5,8 @@
 //! the same decision) but for reserving and the log: what it is answered is told to nobody. An opt-out that does not deny
 //! is an alarm even where something else denies: at another hour nothing would. The erased are not asked about: of them
 //! there is no number to ask with. Rounds run one after another, a page of
-//! records at a time; of several instances on one store one runs a round. Guarded by `tests/watch.rs`.
+//! records at a time; of several instances on one store one runs a round, and all of them tell when one last ended, from
+//! what is stored: a start makes nobody forget that none does. Guarded by `tests/watch.rs`.
 
 use std::time::Duration;
 
@@ -83,16 +84,21 @@ impl Engine {
         }
     }
 
-    async fn self_check_if_due(&self, settings: Settings, now: Now) -> Result<(), Failure> {
-        let (version, state) = self.self_check_state().await?;
+    /// Tells the metrics when a round last ended, on whichever instance, and runs one if it is due.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn self_check_if_due(&self, settings: Settings, now: Now) -> Result<(), Failure> {
+        let looked = self.self_check_state().await;
+        self.tell_self_check(looked.as_ref().ok().map(|(_, state)| state), now());
+        let (version, state) = looked?;
         let begun = state.current.as_ref().or(state.finished.as_ref()).and_then(|report| report.started_at.as_ref());
         let every = i64::try_from(settings.every.as_millis()).unwrap_or(i64::MAX);
         let due = begun.and_then(|at| at.to_millis()).is_none_or(|at| now().millis() >= at.saturating_add(every));
         if !due {
             return Ok(());
         }
-        let current = SelfCheckReport { started_at: Some(stamp(now())), ..SelfCheckReport::default() };
-        let state = SelfCheckState { current: Some(current), ..state };
+        let state = beginning(state, now());
         match self.save_self_check(version, &state).await? {
             Some(version) => self.self_check_round(version, state, settings.pause, now).await.map(drop),
             // Another instance begins the same round.
@@ -106,9 +112,18 @@ impl Engine {
     /// The store cannot be asked.
     pub async fn self_check_now(&self, now: Now) -> Result<SelfCheckReport, Failure> {
         let (version, state) = self.self_check_state().await?;
-        let current = SelfCheckReport { started_at: Some(stamp(now())), ..SelfCheckReport::default() };
-        let state = SelfCheckState { current: Some(current), ..state };
-        self.self_check_round(version, state, Duration::ZERO, now).await
+        self.self_check_round(version, beginning(state, now()), Duration::ZERO, now).await
+    }
+
+    /// Tells when a round last ended. While none ever has, since when that is so: what begins again and again, and never
+    /// ends, grows old as well. `None`: it cannot be read; then what was told before stands.
+    fn tell_self_check(&self, state: Option<&SelfCheckState>, now: Instant) {
+        let finished = state.and_then(|state| state.finished.as_ref()?.finished_at.as_ref()?.to_millis());
+        let first = state.map(|state| state.first_begun_at).filter(|at| *at != 0);
+        match finished.or(first) {
+            Some(at) => self.meter.self_checked(at),
+            None => self.meter.self_check_begun(now.millis()),
+        }
     }
 
     async fn self_check_round(
@@ -322,6 +337,13 @@ impl Engine {
         let (_, state) = self.self_check_state().await?;
         Ok(v1::GetSelfCheckResponse { finished: state.finished, current: state.current })
     }
+}
+
+/// The state with a round that begins now.
+fn beginning(state: SelfCheckState, now: Instant) -> SelfCheckState {
+    let first_begun_at = if state.first_begun_at == 0 { now.millis() } else { state.first_begun_at };
+    let current = SelfCheckReport { started_at: Some(stamp(now)), ..SelfCheckReport::default() };
+    SelfCheckState { current: Some(current), first_begun_at, ..state }
 }
 
 /// Whether a consent recorded after an opt-out may have reopened what it closed.

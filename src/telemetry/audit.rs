@@ -3,8 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use super::labels::Region;
 use super::{Count, Metrics};
 
 /// What an audit log has counted since it was opened, and what it holds now.
@@ -36,6 +38,7 @@ pub(super) struct Audit {
     lost: Counter,
     segments_waiting: Count,
     archive_failures: Counter,
+    volume_free: Family<Region, Count>,
 }
 
 impl Audit {
@@ -55,11 +58,26 @@ impl Audit {
         registry.register("audit_segments_waiting", help, audit.segments_waiting.clone());
         let help = "Attempts to archive the audit log that failed";
         registry.register("audit_archive_failures", help, audit.archive_failures.clone());
+        let help = "Bytes that are free for the audit log on its volume, by region";
+        registry.register("audit_volume_free_bytes", help, audit.volume_free.clone());
         audit
     }
 }
 
 impl Metrics {
+    /// How many bytes are free on the volume of a region's audit log; `None`: nobody knows, and nothing is told.
+    pub fn audit_volume(&self, region: &str, free: Option<u64>) {
+        let labels = Region { region: region.to_owned() };
+        match free {
+            Some(free) => {
+                self.audit.volume_free.get_or_create(&labels).set(free);
+            }
+            None => {
+                self.audit.volume_free.remove(&labels);
+            }
+        }
+    }
+
     /// How the audit log is.
     pub fn audit(&self, state: AuditState) {
         let audit = &self.audit;

@@ -84,7 +84,8 @@ impl OfTenants {
         registry.register("deliveries", help, of.deliveries.clone());
         let help = "Opted-out contacts that the self-check found not denied for it, by tenant";
         registry.register("self_check_alarms", help, of.alarms.clone());
-        let help = "When this instance last finished a round of the self-check of a tenant, in seconds since 1970";
+        let help = "When a round of the self-check of a tenant last ended, on any instance, in seconds since 1970; while none ever \
+                    has: when the first began";
         registry.register("self_check_finished_timestamp_seconds", help, of.self_checked.clone());
         let help = "Requests under data-protection law that are not closed, by tenant and urgency: overdue, due within seven \
                     days, later";
@@ -258,10 +259,17 @@ impl Meter {
         self.of.alarms.get_or_create(&self.tenant()).get()
     }
 
-    /// A round of the self-check ended, at this many milliseconds since 1970.
+    /// A round of the self-check ended, on whatever instance, at this many milliseconds since 1970.
     pub fn self_checked(&self, millis: i64) {
-        #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 need no 53 bits")]
-        self.of.self_checked.get_or_create(&self.tenant()).set(millis as f64 / 1_000.0);
+        self.of.self_checked.get_or_create(&self.tenant()).set(seconds(millis));
+    }
+
+    /// None ever ended, as far as is known: it is told from here on, unless more is known already.
+    pub fn self_check_begun(&self, millis: i64) {
+        let gauge = self.of.self_checked.get_or_create(&self.tenant());
+        if gauge.get() == 0.0 {
+            gauge.set(seconds(millis));
+        }
     }
 
     /// How many requests under data-protection law are open, by urgency.
@@ -290,4 +298,9 @@ impl Meters {
     pub fn all(&self) -> Vec<Arc<Meter>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "seconds since 1970 need no 53 bits")]
+fn seconds(millis: i64) -> f64 {
+    millis as f64 / 1_000.0
 }

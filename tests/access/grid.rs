@@ -9,19 +9,19 @@ use ringfence::access::Role;
 use ringfence::service::CLIENT_STREAMS;
 
 use super::frozen;
-use super::house::{House, Somebody, empty_call, methods, request, send};
+use super::house::{House, Method as Call, Somebody, empty_call, methods, request, send, served};
 use super::support::engine;
 
 const UNIMPLEMENTED: i32 = 12;
 const PERMISSION_DENIED: i32 = 7;
 const UNAUTHENTICATED: i32 = 16;
 
-/// Nobody, somebody with a key that is not known, and somebody with each role alone.
-fn columns(house: &mut House) -> Vec<(String, Option<Somebody>)> {
+/// Nobody, somebody with a key that is not known, and somebody of this tenant with each role alone.
+fn columns(house: &mut House, tenant: &str) -> Vec<(String, Option<Somebody>)> {
     let wrong = Somebody { name: "wrong".to_owned(), key: format!("rfk_{}", "A".repeat(43)) };
     let mut columns = vec![("nobody".to_owned(), None), ("wrong key".to_owned(), Some(wrong))];
     for role in Role::ALL {
-        columns.push((role.to_string(), Some(house.admit(role.word(), "acme", [role]))));
+        columns.push((role.to_string(), Some(house.admit(&format!("{tenant}.{}", role.word()), tenant, [role]))));
     }
     columns
 }
@@ -42,36 +42,49 @@ fn row(width: usize, name: &str, cells: &[(usize, String)]) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
+/// What a call says to somebody.
+async fn cell(house: &House, method: &Call, somebody: Option<&Somebody>) -> &'static str {
+    match empty_call(house, method, somebody.map(|one| one.key.as_str())).await {
+        UNAUTHENTICATED => "401",
+        PERMISSION_DENIED => ".",
+        UNIMPLEMENTED => panic!("{}: described, and not served", method.short()),
+        _ => "yes",
+    }
+}
+
+/// Calls that anybody may make, known or not.
+const OPEN: &str = "grpc.health.v1.Health.";
+
 /// A call that is missing here is missing from the descriptors too: there is no list to forget it in.
 #[tokio::test]
 async fn every_call_by_every_role() {
     let mut house = House::new(engine());
-    let columns = columns(&mut house);
+    let (columns, others) = (columns(&mut house, "acme"), columns(&mut house, "beta"));
     let mut text = format!(
         "# Who may make which call. `yes`: not refused; `401`: UNAUTHENTICATED; `.`: PERMISSION_DENIED. Each column\n\
-         # has one role and no other.\n{}",
-        head(42, &columns)
+         # has one role and no other, and each cell is what a key of either of two tenants is told: where they differed both\n\
+         # would stand there, as `yes/.`.\n{}",
+        head(WIDTH, &columns)
     );
-    for method in methods() {
+    for method in served() {
         let mut cells = Vec::new();
-        for (name, somebody) in &columns {
-            let code = empty_call(&house, &method, somebody.as_ref().map(|one| one.key.as_str())).await;
-            let cell = match code {
-                UNAUTHENTICATED => "401",
-                PERMISSION_DENIED => ".",
-                UNIMPLEMENTED => panic!("{}: part of the contract, and not served", method.short()),
-                _ => "yes",
-            };
-            if somebody.as_ref().is_none_or(|one| one.name == "wrong") {
-                assert_eq!(cell, "401", "{}: {name}", method.short());
+        for ((name, one), (_, other)) in columns.iter().zip(&others) {
+            let (first, second) =
+                (cell(&house, &method, one.as_ref()).await, cell(&house, &method, other.as_ref()).await);
+            if one.as_ref().is_none_or(|one| one.name == "wrong") {
+                let told = if method.short().starts_with(OPEN) { "yes" } else { "401" };
+                assert_eq!(first, told, "{}: {name}", method.short());
             }
-            cells.push((name.len(), cell.to_owned()));
+            cells.push((name.len(), if first == second { first.to_owned() } else { format!("{first}/{second}") }));
         }
-        text += &row(42, &method.short(), &cells);
+        text += &row(WIDTH, &method.short(), &cells);
     }
     frozen("calls.txt", &text);
     told(&text);
 }
+
+/// The longest name is that of a call of reflection.
+const WIDTH: usize = 62;
 
 /// The calls of each role by the grid, as the document tells them: those that every role may make stand at `read-law`.
 fn told(grid: &str) {
@@ -79,7 +92,8 @@ fn told(grid: &str) {
     let columns: Vec<_> = lines.next().unwrap().split("  ").map(str::trim).filter(|name| !name.is_empty()).collect();
     let everybody = [Role::ReadLaw.word()];
     let mut calls = BTreeMap::<&str, BTreeMap<&str, Vec<&str>>>::new();
-    for line in lines {
+    // Health and reflection are no part of the contract: the text beside the table speaks of them.
+    for line in lines.filter(|line| !line.starts_with("grpc.")) {
         let mut cells = line.split_whitespace();
         let (service, name) = cells.next().unwrap().split_once('.').unwrap();
         let may: Vec<_> = columns.iter().zip(cells).filter(|(_, cell)| *cell == "yes").map(|(role, _)| *role).collect();
@@ -135,7 +149,7 @@ fn paths() -> Vec<(String, bool)> {
 #[tokio::test]
 async fn every_path_by_every_role() {
     let mut house = House::new(engine());
-    let columns = columns(&mut house);
+    let columns = columns(&mut house, "acme");
     let mut text =
         format!("# The same of HTTP. `yes`: not refused; `401`, `403`: as HTTP says it.\n{}", head(36, &columns));
     for (path, is_get) in paths() {

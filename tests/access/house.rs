@@ -132,9 +132,9 @@ pub struct Method {
 }
 
 impl Method {
-    /// Without the package.
+    /// Without the package, where it is ours.
     pub fn short(&self) -> String {
-        format!("{}.{}", self.service.rsplit('.').next().unwrap(), self.name)
+        format!("{}.{}", self.service.strip_prefix("ringfence.v1.").unwrap_or(&self.service), self.name)
     }
 
     pub fn path(&self) -> String {
@@ -142,23 +142,39 @@ impl Method {
     }
 }
 
-/// Every call that the descriptors know.
+/// Every call of the contract.
 pub fn methods() -> Vec<Method> {
-    let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
-    let files = set.file.iter().filter(|file| file.package() == "ringfence.v1");
-    let mut methods: Vec<_> = files
-        .flat_map(|file| &file.service)
-        .flat_map(|service| {
-            service.method.iter().map(|method| Method {
-                service: format!("ringfence.v1.{}", service.name()),
+    let mut methods = served();
+    methods.retain(|method| method.service.starts_with("ringfence.v1."));
+    assert!(methods.len() > 30, "{}", methods.len());
+    methods
+}
+
+/// Every call that is served: those of the contract, of health, and of reflection in both versions.
+pub fn served() -> Vec<Method> {
+    let sets = [
+        FILE_DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ];
+    let sets = sets.map(|set| prost_types::FileDescriptorSet::decode(set).unwrap());
+    let of_file = |file: &prost_types::FileDescriptorProto| {
+        let package = file.package().to_owned();
+        let of_service = move |service: &prost_types::ServiceDescriptorProto| {
+            let service_name = format!("{package}.{}", service.name());
+            let method = move |method: &prost_types::MethodDescriptorProto| Method {
+                service: service_name.clone(),
                 name: method.name().to_owned(),
                 client_stream: method.client_streaming(),
                 server_stream: method.server_streaming(),
-            })
-        })
-        .collect();
+            };
+            service.method.iter().map(method).collect::<Vec<_>>()
+        };
+        file.service.iter().flat_map(of_service).collect::<Vec<_>>()
+    };
+    let mut methods: Vec<_> = sets.iter().flat_map(|set| &set.file).flat_map(of_file).collect();
     methods.sort_by_key(Method::path);
-    assert!(methods.len() > 30, "{}", methods.len());
     methods
 }
 

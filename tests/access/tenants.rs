@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
+use futures_util::stream;
 use http::StatusCode;
 use ringfence::access::{Caller, Role};
-use ringfence::engine::watch::HEARTBEAT;
-use ringfence::engine::{Clock, Failure, Import};
-use ringfence::proto::v1;
+use ringfence::engine::{Clock, Failure};
+use ringfence::proto::v1::check_service_client::CheckServiceClient;
+use ringfence::proto::v1::consent_service_client::ConsentServiceClient;
+use ringfence::proto::v1::{self, check_result};
 use ringfence::service::now;
 use serde_json::{Value, json};
+use tonic::Request;
 
 use super::frozen;
 use super::house::{House, Somebody, methods};
@@ -225,43 +227,53 @@ async fn processors(asked: &mut Asked<'_>) {
     asked.both("ProcessorService.RemoveProcessor", "/v1/processors:remove", remove, done).await;
 }
 
-fn engine_of(asked: &Asked<'_>, tenant: &str) -> Arc<ringfence::engine::Engine> {
-    asked.house.tenants.all().into_iter().find(|engine| engine.tenant() == tenant).unwrap()
+/// Over gRPC, as this key.
+fn shown<T>(key: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+    request
+}
+
+type Followed = tonic::Result<tonic::Streaming<v1::WatchOptOutsResponse>>;
+
+async fn follow(asked: &Asked<'_>, key: &str, request: v1::WatchOptOutsRequest) -> Followed {
+    let mut client = ConsentServiceClient::new(asked.house.grpc.clone());
+    Ok(client.watch_opt_outs(shown(key, request)).await?.into_inner())
 }
 
 async fn token(asked: &Asked<'_>) -> String {
-    let permit = Caller::local_of("acme").permit(Role::ReadContacts).unwrap();
-    let events = engine_of(asked, "acme")
-        .watch_opt_outs(&permit, v1::WatchOptOutsRequest::default(), now, HEARTBEAT)
-        .await
-        .unwrap();
-    Box::pin(events).next().await.unwrap().unwrap().resume_token
+    let mut events = follow(asked, &asked.own.key, v1::WatchOptOutsRequest::default()).await.unwrap();
+    events.message().await.unwrap().unwrap().resume_token
 }
 
-/// What each is told of all that was recorded, and what becomes of the other's token.
+/// What each is told of all that was recorded, up to an opt-out of its own that is the last; and what becomes of the other's
+/// token.
 async fn watched(asked: &Asked<'_>) -> (String, String) {
     let token = token(asked).await;
     let mut told = Vec::new();
-    for tenant in ["acme", "beta"] {
-        let permit = Caller::local_of(tenant).permit(Role::ReadContacts).unwrap();
-        let engine = engine_of(asked, tenant);
+    for (key, last) in [(&asked.own.key, "+13055550191"), (&asked.other.key, "+13055550192")] {
         let all = v1::WatchOptOutsRequest { from: Some(Default::default()), ..Default::default() };
-        let events = engine.watch_opt_outs(&permit, all, now, std::time::Duration::from_millis(200)).await.unwrap();
-        let mut events = Box::pin(events);
-        // The greeting, then events until there is silence.
-        events.next().await.unwrap().unwrap();
+        let mut events = follow(asked, key, all).await.unwrap();
+        let mut client = ConsentServiceClient::new(asked.house.grpc.clone());
+        client.record_opt_out(shown(key, super::support::opt_out(last, "last"))).await.unwrap();
         let mut numbers = BTreeSet::new();
-        while let Some(event) = events.next().await.unwrap().unwrap().event {
-            numbers.insert(event.number);
+        loop {
+            // The greeting has no event.
+            match events.message().await.unwrap().unwrap().event {
+                Some(event) if event.number == last => break,
+                Some(event) => {
+                    numbers.insert(event.number);
+                }
+                None => {}
+            }
         }
         let resumed = v1::WatchOptOutsRequest { resume_token: token.clone(), ..Default::default() };
-        let resumed = engine.watch_opt_outs(&permit, resumed, now, HEARTBEAT).await.map(drop);
         told.push(format!(
             "{} numbers, acme's token {}",
             numbers.len(),
-            match resumed {
-                Ok(()) => "taken",
-                Err(Failure::Invalid(_)) => "refused",
+            match follow(asked, key, resumed).await {
+                Ok(_) => "taken",
+                Err(status) if status.code() == tonic::Code::InvalidArgument => "refused",
                 Err(other) => panic!("{other}"),
             }
         ));
@@ -328,29 +340,29 @@ async fn lists(asked: &mut Asked<'_>) {
     asked.both("RegistryService.PutList", "/v1/lists:put", put("Others"), done).await;
 }
 
-/// The two streams, which HTTP has not: asked of the engines that serve them.
+/// The two streams, which HTTP has not.
 async fn streams(asked: &mut Asked<'_>) {
     let (mut told, mut recorded) = (Vec::new(), Vec::new());
     let refused = "+13055550188";
     asked
         .own("/v1/opt-outs:record", json!({"number": refused, "requestId": "s", "scope": {"everything": true}, "source": "OPT_OUT_SOURCE_PHONE"}))
         .await;
-    for tenant in ["acme", "beta"] {
-        let engine = engine_of(asked, tenant);
-        let permit = |role| Caller::local_of(tenant).permit(role).unwrap();
-        let clock = || Clock::at(now());
-        let check: v1::CheckRequest = serde_json::from_value(question(refused)).unwrap();
-        let answers = engine.check_many(&permit(Role::Check), vec![check], clock()).await;
-        told.push(families(&json!(answers[0].as_ref().unwrap())));
+    for key in [&asked.own.key, &asked.other.key] {
+        let mut client = CheckServiceClient::new(asked.house.grpc.clone());
+        let check = serde_json::from_value(question(refused)).unwrap();
+        let rows = stream::iter([v1::CheckStreamRequest { check: Some(check) }]);
+        let mut answers = client.check_stream(shown(key, rows)).await.unwrap().into_inner();
+        let answer = answers.message().await.unwrap().unwrap().result.unwrap().result;
+        let Some(check_result::Result::Decision(decision)) = answer else { panic!("{answer:?}") };
+        told.push(families(&json!(decision)));
         // The same import of both: what one recorded is not taken for what the other sent.
         let row = v1::ImportContactsRequest {
             import_id: "stops".to_owned(),
             row: 1,
             entry: Some(v1::import_contacts_request::Entry::OptOut(super::support::opt_out("+13055550177", ""))),
         };
-        let mut import = Import::new("stops").unwrap();
-        engine.import_rows(&permit(Role::WriteConsent), &mut import, vec![row], clock()).await.unwrap();
-        let done = engine.finish_import(&permit(Role::WriteConsent), import, clock()).await.unwrap();
+        let mut client = ConsentServiceClient::new(asked.house.grpc.clone());
+        let done = client.import_contacts(shown(key, stream::iter([row]))).await.unwrap().into_inner();
         recorded.push(format!("{} recorded, {} known before", done.accepted, done.repeated_rows));
     }
     asked.row("CheckService.CheckStream", &told[0], &told[1]);

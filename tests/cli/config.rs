@@ -150,3 +150,12 @@ fn a_list_of_ones_own_that_no_rule_names_is_not_called_useless() {
     let said = home.run(&["doctor"]).code(1);
     said.says(&["never too old for ringfence.own_list", "no rule asks for it"]);
 }
+
+#[test]
+fn a_variable_of_a_command_is_no_misspelt_setting() {
+    let variables =
+        [("RINGFENCE_PROCESSOR_SECRET", "hush"), ("RINGFENCE_API_KEY", "hush"), ("RINGFENCE_TENANT", "acme")];
+    let ran = Home::new().run_with(&["config", "show", "--changed"], b"", &variables).quietly(0);
+    assert!(!ran.out.contains("hush"), "{}", ran.out);
+    ran.says(&["RINGFENCE_PROCESSOR_SECRET", "RINGFENCE_API_KEY", "(hidden)", "RINGFENCE_TENANT", "acme"]);
+}

@@ -93,6 +93,7 @@ fn values_are_checked_by_their_schema() {
         json!({ "disruptionBudget": { "maxUnavailable": 0 } }),
         json!({ "volume": { "size": "large" } }),
         json!({ "networkPolicy": { "storePorts": [] } }),
+        json!({ "monitoring": { "runbookBase": "docs.example" } }),
     ];
     let laid: Vec<_> = bad
         .iter()
@@ -210,6 +211,47 @@ fn templates_speak_of_values_that_there_are() {
     }
 }
 
+/// Half of the memory is for what peers may send before it is read: a mebibyte for each connection of either listener.
+#[test]
+fn connections_fit_into_the_memory_that_a_pod_has() {
+    let values = values(&json!({}));
+    let limit = values["resources"]["limits"]["memory"].as_str().unwrap();
+    let mebibytes = 1_024 * limit.strip_suffix("Gi").unwrap().parse::<u64>().unwrap();
+    let connections = values["settings"]["connections"].as_u64().unwrap();
+    assert!(4 * connections <= mebibytes, "{connections} connections, {limit}");
+    let told = read("deploy/operations.md");
+    assert!(told.contains(&format!("The chart has {} GiB and {connections} connections", mebibytes / 1_024)));
+    let (.., default) = KEYS.iter().find(|(key, ..)| *key == "connections").unwrap();
+    let default: u64 = default.parse().unwrap();
+    assert_eq!((default, 4 * default / 1_024), (4_096, 16), "as the document reckons");
+}
+
+/// What the chart, and the command in the head of the rules, make links of.
+#[test]
+fn runbooks_become_links() {
+    let alerts = read("deploy/alerts.yaml");
+    let rules = alerts.lines().filter(|line| line.trim_start().starts_with("- alert: ")).count();
+    assert!(rules > 20 && alerts.matches("\n          runbook: \"deploy/operations.md#").count() == rules);
+    let template = read(&format!("{CHART}/templates/monitoring.yaml"));
+    let part = r#"replace "runbook: \"" (printf "runbook_url: \"%s" .Values.monitoring.runbookBase)"#;
+    assert!(template.contains(part), "{template}");
+    let command = alerts.lines().find_map(|line| line.strip_prefix("#   sed '")).expect("the command is told");
+    let (program, file) = command.split_once("' ").unwrap();
+    assert_eq!(file, "alerts.yaml");
+    let made = good(clean("sed").arg(program).arg(root().join("deploy/alerts.yaml")));
+    let linked = made.matches("\n          runbook_url: \"https://docs.example/deploy/operations.md#").count();
+    assert_eq!((linked, made.matches(" runbook: \"deploy").count()), (rules, 0));
+}
+
+/// While the store is away no pod is ready, and emergencies are answered still: to whoever asks the pods by their names.
+#[test]
+fn pods_that_are_not_ready_stay_in_the_service_that_names_each() {
+    let text = read(&format!("{CHART}/templates/services.yaml"));
+    let (common, each) = text.split_once("\n---\n").unwrap();
+    assert!(each.contains("-each\n") && each.contains("\n  publishNotReadyAddresses: true\n"), "{each}");
+    assert!(!common.contains("publishNotReadyAddresses"), "{common}");
+}
+
 /// Variables that the chart sets, with a value for each.
 #[test]
 fn the_server_takes_what_the_chart_tells_it() {
@@ -290,6 +332,9 @@ fn helm_renders_the_chart() {
         assert_eq!((of("Service").len(), of("PodDisruptionBudget").len(), of("NetworkPolicy").len()), (2, 1, 1));
         assert_eq!(of("HorizontalPodAutoscaler").len(), usize::from(name == "most"));
         assert_eq!(of("PrometheusRule").len(), usize::from(name == "most"));
+        let linked =
+            rendered.contains("runbook_url: \"https://docs.example/ringfence/deploy/operations.md#ringfencedown\"");
+        assert_eq!(linked, name == "most");
     }
     for (own, per_address) in [("", "0"), (",settings.connections_per_address=7", "7")] {
         let over = root().join("tests/deploy/least.yaml");

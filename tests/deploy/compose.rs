@@ -7,7 +7,9 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use super::redis::{free_port, program as redis_server, until};
-use super::{Stopped, good, image, is_taken, is_understood, not_run, program, read, root, texts, tool, yaml_file};
+use super::{
+    Stopped, good, image, is_taken, is_understood, not_run, program, read, root, texts, tool, yaml, yaml_file,
+};
 
 /// Made by hand before the first start, as the first lines of the file say.
 const BY_HAND: [&str; 1] = ["./compose/scrape-key"];
@@ -180,4 +182,25 @@ fn the_redis_of_compose_satisfies_the_doctor() {
     let mut doctor = program();
     doctor.current_dir(folder.path()).env("RINGFENCE_STORE_PASSWORD_FILE", at("password"));
     println!("{}", good(doctor.args(["doctor", "--store", &store, "--keys", &keys])));
+}
+
+/// The lines that name an Alertmanager, once they are no comment any more.
+#[test]
+fn an_alertmanager_is_named_by_lines_that_are_there() {
+    let text = read("deploy/compose/prometheus.yml");
+    assert!(yaml(&text)[0].get("alerting").is_none(), "nobody is told of an alert that nobody set up");
+    let named: String = text
+        .lines()
+        .map(|line| {
+            line.strip_prefix('#')
+                .filter(|rest| !rest.starts_with(' ') || rest.starts_with("  "))
+                .unwrap_or(line)
+                .to_owned()
+                + "\n"
+        })
+        .collect();
+    let named = &yaml(&named)[0];
+    assert_eq!(named["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"][0], "alertmanager:9093");
+    let operations = read("deploy/operations.md");
+    assert!(operations.contains("Alertmanager") && operations.contains("`alerting:`"), "the document says so");
 }

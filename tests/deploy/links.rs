@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::{program, read, root};
 
-/// The front page and everything in `deploy/`.
-fn documents() -> Vec<PathBuf> {
+/// The front page and everything in `deploy/` of this folder.
+fn documents(base: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::from("README.md")];
     let mut folders = vec![PathBuf::from("deploy")];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(root().join(&folder)).unwrap().map(|entry| entry.unwrap()) {
+        for entry in std::fs::read_dir(base.join(&folder)).unwrap().map(|entry| entry.unwrap()) {
             let path = folder.join(entry.file_name());
             if entry.file_type().unwrap().is_dir() {
                 folders.push(path);
@@ -41,7 +41,7 @@ fn split(text: &str) -> (String, String) {
 
 /// The anchors of a document, as the usual viewers make them from headings.
 fn anchors(path: &Path) -> BTreeSet<String> {
-    let (prose, _) = split(&read(&path.display().to_string()));
+    let (prose, _) = split(&std::fs::read_to_string(path).unwrap());
     let headings = prose.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let kept = headings.map(|heading| heading.to_lowercase().replace(' ', "-"));
     kept.map(|name| name.chars().filter(|c| c.is_alphanumeric() || *c == '-' || *c == '_').collect()).collect()
@@ -53,26 +53,48 @@ fn links(prose: &str) -> Vec<String> {
     found.filter(|link| !link.starts_with("http://") && !link.starts_with("https://")).collect()
 }
 
-#[test]
-fn every_link_leads_somewhere() {
-    let (mut dead, mut seen) = (Vec::new(), 0);
-    for document in documents() {
-        let (prose, _) = split(&read(&document.display().to_string()));
+/// Links of the documents in a folder that lead nowhere within it, and how many lead somewhere.
+pub fn dead(base: &Path) -> (Vec<String>, usize) {
+    let (mut dead, mut good) = (Vec::new(), 0);
+    for document in documents(base) {
+        let (prose, _) = split(&std::fs::read_to_string(base.join(&document)).unwrap());
         for link in links(&prose) {
             let (path, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let target = match path {
-                "" => document.clone(),
-                path => document.parent().unwrap().join(path),
+                "" => base.join(&document),
+                path => base.join(document.parent().unwrap()).join(path),
             };
-            let there = root().join(&target).exists();
-            let found = there && (anchor.is_empty() || anchors(&target).contains(anchor));
-            if !found {
+            if target.exists() && (anchor.is_empty() || anchors(&target).contains(anchor)) {
+                good += 1;
+            } else {
                 dead.push(format!("{}: {link}", document.display()));
             }
-            seen += 1;
         }
     }
-    assert!(dead.is_empty() && seen > 60, "{seen} links; these lead nowhere:\n{}", dead.join("\n"));
+    (dead, good)
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let (dead, good) = dead(root());
+    assert!(dead.is_empty() && good > 60, "{good} links; these lead nowhere:\n{}", dead.join("\n"));
+}
+
+/// Where they are looked for by the usual names, they are found.
+#[test]
+fn the_front_page_names_the_usual_documents() {
+    let readme = read("README.md");
+    for link in [
+        "[SECURITY (security policy)](deploy/security.md)",
+        "[CONTRIBUTING](deploy/contributing.md)",
+        "[CHANGELOG](deploy/changes.md)",
+    ] {
+        assert!(readme.contains(link), "{link}");
+    }
+    let policy = read("deploy/security.md");
+    let lines = policy.lines().filter(|line| line.starts_with("Contact:")).count();
+    assert_eq!(lines, 1, "deploy/release.sh looks for that line");
+    assert!(policy.contains("working days") && policy.contains("**What is supported.**"));
 }
 
 /// The help of the longest command that begins a line, as the program tells it.
@@ -88,14 +110,47 @@ fn help(words: &[&str], seen: &mut BTreeMap<String, Option<String>>) -> Option<S
     })
 }
 
+/// What a command cannot do without, by its line of usage: of each of these, one of the flags.
+fn required(help: &str) -> Vec<Vec<String>> {
+    let usage = help.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or_default();
+    let (mut all, mut depth, mut word) = (Vec::new(), 0, String::new());
+    for c in usage.chars().chain([' ']) {
+        match c {
+            '[' | '<' => depth += 1,
+            ']' | '>' => depth -= 1,
+            _ => {}
+        }
+        if c != ' ' || depth > 0 {
+            word.push(c);
+            continue;
+        }
+        let choice = word.strip_prefix('<').unwrap_or(&word);
+        let flags = choice.split('|').filter(|one| one.starts_with("--"));
+        let flags: Vec<_> = flags.map(|one| one.split([' ', '>']).next().unwrap().to_owned()).collect();
+        all.extend(Some(flags).filter(|flags| !flags.is_empty()));
+        word.clear();
+    }
+    all
+}
+
+#[test]
+fn what_is_required_is_read_off_the_usage() {
+    let usage = "Usage: x freeze [OPTIONS] --why <TEXT> <NUMBER> <--all|--seller <NAME>|--place <CODE>> [--or]\n";
+    let flags = |all: &[&str]| all.iter().map(|flag| (*flag).to_owned()).collect::<Vec<_>>();
+    assert_eq!(required(usage), [flags(&["--why"]), flags(&["--all", "--seller", "--place"])]);
+    let freeze = program().args(["control", "freeze", "--help"]).output().unwrap();
+    assert_eq!(required(&String::from_utf8(freeze.stdout).unwrap()).len(), 3);
+}
+
 #[test]
 fn every_command_line_is_one_that_the_program_takes() {
     let (mut helps, mut faults, mut seen) = (BTreeMap::new(), Vec::new(), 0);
-    for document in documents() {
+    for document in documents(root()) {
         let (prose, code) = split(&read(&document.display().to_string()));
         // In fences each line, in prose what stands in backquotes.
         let quoted = prose.split('`').skip(1).step_by(2).collect::<Vec<_>>().join("\n");
-        for line in code.replace("\\\n", " ").lines().chain(quoted.lines()) {
+        let code = code.replace("\\\n", " ");
+        for (fenced, line) in code.lines().map(|line| (true, line)).chain(quoted.lines().map(|line| (false, line))) {
             let line = line.trim_start().trim_start_matches("$ ");
             let begins = ["ringfence ", "cargo run -- ", "cargo run -q -- "];
             let Some(line) = begins.iter().find_map(|begins| line.strip_prefix(begins)) else { continue };
@@ -114,6 +169,13 @@ fn every_command_line_is_one_that_the_program_takes() {
                 if !known {
                     faults.push(format!("{}: no such flag: {flag} in `ringfence {line}`", document.display()));
                 }
+            }
+            let given = |flag: &String| words.iter().any(|word| word.split('=').next() == Some(flag.as_str()));
+            // Prose may name a command; what is shown with flags, or to be typed, is whole.
+            let whole = (fenced || words.iter().any(|word| word.starts_with("--"))) && !words.contains(&"--help");
+            for flags in required(&help).iter().filter(|flags| whole && !flags.iter().any(given)) {
+                let flags = flags.join(" or ");
+                faults.push(format!("{}: `ringfence {line}` wants {flags}", document.display()));
             }
             seen += 1;
         }

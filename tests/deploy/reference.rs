@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet};
-use ringfence::config::{self, KEYS, SECRET_FILES, Sources};
+use ringfence::config::{self, KEYS, PINNED, SECRET_FILES, Sources, VARIABLES};
 use ringfence::proto::FILE_DESCRIPTOR_SET;
 
 use super::{read, root};
@@ -86,6 +86,24 @@ const EXAMPLES: &[&[(&str, &str)]] = &[
     &[("keep_months", "24"), ("sweep_hours", "6")],
 ];
 
+/// An example for each key of a `[[pinned]]` table, as it stands in the file.
+const PINNED_EXAMPLE: &str = r#"[[pinned]]
+name = "cn"
+places = ["CN"]
+at = "CN"
+store = "rediss+sentinel://s1.cn,s2.cn,s3.cn/main"
+store_user = "ringfence"
+store_password_file = "/run/secrets/redis-cn"
+store_ca = "/etc/ringfence/cn-ca.pem"
+store_cert = "/etc/ringfence/cn.pem"
+store_key = "/etc/ringfence/cn.key"
+acks = 1
+acked_from = "disk"
+sentinel_user = "sentinel"
+sentinel_password_file = "/run/secrets/sentinel-cn"
+data = "/mnt/cn/ringfence"
+"#;
+
 /// Settings whose files are read again while the server runs.
 const READ_AGAIN: [&str; 17] = [
     "keys",
@@ -136,8 +154,65 @@ fn the_reference_of_settings_is_fresh() {
         let what = cell(what);
         writeln!(text, "| `{key}` | {what} | {default} | `{example}` | {secret} | {change} |").unwrap();
     }
+    text.push_str(
+        "\n## Regions\n\nEach region beside the default store is a table `[[pinned]]` of the file, with these keys; no \
+         variable stands\nfor any of them. What they mean: [regions.md](regions.md).\n\n| key of `[[pinned]]` | what | default \
+         | example | secret |\n|---|---|---|---|---|\n",
+    );
+    for (key, what, default) in PINNED {
+        let line = PINNED_EXAMPLE.lines().find_map(|line| line.strip_prefix(&format!("{key} = ")));
+        let example = line.unwrap_or_else(|| panic!("tests/deploy/reference.rs: `{key}` of [[pinned]] has no example"));
+        let default = if default.is_empty() { "none".to_owned() } else { format!("`{default}`") };
+        let secret = if SECRET_FILES.contains(&key) { "names a secret file" } else { "no" };
+        writeln!(text, "| `{key}` | {} | {default} | `{example}` | {secret} |", cell(what)).unwrap();
+    }
+    text.push_str("\n## Variables that are no settings\n\n| variable | what | secret |\n|---|---|---|\n");
+    for (name, what, secret) in VARIABLES {
+        writeln!(text, "| `{name}` | {} | {} |", cell(what), if secret { "**yes**" } else { "no" }).unwrap();
+    }
     text.push_str(&read("tests/deploy/config-foot.md"));
     kept("deploy/config.md", &text);
+}
+
+/// What sets the program up by the environment stands in the list: those that only tests and benches read are left out.
+#[test]
+fn every_variable_of_the_program_is_in_the_reference() {
+    const OF_TESTS: [&str; 3] = ["RINGFENCE_BENCH_", "RINGFENCE_BLESS", "RINGFENCE_SOAK_"];
+    let mut missing = BTreeMap::new();
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|extension| extension != "rs") || path.ends_with("config/sources.rs") {
+                continue;
+            }
+            let code = std::fs::read_to_string(&path).unwrap();
+            for rest in code.split("\"RINGFENCE_").skip(1) {
+                let name = format!("RINGFENCE_{}", rest.split('"').next().unwrap());
+                let key = name["RINGFENCE_".len()..].to_lowercase();
+                let known = VARIABLES.iter().any(|(known, ..)| *known == name)
+                    || KEYS.iter().any(|(known, ..)| *known == key)
+                    || OF_TESTS.iter().any(|prefix| name.starts_with(prefix));
+                // `RINGFENCE_` alone, or with what is filled in, is the name of any setting.
+                if !known && !key.is_empty() && !key.contains(['{', ' ']) {
+                    missing.insert(name, path.clone());
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "stand in no reference: {missing:?}");
+}
+
+#[test]
+fn the_server_takes_the_example_of_a_region() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ringfence.toml");
+    std::fs::write(&file, PINNED_EXAMPLE).unwrap();
+    let taken = config::resolve(&Sources { file: Some(&file), env: &|_| None, flag: &|_| None });
+    assert_eq!(taken.err().unwrap_or_default(), [""; 0]);
 }
 
 #[test]

@@ -36,7 +36,6 @@ fn metrics() -> String {
     metrics.answered("Check", "OK");
     acme.answered(0, "OK", Some(Duration::from_millis(1)));
     acme.law("0123456789abcdef+tzdata2026e");
-    acme.self_checked(1_000);
     let list = |id: &str, tenant: Option<&str>| ListState {
         id: id.to_owned(),
         tenant: tenant.map(str::to_owned),
@@ -45,6 +44,8 @@ fn metrics() -> String {
     };
     metrics.lists(&[list("us.dnc.national", None), list("tenant.litigators", Some("acme"))], 1);
     metrics.region_up("cn", true);
+    acme.self_checked(1);
+    metrics.audit_volume("default", Some(1));
     metrics.shadow_judged("same");
     metrics.shadow_flip("allow_to_deny", "CAP", "us.cap", "US");
     acme.delivered("dialer", "confirmed");
@@ -112,7 +113,7 @@ fn unknown(expression: &str, known: &Known) -> Vec<String> {
 /// What can be said of the form of an expression without Prometheus: brackets and quotes close, and what is called is one
 /// of its functions.
 fn form(expression: &str) -> Option<String> {
-    const CALLED: &str = "rate increase changes histogram_quantile sum max min count topk absent time by on ignoring group_left and label_values";
+    const CALLED: &str = "rate increase changes histogram_quantile sum max min count topk absent time predict_linear by on ignoring group_left and label_values";
     let mut open = Vec::new();
     for (n, part) in expression.split('"').enumerate() {
         let bare = n % 2 == 0;
@@ -283,7 +284,10 @@ fn a_server_tells_the_metrics_that_are_known() {
         wire.read_to_string(&mut text).unwrap();
         text
     };
-    until("requests are counted", || scrape().contains(REQUESTS));
+    until("requests are counted, and the volume is looked at", || {
+        let text = scrape();
+        text.contains(REQUESTS) && text.contains("ringfence_audit_volume_free_bytes{")
+    });
     let text = scrape();
     let ready = program().args(["ready", "--http", &address]).output().unwrap();
     let json = program().args(["ready", "--json", "--http", &address]).output().unwrap();
@@ -297,6 +301,7 @@ fn a_server_tells_the_metrics_that_are_known() {
         body.lines().filter(|line| line.starts_with("ringfence_")).map(|line| format!("{line}\n")).collect();
     let (told, all) = (known(&lines), known(&metrics()));
     assert!(told.len() > 15 && told.contains_key("ringfence_decisions_total"), "{text}");
+    assert!(told.contains_key("ringfence_audit_volume_free_bytes"), "the volume of the log is looked at:\n{text}");
     for (name, known) in &all {
         assert!(told.get(name).is_none_or(|labels| labels.is_subset(known)), "{name}: {:?}, {known:?}", told[name]);
     }

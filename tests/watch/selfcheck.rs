@@ -3,18 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::{consent, number, say_stop};
 use crate::forwarded::forwarded;
-use crate::support::{engine, engine_over, opt_out, permit};
+use crate::support::{engine, engine_over, law, opt_out, permit};
 use ringfence::access::Role;
-use ringfence::engine::{Clock, Engine};
+use ringfence::engine::selfcheck::Settings as Rounds;
+use ringfence::engine::{Clock, Engine, Parts, Settings};
 use ringfence::proto::v1;
+use ringfence::registry::Registries;
 use ringfence::service::now;
 use ringfence::store::{
-    Answer, EventId, Key, MemoryStore, MetaSwapped, Shard, Store, StoredEvent, Swapped, Unsettled, Version, Versioned,
-    Write, WriterId,
+    Answer, EventId, Key, Keys, MemoryStore, MetaSwapped, Shard, Store, StoreError, StoredEvent, Swapped, Unsettled,
+    Version, Versioned, Write, WriterId,
 };
+use ringfence::telemetry::Metrics;
+use ringfence::time::Instant;
 
 /// The purposes that an opt-out can close.
 const EVERY: u64 = 7;
@@ -138,4 +143,103 @@ async fn what_closes_every_purpose_is_asked_about_with_every_purpose() {
     assert_eq!(report.alarms, 2 * 2 * (EVERY - 1), "all but marketing, for both: {report:?}");
     store.shows.lock().unwrap().clear();
     assert_eq!(engine.self_check_now(now).await.unwrap().alarms, 0);
+}
+
+/// A store whose records cannot be listed for a while: no round ends.
+#[derive(Default)]
+struct Endless {
+    inner: MemoryStore,
+    lists: AtomicBool,
+}
+
+impl Store for Endless {
+    forwarded!(all but scan);
+
+    fn scan(&self, after: Option<Key>, limit: usize) -> Answer<'_, Vec<(Key, Versioned)>> {
+        if self.lists.load(Ordering::Relaxed) {
+            return self.inner.scan(after, limit);
+        }
+        let (place, why) = ("here".to_owned(), "it was planted".to_owned());
+        Answer::waiting(async move { Err(StoreError::Unavailable { place, doing: "listing", why }) })
+    }
+
+    fn load<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Versioned>> {
+        self.inner.load(key)
+    }
+
+    fn load_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Versioned>>> {
+        self.inner.load_many(keys)
+    }
+
+    fn swap(&self, write: Write) -> Answer<'_, Swapped> {
+        self.inner.swap(write)
+    }
+
+    fn reseal<'a>(&'a self, key: &'a Key, found: &'a Versioned, bytes: Vec<u8>) -> Answer<'a, bool> {
+        self.inner.reseal(key, found, bytes)
+    }
+}
+
+const DAY: i64 = 86_400_000;
+
+fn first_day() -> Instant {
+    Instant::from_millis(20_000 * DAY)
+}
+
+fn fifth_day() -> Instant {
+    Instant::from_millis(20_004 * DAY)
+}
+
+fn sixth_day() -> Instant {
+    Instant::from_millis(20_005 * DAY)
+}
+
+/// An instance that was started just now.
+fn instance(store: &Arc<Endless>, keys: &Keys) -> Arc<Engine> {
+    let store: Arc<dyn Store> = Arc::<Endless>::clone(store);
+    Arc::new(Engine::new(Parts {
+        store,
+        keys: keys.clone(),
+        log: None,
+        registries: Arc::new(Registries::fixed(Vec::new())),
+        law: law(),
+        settings: Settings::default(),
+        metrics: Arc::new(Metrics::default()),
+    }))
+}
+
+/// What the metrics say of the last round of a tenant.
+fn told(engine: &Engine, tenant: &str) -> Option<Instant> {
+    let series = format!("ringfence_self_check_finished_timestamp_seconds{{tenant=\"{tenant}\"}} ");
+    let text = engine.metrics().text();
+    let seconds = text.lines().find_map(|line| line.strip_prefix(&series))?.split('.').next().unwrap();
+    Some(Instant::from_millis(seconds.parse::<i64>().unwrap() * 1_000))
+}
+
+#[tokio::test]
+async fn every_instance_tells_when_a_round_last_ended_and_a_start_forgets_nothing() {
+    let (store, keys) = (Arc::new(Endless::default()), Keys::ephemeral().unwrap());
+    let rounds = Rounds { every: Duration::from_secs(86_400), pause: Duration::ZERO };
+    // Rounds begin and do not end, and the instance is started again and again.
+    let first = instance(&store, &keys);
+    assert_eq!(told(&first, "default"), None);
+    assert!(first.self_check_if_due(rounds, first_day).await.is_err());
+    assert_eq!(told(&first, "default"), Some(first_day()));
+    let again = instance(&store, &keys);
+    assert!(again.self_check_if_due(rounds, fifth_day).await.is_err());
+    assert_eq!(told(&again, "default"), Some(first_day()), "the start hides nothing");
+    // One ends, on one of two.
+    store.lists.store(true, Ordering::Relaxed);
+    again.self_check_if_due(rounds, sixth_day).await.unwrap();
+    assert_eq!((told(&again, "default"), told(&first, "default")), (Some(sixth_day()), Some(first_day())));
+    first.self_check_if_due(rounds, sixth_day).await.unwrap();
+    assert_eq!(told(&first, "default"), Some(sixth_day()), "the other tells of it without a round of its own");
+    let fresh = instance(&store, &keys);
+    fresh.self_check_if_due(rounds, sixth_day).await.unwrap();
+    assert_eq!(told(&fresh, "default"), Some(sixth_day()), "and so does one that was started since");
+    // Of another tenant nothing ended.
+    store.lists.store(false, Ordering::Relaxed);
+    let other = fresh.for_tenant("beta").unwrap();
+    assert!(other.self_check_if_due(rounds, fifth_day).await.is_err());
+    assert_eq!((told(&fresh, "beta"), told(&fresh, "default")), (Some(fifth_day()), Some(sixth_day())));
 }
