@@ -12,6 +12,8 @@
 
 #[path = "lists/areas.rs"]
 mod areas;
+#[path = "lists/asked.rs"]
+mod asked;
 #[path = "lists/bytes.rs"]
 mod bytes;
 #[path = "lists/import.rs"]

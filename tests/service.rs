@@ -13,6 +13,8 @@
 mod copies;
 #[path = "service/decisions.rs"]
 mod decisions;
+#[path = "service/entries.rs"]
+mod entries;
 #[path = "service/faults.rs"]
 mod faults;
 #[path = "service/faulty.rs"]

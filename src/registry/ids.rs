@@ -37,6 +37,31 @@ impl OfficialList {
         }
     }
 
+    /// Whether its keeper answers about the numbers that he is asked, and does not hand the register out. An answer taken for the
+    /// register would make everybody who was not asked about one who is not listed.
+    ///
+    /// Files are handed in and come back cleaned or marked in Italy (DPR 26/2022), France (Code de la consommation R.223-6),
+    /// Australia, Norway, Sweden, Spain, South Korea and India; in Croatia, Israel and Singapore single numbers are asked
+    /// about as well. Where one is handed out whole all the same, whoever imports it can say so.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        matches!(
+            self.id,
+            "au.dncr"
+                | "es.robinson"
+                | "fr.bloctel"
+                | "hr.nezovi"
+                | "il.dnc"
+                | "in.dnd"
+                | "it.rpo"
+                | "kr.donotcall"
+                | "no.reservation"
+                | "se.nix"
+                | "sg.dnc.text"
+                | "sg.dnc.voice"
+        )
+    }
+
     /// Whether a number (the digits of E.164) lies in the list's territory.
     #[must_use]
     pub fn covers(&self, e164_digits: u64) -> bool {
@@ -240,6 +265,13 @@ mod tests {
         assert!(!bloctel.covers(32_470_123_456) && !bloctel.covers(3) && !bloctel.covers(0));
         assert!(official("us.dnc.tx").unwrap().is_north_american());
         assert!(!bloctel.is_north_american());
+    }
+
+    #[test]
+    fn registers_that_are_asked_are_among_the_lists() {
+        let asked: Vec<_> = OFFICIAL.iter().filter(|list| list.is_asked()).map(|list| list.id).collect();
+        assert_eq!(asked.len(), 12, "{asked:?}");
+        assert!(!official("uk.tps").unwrap().is_asked() && !official("be.dncm").unwrap().is_asked());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::fault::Fault;
 use super::ids;
-use super::set::{Areas, Found, Header, Set, SetFault};
+use super::set::{Areas, Day, Found, Header, Set, SetFault};
 use super::tags::Tagger;
 use crate::place::lines::{TO_WIRELINE, WIRELESS_BLOCKS, block_of};
 use crate::time::Instant;
@@ -25,8 +25,10 @@ pub struct List {
     pub version: String,
     /// Where the copy came from, as its header says.
     pub source: Option<String>,
-    /// How many different numbers it holds.
+    /// How many different numbers are on it.
     pub count: u64,
+    /// Where its register was only asked about numbers: how many those were. Of any other it says nothing.
+    pub asked: Option<u64>,
     /// Whether its header calls it a sample: made-up numbers, never a reason to call anybody.
     pub sample: bool,
     /// When its file was written, as the file system has it; `None`: it was read from no file.
@@ -55,6 +57,7 @@ impl List {
             None => self.set.look_up(e164_digits),
         };
         match found {
+            Found::In(Day::CLEAR) if self.asked.is_some() => Answer::NotListed,
             Found::In(day) => Answer::Listed { since: day.begin() },
             Found::Out if !self.areas.cover(e164_digits) => Answer::NotCovered,
             Found::Out => Answer::NotListed,
@@ -103,10 +106,11 @@ impl List {
             }
         };
         set.verify().map_err(fault)?;
-        let Header { as_of, count, source, sample, .. } = set.header().clone();
+        let Header { as_of, source, sample, .. } = set.header().clone();
+        let (count, asked) = (set.header().on_list(), set.header().listed.map(|_| set.header().count));
         let source = (!source.is_empty()).then_some(source);
         let (id, version, areas) = (id.to_owned(), set.header().version(), areas_of(&set));
-        Ok(Self { id, as_of, version, source, count, sample, written_at: None, areas, set, tagger })
+        Ok(Self { id, as_of, version, source, count, asked, sample, written_at: None, areas, set, tagger })
     }
 }
 

@@ -7,7 +7,8 @@
 //! own; a file that cannot be read in full is never used in part, and the list that was in force stays in force (its age tells
 //! when that is no longer enough). Nothing here judges freshness: `as_of` goes to the rules. Guarded by `tests/registry.rs`.
 //!
-//! Replace a file by writing a new one beside it and renaming it: then no reader ever meets half a list.
+//! Replace a file by writing a new one beside it and renaming it: then no reader ever meets half a list. A set file that is
+//! written over in place is the list in force itself, changed while it is asked: once that is seen, it is in force no longer.
 
 mod fault;
 mod folder;
@@ -236,8 +237,9 @@ impl Registries {
 
     /// Reads again what changed in the folder and swaps the lists, for each tenant in one step. Blocks while it reads.
     ///
-    /// A file that became unreadable leaves its list in force; a file that is gone takes its list with it; a folder that
-    /// cannot be read leaves everything in force. Each new fault is logged once.
+    /// A file that became unreadable leaves its list in force, unless it is the very set file that is mapped, spoilt in place; a
+    /// file that is gone takes its list with it; a folder that cannot be read leaves everything in force. Each new fault is
+    /// logged once.
     pub fn refresh(&self) -> Changes {
         let mut changes = Changes::default();
         let Some(dir) = &self.dir else { return changes };

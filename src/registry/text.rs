@@ -9,7 +9,8 @@
 //!
 //! The first line must say `as_of`. Further keys stand beside it or on the `#` lines right below: `source`, `sample`
 //! (`true` or `false`), `count` (how many number lines follow; a file that was cut off is then refused), `areas` (of a
-//! North American list the area codes it is of, `202,305`; without it the file is the whole list). Other lines
+//! North American list the area codes it is of, `202,305`; without it the file is the whole list). A text of a register that
+//! only answers about the numbers it is asked speaks for nobody but those on it, unless it says `areas=all`. Other lines
 //! that begin with `#`, and empty lines, say nothing. The `+` may be missing; lists of the North American plan may
 //! also give ten digits, or area code and seven digits with a comma between, as the official files do. One line that
 //! cannot be read refuses the whole file: a list with a gap would look like a complete one.
@@ -69,11 +70,15 @@ impl List {
         }
         let sample = header.sample.unwrap_or(false);
         let source = header.source.unwrap_or_default();
-        let areas = header.areas.unwrap_or(Areas::ALL);
-        if !areas.is_all() && !matches!(kind, Kind::Official(list) if list.is_north_american()) {
+        if header.areas.as_ref().is_some_and(|areas| !areas.is_all())
+            && !matches!(kind, Kind::Official(list) if list.is_north_american())
+        {
             let what = "`areas` in the header: this list is not kept by North American area codes";
             return Err(Fault::new(path, what, "leave the key out"));
         }
+        // What a register said of some numbers is not the register.
+        let of_some = matches!(kind, Kind::Official(list) if list.is_asked()) && !sample;
+        let areas = header.areas.unwrap_or_else(|| if of_some { Areas::of([]) } else { Areas::ALL });
         let named = SetHeader { areas: Some(areas.clone()), ..SetHeader::new(id, as_of, &source, sample) };
         let set = Set::in_memory(named, builder).map_err(|fault| Fault::new(path, fault.to_string(), "split it"))?;
         Ok(Self {
@@ -82,6 +87,7 @@ impl List {
             version: lines.version(),
             source: (!source.is_empty()).then_some(source),
             count: set.header().count,
+            asked: None,
             sample,
             written_at: None,
             areas,

@@ -121,3 +121,16 @@ fn certificates_are_looked_at_by_check_and_doctor() {
         .code(1)
         .says(&["do not go together"]);
 }
+
+/// Whoever is on it is contacted by nobody, though no pack names it.
+#[test]
+fn a_list_of_ones_own_that_no_rule_names_is_not_called_useless() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("lists")).unwrap();
+    for id in ["tenant.own", "us.line.wireless_blocks"] {
+        home.write(&format!("lists/{id}.txt"), "# as_of=2026-11-18T06:00:00Z\n+12025550000\n");
+    }
+    home.write("ringfence.toml", "registries = \"lists\"\n");
+    let said = home.run(&["doctor"]).code(1);
+    said.says(&["never too old for ringfence.own_list", "no rule asks for it"]);
+}

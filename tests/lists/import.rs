@@ -132,13 +132,16 @@ fn a_list_of_changes_changes_the_copy_in_force() {
 fn columns_by_name_dates_and_lines_that_are_not_understood() {
     let home = Home::new();
     let csv = home.write("rpo.csv", "\u{feff}id;Numero;\"Data\"\n1;\"+39 06 6981 2345\";15/10/2026\n2;0669812346;\n");
-    let asked = ["it.rpo", csv, "--as-of", AS_OF, "--column", "numero", "--date-column", "data"];
+    let asked = ["it.rpo", csv, "--as-of", AS_OF, "--column", "numero", "--date-column", "data", "--areas", "all"];
     let told = home.import(&asked);
     assert_eq!((&told["numbers"], &told["with_date"]), (&2.into(), &1.into()));
     let set = Set::map(&home.path("lists/it.rpo.set")).unwrap();
     let Found::In(day) = set.look_up(390_669_812_345) else { panic!("not in") };
     assert_eq!(day.begin(), Some(at("2026-10-15T00:00:00Z")));
-    home.refused(&["it.rpo", csv, "--as-of", AS_OF, "--column", "number"], &["no column is called `number`"]);
+    home.refused(
+        &["it.rpo", csv, "--as-of", AS_OF, "--column", "number", "--areas", "all"],
+        &["no column is called `number`"],
+    );
 
     let bad = home.write("bad.txt", "number\n202,5550143\n202,555014\nhello,2025550143x\n202,5550144\n");
     home.refused(
@@ -214,7 +217,11 @@ fn inspecting_a_list_shows_its_header_its_areas_and_its_age() {
         assert!(text.contains(word), "{word} in {text}");
     }
     let plain = home.write("tenant.own.txt", format!("# as_of={AS_OF}\n+12025550143\n"));
-    assert!(said(&home.inspect(plain, false)).contains("tenant.own: 1 numbers"));
+    let text = said(&home.inspect(plain, false));
+    for word in ["tenant.own: 1 numbers", "fresh     for ringfence.own_list (at any age)"] {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+    assert!(!text.contains("no rule asks"), "whoever is on it is contacted by nobody: {text}");
 }
 
 /// Each list as its keeper hands it out.
@@ -246,7 +253,10 @@ fn what_each_keeper_hands_out() {
             home.import(&[id, file, "--as-of", AS_OF, "--column", "phone"]);
             continue;
         }
-        home.import(&[id, file, "--as-of", AS_OF, "--fewer"]);
+        // What is handed out about the numbers that were asked about, here of the whole register.
+        let whole = ringfence::registry::ids::official(id).is_some_and(|list| list.is_asked());
+        let whole = if whole { &["--areas", "all"][..] } else { &[] };
+        home.import(&[&[id, file, "--as-of", AS_OF, "--fewer"], whole].concat());
         assert_eq!(home.numbers(id), *expected, "{id}: {text}");
     }
     let text = said(&home.inspect("lists/be.dncm.set", false));

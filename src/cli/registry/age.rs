@@ -5,10 +5,10 @@ use std::path::Path;
 use super::super::packs;
 use super::all;
 use crate::config::Config;
-use crate::decision::stale_from;
+use crate::decision::{OWN_LIST, stale_from};
 use crate::engine::registries::asking;
 use crate::law::{Freshness, Law};
-use crate::registry::List;
+use crate::registry::{List, ids};
 use crate::store::redis::{Finding, Weight};
 use crate::time::{Instant, Millis};
 
@@ -27,7 +27,8 @@ pub(super) struct Stale {
     pub from: Option<Instant>,
 }
 
-/// By the clock of the rule's own pack; where its people live by several, the strictest of theirs decides.
+/// By the clock of the rule's own pack; where its people live by several, the strictest of theirs decides. Of a list of a
+/// tenant's own that no pack names, what holds for every such list: it never goes stale.
 pub(super) fn staleness(law: &Law, id: &str, as_of: Instant, now: Instant) -> Vec<Stale> {
     let judged = asking(law, id, now).map(|(rule, fresh, zones)| {
         let from = stale_from(fresh, &zones, as_of);
@@ -41,7 +42,12 @@ pub(super) fn staleness(law: &Law, id: &str, as_of: Instant, now: Instant) -> Ve
         };
         Stale { rule: rule.id.to_string(), fresh, is_stale: from.is_none_or(|from| now >= from), from }
     });
-    judged.collect()
+    let stale: Vec<_> = judged.collect();
+    if stale.is_empty() && id.starts_with(ids::OWN) && !law.asks_for_own_list(id) {
+        let (rule, fresh) = (OWN_LIST.to_owned(), "at any age".to_owned());
+        return vec![Stale { rule, fresh, is_stale: false, from: None }];
+    }
+    stale
 }
 
 /// What there is to say of the lists of a server with these settings.
@@ -88,12 +94,21 @@ fn finding(law: &Law, list: &List, server: String, now: Instant) -> Finding {
             format!("as of {}: too old since {from} for {rule}, which denies", list.as_of)
         }
         Some((from, rule)) => format!("as of {}: too old from {from} for {rule}", list.as_of),
-        None => format!("as of {}: no rule asks for it", list.as_of),
+        None => match rules.first() {
+            Some(rule) if rule.is_stale => format!("as of {}: too old for {}, which denies", list.as_of, rule.rule),
+            Some(rule) => format!("as of {}: never too old for {}", list.as_of, rule.rule),
+            None => format!("as of {}: no rule asks for it", list.as_of),
+        },
     };
-    let covered =
-        if list.areas.is_all() { String::new() } else { format!("; a copy of area codes {} alone", list.areas) };
+    let covered = match list.asked {
+        Some(asked) => format!("; of {asked} numbers that were asked about alone"),
+        None if list.areas.is_all() => String::new(),
+        None if list.areas.codes().next().is_none() => "; of nobody but those on it".to_owned(),
+        None => format!("; a copy of area codes {} alone", list.areas),
+    };
     let text = text + &covered;
     let soon = first.is_some_and(|(from, _)| now.plus(SOON) >= from);
-    let weight = if soon || list.as_of > now { Weight::Warning } else { Weight::Fine };
+    let weight =
+        if soon || list.as_of > now || rules.iter().any(|rule| rule.is_stale) { Weight::Warning } else { Weight::Fine };
     Finding { weight, server, text }
 }

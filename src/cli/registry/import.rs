@@ -1,5 +1,6 @@
 //! `ringfence registry import`: a list from the files its keeper hands out.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use crate::access::{self, DEFAULT_TENANT};
 use crate::engine::ListTags;
 use crate::place::{Jurisdiction, Number, NumberError};
 use crate::registry::ids::{OWN, official};
-use crate::registry::import::{Columns, Import, Opened, Order, Report, open};
+use crate::registry::import::{Answers, Columns, Import, Opened, Order, Report, open};
 use crate::registry::set::Areas;
 use crate::registry::{Fault, Tagger, tenant_folder};
 use crate::store::Keys;
@@ -33,6 +34,9 @@ use crate::time::{Instant, Millis};
                   goes to tenants/NAME/ within the folder, which is made where there is none, and is of no use to anybody else.\n\n\
                   The US and the Canadian registry are handed out by area code: a copy of them speaks for the area codes that \
                   were given, and of a number elsewhere nothing is known. --areas all says that it is the whole list.\n\n\
+                  Some registers only answer about the numbers they are asked (it.rpo, au.dncr, sg.dnc.voice and others). Their copy is \
+                  made of what was sent (--asked) and of the answer, which holds those who are on the register (--listed) or those \
+                  who are left (--cleaned); it speaks for the numbers that were asked about, and for nobody else.\n\n\
                   Changes must begin where the copy in force ends: one file that was left out would leave people \
                   unprotected for good.\n\n\
                   Example: ringfence registry import us.dnc.national 2026-11-20_*.zip --registries lists --as-of \
@@ -70,10 +74,11 @@ pub struct ImportArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     most_rejected: u64,
     /// The copy may be empty, hold less than half of a great list before it or of one of its areas, or be of fewer area codes
-    /// than its list has
+    /// than its list has; of those asked about, none or more than half may be on the register
     #[arg(long)]
     fewer: bool,
-    /// The area codes that the files are of, such as 202,305-307, or all; left out: of a list that is handed out by area
+    /// The area codes that the files are of, such as 202,305-307, or all, which also says that a register that is else asked was
+    /// handed out whole; left out: of a list that is handed out by area
     /// code, those that the files have numbers of
     #[arg(long, value_name = "CODES", value_parser = areas, conflicts_with = "changes")]
     areas: Option<Areas>,
@@ -84,6 +89,18 @@ pub struct ImportArgs {
     /// copy
     #[arg(long, requires = "changes")]
     gap: bool,
+    /// What the register was sent, where it only answers about the numbers it is asked; FILE is then its answer
+    #[arg(long, value_name = "FILE", requires = "answer", conflicts_with_all = ["changes", "areas"])]
+    asked: Vec<PathBuf>,
+    /// The column of the numbers in what it was sent
+    #[arg(long, value_name = "NAME", requires = "asked")]
+    asked_column: Option<String>,
+    /// The answer holds those who are on the register
+    #[arg(long, group = "answer", requires = "asked", conflicts_with = "most_rejected")]
+    listed: bool,
+    /// The answer holds those who are left: whoever is on the register was taken out
+    #[arg(long, group = "answer", requires = "asked")]
+    cleaned: bool,
     /// The country in whose national form numbers may be, such as US: of a list of your own
     #[arg(long, value_name = "COUNTRY", value_parser = region)]
     default_region: Option<Jurisdiction>,
@@ -119,9 +136,42 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
     if args.as_of > now.plus(Millis::hours(1)) {
         return Err(Error::said(format!("--as-of {} lies in the future: give the instant of the copy", args.as_of)));
     }
+    let (folder, tagger) = if args.id.starts_with(OWN) {
+        let folder = own_folder(&args.registries, &global.tenant)?;
+        // As `serve` does; under other keys than the store's the list is refused there, and named.
+        let keys = if global.keys.exists() { Keys::open(&global.keys)? } else { Keys::generate(&global.keys)? };
+        (folder, Some(Arc::new(ListTags::of(keys, &global.tenant)) as Arc<dyn Tagger>))
+    } else {
+        if global.tenant != DEFAULT_TENANT {
+            output::note("note: an official list holds for every tenant, whatever --tenant says");
+        }
+        (args.registries.clone(), None)
+    };
+    let mut import = Import::begin(order(args), &folder, tagger).map_err(said)?;
+    let total = args
+        .files
+        .iter()
+        .chain(&args.asked)
+        .map(|file| std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file));
+    let total = total.map(|about| about.map(|about| about.len())).sum();
+    let progress = Progress::new(total, &args.id);
+    for file in &args.files {
+        read(file, &progress, &mut |name, text, told| import.read(name, text, told))?;
+    }
+    for file in &args.asked {
+        read(file, &progress, &mut |name, text, told| import.read_asked(name, text, told))?;
+    }
+    let report = import.finish().map_err(said)?;
+    progress.finish(&format!("{} numbers", grouped(report.header.on_list())));
+    tell(&report, global)?;
+    Ok(Exit::Yes)
+}
+
+/// What these arguments ask for.
+fn order(args: &ImportArgs) -> Order {
     let names = args.files.iter().filter_map(|file| file.file_name()).map(|name| name.to_string_lossy().into_owned());
     let source = args.source.clone().unwrap_or_else(|| names.collect::<Vec<_>>().join(" "));
-    let order = Order {
+    Order {
         id: args.id.clone(),
         as_of: args.as_of,
         source,
@@ -135,30 +185,14 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
         since: args.since,
         gap: args.gap,
         region: args.default_region,
+        answers: match (args.listed, args.cleaned) {
+            (true, _) => Some(Answers::Listed),
+            (_, true) => Some(Answers::Cleaned),
+            _ => None,
+        },
+        asked_columns: args.asked_column.clone().map(|number| Columns { number, date: None }),
         rejected: args.rejected.clone(),
-    };
-    let (folder, tagger) = if args.id.starts_with(OWN) {
-        let folder = own_folder(&args.registries, &global.tenant)?;
-        // As `serve` does; under other keys than the store's the list is refused there, and named.
-        let keys = if global.keys.exists() { Keys::open(&global.keys)? } else { Keys::generate(&global.keys)? };
-        (folder, Some(Arc::new(ListTags::of(keys, &global.tenant)) as Arc<dyn Tagger>))
-    } else {
-        if global.tenant != DEFAULT_TENANT {
-            output::note("note: an official list holds for every tenant, whatever --tenant says");
-        }
-        (args.registries.clone(), None)
-    };
-    let mut import = Import::begin(order, &folder, tagger).map_err(said)?;
-    let total = args.files.iter().map(|file| std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file));
-    let total = total.map(|about| about.map(|about| about.len())).sum();
-    let progress = Progress::new(total, &args.id);
-    for file in &args.files {
-        read(&mut import, file, &progress)?;
     }
-    let report = import.finish().map_err(said)?;
-    progress.finish(&format!("{} numbers", grouped(report.header.count)));
-    tell(&report, global)?;
-    Ok(Exit::Yes)
 }
 
 /// The folder of a tenant's own lists, made where it is absent.
@@ -183,20 +217,23 @@ fn said(fault: Fault) -> Error {
     Error::said(fault.to_string())
 }
 
-fn read(import: &mut Import, file: &Path, progress: &Progress) -> Result<(), Error> {
+/// Reads one text by its name, telling now and then of lines.
+type Take<'a> = &'a mut dyn FnMut(&str, &mut dyn Read, &mut dyn FnMut(u64)) -> Result<(), Fault>;
+
+fn read(file: &Path, progress: &Progress, take: Take<'_>) -> Result<(), Error> {
     let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
     let failed = |error: std::io::Error| Error::io("reading", &name, &error);
     let bytes = Arc::new(AtomicU64::new(0));
     let mut told = |lines: u64| progress.advance(bytes.swap(0, Ordering::Relaxed), lines);
     match open(file, &bytes).map_err(failed)? {
-        Opened::Text(text) => import.read(&name, text, &mut told).map_err(said),
+        Opened::Text(mut text) => take(&name, &mut text, &mut told).map_err(said),
         Opened::Zip(mut archive) => {
             for at in 0..archive.len() {
-                let member = archive.by_index(at).map_err(|error| failed(error.into()))?;
+                let mut member = archive.by_index(at).map_err(|error| failed(error.into()))?;
                 // Macs put files of their own beside what is packed.
                 if member.is_file() && !member.name().starts_with("__MACOSX/") {
                     let name = format!("{name}/{}", member.name());
-                    import.read(&name, member, &mut told).map_err(said)?;
+                    take(&name, &mut member, &mut told).map_err(said)?;
                 }
             }
             Ok(())
@@ -215,8 +252,9 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
             "file": path.display().to_string(),
             "as_of": header.as_of.to_string(),
             "version": header.version(),
-            "numbers": header.count,
-            "with_date": header.dated,
+            "numbers": header.on_list(),
+            "asked": header.listed.map(|_| header.count),
+            "with_date": header.with_date(),
             "bytes": header.length,
             "lines_read": read,
             "added": added,
@@ -230,7 +268,7 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
             "areas_given_up": given_up.to_string(),
             "full_as_of": header.full_as_of.map(|full| full.to_string()),
             "before": before.as_ref().map(|before| {
-                json!({ "as_of": before.as_of.to_string(), "version": before.version(), "numbers": before.count })
+                json!({ "as_of": before.as_of.to_string(), "version": before.version(), "numbers": before.on_list() })
             }),
             "superseded": superseded.as_ref().map(|text| text.display().to_string()),
         }));
@@ -238,7 +276,7 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
     let mut text = format!(
         "{}: {} numbers as of {}, version {}\n{} lines read, {} numbers added, {} removed, {} lines rejected\n",
         header.registry,
-        grouped(header.count),
+        grouped(header.on_list()),
         header.as_of,
         header.version(),
         grouped(*read),
@@ -250,9 +288,16 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
         text += &format!("{} numbers were to be deleted and were not there\n", grouped(*missed));
     }
     if *ambiguous > 0 {
-        text += &format!("{} could be read as two numbers: both were taken\n", grouped(*ambiguous));
+        let taken = if header.listed.is_some() { "neither counts as not listed" } else { "both were taken" };
+        text += &format!("{} could be read as two numbers: {taken}\n", grouped(*ambiguous));
     }
-    text += &covered(report, &areas);
+    text += &match header.listed {
+        Some(_) => format!(
+            "The register was asked about {} numbers; of any other it says nothing, and rules that ask for it deny\n",
+            grouped(header.count)
+        ),
+        None => covered(report, &areas),
+    };
     text += &match before {
         Some(before) => format!("In place of the copy of {}, version {}\n", before.as_of, before.version()),
         None => "The first copy of this list\n".to_owned(),

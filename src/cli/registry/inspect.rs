@@ -10,7 +10,7 @@ use super::super::{Error, Exit, Global, output, packs};
 use super::age::{Stale, staleness};
 use crate::access::DEFAULT_TENANT;
 use crate::engine::ListTags;
-use crate::registry::set::{Areas, Header, Set, SetFault};
+use crate::registry::set::{Areas, Day, Header, Set, SetFault};
 use crate::registry::{List, Mark, TENANTS, Tagger as _, areas_of};
 use crate::store::Keys;
 use crate::time::Instant;
@@ -62,8 +62,9 @@ pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Er
             "built_by": header.built_by,
             "full_as_of": header.full_as_of.map(|full| full.to_string()),
             "areas": spoken_for.to_string(),
-            "numbers": header.count,
-            "with_date": header.dated,
+            "numbers": header.on_list(),
+            "asked": header.listed.map(|_| header.count),
+            "with_date": header.with_date(),
             "bytes": header.length,
             "by_area": areas,
             "rules": rules.collect::<Vec<_>>(),
@@ -131,7 +132,10 @@ fn counted(set: &Set) -> Result<Looked, SetFault> {
         return damaged.map_or_else(|| Ok((set.header().clone(), spoken_for, areas)), Err);
     }
     for number in set.numbers() {
-        *areas.entry(number?.0 / 10_000_000).or_insert(0) += 1;
+        let (number, day) = number?;
+        if set.header().listed.is_none() || day != Day::CLEAR {
+            *areas.entry(number / 10_000_000).or_insert(0) += 1;
+        }
     }
     Ok((set.header().clone(), spoken_for, areas))
 }
@@ -147,8 +151,8 @@ fn text(
     let mut text = format!(
         "{}: {} numbers, {} with a date of entry\nas of     {} ({days} days ago)\nversion   {}\nsource    {}\nbuilt by  {}\nbytes     {}{}\n",
         header.registry,
-        grouped(header.count),
-        grouped(header.dated),
+        grouped(header.on_list()),
+        grouped(header.with_date()),
         header.as_of,
         header.version(),
         if header.source.is_empty() { "not said" } else { &header.source },
@@ -164,7 +168,11 @@ fn text(
         Some(full) => text += &format!("full copy {full}; changes since\n"),
         None => text += "full copy not known of when; changes since\n",
     }
-    if !spoken_for.is_all() {
+    if header.listed.is_some() {
+        text += &format!("asked     about {} numbers; of any other it says nothing\n", grouped(header.count));
+    } else if spoken_for.codes().next().is_none() && !spoken_for.is_all() {
+        text += "areas     none; of whoever is not on it it says nothing\n";
+    } else if !spoken_for.is_all() {
         text += &format!("areas     {spoken_for}; of a number elsewhere it says nothing\n");
     }
     for one in stale {

@@ -29,7 +29,8 @@ pub fn goes_together(path: &Path, order: &Order) -> Result<(), Fault> {
         let what = "is an official list: its country says how its numbers are read";
         return Err(Fault::new(path, what, "leave --default-region out"));
     }
-    if order.areas.is_some() && !official.is_some_and(OfficialList::is_north_american) {
+    let may_be_whole = official.is_some_and(OfficialList::is_asked) && order.areas.as_ref().is_some_and(Areas::is_all);
+    if order.areas.is_some() && !may_be_whole && !official.is_some_and(OfficialList::is_north_american) {
         return Err(Fault::new(path, "is not kept by North American area codes", "leave --areas out"));
     }
     Ok(())

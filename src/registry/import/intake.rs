@@ -11,7 +11,7 @@ use super::super::ids::{self, Kind};
 use super::super::set::{Builder, Day};
 use super::super::tags::Tagger;
 use super::rejected::{Rejects, Sink};
-use super::{Columns, Line, Lines, Order, Reading};
+use super::{Answers, Columns, Line, Lines, Order, Reading};
 use crate::time::Instant;
 
 /// Lines between two words of how far it is.
@@ -246,6 +246,10 @@ impl Intake {
 
     fn take(&mut self, line: Line) -> Result<(), &'static str> {
         self.ambiguous += u64::from(line.other.is_some());
+        // Neither is known to have been asked about, nor to be free.
+        if line.other.is_some() && self.order.answers == Some(Answers::Cleaned) {
+            return Ok(());
+        }
         let numbers = [Some(line.number), line.other].into_iter().flatten();
         match (self.order.changes, line.added) {
             (false, None) => {

@@ -4,6 +4,7 @@
 //! never quoted; memory follows the numbers of the list, not the lines read; the copy in force stays until the new one is
 //! complete on disk.
 
+mod asked;
 mod guard;
 mod intake;
 mod line;
@@ -16,6 +17,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use asked::Answers;
 pub use intake::{Dates, Intake, Taken};
 pub use line::{Line, Reading};
 pub use order::{Columns, Order, Report};
@@ -31,6 +33,8 @@ use super::{Fault, List, SET};
 /// An import under way: make it, let it read each file, finish it.
 pub struct Import {
     intake: Intake,
+    /// Where a register was only asked: what it was asked.
+    asked: Option<Intake>,
     before: Option<Set>,
     path: PathBuf,
     /// Held until the end: two imports into one list would each forget what the other changed.
@@ -52,6 +56,7 @@ impl Import {
             return Err(Fault::new(folder, "is no folder", "make it, or name another one with --registries"));
         }
         guard::goes_together(&path, order)?;
+        asked::goes_together(&path, order)?;
         if let Some(rejected) = order.rejected.as_deref().filter(|rejected| rejected.exists()) {
             return Err(rejected::there(rejected));
         }
@@ -67,6 +72,14 @@ impl Import {
             let what = if own { "would hold numbers of your own, unprotected" } else { "is no list of your own" };
             return Err(Fault::new(&path, what, "name your keys with --keys: they turn numbers into tags"));
         }
+        if order.changes && before.as_ref().is_some_and(|before| before.header().listed.is_some()) {
+            let remedy = "ask the register anew, and import its answer with --asked";
+            return Err(Fault::new(
+                &path,
+                "holds answers about single numbers, which no changes can be made to",
+                remedy,
+            ));
+        }
         let tagged = before.as_ref().and_then(|before| before.header().tagged);
         if order.changes && tagged.is_some() && tagged != marked {
             let what = "was made under other keys, or for another tenant";
@@ -81,7 +94,8 @@ impl Import {
                 }
             }
         }
-        Ok(Self { intake, before, path, _lock: lock })
+        let asked = asked::intake(&intake.order).map_err(|why| Fault::new(&path, why, "give the id of a registry"))?;
+        Ok(Self { intake, asked, before, path, _lock: lock })
     }
 
     /// Reads one text, to its end. `name` is what it is called in the report; `told` hears now and then of lines.
@@ -92,34 +106,54 @@ impl Import {
         self.intake.read(name, text, told)
     }
 
+    /// Reads one text of what a register was asked, to its end, as [`Self::read`] does its answer.
+    ///
+    /// # Errors
+    /// It was not said what the answer holds; and as [`Self::read`].
+    pub fn read_asked(&mut self, name: &str, text: impl Read, told: &mut dyn FnMut(u64)) -> Result<(), Fault> {
+        match &mut self.asked {
+            Some(asked) => asked.read(name, text, told),
+            None => Err(Fault::new(&self.path, "is not made of answers", "say what they hold")),
+        }
+    }
+
     /// Writes the new copy in place of the one in force.
     ///
     /// # Errors
     /// More lines were not understood than may be; the new copy would be empty or much smaller, and that was not asked
     /// for; the file cannot be written. The copy in force stays.
     pub fn finish(self) -> Result<Report, Fault> {
-        let Self { mut intake, before, path, _lock } = self;
-        intake.settle()?;
-        intake.rejects.within(intake.order.most_rejected)?;
+        let Self { intake, asked, before, path, _lock } = self;
         let tagged = intake.tagger.as_ref().map(|tagger| tagger.mark());
-        let Taken { mut builder, missed, order, read, ambiguous, rejects, dates } = intake.taken();
+        let (taken, listed) = asked::taken(&path, intake, asked)?;
+        let Taken { mut builder, missed, order, read, ambiguous, rejects, dates } = taken;
         let changed = before.as_ref().map(Set::header).filter(|_| order.changes);
         if let Some(before) = changed {
             guard::unbroken(&path, &order, before, dates)?;
         }
-        let areas = guard::coverage(&path, &order, before.as_ref(), &mut builder)?;
+        let areas = match listed {
+            Some(_) => Areas::of([]),
+            None => guard::coverage(&path, &order, before.as_ref(), &mut builder)?,
+        };
         let header = Header {
             tagged,
             full_as_of: changed.map_or(Some(order.as_of), |before| before.full_as_of),
             areas: Some(areas.clone()),
+            listed,
             ..Header::new(&order.id, order.as_of, &order.source, order.sample)
         };
         let draft = Draft::write(&path, header, builder).map_err(|fault| unwritten(&path, &fault))?;
-        if !order.fewer {
-            guard::not_fewer(&path, before.as_ref().map_or(0, |before| before.header().count), draft.header().count)?;
+        // What was not asked about again is not allowed, and needs no guard.
+        let guarded = !order.fewer && listed.is_none();
+        if guarded {
+            guard::not_fewer(
+                &path,
+                before.as_ref().map_or(0, |before| before.header().on_list()),
+                draft.header().count,
+            )?;
         }
         let new = draft.read_back().map_err(|fault| broken(&path, &fault))?;
-        if let Some(before) = before.as_ref().filter(|_| !order.fewer) {
+        if let Some(before) = before.as_ref().filter(|_| guarded) {
             guard::no_area_lost(&path, before, &new)?;
         }
         let seen = Areas::of_prefixes(new.counts().map(|(prefix, _)| prefix));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Rejects;
+use super::{Answers, Rejects};
 use crate::place::Jurisdiction;
 use crate::registry::set::{Areas, Header};
 use crate::time::Instant;
@@ -38,6 +38,11 @@ pub struct Order {
     pub gap: bool,
     /// Of a list of the tenant's own: where numbers without a country code belong.
     pub region: Option<Jurisdiction>,
+    /// Of a register that was asked about numbers: what its answer holds. The files are then the answer, and what was asked is
+    /// read beside it.
+    pub answers: Option<Answers>,
+    /// The columns of what was asked, where it has a header.
+    pub asked_columns: Option<Columns>,
     /// Where lines that are not understood are written to, a file that is not there yet.
     pub rejected: Option<PathBuf>,
 }
@@ -60,6 +65,8 @@ impl Order {
             since: None,
             gap: false,
             region: None,
+            answers: None,
+            asked_columns: None,
             rejected: None,
         }
     }

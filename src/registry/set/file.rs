@@ -102,6 +102,9 @@ impl Set {
             let what = format!("its header promises {} bytes of numbers, there are {length}", header.length);
             return Err(SetFault::Refused(what));
         }
+        if header.listed.is_some_and(|listed| listed > header.count || header.tagged.is_some()) {
+            return Err(SetFault::Refused("its header has more numbers on the list than there are".to_owned()));
+        }
         if header.tagged.is_some() {
             let each = if header.dated > 0 { 10 } else { 8 };
             if header.prefixes != 0 || header.count.checked_mul(each) != Some(length) || header.dated > header.count {

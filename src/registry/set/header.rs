@@ -10,6 +10,8 @@ use crate::time::Instant;
 pub const HEAD: usize = 4_096;
 /// What every set file of this form begins with.
 const FIRST: &str = "ringfence list, form 2";
+/// What those of answers begin with: an older version would take whoever was asked about for listed.
+const ANSWERS: &str = "ringfence list, form 3";
 /// What those without coverage began with.
 const OLD: &str = "ringfence list, form 1";
 /// No source has more bytes than this: with every area code there is, the page has room.
@@ -26,6 +28,9 @@ pub struct Header {
     pub full_as_of: Option<Instant>,
     /// The areas it speaks for; `None` of a file of a form that did not say.
     pub areas: Option<Areas>,
+    /// Of answers about numbers that a register was asked about: how many of them are on it. The others stand in the file as
+    /// [`Day::CLEAR`](super::Day::CLEAR); of any other number nothing is known. `None`: each number of the file is on the list.
+    pub listed: Option<u64>,
     /// How many numbers there are.
     pub count: u64,
     /// How many of them have a date of entry.
@@ -55,6 +60,7 @@ impl Header {
             as_of,
             full_as_of: Some(as_of),
             areas: Some(Areas::ALL),
+            listed: None,
             count: 0,
             dated: 0,
             prefixes: 0,
@@ -85,16 +91,33 @@ impl Header {
         seal(&self.lines())
     }
 
+    /// How many numbers are on the list.
+    #[must_use]
+    pub fn on_list(&self) -> u64 {
+        self.listed.unwrap_or(self.count)
+    }
+
+    /// How many of those have a date of entry.
+    #[must_use]
+    pub fn with_date(&self) -> u64 {
+        self.dated.saturating_sub(self.count.saturating_sub(self.on_list()))
+    }
+
     fn lines(&self) -> String {
         let one_line = |text: &str| -> String {
             let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
             let text = text.get(..ends.take_while(|end| *end <= SOURCE).last().unwrap_or(0)).unwrap_or_default();
             text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
         };
-        let first = if self.areas.is_some() { FIRST } else { OLD };
+        let first = match (self.listed, &self.areas) {
+            (Some(_), _) => ANSWERS,
+            (None, Some(_)) => FIRST,
+            (None, None) => OLD,
+        };
         let full = self.full_as_of.map_or_else(|| "unknown".to_owned(), |full| full.to_string());
+        let listed = self.listed.map_or_else(String::new, |listed| format!("listed {listed}\n"));
         let coverage =
-            self.areas.as_ref().map(|areas| format!("full_as_of {full}\nareas {areas}\n")).unwrap_or_default();
+            self.areas.as_ref().map(|areas| format!("full_as_of {full}\nareas {areas}\n{listed}")).unwrap_or_default();
         format!(
             "{first}\nregistry {}\nas_of {}\n{coverage}count {}\ndated {}\nprefixes {}\ntagged {}\nsource {}\nsample {}\nbuilt_by {}\n\
              length {}\nbody {}\n",
@@ -120,7 +143,7 @@ impl Header {
         if !page.starts_with(b"ringfence list, form ") {
             return Err("it does not begin as a set file does".to_owned());
         }
-        if ![FIRST, OLD].iter().any(|first| page.starts_with(format!("{first}\n").as_bytes())) {
+        if ![FIRST, ANSWERS, OLD].iter().any(|first| page.starts_with(format!("{first}\n").as_bytes())) {
             return Err("its form is not one that this version reads".to_owned());
         }
         let page = page.get(..HEAD).ok_or("it ends within its header")?;
@@ -138,7 +161,8 @@ impl Header {
 
     fn of(lines: &str) -> Option<Self> {
         let mut lines = lines.lines();
-        let covers = lines.next()? == FIRST;
+        let first = lines.next()?;
+        let (covers, answers) = (first != OLD, first == ANSWERS);
         let mut next = |key: &str| lines.next()?.strip_prefix(key)?.strip_prefix(' ').map(str::to_owned);
         Some(Self {
             registry: next("registry")?,
@@ -154,6 +178,7 @@ impl Header {
                 None => None,
                 Some(said) => Some(Areas::read(&said?).ok()?),
             },
+            listed: if answers { Some(next("listed")?.parse().ok()?) } else { None },
             count: next("count")?.parse().ok()?,
             dated: next("dated")?.parse().ok()?,
             prefixes: next("prefixes")?.parse().ok()?,
