@@ -424,6 +424,11 @@ impl Metrics {
         }
     }
 
+    /// Nothing was refused for this reason so far: an alert sees the first only where there was a zero before.
+    pub fn may_refuse(&self, reason: &'static str) {
+        drop(self.refusals.get_or_create(&RefusalLabels { reason }));
+    }
+
     /// A request was refused before it was read.
     pub fn refused(&self, reason: &'static str) {
         self.refusals.get_or_create(&RefusalLabels { reason }).inc();

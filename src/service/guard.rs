@@ -19,8 +19,10 @@ use tonic::service::Routes;
 use super::calls::Calls;
 use super::health::Known;
 use super::incoming::now;
+use super::shed::Path;
 use super::status;
-use crate::access::{Access, Caller, Credentials, Line, Pass, Peer, Quota, Shown};
+use crate::access::{Access, Caller, Credentials, Errand, Exhausted, Line, Pass, Peer, Quota, Role, Shown};
+use crate::telemetry::Metrics;
 
 /// Health is asked by those who have no key: orchestrators and balancers. It says of each service whether it is served.
 const OPEN: &str = "/grpc.health.v1.Health/";
@@ -57,10 +59,25 @@ async fn grpc(State(calls): State<Calls>, mut request: Request, next: Next) -> h
         }
         return next.run(request).await;
     }
-    match admit(access, &calls, request, false).await {
+    let path = Path::of_method(request.uri().path());
+    match admit(access, &calls, request, path, false).await {
         Ok((request, pass)) => held(next.run(request).await, pass),
         Err(status) => status.into_http(),
     }
+}
+
+/// The same of a request of HTTP.
+///
+/// # Errors
+/// See [`admit`].
+pub async fn admit_route(
+    access: &Access,
+    calls: &Calls,
+    request: Request,
+    open: bool,
+) -> Result<(Request, Option<Pass>), Status> {
+    let path = Path::of_route(request.uri().path());
+    admit(access, calls, request, path, open).await
 }
 
 /// Finds out who asks, and begins a call of their tenant. What is open is answered to anybody, and to somebody who is known
@@ -68,10 +85,11 @@ async fn grpc(State(calls): State<Calls>, mut request: Request, next: Next) -> h
 ///
 /// # Errors
 /// Nobody who may ask; a tenant that asks too much.
-pub async fn admit(
+async fn admit(
     access: &Access,
     calls: &Calls,
     mut request: Request,
+    path: Path,
     open: bool,
 ) -> Result<(Request, Option<Pass>), Status> {
     // A body is not to be shared between threads, and so nothing of the request is held while anything is waited for.
@@ -81,7 +99,6 @@ pub async fn admit(
         let shown = Shown { headers: request.headers(), peer }.read();
         (shown.and_then(|shown| Ok((access.callers().caller_of(&shown, now())?, shown))), from)
     };
-    let path = shown_path(request.uri().path());
     let (caller, credentials) = match recognised {
         Ok(recognised) => {
             known(&request);
@@ -91,6 +108,7 @@ pub async fn admit(
         Err(why) if open && !why.is_guess() => return Ok((request, None)),
         Err(why) => {
             let (reason, caller) = (why.reason(), why.name().unwrap_or_default());
+            let path = shown_path(request.uri().path());
             tracing::warn!(%from, path, reason, caller, "refused: {why}");
             calls.server().metrics().refused(reason);
             if why.is_guess() {
@@ -105,16 +123,29 @@ pub async fn admit(
         }
     };
     let quota = access.quotas.of(caller.tenant());
-    let begun = if open { Ok(None) } else { begin(&quota).map(Some) };
-    let pass = begun.map_err(|exhausted| {
-        let status = status::exhausted(exhausted);
-        let (caller, tenant) = (caller.name(), caller.tenant());
-        tracing::warn!(%from, path, caller, tenant, "refused: {}", status.message());
-        calls.server().metrics().refused("EXHAUSTED");
-        status
-    })?;
+    let begun = if open { Ok(Begun::default()) } else { begin(&quota, path, &caller) };
     request.extensions_mut().insert(Arc::new(Admitted { caller, credentials, from, quota }));
-    Ok((request, pass))
+    match begun {
+        Ok(Begun { pass, overdrawn }) => {
+            if let Some(overdrawn) = overdrawn {
+                request.extensions_mut().insert(overdrawn);
+            }
+            Ok((request, pass))
+        }
+        Err((exhausted, errand)) => Err(self::exhausted(calls.server().metrics(), &request, exhausted, errand)),
+    }
+}
+
+/// Tells the log and the metrics that a tenant has nothing left for a request.
+pub(super) fn exhausted(metrics: &Metrics, request: &Request, exhausted: Exhausted, errand: Errand) -> Status {
+    let status = status::exhausted(exhausted);
+    if let Some(Admitted { caller, from, .. }) = request.extensions().get::<Arc<Admitted>>().map(|admitted| &**admitted)
+    {
+        let (caller, tenant, path) = (caller.name(), caller.tenant(), shown_path(request.uri().path()));
+        tracing::warn!(%from, path, caller, tenant, "refused: {}", status.message());
+    }
+    metrics.refused(errand.exhausted());
+    status
 }
 
 /// Somebody was recognised on this connection: it is not ended to make room for others.
@@ -124,10 +155,40 @@ fn known(request: &Request) {
     }
 }
 
-fn begin(quota: &Arc<Quota>) -> Result<Pass, crate::access::Exhausted> {
-    let pass = quota.begin()?;
-    quota.charge(1, Monotonic::now())?;
-    Ok(pass)
+/// A call that was begun.
+#[derive(Default)]
+struct Begun {
+    pass: Option<Pass>,
+    overdrawn: Option<Overdrawn>,
+}
+
+/// The tenant has nothing left, so this is answered only if it is found to be an emergency.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Overdrawn(pub Exhausted);
+
+/// Whether something is an opt-out or a switch is in its path; whether a check is one in an emergency is seen once it has
+/// come, and for that it is let come.
+fn begin(quota: &Arc<Quota>, path: Path, caller: &Caller) -> Result<Begun, (Exhausted, Errand)> {
+    let errand = path.errand();
+    let pass = quota.begin(errand).and_then(|pass| {
+        if errand == Errand::Usual {
+            quota.charge(1, Monotonic::now())?;
+        }
+        Ok(pass)
+    });
+    match pass {
+        Ok(pass) => Ok(Begun { pass: Some(pass), overdrawn: None }),
+        Err(exhausted) if matches!(path, Path::Checks { .. }) && may_declare(caller) => {
+            let pass = quota.begin(Errand::Emergency).map_err(|exhausted| (exhausted, Errand::Emergency))?;
+            Ok(Begun { pass: Some(pass), overdrawn: Some(Overdrawn(exhausted)) })
+        }
+        Err(exhausted) => Err((exhausted, errand)),
+    }
+}
+
+/// Whether the caller's word that something is an emergency counts: whose does not is refused like anybody else.
+pub(super) fn may_declare(caller: &Caller) -> bool {
+    caller.permit(Role::Check).is_ok_and(|permit| permit.may_assert_exceptional())
 }
 
 /// A path as it may be logged: a number may have been put into it by mistake.
