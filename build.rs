@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs};
 
+use protox::prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
+
 /// The files of the public contract; served by reflection, with all that they import.
 const API: [&str; 16] = [
     "google/rpc/status.proto",
@@ -48,12 +50,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         .compile_well_known_types(true)
         .extern_path(WELL_KNOWN.0, WELL_KNOWN.1)
         .emit_rerun_if_changed(false)
+        // What a message would take in memory is told before it is decoded.
+        .codec_path("crate::proto::codec::Weighing")
         .skip_debug(masked.keys().map(|name| format!(".{name}")).collect::<Vec<_>>())
         .compile_fds(all.file_descriptor_set())?;
     pbjson_build::Builder::new()
         .register_descriptors(&bytes)?
         .extern_path(WELL_KNOWN.0, WELL_KNOWN.1)
         .build(&[".ringfence.v1", ".google.rpc"])?;
+    fs::write(out.join("layouts.rs"), layouts(&all.descriptor_pool())?)?;
     for package in ["ringfence.v1", "ringfence.store.v1"] {
         fs::write(out.join(format!("{package}.debug.rs")), debug_impls(package, &masked)?)?;
     }
@@ -106,4 +111,86 @@ fn debug_impls(package: &str, masked: &Masked) -> Result<String, Box<dyn Error>>
         text.push_str("\n            .finish()\n    }\n}\n");
     }
     Ok(text)
+}
+
+/// What each message that a service takes is in memory, for `proto::weigh`: its size, and those of what it may hold many of.
+/// What a service answers has none, since it is not weighed.
+fn layouts(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
+    let (mut asked, mut answered) = (BTreeMap::new(), BTreeMap::new());
+    for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
+        asked.insert(method.input().full_name().to_owned(), method.input());
+        answered.insert(method.output().full_name().to_owned(), method.output());
+    }
+    let (mut text, mut written) = (String::new(), BTreeMap::new());
+    for (name, message) in &asked {
+        layout(message, &mut Vec::new(), &mut written)?;
+        let (rust, layout) = (rust_type(message)?, layout_name(name));
+        writeln!(text, "impl Weighed for {rust} {{ const LAYOUT: Option<&'static Layout> = Some(&{layout}); }}")?;
+    }
+    for (_, message) in answered.iter().filter(|(name, _)| !asked.contains_key(*name)) {
+        writeln!(text, "impl Weighed for {} {{}}", rust_type(message)?)?;
+    }
+    text.extend(written.into_values());
+    Ok(text)
+}
+
+/// Writes the layout of a message, after those of what it holds.
+fn layout(
+    message: &MessageDescriptor,
+    within: &mut Vec<String>,
+    written: &mut BTreeMap<String, String>,
+) -> Result<(), Box<dyn Error>> {
+    let name = message.full_name().to_owned();
+    // One that holds itself would be boxed, and as deep as its sender likes.
+    if within.contains(&name) {
+        return Err(format!("{name} holds itself: its size cannot be told").into());
+    }
+    within.push(name.clone());
+    let mut fields = String::new();
+    for field in message.fields() {
+        let of = match field.kind() {
+            Kind::Message(inner) => {
+                layout(&inner, within, written)?;
+                format!("Of::Message(&{})", layout_name(inner.full_name()))
+            }
+            Kind::String | Kind::Bytes => "Of::Text".to_owned(),
+            Kind::Double | Kind::Int64 | Kind::Uint64 | Kind::Sint64 | Kind::Fixed64 | Kind::Sfixed64 => {
+                "Of::Scalar(8)".to_owned()
+            }
+            _ => "Of::Scalar(4)".to_owned(),
+        };
+        fields.push_str(&layout_field(&field, &of)?);
+    }
+    within.pop();
+    let (short, rust) = (message.name(), rust_type(message)?);
+    let text = format!(
+        "static {}: Layout = Layout {{ name: {short:?}, bytes: size_of::<{rust}>(), fields: &[{fields}] }};\n",
+        layout_name(&name)
+    );
+    written.insert(name, text);
+    Ok(())
+}
+
+fn layout_field(field: &FieldDescriptor, of: &str) -> Result<String, Box<dyn Error>> {
+    if field.is_map() {
+        return Err(format!("{} is a map: its size cannot be told", field.full_name()).into());
+    }
+    let (number, name, json, many) = (field.number(), field.name(), field.json_name(), field.is_list());
+    Ok(format!("Field {{ number: {number}, name: {name:?}, json: {json:?}, many: {many}, of: {of} }},"))
+}
+
+fn layout_name(message: &str) -> String {
+    message.replace('.', "_").to_uppercase()
+}
+
+fn rust_type(message: &MessageDescriptor) -> Result<String, Box<dyn Error>> {
+    let module = match message.package_name() {
+        _ if message.parent_message().is_some() => None,
+        "ringfence.v1" => Some("v1"),
+        "google.protobuf" => Some("well_known"),
+        "google.rpc" => Some("rpc"),
+        _ => None,
+    };
+    let module = module.ok_or_else(|| format!("{}: where its type is is not known", message.full_name()))?;
+    Ok(format!("crate::proto::{module}::{}", message.name()))
 }

@@ -26,7 +26,7 @@ pub use callers::{Callers, Certificate, Credentials, Entry, Peer, Shown, ShownCe
 pub use file::{NewCaller, appended_caller, appended_revocation};
 pub use gate::{Busy, Gate, GateSettings, GateState, Lane, Ticket, Why};
 pub use guesses::{Guesses, network};
-pub use limits::{Exhausted, Limits, Pass, Quota, Quotas};
+pub use limits::{Errand, Exhausted, Limits, Pass, Quota, Quotas};
 pub use line::Line;
 pub use secret::{ApiKey, KeyDigest};
 pub use share::Share;

@@ -3,7 +3,9 @@
 //! Promises: JSON is the canonical proto3 mapping, and a key it does not know is an error; `Debug` of no message shows
 //! a whole number. Must never be changed by hand: the files in `proto/` are the source. Guarded by `tests/contract.rs`.
 
+pub mod codec;
 pub mod json;
+pub mod weigh;
 pub mod well_known;
 
 use std::fmt;

@@ -49,6 +49,8 @@ mod streams;
 mod support;
 #[path = "access/tenants.rs"]
 mod tenants;
+#[path = "access/weight.rs"]
+mod weight;
 
 use std::path::Path;
 

@@ -13,9 +13,10 @@ use super::Share;
 /// What a tenant may use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Calls a second; a batch counts as its rows. 0: as many as the server can answer.
+    /// Calls a second; a batch counts as its rows, what is no [`Errand::Usual`] not at all. 0: as many as the server can
+    /// answer.
     pub rate: u32,
-    /// Calls under way at once, streams among them; 0: as many as come.
+    /// Calls of each errand under way at once, streams among the usual ones; 0: as many as come.
     pub at_once: u32,
 }
 
@@ -33,11 +34,61 @@ pub enum Exhausted {
     AtOnce,
 }
 
+/// What a call is to the limits of its tenant. What tightens is not refused for the checks of the same tenant: it has as
+/// many places of its own, and is not charged to the rate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Errand {
+    /// Anything else.
+    Usual,
+    /// An opt-out, or what is as urgent as one.
+    OptOut,
+    /// A check in an emergency, by a caller whose word that it is one counts.
+    Emergency,
+    /// A switch of control.
+    Switch,
+}
+
+impl Errand {
+    /// All.
+    pub const ALL: [Self; 4] = [Self::Usual, Self::OptOut, Self::Emergency, Self::Switch];
+
+    /// The word for a refusal of it in metrics and the log; `None`: the limit's own.
+    #[must_use]
+    pub const fn exhausted(self) -> Option<&'static str> {
+        match self {
+            Self::Usual => None,
+            Self::OptOut => Some("EXHAUSTED_OPT_OUT"),
+            Self::Emergency => Some("EXHAUSTED_EMERGENCY"),
+            Self::Switch => Some("EXHAUSTED_SWITCH"),
+        }
+    }
+}
+
+/// Calls under way, each errand by itself.
+#[derive(Debug, Default)]
+struct UnderWay {
+    usual: AtomicU32,
+    opt_out: AtomicU32,
+    emergency: AtomicU32,
+    switch: AtomicU32,
+}
+
+impl UnderWay {
+    const fn of(&self, errand: Errand) -> &AtomicU32 {
+        match errand {
+            Errand::Usual => &self.usual,
+            Errand::OptOut => &self.opt_out,
+            Errand::Emergency => &self.emergency,
+            Errand::Switch => &self.switch,
+        }
+    }
+}
+
 /// What one tenant uses.
 #[derive(Debug)]
 pub struct Quota {
     limits: Mutex<Limits>,
-    under_way: AtomicU32,
+    under_way: UnderWay,
     /// What may still be asked now, in millionths of a call, and as of when.
     left: Mutex<Option<(u64, Monotonic)>>,
     /// What it uses of what all tenants share.
@@ -71,7 +122,12 @@ impl Quota {
     /// Within these limits.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits: Mutex::new(limits), under_way: AtomicU32::new(0), left: Mutex::default(), share: Arc::default() }
+        Self {
+            limits: Mutex::new(limits),
+            under_way: UnderWay::default(),
+            left: Mutex::default(),
+            share: Arc::default(),
+        }
     }
 
     fn limits(&self) -> Limits {
@@ -139,10 +195,10 @@ impl Quota {
     ///
     /// # Errors
     /// Too many are under way.
-    pub fn begin(self: &Arc<Self>) -> Result<Pass, Exhausted> {
+    pub fn begin(self: &Arc<Self>, errand: Errand) -> Result<Pass, Exhausted> {
         let most = self.limits().at_once;
-        let taken = self.under_way.fetch_add(1, Ordering::AcqRel);
-        let pass = Pass(Arc::clone(self));
+        let taken = self.under_way.of(errand).fetch_add(1, Ordering::AcqRel);
+        let pass = Pass(Arc::clone(self), errand);
         if most != 0 && taken >= most { Err(Exhausted::AtOnce) } else { Ok(pass) }
     }
 
@@ -155,13 +211,13 @@ impl Quota {
     /// Calls under way.
     #[must_use]
     pub fn under_way(&self) -> u32 {
-        self.under_way.load(Ordering::Acquire)
+        Errand::ALL.iter().map(|errand| self.under_way.of(*errand).load(Ordering::Acquire)).sum()
     }
 }
 
 /// A call under way.
 #[derive(Debug)]
-pub struct Pass(Arc<Quota>);
+pub struct Pass(Arc<Quota>, Errand);
 
 impl Pass {
     /// What it is counted in.
@@ -173,7 +229,7 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+        self.0.under_way.of(self.1).fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -288,11 +344,16 @@ mod tests {
     #[test]
     fn what_is_under_way_is_counted_until_it_ends() {
         let quota = Arc::new(Quota::new(Limits { rate: 0, at_once: 2 }));
-        let (one, _two) = (quota.begin().unwrap(), quota.begin().unwrap());
-        assert_eq!(quota.begin().unwrap_err(), Exhausted::AtOnce);
+        let (one, _two) = (quota.begin(Errand::Usual).unwrap(), quota.begin(Errand::Usual).unwrap());
+        assert_eq!(quota.begin(Errand::Usual).unwrap_err(), Exhausted::AtOnce);
         assert_eq!(quota.under_way(), 2, "what is refused is not under way");
+        for errand in [Errand::OptOut, Errand::Emergency, Errand::Switch] {
+            let held = (quota.begin(errand).unwrap(), quota.begin(errand).unwrap());
+            assert_eq!(quota.begin(errand).unwrap_err(), Exhausted::AtOnce, "{errand:?}");
+            drop(held);
+        }
         drop(one);
-        assert!(quota.begin().is_ok());
+        assert!(quota.begin(Errand::Usual).is_ok());
     }
 
     #[test]
@@ -303,7 +364,7 @@ mod tests {
         assert!(small.charge(1, now).is_ok() && small.charge(1, now).is_err());
         assert!(big.charge(1, now).is_ok() && big.charge(1, now).is_ok() && big.charge(1, now).is_err());
         quotas.limit(HashMap::new());
-        let _held = big.begin().unwrap();
-        assert!(quotas.of("big").begin().is_err(), "back to the usual");
+        let _held = big.begin(Errand::Usual).unwrap();
+        assert!(quotas.of("big").begin(Errand::Usual).is_err(), "back to the usual");
     }
 }

@@ -18,7 +18,7 @@ pub const NAME_BYTES: usize = 128;
 /// The longest free text accepted, in bytes.
 pub const TEXT_BYTES: usize = 16 * 1024;
 /// The most entries of one list of evidence.
-pub const LIST_ENTRIES: usize = 10_000;
+pub const LIST_ENTRIES: usize = crate::proto::weigh::ENTRIES;
 
 /// One fault of a request: which field, and what is wrong with it.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -410,7 +410,7 @@ fn known(contact: &Contact, id: &AttemptId, request: &v1::CheckRequest) -> Resul
 }
 
 /// The most checks of one batch.
-pub const BATCH: usize = 1_000;
+pub const BATCH: usize = crate::proto::weigh::ROWS;
 
 /// The fault of a batch that is too long.
 #[must_use]

@@ -13,8 +13,9 @@ use serde::de::DeserializeOwned;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use crate::proto::weigh::{FREE, LIGHT, Weighed};
 use crate::proto::{json, v1};
-use crate::service::{Calls, Incoming, MESSAGE_BYTES, TIMEOUT_HEADER, guard, status};
+use crate::service::{CONTROL_BYTES, Calls, Incoming, MESSAGE_BYTES, TIMEOUT_HEADER, guard, status};
 
 type Answer = http::Response<Body>;
 type Sent = Result<Bytes, BytesRejection>;
@@ -39,13 +40,20 @@ impl FromRequestParts<Calls> for Asked {
 }
 
 #[allow(clippy::result_large_err, reason = "the refusal is the answer itself, handed on once")]
-fn read<T: DeserializeOwned>(calls: &Calls, incoming: &Incoming, call: &str, sent: Sent) -> Result<T, Answer> {
+fn read<T: DeserializeOwned + Weighed>(
+    calls: &Calls,
+    incoming: &Incoming,
+    call: &str,
+    sent: Sent,
+) -> Result<T, Answer> {
     // What is wrong with it stands in the answer alone: it may be somebody's.
     let refused = |reason, why: &'static str| calls.refused(incoming, &call, reason, &why);
     let bytes = sent.map_err(|rejected| match rejected.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             refused("TOO_LARGE", "the body is longer than is read");
-            let message = format!("the body is longer than the {MESSAGE_BYTES} bytes that are accepted");
+            let message = format!(
+                "the body is longer than the {MESSAGE_BYTES} bytes that are accepted, of a switch of control {CONTROL_BYTES}"
+            );
             let mut answer = refusal(&status::refused(Code::OutOfRange, "TOO_LARGE", message));
             *answer.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
             answer
@@ -53,6 +61,14 @@ fn read<T: DeserializeOwned>(calls: &Calls, incoming: &Incoming, call: &str, sen
         // It did not come whole, which was told by whoever waited for it.
         _ => refusal(&status::unreadable(None, &rejected.body_text())),
     })?;
+    if let Some(layout) = T::LAYOUT.filter(|_| bytes.len() > LIGHT) {
+        let weighed = layout.weigh_json(&bytes, FREE);
+        weighed.map_err(|heavy| {
+            refused("TOO_LARGE", "the body would take more memory than a message may");
+            let field = heavy.field();
+            refusal(&status::unreadable(Some(field.as_str()).filter(|field| !field.is_empty()), heavy.why()))
+        })?;
+    }
     json::read(&bytes).map_err(|error| {
         refused(MALFORMED, "the body does not read as the message");
         refusal(&status::unreadable(error.field(), &error.to_string()))
@@ -299,7 +315,7 @@ pub(super) async fn admit(State(calls): State<Calls>, request: Request, next: Ne
         return next.run(request).await;
     }
     let open = request.uri().path() == super::READY;
-    match guard::admit(access, &calls, request, open).await {
+    match guard::admit_route(access, &calls, request, open).await {
         Ok((request, pass)) => guard::held(next.run(request).await, pass),
         Err(status) => refusal(&status),
     }

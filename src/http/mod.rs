@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post};
 
-use crate::service::{Calls, MESSAGE_BYTES, gated_http};
+use crate::service::{CONTROL_BYTES, Calls, MESSAGE_BYTES, gated_http};
 
 /// What anybody may ask: whether the process runs, and whether it can answer. Without the role `operate` the latter names what
 /// is not ready, and not why.
@@ -28,6 +28,7 @@ struct Routes {
 impl Routes {
     fn route(mut self, path: &'static str, to: MethodRouter<Calls>) -> Self {
         self.paths.push(path);
+        let to = if path.starts_with("/v1/control:") { to.layer(DefaultBodyLimit::max(CONTROL_BYTES)) } else { to };
         Self { router: Router::route(self.router, path, to), paths: self.paths }
     }
 }

@@ -11,10 +11,11 @@ use super::gather::Arrived;
 use super::guard::Admitted;
 use super::incoming::{Incoming, now};
 use super::leave::Leave;
+use super::lenient::Sent;
 use super::ready::{Faults, Readiness};
-use super::stream::{Answers, Asked};
+use super::stream::Answers;
 use super::{rows, status};
-use crate::access::{Access, Gate, Peer, Permit, Role};
+use crate::access::{Access, Caller, Gate, Peer, Permit, Refused, Role};
 use crate::engine::watch::HEARTBEAT;
 use crate::engine::{Engine, Failure, ShadowReport, Tenants, batch_too_long};
 use crate::proto::v1;
@@ -204,7 +205,11 @@ impl Calls {
                 return Err(batch_too_long(length));
             }
             // One row is charged where it came in.
-            incoming.charge(u32::try_from(length.saturating_sub(1)).unwrap_or(u32::MAX))?;
+            let charged = incoming.charge(u32::try_from(length.saturating_sub(1)).unwrap_or(u32::MAX));
+            let is_urgent = || request.checks.iter().any(|check| check.purpose() == v1::Purpose::Emergency);
+            if !(permit.may_assert_exceptional() && is_urgent()) {
+                charged?;
+            }
             let clock = incoming.clock();
             let engine = self.of(permit)?;
             let failed = |failure: &Failure| self.failed(&incoming, "CheckBatch", failure);
@@ -222,7 +227,7 @@ impl Calls {
     /// own.
     pub(super) fn check_stream<R>(&self, incoming: &Incoming, asked: R) -> Result<Answers<R>, Status>
     where
-        R: Stream<Item = Result<Asked, Status>> + Unpin,
+        R: Stream<Item = Result<Sent<v1::CheckStreamRequest>, Status>> + Unpin,
     {
         let asker = Leave::of(self, "CheckStream", incoming, Role::Check);
         match asker.and_then(|leave| Ok((self.of(leave.begun())?, leave))) {
@@ -615,138 +620,6 @@ impl Calls {
         let answer =
             incoming.within(Role::Audit, async |permit| self.of(permit)?.self_check_report(permit).await).await;
         self.done("GetSelfCheck", &incoming, answer)
-    }
-
-    /// `PrivacyService.OpenRequest`.
-    ///
-    /// # Errors
-    /// See [`Calls::check`].
-    pub async fn open_request(
-        &self,
-        incoming: Incoming,
-        request: v1::OpenRequestRequest,
-    ) -> Result<v1::OpenRequestResponse, Status> {
-        let answer = incoming
-            .within(Role::Privacy, async |permit| {
-                self.of(permit)?.open_request(permit, request, incoming.clock()).await
-            })
-            .await;
-        self.done("OpenRequest", &incoming, answer)
-    }
-
-    /// `PrivacyService.ExportContact`.
-    ///
-    /// # Errors
-    /// See [`Calls::check`].
-    pub async fn export_contact(
-        &self,
-        incoming: Incoming,
-        request: v1::ExportContactRequest,
-    ) -> Result<v1::ExportContactResponse, Status> {
-        let answer = incoming
-            .within(Role::Privacy, async |permit| {
-                self.of(permit)?.export_contact(permit, request, incoming.clock()).await
-            })
-            .await;
-        self.done("ExportContact", &incoming, answer)
-    }
-
-    /// `PrivacyService.EraseContact`.
-    ///
-    /// # Errors
-    /// See [`Calls::check`].
-    pub async fn erase_contact(
-        &self,
-        incoming: Incoming,
-        request: v1::EraseContactRequest,
-    ) -> Result<v1::EraseContactResponse, Status> {
-        let answer = incoming
-            .within(Role::Privacy, async |permit| {
-                self.of(permit)?.erase_contact(permit, request, incoming.clock()).await
-            })
-            .await;
-        self.done("EraseContact", &incoming, answer)
-    }
-
-    /// `PrivacyService.ListRequests`.
-    ///
-    /// # Errors
-    /// See [`Calls::check`].
-    pub async fn list_requests(
-        &self,
-        incoming: Incoming,
-        request: v1::ListRequestsRequest,
-    ) -> Result<v1::ListRequestsResponse, Status> {
-        let answer = incoming
-            .within(Role::Privacy, async |permit| {
-                self.of(permit)?.list_requests(permit, &request, incoming.clock()).await
-            })
-            .await;
-        self.done("ListRequests", &incoming, answer)
-    }
-
-    /// `PrivacyService.ResolveRequest`.
-    ///
-    /// # Errors
-    /// See [`Calls::check`].
-    pub async fn resolve_request(
-        &self,
-        incoming: Incoming,
-        request: v1::ResolveRequestRequest,
-    ) -> Result<v1::ResolveRequestResponse, Status> {
-        let answer = incoming
-            .within(Role::Privacy, async |permit| {
-                self.of(permit)?.resolve_request(permit, request, incoming.clock()).await
-            })
-            .await;
-        self.done("ResolveRequest", &incoming, answer)
-    }
-
-    /// `PrivacyService.PlaceHold`.
-    ///
-    /// # Errors
-    /// See [`Calls::check`].
-    pub async fn place_hold(
-        &self,
-        incoming: Incoming,
-        request: v1::PlaceHoldRequest,
-    ) -> Result<v1::PlaceHoldResponse, Status> {
-        let answer = incoming
-            .within(Role::Privacy, async |permit| self.of(permit)?.place_hold(permit, request, incoming.clock()).await)
-            .await;
-        self.done("PlaceHold", &incoming, answer)
-    }
-
-    /// `PrivacyService.LiftHold`.
-    ///
-    /// # Errors
-    /// See [`Calls::check`].
-    pub async fn lift_hold(
-        &self,
-        incoming: Incoming,
-        request: v1::LiftHoldRequest,
-    ) -> Result<v1::LiftHoldResponse, Status> {
-        let answer = incoming
-            .within(Role::Privacy, async |permit| self.of(permit)?.lift_hold(permit, request, incoming.clock()).await)
-            .await;
-        self.done("LiftHold", &incoming, answer)
-    }
-
-    /// `PrivacyService.GetRequest`.
-    ///
-    /// # Errors
-    /// See [`Calls::check`].
-    pub async fn get_request(
-        &self,
-        incoming: Incoming,
-        request: v1::GetRequestRequest,
-    ) -> Result<v1::GetRequestResponse, Status> {
-        let now = incoming.clock().now;
-        let answer = incoming
-            .within(Role::Privacy, async |permit| self.of(permit)?.get_request(permit, &request, now).await)
-            .await;
-        let answer = answer.map(|request| v1::GetRequestResponse { request: Some(request) });
-        self.done("GetRequest", &incoming, answer)
     }
 
     /// `LawService.ListPacks`.

@@ -15,7 +15,6 @@ use hyper::body::Body as _;
 use prost::bytes::BytesMut;
 use smallvec::SmallVec;
 
-use super::MESSAGE_BYTES;
 use super::peek::HEAD;
 use crate::access::{Arrival, Busy, EACH};
 
@@ -43,12 +42,17 @@ pub(super) struct Message {
     pub since: Option<Monotonic>,
 }
 
-/// Waits until all of a request has come, or so much that it will be refused for its length by whoever reads it. `framed`:
+/// Waits until all of a request has come, or more than `most`, for which it will be refused by whoever reads it. `framed`:
 /// it is a message of gRPC. `begin` is for what has to be waited for, or is long.
 ///
 /// # Errors
 /// It is long, and there is no room for it.
-pub(super) async fn gather(mut body: Body, framed: bool, begin: impl Fn() -> Arrival) -> Result<Message, Busy> {
+pub(super) async fn gather(
+    mut body: Body,
+    framed: bool,
+    most: usize,
+    begin: impl Fn() -> Arrival,
+) -> Result<Message, Busy> {
     let mut message = Message::default();
     let mut arrival = None;
     while !body.is_end_stream() {
@@ -65,12 +69,12 @@ pub(super) async fn gather(mut body: Body, framed: bool, begin: impl Fn() -> Arr
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
             Some(Err(error)) => return Ok(Message { broken: Some(error), since: message.since, ..Message::default() }),
         };
-        let too_long = framed && message.bytes == 0 && says_too_long(&part);
+        let too_long = framed && message.bytes == 0 && says_too_long(&part, most);
         message.take(part);
         if message.bytes > EACH {
             arrival.get_or_insert_with(&begin).brought(message.bytes)?;
         }
-        if too_long || message.bytes > MESSAGE_BYTES + HEAD {
+        if too_long || message.bytes > most + HEAD {
             break;
         }
     }
@@ -79,9 +83,9 @@ pub(super) async fn gather(mut body: Body, framed: bool, begin: impl Fn() -> Arr
 }
 
 /// Whether a message that begins so is longer than is read: it is refused by its head, so the rest is not waited for.
-fn says_too_long(part: &[u8]) -> bool {
+fn says_too_long(part: &[u8], most: usize) -> bool {
     let length = part.get(1..HEAD).and_then(|length| Some(u32::from_be_bytes(length.try_into().ok()?)));
-    length.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > MESSAGE_BYTES))
+    length.is_some_and(|length| usize::try_from(length).is_ok_and(|length| length > most))
 }
 
 impl Message {
@@ -161,6 +165,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::MESSAGE_BYTES;
     use super::*;
     use crate::access::{Gate, Lane};
 
@@ -169,7 +174,7 @@ mod tests {
         let parts = parts.into_iter().map(|part| Ok::<_, Infallible>(Bytes::from(part)));
         let body = Body::from_stream(stream::iter(parts));
         let begin = || gate.arrival(Lane::Check, None);
-        futures_util::FutureExt::now_or_never(gather(body, framed, begin)).unwrap()
+        futures_util::FutureExt::now_or_never(gather(body, framed, MESSAGE_BYTES, begin)).unwrap()
     }
 
     fn read(body: Body) -> Bytes {
@@ -197,7 +202,7 @@ mod tests {
         let at = part.as_ptr();
         let body = Body::from_stream(stream::iter([Ok::<_, Infallible>(part), Ok(Bytes::new())]));
         let begin = || Arc::new(Gate::default()).arrival(Lane::Check, None);
-        let message = futures_util::FutureExt::now_or_never(gather(body, true, begin)).unwrap();
+        let message = futures_util::FutureExt::now_or_never(gather(body, true, MESSAGE_BYTES, begin)).unwrap();
         assert_eq!(read(message.ok().unwrap().into_body()).as_ptr(), at);
     }
 
@@ -216,7 +221,7 @@ mod tests {
         let parts = [Ok(Bytes::from_static(b"{}")), Err("gone")];
         let body = Body::from_stream(stream::iter(parts));
         let begin = || Arc::new(Gate::default()).arrival(Lane::Check, None);
-        let gathered = futures_util::FutureExt::now_or_never(gather(body, false, begin)).unwrap();
+        let gathered = futures_util::FutureExt::now_or_never(gather(body, false, MESSAGE_BYTES, begin)).unwrap();
         let mut message = gathered.ok().unwrap();
         assert!(message.whole().is_none());
         assert_eq!(message.broken(), Some("the request did not come whole"));

@@ -3,14 +3,12 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use prost::Message as _;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::calls::Calls;
 use super::incoming::Incoming;
-use super::stream::Asked;
+use super::lenient::sent;
 use crate::proto::v1;
 use crate::proto::v1::audit_service_server::AuditService;
 use crate::proto::v1::check_service_server::CheckService;
@@ -69,10 +67,7 @@ impl CheckService for Grpc {
     ) -> Answer<Self::CheckStreamStream> {
         // Served by [`super::lenient`] before it comes here; the same but for messages that do not decode.
         let incoming = self.incoming(&request);
-        let asked = request
-            .into_inner()
-            .map(|message| message.map(|message| Asked { bytes: message.encoded_len(), message: Ok(message) }));
-        Ok(Response::new(Box::pin(self.0.check_stream(&incoming, asked)?)))
+        Ok(Response::new(Box::pin(self.0.check_stream(&incoming, sent(request.into_inner()))?)))
     }
 
     async fn report_outcome(&self, request: Request<v1::ReportOutcomeRequest>) -> Answer<v1::ReportOutcomeResponse> {
@@ -113,7 +108,8 @@ impl ConsentService for Grpc {
         request: Request<Streaming<v1::ImportContactsRequest>>,
     ) -> Answer<v1::ImportContactsResponse> {
         let incoming = self.incoming(&request);
-        self.0.import_contacts(incoming, request.into_inner()).await.map(Response::new)
+        // As the stream of checks.
+        self.0.import_contacts(incoming, sent(request.into_inner())).await.map(Response::new)
     }
 
     type WatchOptOutsStream = Answers<v1::WatchOptOutsResponse>;

@@ -21,8 +21,9 @@ use super::calls::Calls;
 use super::health::Known;
 use super::incoming::now;
 use super::refused::Shown;
+use super::shed::Path;
 use super::status;
-use crate::access::{self, Access, Caller, Credentials, Guesses, Line, Pass, Peer, Quota};
+use crate::access::{self, Access, Caller, Credentials, Errand, Exhausted, Guesses, Line, Pass, Peer, Quota, Role};
 use crate::telemetry::{Meter, Refusal};
 
 /// Health is asked by those who have no key: orchestrators and balancers. It says of each service whether it is served.
@@ -62,10 +63,25 @@ async fn grpc(State(calls): State<Calls>, mut request: Request, next: Next) -> h
         }
         return next.run(request).await;
     }
-    match admit(access, &calls, request, false).await {
+    let path = Path::of_method(request.uri().path());
+    match admit(access, &calls, request, path, false).await {
         Ok((request, pass)) => held(next.run(request).await, pass),
         Err(status) => status.into_http(),
     }
+}
+
+/// The same of a request of HTTP.
+///
+/// # Errors
+/// See [`admit`].
+pub async fn admit_route(
+    access: &Access,
+    calls: &Calls,
+    request: Request,
+    open: bool,
+) -> Result<(Request, Option<Pass>), Status> {
+    let path = Path::of_route(request.uri().path());
+    admit(access, calls, request, path, open).await
 }
 
 /// Finds out who asks, and begins a call of their tenant. What is open is answered to anybody, and to somebody who is known
@@ -73,10 +89,11 @@ async fn grpc(State(calls): State<Calls>, mut request: Request, next: Next) -> h
 ///
 /// # Errors
 /// Nobody who may ask; a tenant that asks too much.
-pub async fn admit(
+async fn admit(
     access: &Access,
     calls: &Calls,
     mut request: Request,
+    path: Path,
     open: bool,
 ) -> Result<(Request, Option<Pass>), Status> {
     // A body is not to be shared between threads, and so nothing of the request is held while anything is waited for.
@@ -113,14 +130,28 @@ pub async fn admit(
     };
     let quota = access.quotas.of(caller.tenant());
     let meter = metrics.of(caller.tenant());
-    let begun = if open { Ok(None) } else { begin(&quota).map(Some) };
-    let pass = begun.map_err(|exhausted| {
-        let (reason, why) = status::words(exhausted);
-        told(&meter, &request, caller.name(), reason, &why);
-        status::exhausted(exhausted)
-    })?;
+    let begun = if open { Ok(Begun::default()) } else { begin(&quota, path, &caller) };
     request.extensions_mut().insert(Arc::new(Admitted { caller, credentials, from, quota, meter }));
-    Ok((request, pass))
+    match begun {
+        Ok(Begun { pass, overdrawn }) => {
+            if let Some(overdrawn) = overdrawn {
+                request.extensions_mut().insert(overdrawn);
+            }
+            Ok((request, pass))
+        }
+        Err((exhausted, errand)) => Err(self::exhausted(&request, exhausted, errand)),
+    }
+}
+
+/// Tells the log and the metrics that a tenant has nothing left for a request.
+pub(super) fn exhausted(request: &Request, exhausted: Exhausted, errand: Errand) -> Status {
+    if let Some(admitted) = request.extensions().get::<Arc<Admitted>>() {
+        let Admitted { caller, from, meter, .. } = &**admitted;
+        let (usual, why) = status::words(exhausted);
+        let (reason, call) = (errand.exhausted().unwrap_or(usual), Shown(request.uri().path()));
+        meter.refused(&Refusal { reason, why: &why, call: &call, caller: caller.name(), from: Some(*from) });
+    }
+    status::exhausted(exhausted)
 }
 
 /// Lets the answer to a wrong key wait. Where too many do, the connection ends in place of an answer that did not wait; but not
@@ -143,10 +174,40 @@ fn known(request: &Request) {
     }
 }
 
-fn begin(quota: &Arc<Quota>) -> Result<Pass, crate::access::Exhausted> {
-    let pass = quota.begin()?;
-    quota.charge(1, Monotonic::now())?;
-    Ok(pass)
+/// A call that was begun.
+#[derive(Default)]
+struct Begun {
+    pass: Option<Pass>,
+    overdrawn: Option<Overdrawn>,
+}
+
+/// The tenant has nothing left, so this is answered only if it is found to be an emergency.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Overdrawn(pub Exhausted);
+
+/// Whether something is an opt-out or a switch is in its path; whether a check is one in an emergency is seen once it has
+/// come, and for that it is let come.
+fn begin(quota: &Arc<Quota>, path: Path, caller: &Caller) -> Result<Begun, (Exhausted, Errand)> {
+    let errand = path.errand();
+    let pass = quota.begin(errand).and_then(|pass| {
+        if errand == Errand::Usual {
+            quota.charge(1, Monotonic::now())?;
+        }
+        Ok(pass)
+    });
+    match pass {
+        Ok(pass) => Ok(Begun { pass: Some(pass), overdrawn: None }),
+        Err(exhausted) if matches!(path, Path::Checks { .. }) && may_declare(caller) => {
+            let pass = quota.begin(Errand::Emergency).map_err(|exhausted| (exhausted, Errand::Emergency))?;
+            Ok(Begun { pass: Some(pass), overdrawn: Some(Overdrawn(exhausted)) })
+        }
+        Err(exhausted) => Err((exhausted, errand)),
+    }
+}
+
+/// Whether the caller's word that something is an emergency counts: whose does not is refused like anybody else.
+pub(super) fn may_declare(caller: &Caller) -> bool {
+    caller.permit(Role::Check).is_ok_and(|permit| permit.may_assert_exceptional())
 }
 
 /// The call is under way until its answer has gone.

@@ -8,11 +8,11 @@ use std::pin::Pin;
 use std::time::{Duration, Instant as Monotonic};
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
-use prost::Message as _;
 use tonic::{Code, Status};
 
 use super::incoming::{Incoming, now};
 use super::leave::{Leave, Losing};
+use super::lenient::Sent;
 use super::{Calls, malformed, status};
 use crate::access::Role;
 use crate::engine::{Clock, Failure, Import, Imported};
@@ -20,10 +20,12 @@ use crate::proto::v1;
 
 /// The most rows that are recorded together.
 const MOST: usize = 512;
-/// The most bytes of rows that are recorded together, of more than one.
-const MOST_BYTES: usize = 4 << 20;
+/// The most bytes that rows take which are recorded together, of more than one.
+const MOST_BYTES: usize = 1 << 20;
 /// How long the rows of one go may take: a slow disk ends no import.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+type Row = Sent<v1::ImportContactsRequest>;
 
 /// Rows that were sent; and whether more may come.
 struct Taken {
@@ -37,10 +39,10 @@ impl Calls {
     /// # Errors
     /// See [`Calls::check`]. What is wrong with a row is in the answer. Rows recorded before an error stay so, and the
     /// import is sent again; by somebody else, where its caller may no longer write.
-    pub async fn import_contacts(
+    pub(super) async fn import_contacts(
         &self,
         incoming: Incoming,
-        rows: impl Stream<Item = Result<v1::ImportContactsRequest, Status>> + Unpin,
+        rows: impl Stream<Item = Result<Row, Status>> + Unpin,
     ) -> Result<v1::ImportContactsResponse, Status> {
         let until = incoming.timeout.and_then(|timeout| incoming.arrived.checked_add(timeout));
         let all = self.import_all(&incoming, rows, until);
@@ -59,7 +61,7 @@ impl Calls {
     async fn import_all(
         &self,
         incoming: &Incoming,
-        mut rows: impl Stream<Item = Result<v1::ImportContactsRequest, Status>> + Unpin,
+        mut rows: impl Stream<Item = Result<Row, Status>> + Unpin,
         until: Option<Monotonic>,
     ) -> Result<v1::ImportContactsResponse, Status> {
         let failed = |failure: Failure| {
@@ -137,17 +139,17 @@ async fn may_send(incoming: &Incoming, rows: usize) -> usize {
 }
 
 /// Waits for a row, and takes those that came with it.
-async fn take(rows: &mut (impl Stream<Item = Result<v1::ImportContactsRequest, Status>> + Unpin)) -> Taken {
+async fn take(rows: &mut (impl Stream<Item = Result<Row, Status>> + Unpin)) -> Taken {
     let mut taken = Taken { rows: Vec::new(), more: Ok(true) };
     let mut bytes = 0;
     let mut next = Some(rows.next().await);
     while let Some(came) = next {
         match came {
-            Some(Ok(row)) => {
-                bytes += row.encoded_len();
+            Some(Ok(Sent { message: Ok(row), weight })) => {
+                bytes += weight;
                 taken.rows.push(row);
             }
-            Some(Err(status)) => taken.more = Err(malformed::told(status)),
+            Some(Ok(Sent { message: Err(status), .. }) | Err(status)) => taken.more = Err(malformed::told(status)),
             None => taken.more = Ok(false),
         }
         let room = taken.rows.len() < MOST && bytes < MOST_BYTES && matches!(taken.more, Ok(true));

@@ -17,6 +17,7 @@ mod lenient;
 mod malformed;
 mod names;
 mod peek;
+mod privacy;
 mod ready;
 mod refused;
 mod registry;
@@ -33,6 +34,7 @@ use tonic::service::Routes;
 pub use calls::Calls;
 pub use grpc::Grpc;
 pub use incoming::{Incoming, now};
+pub use lenient::STREAMED_BYTES;
 pub use ready::{Faults, Readiness};
 pub use shed::gated_http;
 
@@ -52,6 +54,12 @@ use crate::proto::v1::retention_service_server::RetentionServiceServer;
 /// The largest message read: room for a batch with evidence, and for an oversized field to be named. What is written has
 /// no limit: the attempts of a batch are counted by then, and its caller must learn which.
 pub const MESSAGE_BYTES: usize = 16 << 20;
+
+/// The largest message that switches something: it is never refused for a place, so it must not need much.
+pub const CONTROL_BYTES: usize = 64 << 10;
+
+/// The largest message of reflection, which asks for a name.
+const REFLECTION_BYTES: usize = 64 << 10;
 
 /// The header of HTTP in which a caller says for how many milliseconds an answer is of use.
 pub const TIMEOUT_HEADER: &str = "x-ringfence-timeout-ms";
@@ -91,16 +99,25 @@ pub fn routes(calls: Calls) -> Result<(Routes, HealthReporter), tonic_reflection
             })*
         };
     }
-    let checks = CheckServiceServer::new(grpc.clone()).max_decoding_message_size(MESSAGE_BYTES);
-    let inner = lenient::Lenient { inner: checks, calls: calls.clone() };
+    macro_rules! add_with_streams {
+        ($($server:ident),*) => {
+            $({
+                let inner = $server::new(grpc.clone()).max_decoding_message_size(MESSAGE_BYTES);
+                let inner = lenient::Lenient { inner, calls: calls.clone() };
+                builder.add_service(malformed::Refuse { inner, calls: Arc::clone(&told) });
+            })*
+        };
+    }
+    add_with_streams!(CheckServiceServer, ConsentServiceServer);
+    let inner = ControlServiceServer::new(grpc.clone()).max_decoding_message_size(CONTROL_BYTES);
     builder.add_service(malformed::Refuse { inner, calls: Arc::clone(&told) });
-    add!(ConsentServiceServer, ControlServiceServer, AuditServiceServer);
+    add!(AuditServiceServer);
     add!(LawServiceServer, PrivacyServiceServer, RegistryServiceServer, ProcessorServiceServer);
     add!(PolicyServiceServer, RetentionServiceServer, IncidentServiceServer);
     builder.add_service(health);
-    builder.add_service(reflection().build_v1()?);
+    builder.add_service(reflection().build_v1()?.max_decoding_message_size(REFLECTION_BYTES));
     // What Python's grpcio-reflection and older tools ask for; they know no v1.
-    builder.add_service(reflection().build_v1alpha()?);
+    builder.add_service(reflection().build_v1alpha()?.max_decoding_message_size(REFLECTION_BYTES));
     let routes = builder.routes();
     // Who asks is found out first: nobody who is unknown takes a place of those who are known.
     let routes = shed::gated(routes, &calls);

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use crate::proto::v1;
+use crate::proto::weigh::{Value, field};
 
 /// Fields of the contract, by their numbers.
 const PURPOSE: u64 = 5;
@@ -34,40 +35,6 @@ fn in_message(mut rest: &[u8], many: bool) -> bool {
         }
     }
     false
-}
-
-enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-    Other,
-}
-
-/// The next field of a message: its number, its value, and what comes after it.
-fn field(bytes: &[u8]) -> Option<(u64, Value<'_>, &[u8])> {
-    let (key, rest) = varint(bytes)?;
-    let (value, rest) = match key & 7 {
-        0 => varint(rest).map(|(value, rest)| (Value::Number(value), rest))?,
-        1 => (Value::Other, rest.get(8..)?),
-        2 => {
-            let (length, rest) = varint(rest)?;
-            let (value, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-            (Value::Bytes(value), rest)
-        }
-        5 => (Value::Other, rest.get(4..)?),
-        _ => return None,
-    };
-    Some((key >> 3, value, rest))
-}
-
-fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0;
-    for (place, byte) in bytes.iter().enumerate().take(10) {
-        value |= u64::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            return Some((value, bytes.get(place + 1..)?));
-        }
-    }
-    None
 }
 
 /// In JSON, where an enum is its name or its number.

@@ -1,7 +1,8 @@
 //! What is refused where more comes than is answered in time: once it is known who asks and all of the request has come,
 //! and before anything of it is read, since a refusal that costs as much as an answer saves nothing.
 //!
-//! Promises: health, the switches of control and EMERGENCY are never refused; streams are, each burst of checks by itself;
+//! Promises: health, the switches of control and EMERGENCY are never refused, nor charged to what their tenant may ask in a
+//! second; streams are, each burst of checks by itself;
 //! whoever sends slowly takes nobody's place; a refusal says when to ask again, and nothing was done of what it was about.
 //! Guarded by `tests/service/overload.rs` and `tests/access/floods.rs`.
 
@@ -21,12 +22,12 @@ use tower::Service;
 use tracing::Instrument as _;
 
 use super::gather::{Arrived, Message, gather};
-use super::guard::Admitted;
+use super::guard::{self, Admitted, Overdrawn};
 use super::incoming::Incoming;
 use super::names::Names;
 use super::refused::Shown;
-use super::{CLIENT_STREAMS, Calls, grpc, peek, status};
-use crate::access::{Busy, Gate, Lane, Role, Ticket};
+use super::{CLIENT_STREAMS, CONTROL_BYTES, Calls, MESSAGE_BYTES, grpc, peek, status};
+use crate::access::{Busy, Errand, Gate, Lane, Ticket};
 use crate::telemetry::Traces;
 
 /// How a service is spoken to.
@@ -39,9 +40,13 @@ enum Wire {
 
 /// What a path is to the gate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Path {
-    /// It goes on whatever happens.
+pub(super) enum Path {
+    /// It goes on whatever happens, and its messages are bounded where they are read.
     Always,
+    /// A switch of control: it goes on once it has come.
+    Switch,
+    /// What ends when its caller likes, by one message: it goes on once that has come.
+    Watch,
     /// A check, or several, among which may be one in an emergency.
     Checks {
         /// A batch of them.
@@ -55,21 +60,20 @@ enum Path {
 
 impl Path {
     /// Of a method's full name.
-    fn of_method(path: &str) -> Self {
+    pub fn of_method(path: &str) -> Self {
         match path.strip_prefix("/ringfence.v1.") {
             Some("CheckService/Check") => Self::Checks { many: false },
             Some("CheckService/CheckBatch") => Self::Checks { many: true },
             // They end when their callers like; the bursts of the first are counted by themselves.
-            Some("CheckService/CheckStream" | "ConsentService/ImportContacts" | "ConsentService/WatchOptOuts") => {
-                Self::Always
-            }
+            Some("CheckService/CheckStream" | "ConsentService/ImportContacts") => Self::Always,
+            Some("ConsentService/WatchOptOuts") => Self::Watch,
             Some("ConsentService/RecordOptOut" | "ConsentService/ProcessInbound") => Self::Of(Lane::OptOut),
             Some("ProcessorService/ConfirmOptOuts" | "RegistryService/AddToList") => Self::Of(Lane::OptOut),
             Some("PrivacyService/OpenRequest" | "PrivacyService/EraseContact") => Self::Of(Lane::OptOut),
             Some("CheckService/ReportOutcome" | "ConsentService/RecordConsent" | "ConsentService/UpdateContact") => {
                 Self::Of(Lane::Fact)
             }
-            Some(path) if path.starts_with("ControlService/") => Self::Always,
+            Some(path) if path.starts_with("ControlService/") => Self::Switch,
             Some(_) => Self::Of(Lane::Other),
             None if path.starts_with("/grpc.health.") => Self::Always,
             None if CLIENT_STREAMS.contains(&path) => Self::Stream(Lane::Other),
@@ -78,7 +82,7 @@ impl Path {
     }
 
     /// Of a path over HTTP.
-    fn of_route(path: &str) -> Self {
+    pub fn of_route(path: &str) -> Self {
         match path {
             "/v1/check" => Self::Checks { many: false },
             "/v1/check:batch" => Self::Checks { many: true },
@@ -86,9 +90,23 @@ impl Path {
             "/v1/lists:add" | "/v1/requests:open" | "/v1/contacts:erase" => Self::Of(Lane::OptOut),
             "/v1/outcomes:report" | "/v1/consents:record" | "/v1/contacts:update" => Self::Of(Lane::Fact),
             "/livez" | "/readyz" | "/metrics" => Self::Always,
-            path if path.starts_with("/v1/control:") => Self::Always,
+            path if path.starts_with("/v1/control:") => Self::Switch,
             _ => Self::Of(Lane::Other),
         }
+    }
+
+    /// What it is to the limits of its tenant. A check that may be one in an emergency is found to be one later.
+    pub const fn errand(self) -> Errand {
+        match self {
+            Self::Switch => Errand::Switch,
+            Self::Of(Lane::OptOut) => Errand::OptOut,
+            _ => Errand::Usual,
+        }
+    }
+
+    /// The most bytes of its message.
+    const fn most(self) -> usize {
+        if matches!(self, Self::Switch) { CONTROL_BYTES } else { MESSAGE_BYTES }
     }
 }
 
@@ -226,19 +244,20 @@ impl Desk {
                 return Ok((request, Some(ticket.map_err(refuse)?)));
             }
             Path::Checks { many } => (Lane::Check, Some(many)),
+            Path::Switch | Path::Watch => (Lane::Other, None),
             Path::Of(lane) => (lane, None),
         };
         let share = request.extensions().get::<Arc<Admitted>>().map(|admitted| Arc::clone(admitted.quota.share()));
         let share = share.as_ref();
         // A check may be one in an emergency, whatever is under way: that is seen once it has come.
-        if many.is_none()
+        if matches!(path, Path::Of(_))
             && let Some(busy) = self.gate.refuses(lane, share)
         {
             return Err(refuse(busy));
         }
         let body = std::mem::take(request.body_mut());
         let framed = matches!(self.wire, Wire::Grpc);
-        let gathered = gather(body, framed, || self.gate.arrival(lane, share)).await;
+        let gathered = gather(body, framed, path.most(), || self.gate.arrival(lane, share)).await;
         let mut message = gathered.map_err(refuse)?;
         if let Some(why) = message.broken() {
             self.calls.refused(&asked.incoming, &self.names.of(asked.uri.path()), "INCOMPLETE_REQUEST", &why);
@@ -248,23 +267,36 @@ impl Desk {
             patience = patience.map(|patience| patience.saturating_sub(since.elapsed()));
             request.extensions_mut().insert(Arrived(since));
         }
-        let ticket = match (self.gate.enter(lane, share, patience), many) {
-            (Ok(ticket), _) => ticket,
-            (Err(_), Some(many)) if may_declare(&request) && self.is_urgent(&mut message, many) => {
-                self.gate.enter_anyway(lane, share)
-            }
-            (Err(busy), _) => return Err(refuse(busy)),
+        let mut is_urgent = || many.is_some_and(|many| may_declare(&request) && self.is_urgent(&mut message, many));
+        if let Some(Overdrawn(exhausted)) = request.extensions().get()
+            && !is_urgent()
+        {
+            let status = guard::exhausted(&request, *exhausted, Errand::Usual);
+            return Err(self.tell(&status));
+        }
+        let ticket = match path {
+            Path::Switch | Path::Watch => None,
+            _ => Some(match self.gate.enter(lane, share, patience) {
+                Ok(ticket) => ticket,
+                Err(_) if is_urgent() => self.gate.enter_anyway(lane, share),
+                Err(busy) => return Err(refuse(busy)),
+            }),
         };
         *request.body_mut() = message.into_body();
-        Ok((request, Some(ticket)))
+        Ok((request, ticket))
+    }
+
+    fn tell(&self, status: &Status) -> Response<Body> {
+        match self.wire {
+            Wire::Grpc => status.clone().into_http(),
+            Wire::Json(refuse) => refuse(status),
+        }
     }
 }
 
-/// Whether the caller's word that something is an emergency counts: whose does not is refused like anybody else.
 fn may_declare(request: &Request) -> bool {
     let admitted = request.extensions().get::<Arc<Admitted>>();
-    admitted
-        .is_none_or(|admitted| admitted.caller.permit(Role::Check).is_ok_and(|permit| permit.may_assert_exceptional()))
+    admitted.is_none_or(|admitted| guard::may_declare(&admitted.caller))
 }
 
 impl Shed {
@@ -376,9 +408,10 @@ mod tests {
         assert_eq!(of["Of(OptOut)"], last);
         assert_eq!(of["Of(Fact)"].len(), 3);
         assert_eq!((of["Checks { many: false }"].len(), of["Checks { many: true }"].len()), (1, 1));
-        // Control, and what ends when its caller likes.
-        let always = of["Always"].iter().filter(|name| !name.starts_with("ControlService.")).count();
-        assert_eq!(always, 3, "{of:?}");
+        assert_eq!(of["Always"], ["CheckService.CheckStream", "ConsentService.ImportContacts"]);
+        assert_eq!(of["Watch"], ["ConsentService.WatchOptOuts"]);
+        assert!(of["Switch"].iter().all(|name| name.starts_with("ControlService.")), "{of:?}");
+        assert!(of.keys().all(|lane| lane == "Switch" || !of[lane].iter().any(|name| name.starts_with("Control"))));
     }
 
     #[test]

@@ -21,8 +21,9 @@ use tracing::Instrument as _;
 use super::calls;
 use super::incoming::{Incoming, PATIENCE, now};
 use super::leave::{Leave, Losing};
+use super::lenient::Sent;
 use super::{malformed, refused, status};
-use crate::access::{Busy, Gate, Lane, Permit, Role, Ticket};
+use crate::access::{Arrival, Busy, EACH, Gate, Lane, Permit, Role, Share, Ticket};
 use crate::contact::wire::Violation;
 use crate::engine::{Clock, Engine, Failure};
 use crate::proto::v1;
@@ -31,16 +32,36 @@ use crate::proto::v1;
 const NAME: &str = "CheckStream";
 /// The most checks that are answered together.
 const MOST: usize = 512;
-/// The most bytes of checks that are answered together, of more than one.
-const MOST_BYTES: usize = 4 << 20;
+/// The most bytes that checks take which are answered together, of more than one.
+const MOST_BYTES: usize = 1 << 20;
 
-/// A message of the stream, or why it is none, and its bytes.
-#[derive(Debug)]
+/// A message of the stream, or why it is none.
 pub(super) struct Asked {
-    /// What it says.
-    pub message: Result<v1::CheckStreamRequest, Status>,
-    /// How long it is.
-    pub bytes: usize,
+    message: Result<v1::CheckStreamRequest, Status>,
+    /// What it takes in memory.
+    weight: usize,
+    /// The room that it takes of what all share, where it is more than everybody may have.
+    room: Option<Arrival>,
+}
+
+impl Asked {
+    /// A message that finds no room is answered as in an overload, and let go.
+    fn of(sent: Sent<v1::CheckStreamRequest>, gate: &Arc<Gate>, share: Option<&Arc<Share>>) -> Self {
+        let Sent { message, weight } = sent;
+        if weight <= EACH {
+            return Self { message, weight, room: None };
+        }
+        let mut room = gate.arrival(Lane::Check, share);
+        match room.brought(weight) {
+            Ok(()) => Self { message, weight, room: Some(room) },
+            Err(busy) => Self { message: Err(status::overloaded(Busy::after(busy.wait))), weight: 0, room: None },
+        }
+    }
+
+    fn is_urgent(&self) -> bool {
+        let check = self.message.as_ref().ok().and_then(|message| message.check.as_ref());
+        check.is_some_and(|check| check.purpose() == v1::Purpose::Emergency)
+    }
 }
 
 /// How the questions ended.
@@ -129,9 +150,13 @@ impl<R> Answers<R> {
     }
 
     /// How many of those that wait the tenant may ask now. Where it may ask none, nothing is held while that passes, and
-    /// what is not read meanwhile holds up its sender; a server that stops waits for no tenant.
+    /// what is not read meanwhile holds up its sender; a server that stops waits for no tenant, and an emergency for none.
     fn may_ask(&mut self, context: &mut Context<'_>) -> Poll<usize> {
         loop {
+            if self.pause.is_some() && self.is_urgent(&self.waiting) {
+                self.pause = None;
+                return Poll::Ready(self.waiting.len());
+            }
             if let Some(pause) = &mut self.pause {
                 if pause.as_mut().poll(context).is_pending() {
                     if self.is_stopping(context) {
@@ -162,7 +187,7 @@ impl<R> Answers<R> {
         };
         let rest = self.waiting.split_off(count.min(self.waiting.len()));
         let waiting = std::mem::replace(&mut self.waiting, rest);
-        self.bytes = self.waiting.iter().map(|asked| asked.bytes).sum();
+        self.bytes = self.waiting.iter().map(|asked| asked.weight).sum();
         let ticket = match self.begin(&waiting) {
             Ok(ticket) => ticket,
             Err(refused) => {
@@ -191,20 +216,21 @@ impl<R> Answers<R> {
 
     /// A burst is one of the checks under way. One with an emergency in it is never refused, if the caller may declare one.
     fn begin(&self, waiting: &[Asked]) -> Result<Ticket, Status> {
-        let is_urgent = |asked: &Asked| {
-            let check = asked.message.as_ref().ok().and_then(|message| message.check.as_ref());
-            check.is_some_and(|check| check.purpose() == v1::Purpose::Emergency)
-        };
         let share = self.incoming.share();
         self.gate.enter(Lane::Check, share, None).or_else(|busy| {
-            let may_declare = self.incoming.permit(Role::Check).is_ok_and(|permit| permit.may_assert_exceptional());
-            if may_declare && waiting.iter().any(is_urgent) {
+            if self.is_urgent(waiting) {
                 Ok(self.gate.enter_anyway(Lane::Check, share))
             } else {
                 refused::tell(self.engine.meter(), &self.incoming, &NAME, "OVERLOADED", &busy.why.word());
                 Err(status::overloaded(Busy::after(busy.wait)))
             }
         })
+    }
+
+    /// Whether one of them is in an emergency, by the word of a caller that may give it.
+    fn is_urgent(&self, waiting: &[Asked]) -> bool {
+        let may_declare = || self.incoming.permit(Role::Check).is_ok_and(|permit| permit.may_assert_exceptional());
+        waiting.iter().any(Asked::is_urgent) && may_declare()
     }
 
     fn finish(&mut self, code: Code) {
@@ -227,7 +253,7 @@ impl<R> Drop for Answers<R> {
     }
 }
 
-impl<R: Stream<Item = Result<Asked, Status>> + Unpin> Answers<R> {
+impl<R: Stream<Item = Result<Sent<v1::CheckStreamRequest>, Status>> + Unpin> Answers<R> {
     /// Takes what was sent, as far as there is room.
     fn read(&mut self, context: &mut Context<'_>) {
         while self.end.is_none() && self.waiting.len() < MOST && self.bytes < MOST_BYTES {
@@ -239,7 +265,8 @@ impl<R: Stream<Item = Result<Asked, Status>> + Unpin> Answers<R> {
             match Pin::new(&mut self.asked).poll_next(context) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(asked))) => {
-                    self.bytes += asked.bytes;
+                    let asked = Asked::of(asked, &self.gate, self.incoming.share());
+                    self.bytes += asked.weight;
                     self.waiting.push(asked);
                 }
                 Poll::Ready(Some(Err(status))) => self.end = Some(End::Broken(status)),
@@ -249,7 +276,7 @@ impl<R: Stream<Item = Result<Asked, Status>> + Unpin> Answers<R> {
     }
 }
 
-impl<R: Stream<Item = Result<Asked, Status>> + Unpin> Stream for Answers<R> {
+impl<R: Stream<Item = Result<Sent<v1::CheckStreamRequest>, Status>> + Unpin> Stream for Answers<R> {
     type Item = Result<v1::CheckStreamResponse, Status>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -313,7 +340,9 @@ async fn answer(
     let failed = |failure: &Failure| refused::failed(meter, incoming, NAME, failure);
     let mut faults = Vec::with_capacity(asked.len());
     let mut checks = Vec::with_capacity(asked.len());
-    for Asked { message, .. } in asked {
+    let mut rooms = Vec::new();
+    for Asked { message, room, .. } in asked {
+        rooms.extend(room);
         match message.map(|message| message.check) {
             Ok(Some(check)) => {
                 faults.push(None);

@@ -109,8 +109,14 @@ pub struct Meter {
     law: Mutex<Option<String>>,
 }
 
+/// Refusals that an alert looks for: it sees the first only where there was a zero before.
+const FORESEEN: [&str; 3] = ["EXHAUSTED_OPT_OUT", "EXHAUSTED_EMERGENCY", "EXHAUSTED_SWITCH"];
+
 impl Meter {
     pub(super) fn new(name: &str, of: &OfTenants) -> Self {
+        for reason in FORESEEN {
+            let _ = of.refusals.get_or_create_owned(&Refused { tenant: name.into(), reason });
+        }
         // Of the highest level, so that it stays whatever the log leaves out.
         let span = if name.is_empty() { Span::none() } else { tracing::error_span!("of", tenant = %name) };
         Self {

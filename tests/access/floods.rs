@@ -349,6 +349,27 @@ fn tls_that_is_not_agreed_on_is_cut_and_others_agree_meanwhile() {
     }
 }
 
+/// Nothing of it is held: neither of what is never refused for a place, nor of streams, which have no clock.
+#[test]
+fn a_long_message_of_a_switch_or_a_stream_is_refused_by_its_head() {
+    let target = Target::new(&[]);
+    for path in ["ControlService/Freeze", "CheckService/CheckStream", "ConsentService/ImportContacts"] {
+        let mut stream = begun(target.server.grpc);
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(&call(1, &format!("/ringfence.v1.{path}"), Some(&target.key), 4)).unwrap();
+        // Sixteen megabytes are announced, of which these are all that comes.
+        stream.write_all(&frame(DATA, 0, 1, &[0, 1, 0, 0, 0, 7, 7, 7])).unwrap();
+        let (mut head, mut ended) = ([0; 9], false);
+        while !ended {
+            stream.read_exact(&mut head).unwrap_or_else(|error| panic!("{path} is waited for: {error}"));
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            stream.read_exact(&mut vec![0_u8; usize::try_from(length).unwrap()]).unwrap();
+            // Headers that are the last of a stream: the status, and nothing before it.
+            ended = head[3] == HEADERS && head[4] & 1 == 1;
+        }
+    }
+}
+
 #[test]
 fn headers_that_come_a_byte_at_a_time_are_cut() {
     let target = Target::new(&[("receive_seconds", "1")]);

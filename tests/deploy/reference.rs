@@ -346,6 +346,9 @@ fn the_reference_of_the_api_is_fresh() {
     }
     services.sort();
     let mut text = read("tests/deploy/api-head.md");
+    // What a caller of HTTP cannot guess.
+    let deadline = format!("`{}`", ringfence::service::TIMEOUT_HEADER);
+    assert!(text.contains(&deadline) && read("README.md").contains(&deadline), "{deadline} is not told");
     for (name, _) in &services {
         writeln!(text, "- [{name}](#{})", name.to_lowercase()).unwrap();
     }
