@@ -67,14 +67,14 @@ fn an_import_that_is_killed_leaves_the_old_copy_or_the_whole_new_one() {
         } else {
             news += killed;
             assert_eq!((list.count, list.look_up(NEW)), (60_000, Answer::Listed { since: None }));
-            home.import(&["us.dnc.national", "full.txt", "--as-of", AS_OF, "--fewer"]);
+            home.import(&["us.dnc.national", "full.txt", "--as-of", AS_OF, "--fewer", "--areas", "202"]);
         }
     }
     assert!(olds > 0 && news > 0, "killed before the swap {olds} times, after it {news} times");
     // The next import takes away what the killed ones left, and nothing else.
     fs::write(lists.join(".us.dnc.national.set.77.part"), "half").unwrap();
     fs::write(lists.join(".us.dnc.tx.set.77.part"), "half").unwrap();
-    home.import(&["us.dnc.national", "full.txt", "--as-of", AS_OF, "--fewer"]);
+    home.import(&["us.dnc.national", "full.txt", "--as-of", AS_OF, "--fewer", "--areas", "202"]);
     let left = part(&home).unwrap();
     assert!(left.ends_with(".us.dnc.tx.set.77.part"));
 }

@@ -109,11 +109,8 @@ fn a_made_up_list_and_a_real_one_do_not_mix() {
     let asked = ["us.dnc.national", changes, "--changes", "--as-of", AS_OF, "--since", AS_OF];
     home.refused(&asked, &["is a made-up list", "import the full list"]);
     home.refused(&[&asked[..], &["--gap"]].concat(), &["is a made-up list"]);
-    home.import(&[&asked[..], &["--sample"]].concat());
-    home.refused(&asked, &["is a made-up list"]);
     home.import(&["us.dnc.national", home.write("full.txt", "202,5550143\n"), "--as-of", AS_OF, "--areas", "202"]);
     home.import(&asked);
-    home.refused(&[&asked[..], &["--sample"]].concat(), &["is no made-up list", "leave --sample out"]);
 }
 
 /// Tags of other keys in the place of good ones would be of no use to the server, which then denies everybody.
