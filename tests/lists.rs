@@ -20,6 +20,8 @@ mod import;
 mod killed;
 #[path = "lists/numbers.rs"]
 mod numbers;
+#[path = "lists/odd.rs"]
+mod odd;
 #[path = "lists/own.rs"]
 mod own;
 #[path = "lists/refused.rs"]

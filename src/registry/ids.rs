@@ -37,6 +37,12 @@ impl OfficialList {
         }
     }
 
+    /// Whether somebody comes or goes on every day there is: a day without a change is one whose changes were not given.
+    #[must_use]
+    pub fn changes_daily(&self) -> bool {
+        matches!(self.id, "us.dnc.national" | "ca.dncl")
+    }
+
     /// Whether a number (the digits of E.164) lies in the list's territory.
     #[must_use]
     pub fn covers(&self, e164_digits: u64) -> bool {

@@ -9,8 +9,9 @@
 //!
 //! The first line must say `as_of`. Further keys stand beside it or on the `#` lines right below: `source`, `sample`
 //! (`true` or `false`), `count` (how many number lines follow; a file that was cut off is then refused), `areas` (of a
-//! North American list the area codes it is of, `202,305`; without it the file is the whole list). Other lines
-//! that begin with `#`, and empty lines, say nothing. The `+` may be missing; lists of the North American plan may
+//! North American list the area codes it is of, `202,305`, or `all`; without it a list that is handed out by area code
+//! speaks for those that it has numbers of, unless it is a sample, and any other is the whole list). Other lines that begin
+//! with `#`, and empty lines, say nothing. The `+` may be missing; lists of the North American plan may
 //! also give ten digits, or area code and seven digits with a comma between, as the official files do. One line that
 //! cannot be read refuses the whole file: a list with a gap would look like a complete one.
 
@@ -69,7 +70,13 @@ impl List {
         }
         let sample = header.sample.unwrap_or(false);
         let source = header.source.unwrap_or_default();
-        let areas = header.areas.unwrap_or(Areas::ALL);
+        let areas = match header.areas {
+            Some(areas) => areas,
+            None if !sample && matches!(kind, Kind::Official(list) if list.areas().is_some()) => {
+                Areas::of_enough(&builder.counts().collect::<Vec<_>>(), 0)
+            }
+            None => Areas::ALL,
+        };
         if !areas.is_all() && !matches!(kind, Kind::Official(list) if list.is_north_american()) {
             let what = "`areas` in the header: this list is not kept by North American area codes";
             return Err(Fault::new(path, what, "leave the key out"));

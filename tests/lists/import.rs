@@ -88,19 +88,19 @@ pub fn zipped(members: &[(&str, &str)]) -> Vec<u8> {
 fn a_full_list_in_every_wrapping_is_the_same_list() {
     let texts = ["202,5550143\n202,5550144\r\n", "415,5550100\n\n305,5550100"];
     let expected = [12_025_550_143, 12_025_550_144, 13_055_550_100, 14_155_550_100];
-    let home = Home::new();
+    let (home, areas) = (Home::new(), "202,305,415");
     let [a, b] = [home.write("202.txt", texts[0]), home.write("rest.txt", texts[1])];
     let one = home.write("all.zip", zipped(&[("202.txt", texts[0]), ("rest/415.txt", texts[1])]));
     let [c, d] = [home.write("a.txt.gz", gzipped(texts[0])), home.write("b.gz", gzipped(texts[1]))];
     // Two gzip streams in one file are one text.
     let joined = home.write("joined.gz", [gzipped(texts[0]), gzipped(texts[1])].concat());
     for files in [vec![a, b], vec![one], vec![c, d], vec![joined], vec![a, d]] {
-        let told = home.import(&[&["us.dnc.national", "--as-of", AS_OF][..], &files].concat());
+        let told = home.import(&[&["us.dnc.national", "--as-of", AS_OF, "--areas", areas][..], &files].concat());
         assert_eq!((&told["numbers"], &told["lines_read"], &told["rejected"]), (&4.into(), &4.into(), &0.into()));
         assert_eq!(home.numbers("us.dnc.national"), expected, "{files:?}");
     }
     for bytes in [zipped(&[("a", texts[0]), ("b", texts[1])]), gzipped(&texts.concat()), texts.concat().into_bytes()] {
-        let mut running = home.command(&["us.dnc.national", "-", "--as-of", AS_OF]);
+        let mut running = home.command(&["us.dnc.national", "-", "--as-of", AS_OF, "--areas", areas]);
         let mut running = running.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         running.stdin.take().unwrap().write_all(&bytes).unwrap();
         assert!(running.wait_with_output().unwrap().status.success());
@@ -118,13 +118,15 @@ fn a_list_of_changes_changes_the_copy_in_force() {
         &["nothing to change", "full list first"],
     );
     home.refused(&["us.dnc.national", changes, "--as-of", AS_OF], &["changes.txt:1", "a full list was expected"]);
-    let first = home.import(&["us.dnc.national", full, "--as-of", AS_OF]);
+    let first = home.import(&["us.dnc.national", full, "--as-of", AS_OF, "--areas", "202"]);
     home.refused(&["us.dnc.national", full, "--changes", "--as-of", AS_OF], &["full.txt:1", "neither A nor D"]);
     assert_eq!((&first["full_as_of"], &first["areas"]), (&first["as_of"], &"202".into()));
     let told = home.import(&["us.dnc.national", changes, "--changes", "--as-of", "2026-11-21T04:00:00Z"]);
     assert_eq!(home.numbers("us.dnc.national"), [12_025_550_143, 12_025_550_145, 12_025_550_199]);
     assert_eq!((&told["added"], &told["removed"], &told["deleted_but_absent"]), (&1.into(), &1.into(), &1.into()));
     assert_eq!(told["before"]["version"], first["version"]);
+    assert_eq!((&first["first_change"], &first["last_change"]), (&Value::Null, &Value::Null));
+    assert_eq!((&told["first_change"], &told["last_change"]), (&"2026-11-20T00:00:00Z".into(), &told["first_change"]));
     home.refused(&["us.dnc.national", full, "--as-of", AS_OF], &["younger than", "remove this file first"]);
 }
 
@@ -146,7 +148,7 @@ fn columns_by_name_dates_and_lines_that_are_not_understood() {
         &["bad.txt:3", "2 lines were not understood", "so too bad.txt:4", "--most-rejected"],
     );
     assert!(!home.path("lists/us.dnc.national.set").exists());
-    let told = home.import(&["us.dnc.national", bad, "--as-of", AS_OF, "--most-rejected", "2"]);
+    let told = home.import(&["us.dnc.national", bad, "--as-of", AS_OF, "--most-rejected", "2", "--areas", "202"]);
     assert_eq!((&told["numbers"], &told["rejected"]), (&2.into(), &2.into()));
     assert_eq!((&told["rejected_lines"][0]["line"], &told["rejected_lines"][1]["line"]), (&3.into(), &4.into()));
     for (name, text, why) in [
@@ -168,7 +170,7 @@ fn columns_by_name_dates_and_lines_that_are_not_understood() {
 #[test]
 fn an_open_quote_swallows_no_row_in_silence() {
     let home = Home::new();
-    let asked = |file: &'static str| ["us.dnc.national", file, "--as-of", AS_OF, "--column", "phone"];
+    let asked = |file: &'static str| ["us.dnc.national", file, "--as-of", AS_OF, "--column", "phone", "--areas", "202"];
     for (name, text, words) in [
         (
             "middle.csv",
@@ -193,6 +195,15 @@ fn an_open_quote_swallows_no_row_in_silence() {
     assert!(!home.path("lists/us.dnc.national.set").exists());
     let good = home.write("good.csv", "phone,name\n2025550143,\"Ann, \"\"A\"\"\"\n\n2025550144,\n");
     assert_eq!(home.import(&asked(good))["numbers"], 2);
+    // A field of several lines that holds no number is one.
+    let address = "phone,address\n2025550143,\"12 Main Street\nSpringfield IL 62701\"\n2025550144,x\n";
+    assert_eq!(home.import(&asked(home.write("address.csv", address)))["numbers"], 2);
+    for (text, line) in [
+        ("phone,address\n2025550143,\"12 Main Street\n2025550144,x\n2025550145,\"\n", "cells.csv:2"),
+        ("phone,address\n2025550144,x\n\"2025550143\n\",x\n", "cells.csv:3"),
+    ] {
+        home.refused(&asked(home.write("cells.csv", text)), &[line, "quote"]);
+    }
 }
 
 #[test]
@@ -203,6 +214,8 @@ fn inspecting_a_list_shows_its_header_its_areas_and_its_age() {
         home.write("full.txt", "202,5550143\n202,5550144\n415,5550100\n"),
         "--as-of",
         "2026-01-01T00:00:00Z",
+        "--areas",
+        "202,415",
     ]);
     let ran = home.inspect("lists/us.dnc.national.set", true);
     assert_eq!(ran.status.code(), Some(1), "{}", said(&ran));
@@ -297,7 +310,7 @@ fn changes_apply_to_a_list_kept_as_text_too() {
 #[test]
 fn of_changes_of_one_instant_the_strictest_counts() {
     let home = Home::new();
-    home.import(&["us.dnc.national", home.write("full.txt", "202,5550143\n"), "--as-of", AS_OF]);
+    home.import(&["us.dnc.national", home.write("full.txt", "202,5550143\n"), "--as-of", AS_OF, "--areas", "202"]);
     let changes = home.write("changes.txt", "202,5550143,2026-11-20,A\n202,5550143,2026-11-20,D\n");
     home.import(&["us.dnc.national", changes, "--changes", "--as-of", AS_OF]);
     assert_eq!(home.numbers("us.dnc.national"), [12_025_550_143]);
@@ -321,7 +334,7 @@ fn a_list_of_the_tenants_own_holds_no_number() {
 fn the_doctor_looks_at_the_age_of_lists() {
     let home = Home::new();
     let file = home.write("own.txt", "202,5550143\n");
-    home.import(&["us.dnc.national", file, "--as-of", "2026-01-01T00:00:00Z"]);
+    home.import(&["us.dnc.national", file, "--as-of", "2026-01-01T00:00:00Z", "--areas", "202"]);
     home.write("lists/uk.tps.txt", "no list");
     let mut doctor = Command::new(env!("CARGO_BIN_EXE_ringfence"));
     let ran = doctor.current_dir(home.0.path()).arg("doctor").env("RINGFENCE_REGISTRIES", "lists").output().unwrap();
@@ -336,7 +349,8 @@ fn a_decision_names_the_copy_it_rests_on() {
     let home = Home::new();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let as_of = Instant::from_millis(i64::try_from(now.as_millis()).unwrap() - 3_600_000).to_string();
-    let told = home.import(&["us.dnc.national", home.write("full.txt", "305,5550123\n"), "--as-of", &as_of]);
+    let full = home.write("full.txt", "305,5550123\n");
+    let told = home.import(&["us.dnc.national", full, "--as-of", &as_of, "--areas", "305"]);
     let question = ["check", "+13055550123", "--channel=call", "--purpose=marketing", "--technology=manual"];
     let facts = ["--recipient=consumer", "--line-type=landline", "--seller=acme", "--json", "--registries=lists"];
     let mut check = Command::new(env!("CARGO_BIN_EXE_ringfence"));

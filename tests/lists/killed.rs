@@ -29,7 +29,8 @@ fn part(home: &Home) -> Option<std::path::PathBuf> {
 #[test]
 fn an_import_that_is_killed_leaves_the_old_copy_or_the_whole_new_one() {
     let home = Home::new();
-    let old = home.import(&["us.dnc.national", home.write("full.txt", "202,5550143\n"), "--as-of", AS_OF]);
+    let old =
+        home.import(&["us.dnc.national", home.write("full.txt", "202,5550143\n"), "--as-of", AS_OF, "--areas", "202"]);
     let lists = home.path("lists");
     let registries = Registries::open(Some(&lists)).unwrap();
     let text: String = (0..60_000_u64).map(|n| format!("305,{}\n", 5_550_100 + n * 37 % 4_000_000)).collect();
@@ -66,14 +67,14 @@ fn an_import_that_is_killed_leaves_the_old_copy_or_the_whole_new_one() {
         } else {
             news += killed;
             assert_eq!((list.count, list.look_up(NEW)), (60_000, Answer::Listed { since: None }));
-            home.import(&["us.dnc.national", "full.txt", "--as-of", AS_OF, "--fewer"]);
+            home.import(&["us.dnc.national", "full.txt", "--as-of", AS_OF, "--fewer", "--areas", "202"]);
         }
     }
     assert!(olds > 0 && news > 0, "killed before the swap {olds} times, after it {news} times");
     // The next import takes away what the killed ones left, and nothing else.
     fs::write(lists.join(".us.dnc.national.set.77.part"), "half").unwrap();
     fs::write(lists.join(".us.dnc.tx.set.77.part"), "half").unwrap();
-    home.import(&["us.dnc.national", "full.txt", "--as-of", AS_OF, "--fewer"]);
+    home.import(&["us.dnc.national", "full.txt", "--as-of", AS_OF, "--fewer", "--areas", "202"]);
     let left = part(&home).unwrap();
     assert!(left.ends_with(".us.dnc.tx.set.77.part"));
 }
@@ -82,7 +83,7 @@ fn an_import_that_is_killed_leaves_the_old_copy_or_the_whole_new_one() {
 fn two_imports_of_one_list_do_not_forget_what_the_other_changed() {
     let home = Home::new();
     let full = home.write("full.txt", "202,5550143\n");
-    home.import(&["us.dnc.national", full, "--as-of", AS_OF]);
+    home.import(&["us.dnc.national", full, "--as-of", AS_OF, "--areas", "202"]);
     let (mut running, mut input) = begun(&home);
     // It reads, so it has begun.
     input.write_all(&b"305,5550100\n".repeat(100_000)).unwrap();
@@ -90,5 +91,5 @@ fn two_imports_of_one_list_do_not_forget_what_the_other_changed() {
     home.import(&["us.dnc.tx", full, "--as-of", AS_OF]);
     running.kill().unwrap();
     running.wait().unwrap();
-    home.import(&["us.dnc.national", full, "--as-of", AS_OF]);
+    home.import(&["us.dnc.national", full, "--as-of", AS_OF, "--areas", "202"]);
 }

@@ -43,7 +43,9 @@ fn keys(kind: u8) -> Arc<dyn Tagger> {
 
 fn order(id: &str, changes: bool) -> Order {
     let as_of = at(AS_OF);
-    Order { source: "counsel".to_owned(), changes, since: changes.then_some(as_of), ..Order::new(id, as_of) }
+    // The keys of a full list may be others: what refuses them unasked is tried by the command.
+    let (since, new_keys) = (changes.then_some(as_of), true);
+    Order { source: "counsel".to_owned(), changes, since, new_keys, ..Order::new(id, as_of) }
 }
 
 fn import(

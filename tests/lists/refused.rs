@@ -10,9 +10,10 @@ use super::import::{Home, said};
 fn changes_begin_where_the_copy_in_force_ends() {
     let home = Home::new();
     let full = home.write("full.txt", "202,5550143\n");
-    home.import(&["us.dnc.national", full, "--as-of", "2026-10-20T04:00:00Z"]);
-    let lists =
-        |day: &str| home.write("changes.txt", format!("202,5550199,2026-10-{day},A\n202,5550144,2026-10-25,A\n"));
+    let whole = |day: &'static str| home.import(&["us.dnc.national", full, "--as-of", day, "--areas", "202"]);
+    whole("2026-10-20T04:00:00Z");
+    let others = days("2026-10", 22..26);
+    let lists = |day: &str| home.write("changes.txt", format!("202,5550199,2026-10-{day},A\n{others}"));
     let asked = ["us.dnc.national", "changes.txt", "--changes", "--as-of", "2026-10-26T04:00:00Z"];
     // By day: whatever hour it was made at, it is after the copy.
     lists("21");
@@ -20,7 +21,7 @@ fn changes_begin_where_the_copy_in_force_ends() {
     lists("21T03:59:00Z");
     home.import(&asked);
     // With an hour: a day may pass in which nobody comes or goes.
-    home.import(&["us.dnc.national", full, "--as-of", "2026-10-27T04:00:00Z"]);
+    whole("2026-10-27T04:00:00Z");
     home.write("late.txt", "202,5550199,2026-10-28T04:00:01Z,A\n");
     let late = ["us.dnc.national", "late.txt", "--changes", "--as-of", "2026-10-29T04:00:00Z"];
     home.refused(&late, &["some between may be missing"]);
@@ -37,9 +38,121 @@ fn changes_begin_where_the_copy_in_force_ends() {
         let none = ["us.dnc.national", "none.txt", "--changes", "--as-of", "2026-10-30T04:00:00Z"];
         home.refused(&none, &["do not all have dates", "--since"]);
         home.import(&[&none[..], &["--gap"]].concat());
-        home.import(&["us.dnc.national", full, "--as-of", "2026-10-30T04:00:00Z"]);
+        whole("2026-10-30T04:00:00Z");
     }
     assert_eq!(home.numbers("us.dnc.national"), [12_025_550_143]);
+}
+
+/// A change on each of these days.
+fn days(month: &str, days: std::ops::Range<u32>) -> String {
+    days.map(|day| format!("202,{:07},{month}-{day:02},A\n", 5_550_200 + day)).collect()
+}
+
+/// Nor may those be missing that lie between the last change and the new copy: old changes make nothing fresh.
+#[test]
+fn changes_reach_up_to_the_new_copy() {
+    let home = Home::new();
+    let full = home.write("full.txt", "202,5550143\n");
+    let began = "2026-11-01T04:00:00Z";
+    home.import(&["us.dnc.national", full, "--as-of", began, "--areas", "202"]);
+    home.write("october.txt", days("2026-10", 1..8));
+    home.write("november.txt", days("2026-11", 1..4));
+    home.write("cut.txt", days("2026-11", 1..3));
+    home.write("rest.txt", days("2026-11", 4..6));
+    home.write("none.txt", "# none\n");
+    home.write("later.txt", days("2026-11", 1..8));
+    let asked = |id: &'static str, files: &[&'static str], as_of: &'static str, more: &[&'static str]| {
+        [&[id, "--changes", "--as-of", as_of][..], files, more].concat()
+    };
+    let (soon, late) = ("2026-11-06T04:00:00Z", "2026-11-21T04:00:00Z");
+    let since = ["--since", began];
+    for (files, as_of, words) in [
+        (&["october.txt"][..], late, "the last of the changes is of 2026-10-07T00:00:00Z: none of them is new"),
+        (&["november.txt"][..], late, "those from then until 2026-11-21T04:00:00Z may be missing"),
+        (&["november.txt"][..], "2026-11-06T04:00:00Z", "may be missing"),
+        (&["cut.txt", "rest.txt"][..], soon, "no change is of the day 2026-11-03"),
+    ] {
+        // Nobody's word counts where every day has some.
+        for more in [&[] as &[&str], &since] {
+            home.refused(&asked("us.dnc.national", files, as_of, more), &[words, "--gap"]);
+        }
+    }
+    home.refused(&asked("us.dnc.national", &["rest.txt"], soon, &since), &["no change is of the day 2026-11-02"]);
+    home.refused(&asked("us.dnc.national", &["none.txt"], soon, &since), &["no change", "--gap"]);
+    // A day ahead of UTC there may be.
+    for more in [&[] as &[&str], &["--gap"]] {
+        home.refused(
+            &asked("us.dnc.national", &["later.txt"], "2026-11-05T23:00:00Z", more),
+            &["--as-of", "2026-11-07"],
+        );
+    }
+    let told = home.import(&asked("us.dnc.national", &["november.txt"], "2026-11-06T00:00:00Z", &[]));
+    assert_eq!(told["last_change"], "2026-11-03T00:00:00Z");
+    home.import(&asked("us.dnc.national", &["later.txt"], "2026-11-06T04:00:00Z", &[]));
+    home.import(&asked("us.dnc.national", &["october.txt"], late, &["--gap"]));
+
+    // A small list may see no change for days.
+    home.import(&["us.dnc.wy", full, "--as-of", began]);
+    home.refused(&asked("us.dnc.wy", &["october.txt"], late, &[]), &["none of them is new", "--since"]);
+    home.refused(&asked("us.dnc.wy", &["cut.txt", "rest.txt"], late, &[]), &["may be missing", "--since"]);
+    home.import(&asked("us.dnc.wy", &["cut.txt", "rest.txt"], soon, &[]));
+    home.import(&asked("us.dnc.wy", &["none.txt"], late, &["--since", soon]));
+}
+
+/// A made-up list with some real changes would pass for the keeper's.
+#[test]
+fn a_made_up_list_and_a_real_one_do_not_mix() {
+    let home = Home::new();
+    let sample = format!("# as_of={AS_OF} sample=true\n+12025550143\n");
+    fs::write(home.path("lists/us.dnc.national.txt"), sample).unwrap();
+    let changes = home.write("changes.txt", "202,5550144,A\n");
+    let asked = ["us.dnc.national", changes, "--changes", "--as-of", AS_OF, "--since", AS_OF];
+    home.refused(&asked, &["is a made-up list", "import the full list"]);
+    home.refused(&[&asked[..], &["--gap"]].concat(), &["is a made-up list"]);
+    home.import(&["us.dnc.national", home.write("full.txt", "202,5550143\n"), "--as-of", AS_OF, "--areas", "202"]);
+    home.import(&asked);
+}
+
+/// Tags of other keys in the place of good ones would be of no use to the server, which then denies everybody.
+#[test]
+fn an_own_list_keeps_its_keys_and_its_numbers() {
+    let home = Home::new();
+    let lines = |count: u32| (0..count).map(|n| format!("+1202555{n:04}\n")).collect::<String>();
+    let file = home.write("own.txt", lines(90));
+    let asked = ["tenant.litigators", file, "--as-of", AS_OF];
+    let with = |more: &[&'static str]| [&asked[..], more].concat();
+    let ran = home.command(&asked).output().unwrap();
+    assert!(ran.status.success() && said(&ran).contains("note: made keys"), "{}", said(&ran));
+    let good = home.numbers("tenant.litigators");
+    // In another folder than usual: keys are not made, not even for another list.
+    home.refused(
+        &with(&["--keys", "elsewhere"]),
+        &["there are no keys", "tenant.litigators.set", "--keys", "--new-keys"],
+    );
+    home.refused(&["tenant.deceased", file, "--as-of", AS_OF, "--keys", "elsewhere"], &["there are no keys"]);
+    assert!(!home.path("elsewhere").exists());
+    home.import(&["tenant.deceased", file, "--as-of", AS_OF, "--keys", "elsewhere", "--new-keys"]);
+    home.refused(&with(&["--keys", "elsewhere"]), &["made under other keys", "--new-keys"]);
+    home.refused(&with(&["--keys", "elsewhere", "--fewer"]), &["made under other keys"]);
+    assert_eq!(home.numbers("tenant.litigators"), good);
+    // A file that was cut on its way: own lists are small.
+    home.write("own.txt", lines(44));
+    home.refused(&asked, &["would shrink from 90 numbers to 44", "--fewer"]);
+    assert_eq!(home.numbers("tenant.litigators"), good);
+    home.write("own.txt", lines(45));
+    home.import(&asked);
+    home.write("own.txt", lines(1));
+    home.import(&with(&["--fewer"]));
+    home.import(&with(&["--keys", "elsewhere", "--new-keys"]));
+    // An official list of a thousand numbers is great enough, one of less is not.
+    let texan = |count: u32| {
+        home.write("tx.txt", lines(count));
+        ["us.dnc.tx", "tx.txt", "--as-of", AS_OF]
+    };
+    home.import(&texan(999));
+    home.import(&texan(1));
+    home.import(&texan(1_000));
+    home.refused(&texan(499), &["would shrink from 1000 numbers to 499"]);
 }
 
 /// Each is somebody who is not protected.

@@ -72,7 +72,7 @@ async fn a_number_outside_the_areas_of_a_copy_is_denied_as_without_one() {
 async fn a_copy_that_goes_stale_within_three_days_is_warned_of() {
     for (as_of, warned) in [("2026-10-25T06:00:00Z", false), ("2026-10-20T06:00:00Z", true)] {
         let folder = tempfile::tempdir().unwrap();
-        let header = format!("as_of={as_of}");
+        let header = format!("as_of={as_of} areas=all");
         let lists = ["us.dnc.national", "us.dnc.fl"].map(|id| list(id, &header, "2025550100\n")).into_iter().collect();
         let durable = durable_with(folder.path(), Registries::fixed(lists)).await;
         let decision = durable.engine.check(&permit(Role::Check), bare(MIAMI), clock(DAY)).await.unwrap();

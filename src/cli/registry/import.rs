@@ -14,9 +14,9 @@ use crate::access::{self, DEFAULT_TENANT};
 use crate::engine::ListTags;
 use crate::place::{Jurisdiction, Number, NumberError};
 use crate::registry::ids::{OWN, official};
-use crate::registry::import::{Columns, Import, Opened, Order, Report, open};
+use crate::registry::import::{Columns, Import, Opened, Order, Report, is_beside, open};
 use crate::registry::set::Areas;
-use crate::registry::{Fault, Tagger, tenant_folder};
+use crate::registry::{Fault, SET, Tagger, tenant_folder};
 use crate::store::Keys;
 use crate::time::{Instant, Millis};
 
@@ -27,14 +27,15 @@ use crate::time::{Instant, Millis};
     after_help = "Read are: one number a line; area code and seven digits; lists of changes (A added, D deleted) with \
                   --changes; and CSV by the names of its columns. Gzipped and zipped files are read as they are, - is \
                   standard input. Of a list of your own (tenant.NAME) the file holds keyed tags in place of numbers, under the \
-                  keys of --keys, which are made where there are none. The file ID.set in the folder is replaced in one step, and a running server takes it up \
+                  keys of --keys, which are made where there are none and no list is under others. The file ID.set in the folder is replaced in one step, and a running server takes it up \
                   by itself.\n\n\
                   Official lists hold for every tenant. A list of your own is for --tenant alone: that of another than `default` \
                   goes to tenants/NAME/ within the folder, which is made where there is none, and is of no use to anybody else.\n\n\
                   The US and the Canadian registry are handed out by area code: a copy of them speaks for the area codes that \
-                  were given, and of a number elsewhere nothing is known. --areas all says that it is the whole list.\n\n\
-                  Changes must begin where the copy in force ends: one file that was left out would leave people \
-                  unprotected for good.\n\n\
+                  were given, and of a number elsewhere nothing is known. --areas names them, where they have few numbers; \
+                  --areas all says that it is the whole list.\n\n\
+                  Changes must begin where the copy in force ends, and reach up to --as-of: one file that was left out would \
+                  leave people unprotected for good, in a list that looks fresh.\n\n\
                   Example: ringfence registry import us.dnc.national 2026-11-20_*.zip --registries lists --as-of \
                   2026-11-20T04:00:00Z"
 )]
@@ -69,24 +70,28 @@ pub struct ImportArgs {
     /// So many lines may be left out because they are not understood; more, and nothing is imported
     #[arg(long, value_name = "N", default_value_t = 0)]
     most_rejected: u64,
-    /// The copy may be empty, hold less than half of a great list before it or of one of its areas, or be of fewer area codes
-    /// than its list has
+    /// The copy may be empty, hold less than half of the one before it (of an official list of a thousand numbers and more) or
+    /// of one of its areas, or be of fewer area codes than its list has
     #[arg(long)]
     fewer: bool,
     /// The area codes that the files are of, such as 202,305-307, or all; left out: of a list that is handed out by area
-    /// code, those that the files have numbers of
+    /// code, those that the files have a thousand numbers of, and a hundredth of what others have
     #[arg(long, value_name = "CODES", value_parser = areas, conflicts_with = "changes")]
     areas: Option<Areas>,
-    /// The changes are all those since this instant; left out: their dates must say so
+    /// The changes are all those since this instant, up to --as-of; left out, and always of a list that changes every day, their
+    /// dates must say so
     #[arg(long, value_name = "INSTANT", value_parser = instant, requires = "changes")]
     since: Option<Instant>,
-    /// Changes between the copy in force and these may be missing: whoever was added then stays unprotected until the next full
-    /// copy
+    /// Changes between the copy in force and --as-of may be missing: whoever was added then stays unprotected until the next
+    /// full copy
     #[arg(long, requires = "changes")]
     gap: bool,
     /// The country in whose national form numbers may be, such as US: of a list of your own
     #[arg(long, value_name = "COUNTRY", value_parser = region)]
     default_region: Option<Jurisdiction>,
+    /// Of a list of your own: the keys, or the tenant, are others than those of the copy in force
+    #[arg(long, conflicts_with = "changes")]
+    new_keys: bool,
     /// Write the lines that are not understood to this file, each with its file, its number and why
     #[arg(long, value_name = "FILE")]
     rejected: Option<PathBuf>,
@@ -135,12 +140,12 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
         since: args.since,
         gap: args.gap,
         region: args.default_region,
+        new_keys: args.new_keys,
         rejected: args.rejected.clone(),
     };
     let (folder, tagger) = if args.id.starts_with(OWN) {
         let folder = own_folder(&args.registries, &global.tenant)?;
-        // As `serve` does; under other keys than the store's the list is refused there, and named.
-        let keys = if global.keys.exists() { Keys::open(&global.keys)? } else { Keys::generate(&global.keys)? };
+        let keys = own_keys(&folder, &global.keys, args.new_keys)?;
         (folder, Some(Arc::new(ListTags::of(keys, &global.tenant)) as Arc<dyn Tagger>))
     } else {
         if global.tenant != DEFAULT_TENANT {
@@ -177,6 +182,29 @@ fn own_folder(lists: &Path, tenant: &str) -> Result<PathBuf, Error> {
     Ok(folder)
 }
 
+/// The keys of a tenant's own lists, made where there are none: as `serve` does. Where lists are in force under some, others
+/// are not made unasked: whoever starts this in another folder would make tags that no server can ask for.
+fn own_keys(folder: &Path, keys: &Path, new: bool) -> Result<Keys, Error> {
+    if keys.exists() {
+        return Ok(Keys::open(keys)?);
+    }
+    let is_tagged = |path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with(OWN) && path.extension().is_some_and(|extension| extension == SET)
+    };
+    let mut files = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    if let Some(tagged) = files.find(|path| is_tagged(path)).filter(|_| !new) {
+        return Err(Error::said(format!(
+            "{}: there are no keys, and {} was made under some: name them with --keys; if they are gone, --new-keys makes new \
+             ones, and every list of your own must be imported anew",
+            keys.display(),
+            tagged.display()
+        )));
+    }
+    output::note(&format!("note: made keys {}", keys.display()));
+    Ok(Keys::generate(keys)?)
+}
+
 /// A fault as it is; the words are the same on every road.
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn said(fault: Fault) -> Error {
@@ -193,9 +221,13 @@ fn read(import: &mut Import, file: &Path, progress: &Progress) -> Result<(), Err
         Opened::Zip(mut archive) => {
             for at in 0..archive.len() {
                 let member = archive.by_index(at).map_err(|error| failed(error.into()))?;
-                // Macs put files of their own beside what is packed.
-                if member.is_file() && !member.name().starts_with("__MACOSX/") {
-                    let name = format!("{name}/{}", member.name());
+                if !member.is_file() {
+                    continue;
+                }
+                let name = format!("{name}/{}", member.name());
+                if is_beside(member.name()) {
+                    output::note(&format!("note: {name} is no list, and was left out"));
+                } else {
                     import.read(&name, member, &mut told).map_err(said)?;
                 }
             }
@@ -205,8 +237,8 @@ fn read(import: &mut Import, file: &Path, progress: &Progress) -> Result<(), Err
 }
 
 fn tell(report: &Report, global: &Global) -> Result<(), Error> {
-    let Report { read, added, removed, rejects, ambiguous, missed, before, header, path, superseded, beside, given_up } =
-        report;
+    let Report { read, added, removed, rejects, ambiguous, missed, dates, .. } = report;
+    let Report { before, header, path, superseded, beside, given_up, .. } = report;
     let areas = header.areas.as_ref().map_or_else(String::new, ToString::to_string);
     let rejected = rejects.named.iter().map(|line| json!({ "file": line.file, "line": line.line, "why": line.why }));
     if global.json {
@@ -222,6 +254,8 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
             "added": added,
             "removed": removed,
             "deleted_but_absent": missed,
+            "first_change": dates.first.map(|first| first.to_string()),
+            "last_change": dates.last.map(|last| last.to_string()),
             "ambiguous": ambiguous,
             "rejected": rejects.count,
             "rejected_lines": rejected.collect::<Vec<_>>(),
@@ -246,6 +280,9 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
         grouped(*removed),
         grouped(rejects.count),
     );
+    if let (Some(first), Some(last)) = (dates.first, dates.last) {
+        text += &format!("Changes of {first} to {last}\n");
+    }
     if *missed > 0 {
         text += &format!("{} numbers were to be deleted and were not there\n", grouped(*missed));
     }
@@ -279,7 +316,10 @@ fn covered(report: &Report, areas: &str) -> String {
         codes.codes().count()
     );
     if report.beside.codes().next().is_some() {
-        text += &format!("It has numbers of area codes that it is not a copy of: {}\n", report.beside);
+        text += &format!(
+            "It has numbers of area codes that it is not a copy of: {}. If it has all of them, name them with --areas\n",
+            report.beside
+        );
     }
     if report.given_up.codes().next().is_some() {
         text += &format!("The copy before spoke for these area codes, and this one does not: {}\n", report.given_up);

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::ids::{Kind, OfficialList, kind};
+use super::super::ids::{Kind, OWN, OfficialList, kind};
 use super::super::list::areas_of;
 use super::super::set::{Areas, Builder, Header, Set, SetFault};
-use super::{Dates, Order};
+use super::super::tags::Mark;
+use super::Order;
 use crate::registry::Fault;
-use crate::time::{Instant, Millis};
 
-/// A copy before of fewer numbers may shrink as it will.
-const MANY: u64 = 100_000;
-/// So may an area of fewer.
+/// A copy before of fewer numbers may shrink as it will, but for lists of the tenant's own: they are small, and few of their
+/// numbers are ever taken off.
+const MANY: u64 = 1_000;
+/// So may an area of fewer; and so few are hardly all of an area.
 const MANY_OF_AN_AREA: u64 = 1_000;
 /// Areas that an error names.
 const SAID: usize = 10;
@@ -35,16 +36,53 @@ pub fn goes_together(path: &Path, order: &Order) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Refuses to put tags of other keys in the place of those in force, which a running server would refuse.
+pub fn same_keys(path: &Path, order: &Order, before: Option<Mark>, now: Option<Mark>) -> Result<(), Fault> {
+    let what = "was made under other keys, or for another tenant";
+    match before {
+        Some(before) if now != Some(before) && order.changes => Err(Fault::new(
+            path,
+            what,
+            "name its keys with --keys, its tenant with --tenant; or import the full list anew",
+        )),
+        Some(before) if now != Some(before) && !order.new_keys => {
+            let remedy = "name its keys with --keys, its tenant with --tenant; if the keys are new and this is the full list, \
+                          say so with --new-keys";
+            Err(Fault::new(path, what, remedy))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to mix made-up numbers with those of a keeper: the whole would pass for his.
+pub fn as_real(path: &Path, order: &Order, before: &Header) -> Result<(), Fault> {
+    match (before.sample, order.sample) {
+        (true, false) => {
+            let remedy = "import the full list, without --changes";
+            Err(Fault::new(path, "is a made-up list, and no changes make it the real one", remedy))
+        }
+        (false, true) => {
+            Err(Fault::new(path, "is no made-up list, and made-up changes would spoil it", "leave --sample out"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What the new copy speaks for. A full copy of a list that comes in parts is what was given of it, unless somebody says
 /// otherwise: a file that was forgotten must not make a whole city not listed.
 pub fn coverage(path: &Path, order: &Order, before: Option<&Set>, builder: &mut Builder) -> Result<Areas, Fault> {
     if let Some(before) = before.filter(|_| order.changes) {
         return Ok(areas_of(before));
     }
-    let seen = Areas::of_prefixes(builder.prefixes());
     let parts = parts(&order.id);
+    // Nobody asks for the areas of a list of tags, or of other countries.
+    if parts.is_none() && order.areas.is_none() {
+        return Ok(Areas::ALL);
+    }
+    let counts: Vec<(u32, u64)> = builder.counts().collect();
+    let seen = Areas::of_prefixes(counts.iter().map(|(prefix, _)| *prefix));
     let Some(asked) = &order.areas else {
-        return Ok(if parts.is_some() { seen } else { Areas::ALL });
+        return of_enough(path, order, &seen, &counts);
     };
     let few = parts.filter(|least| asked.is_all() && seen.codes().count() < *least && !order.sample);
     if let (Some(least), false) = (few, order.fewer) {
@@ -66,13 +104,30 @@ pub fn coverage(path: &Path, order: &Order, before: Option<&Set>, builder: &mut 
     Ok(asked.clone())
 }
 
+/// The areas that a copy of some has enough numbers of. Others are beside them: what is on the list is on it, and of whoever
+/// else lives there it says nothing.
+fn of_enough(path: &Path, order: &Order, seen: &Areas, counts: &[(u32, u64)]) -> Result<Areas, Fault> {
+    let least = if order.sample { 0 } else { MANY_OF_AN_AREA };
+    let enough = Areas::of_enough(counts, least);
+    let (none, empty) = (enough.codes().next().is_none(), seen.codes().next().is_none());
+    if none && !empty && !order.fewer {
+        let what =
+            format!("would speak for no area code: of each that it has numbers of it has fewer than {least} ({seen})");
+        let remedy = "give all files of the copy in one import; if they do have all numbers of some area codes, name those with \
+                      --areas";
+        return Err(Fault::new(path, what, remedy));
+    }
+    Ok(enough)
+}
+
 /// Refuses a copy that is likely not the whole list.
-pub fn not_fewer(path: &Path, before: u64, now: u64) -> Result<(), Fault> {
+pub fn not_fewer(path: &Path, id: &str, before: u64, now: u64) -> Result<(), Fault> {
     if now == 0 {
         let remedy = "look at the files that were given; if the list is empty, say so with --fewer";
         return Err(Fault::new(path, "would become empty, and protect nobody", remedy));
     }
-    if before >= MANY && now < before / 2 {
+    let many = if id.starts_with(OWN) { 0 } else { MANY };
+    if before >= many && now.saturating_mul(2) < before {
         let what = format!("would shrink from {before} numbers to {now}");
         let remedy = "give all files of the copy in one import, a list of changes with --changes; if the list did shrink, \
                       say so with --fewer";
@@ -106,40 +161,6 @@ pub fn no_area_lost(path: &Path, before: &Set, now: &Set) -> Result<(), Fault> {
     let what = format!("would lose most of what it has of some areas: {named}{more}");
     let remedy = "give the files of all areas in one import; if the list did shrink there, say so with --fewer";
     Err(Fault::new(path, what, remedy))
-}
-
-/// Refuses changes that do not begin where the copy in force ends: one that was skipped leaves people out for ever, and the
-/// list looks fresh.
-///
-/// A change that is dated by day may have been made at any hour of it, so its day must not come after that of the copy; one
-/// with an hour at most a day after it.
-pub fn unbroken(path: &Path, order: &Order, before: &Header, dates: Dates) -> Result<(), Fault> {
-    const DAY: Millis = Millis::days(1);
-    let refused = |what: String, remedy: &str| Err(Fault::new(path, what, remedy));
-    let after = |at: Instant| {
-        let as_of = before.as_of;
-        if at.millis().rem_euclid(DAY.0) == 0 { at > as_of } else { at > as_of.plus(DAY) }
-    };
-    match (order.since, dates) {
-        _ if order.gap => Ok(()),
-        (Some(since), _) if since <= before.as_of => Ok(()),
-        (Some(since), _) => refused(
-            format!("is as of {}, and the changes are those since {since}: some between are missing", before.as_of),
-            "import those first, or a full list; if nothing is missing, say so with --gap",
-        ),
-        (None, Dates { first: Some(first), missing: false }) if after(first) => refused(
-            format!(
-                "is as of {}, and the first of the changes is of {first}: some between may be missing",
-                before.as_of
-            ),
-            "import those first, or a full list; if the changes are all since the copy in force, say since when with --since",
-        ),
-        (None, Dates { first: Some(_), missing: false }) => Ok(()),
-        (None, _) => refused(
-            format!("is as of {}, and the changes do not all have dates: some between may be missing", before.as_of),
-            "say with --since from which instant on the changes are, such as that of the copy in force",
-        ),
-    }
 }
 
 /// How many numbers are new, and how many are gone.

@@ -10,17 +10,18 @@ use super::super::Fault;
 use super::super::ids::{self, Kind};
 use super::super::set::{Builder, Day};
 use super::super::tags::Tagger;
+use super::cells::{has_line_end, may_hold_number, title};
+use super::changes::{Change, Dates};
 use super::rejected::{Rejects, Sink};
 use super::{Columns, Line, Lines, Order, Reading};
-use crate::time::Instant;
 
 /// Lines between two words of how far it is.
 const OFTEN: u64 = 10_000;
 /// No row of a CSV file, line ends within its fields included, has many more bytes.
 const ROW: usize = 1 << 20;
 /// A quote that is opened and never closed makes one row of many. A list that lacks those would look complete.
-const SWALLOWED: &str =
-    "a field of it holds a line end: is a quote opened and never closed? the lines after it are read as part of it";
+const SWALLOWED: &str = "a field of it holds a line end where none belongs: is a quote opened and never closed? the \
+                         lines after it are read as part of it";
 const OTHER_WIDTH: &str =
     "the line has another number of fields than the first one: is a quote opened in it and never closed?";
 
@@ -57,39 +58,6 @@ pub struct Taken {
     pub dates: Dates,
 }
 
-/// What the dates of a list of changes tell of it.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Dates {
-    /// The earliest.
-    pub first: Option<Instant>,
-    /// A change has none.
-    pub missing: bool,
-}
-
-/// Sixteen bytes, of which a list of changes may have millions. Sorted, it is in the order of dates, those of one instant
-/// deletions first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Change {
-    /// In milliseconds; [`Change::UNDATED`] for none.
-    at: i64,
-    /// The highest bit says that it was added.
-    what: u64,
-}
-
-impl Change {
-    const UNDATED: i64 = i64::MIN;
-    const ADDED: u64 = 1 << 63;
-
-    fn new(at: Option<Instant>, number: u64, added: bool) -> Self {
-        let at = at.map_or(Self::UNDATED, |at| at.millis().max(Self::UNDATED + 1));
-        Self { at, what: if added { number | Self::ADDED } else { number } }
-    }
-
-    fn date(self) -> Option<Instant> {
-        (self.at != Self::UNDATED).then(|| Instant::from_millis(self.at))
-    }
-}
-
 impl Intake {
     /// Nothing yet.
     ///
@@ -119,6 +87,10 @@ impl Intake {
         let (mut since, mut first) = (0, true);
         while let Some((number, line)) = lines.next().map_err(|error| Fault::unreadable(&place, &error))? {
             let Some(line) = line else {
+                // A header in another encoding.
+                if std::mem::take(&mut first) && lines.has_no_digit() {
+                    continue;
+                }
                 self.judge(name, number, Err("the line is not text, or has more than 4,096 bytes"), Vec::new)?;
                 continue;
             };
@@ -146,7 +118,8 @@ impl Intake {
     }
 
     /// A file of which the columns are named, with quotes as such files may have them. A row that has another number of fields
-    /// than the first, or a line end within one, is not understood: it may be several.
+    /// than the first is not understood, nor one with a line end in its number or its date, or in a field that may hold another
+    /// number: it may be several rows.
     fn read_columns(
         &mut self,
         name: &str,
@@ -160,20 +133,17 @@ impl Intake {
         let mut text = BufReader::with_capacity(1 << 16, Roomed { text, room: Rc::clone(&room) });
         let head = text.fill_buf().map_err(|error| Fault::unreadable(&place, &error))?;
         let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let delimiter = delimiter(&String::from_utf8_lossy(first));
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(u8::try_from(delimiter).unwrap_or(b','))
-            .flexible(true)
-            .from_reader(text);
-        let header = reader.headers().map_err(unreadable)?;
-        if header.iter().any(|name| has_line_end(name.as_bytes())) {
+        let delimiter = u8::try_from(delimiter(&String::from_utf8_lossy(first))).unwrap_or(b',');
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text);
+        let header = reader.byte_headers().map_err(unreadable)?;
+        if header.iter().any(has_line_end) {
             let what = "the name of a column holds a line end: a quote is opened and not closed";
             return Err(Fault::at_line(&place, 1, what, "close the quote, or take it out"));
         }
         let width = header.len();
         let column = |wanted: &str| {
-            let mut names = header.iter().map(|name| name.trim_start_matches('\u{feff}').trim());
-            names.position(|name| name.eq_ignore_ascii_case(wanted)).ok_or_else(|| {
+            let is = |name: &[u8]| title(name).trim_start_matches('\u{feff}').trim().eq_ignore_ascii_case(wanted);
+            header.iter().position(is).ok_or_else(|| {
                 let what = format!("no column is called `{wanted}`");
                 Fault::at_line(&place, 1, what, "name the columns as the first line of the file has them")
             })
@@ -188,7 +158,10 @@ impl Intake {
                 let field = row.get(at).ok_or("the line has fewer fields than the first one")?;
                 std::str::from_utf8(field).map(str::trim).map_err(|_| "the line is not text")
             };
-            let whole = if row.iter().any(has_line_end) {
+            let read = |at: usize| at == number_at || Some(at) == date_at;
+            let swallows =
+                |(at, cell): (usize, &[u8])| has_line_end(cell) && (read(at) || may_hold_number(cell, delimiter));
+            let whole = if row.iter().enumerate().any(swallows) {
                 Err(SWALLOWED)
             } else if row.len() == width {
                 field(number_at)
@@ -201,7 +174,7 @@ impl Intake {
                 Ok(Line { number, other, date: date.map(|field| self.reading.date(field)).transpose()?, added: None })
             });
             let line = row.position().map_or(0, csv::Position::line);
-            let text = || row.iter().collect::<Vec<_>>().join(&[u8::try_from(delimiter).unwrap_or(b',')][..]);
+            let text = || row.iter().collect::<Vec<_>>().join(&[delimiter][..]);
             self.judge(name, line, understood, text)?;
             rows += 1;
             if rows == OFTEN {
@@ -285,17 +258,14 @@ impl Intake {
     /// since which came last is not known; otherwise in the order of the files.
     #[must_use]
     pub fn taken(mut self) -> Taken {
-        let dates = Dates {
-            first: self.changes.iter().filter_map(|change| change.date()).min(),
-            missing: self.changes.iter().any(|change| change.date().is_none()),
-        };
+        let dates = Dates::of(&self.changes);
         if !dates.missing {
             self.changes.sort_unstable();
         }
         let mut missed = 0;
         for change in std::mem::take(&mut self.changes) {
-            let number = change.what & !Change::ADDED;
-            if change.what & Change::ADDED != 0 {
+            let number = change.number();
+            if change.is_added() {
                 self.add(number, Reading::day(change.date().filter(|_| self.order.dates)));
             } else if !self.remove(number) {
                 missed += 1;
@@ -319,10 +289,6 @@ impl<R: Read> Read for Roomed<R> {
         self.room.set(left.ok_or_else(|| io::Error::other("a row of it has no end"))?);
         Ok(count)
     }
-}
-
-fn has_line_end(field: &[u8]) -> bool {
-    field.iter().any(|byte| matches!(byte, b'\n' | b'\r'))
 }
 
 /// What parts the fields of a line.

@@ -4,6 +4,8 @@
 //! never quoted; memory follows the numbers of the list, not the lines read; the copy in force stays until the new one is
 //! complete on disk.
 
+mod cells;
+mod changes;
 mod guard;
 mod intake;
 mod line;
@@ -16,11 +18,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use intake::{Dates, Intake, Taken};
+pub use cells::may_hold_number;
+pub use changes::Dates;
+pub use intake::{Intake, Taken};
 pub use line::{Line, Reading};
 pub use order::{Columns, Order, Report};
 pub use rejected::{Rejected, Rejects};
-pub use source::{Lines, Opened, open};
+pub use source::{Lines, Opened, is_beside, open};
 
 use super::ids;
 use super::list::areas_of;
@@ -68,11 +72,9 @@ impl Import {
             return Err(Fault::new(&path, what, "name your keys with --keys: they turn numbers into tags"));
         }
         let tagged = before.as_ref().and_then(|before| before.header().tagged);
-        if order.changes && tagged.is_some() && tagged != marked {
-            let what = "was made under other keys, or for another tenant";
-            return Err(Fault::new(&path, what, "import the full list anew"));
-        }
+        guard::same_keys(&path, order, tagged, marked)?;
         if let Some(before) = before.as_ref().filter(|_| order.changes) {
+            guard::as_real(&path, order, before.header())?;
             for number in before.numbers() {
                 let (number, day) = number.map_err(|fault| broken(&path, &fault))?;
                 match tagged {
@@ -105,18 +107,19 @@ impl Import {
         let Taken { mut builder, missed, order, read, ambiguous, rejects, dates } = intake.taken();
         let changed = before.as_ref().map(Set::header).filter(|_| order.changes);
         if let Some(before) = changed {
-            guard::unbroken(&path, &order, before, dates)?;
+            changes::unbroken(&path, &order, before, &dates)?;
         }
         let areas = guard::coverage(&path, &order, before.as_ref(), &mut builder)?;
         let header = Header {
             tagged,
             full_as_of: changed.map_or(Some(order.as_of), |before| before.full_as_of),
             areas: Some(areas.clone()),
-            ..Header::new(&order.id, order.as_of, &order.source, order.sample)
+            ..Header::new(&order.id, order.as_of, &changes::source(&order, changed), order.sample)
         };
         let draft = Draft::write(&path, header, builder).map_err(|fault| unwritten(&path, &fault))?;
         if !order.fewer {
-            guard::not_fewer(&path, before.as_ref().map_or(0, |before| before.header().count), draft.header().count)?;
+            let count = before.as_ref().map_or(0, |before| before.header().count);
+            guard::not_fewer(&path, &order.id, count, draft.header().count)?;
         }
         let new = draft.read_back().map_err(|fault| broken(&path, &fault))?;
         if let Some(before) = before.as_ref().filter(|_| !order.fewer) {
@@ -144,6 +147,7 @@ impl Import {
             rejects,
             ambiguous,
             missed,
+            dates,
             before: before.map(|before| before.header().clone()),
             header,
             superseded: text.exists().then_some(text),

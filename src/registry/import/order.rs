@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Rejects;
+use super::{Dates, Rejects};
 use crate::place::Jurisdiction;
 use crate::registry::set::{Areas, Header};
 use crate::time::Instant;
@@ -30,14 +30,16 @@ pub struct Order {
     /// its list has.
     pub fewer: bool,
     /// The area codes that the files are of, of a North American list. `None`: of a list that is handed out by area code,
-    /// those that they have numbers of; otherwise the whole list. A list of changes leaves them as they are.
+    /// those that they have enough numbers of; otherwise the whole list. A list of changes leaves them as they are.
     pub areas: Option<Areas>,
-    /// Of a list of changes: it has all since this instant.
+    /// Of a list of changes: it has all since this instant, up to that of the copy.
     pub since: Option<Instant>,
-    /// Of a list of changes: some between the copy in force and these may be missing.
+    /// Of a list of changes: some between the copy in force and the new one may be missing.
     pub gap: bool,
     /// Of a list of the tenant's own: where numbers without a country code belong.
     pub region: Option<Jurisdiction>,
+    /// Of a list of the tenant's own: its tags may be under other keys, or another tenant's, than those of the copy in force.
+    pub new_keys: bool,
     /// Where lines that are not understood are written to, a file that is not there yet.
     pub rejected: Option<PathBuf>,
 }
@@ -60,6 +62,7 @@ impl Order {
             since: None,
             gap: false,
             region: None,
+            new_keys: false,
             rejected: None,
         }
     }
@@ -89,6 +92,8 @@ pub struct Report {
     pub ambiguous: u64,
     /// Deleted numbers that were not there.
     pub missed: u64,
+    /// Of a list of changes: what their dates tell.
+    pub dates: Dates,
     /// The copy before, if there was one.
     pub before: Option<Header>,
     /// The new copy.

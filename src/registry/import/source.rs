@@ -47,6 +47,20 @@ impl<R: Read> Lines<R> {
     }
 }
 
+impl<R> Lines<R> {
+    /// Whether the last line, be it text or not, is a whole one without any digit.
+    pub fn has_no_digit(&self) -> bool {
+        self.line.len() as u64 <= LONGEST && !self.line.iter().any(u8::is_ascii_digit)
+    }
+}
+
+/// Whether a member of an archive is no list, by its name: the files that systems and editors put beside what is packed.
+#[must_use]
+pub fn is_beside(member: &str) -> bool {
+    let name = member.rsplit(['/', '\\']).next().unwrap_or_default();
+    member.starts_with("__MACOSX/") || name.starts_with('.')
+}
+
 /// What a file holds.
 pub enum Opened {
     /// One text.

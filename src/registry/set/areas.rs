@@ -37,6 +37,18 @@ impl Areas {
         Self::of(codes.filter_map(|prefix| u16::try_from(u64::from(prefix) % PLAN).ok()))
     }
 
+    /// Of prefixes and how many numbers each has, the area codes of which there are enough to be all of an area: `least`, and
+    /// a hundredth of what the middle one has. Few beside many are no list of their area: a wrong digit, or a line that somebody
+    /// added.
+    #[must_use]
+    pub fn of_enough(counts: &[(u32, u64)], least: u64) -> Self {
+        let mut sorted: Vec<u64> = counts.iter().map(|(_, count)| *count).collect();
+        sorted.sort_unstable();
+        let middle = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
+        let enough = |count: u64| count >= least && count.saturating_mul(100) >= middle;
+        Self::of_prefixes(counts.iter().filter(|(_, count)| enough(*count)).map(|(prefix, _)| *prefix))
+    }
+
     /// Whether this is the whole list.
     #[must_use]
     pub fn is_all(&self) -> bool {
@@ -137,6 +149,18 @@ mod tests {
         // However many there are, they have room in the page of a header.
         let most = Areas::of((200..1_000).filter(|code| code % 3 > 0));
         assert!(most.to_string().len() < 2_400, "{}", most.to_string().len());
+    }
+
+    #[test]
+    fn few_numbers_beside_many_are_no_list_of_their_area() {
+        let of = |counts: &[(u32, u64)], least| Areas::of_enough(counts, least).to_string();
+        assert_eq!(of(&[], 0), "none");
+        assert_eq!(of(&[(1202, 2)], 0), "202");
+        assert_eq!(of(&[(1202, 2)], 3), "none");
+        assert_eq!(of(&[(1202, 2_000), (1305, 1)], 0), "202");
+        assert_eq!(of(&[(1202, 2_000), (1305, 19), (1415, 2_000)], 0), "202,415");
+        assert_eq!(of(&[(1202, 2_000), (1305, 20), (1415, 2_000), (442, 9_000)], 0), "202,305,415");
+        assert_eq!(of(&[(1202, 2_000), (1305, 1_000), (1415, 999)], 1_000), "202,305");
     }
 
     #[test]

@@ -52,10 +52,10 @@ impl Builder {
         self.tags.remove(tag)
     }
 
-    /// The prefixes that have numbers, ascending: all but the last seven digits.
-    pub fn prefixes(&mut self) -> impl Iterator<Item = u32> + '_ {
+    /// The prefixes that have numbers (all but the last seven digits), ascending, and how many numbers each has.
+    pub fn counts(&mut self) -> impl Iterator<Item = (u32, u64)> + '_ {
         self.prefixes.retain(|_, numbers| !numbers.is_empty());
-        self.prefixes.keys().copied()
+        self.prefixes.iter_mut().map(|(prefix, numbers)| (*prefix, numbers.count()))
     }
 
     /// The body of a set of tags, how many there are, and how many of them have a date.
@@ -139,6 +139,17 @@ impl Prefix {
             }
             Self::Blocks(blocks) => blocks.get_mut(parts.block()).is_some_and(|block| block.remove(parts.low())),
         }
+    }
+
+    fn count(&mut self) -> u64 {
+        let count = match self {
+            Self::Few(numbers) => {
+                tidy(numbers);
+                numbers.len()
+            }
+            Self::Blocks(blocks) => blocks.iter_mut().map(Block::count).sum(),
+        };
+        u64::try_from(count).unwrap_or(0)
     }
 
     fn is_empty(&mut self) -> bool {

@@ -14,6 +14,7 @@ use super::Columns;
 use super::cells::{Cells, Column, Defaults, Fault, fault, folded};
 use crate::cli::{Error, packed};
 use crate::proto::{json, v1};
+use crate::registry::import::may_hold_number;
 
 /// The longest row, in bytes. A quote that is never closed would otherwise read the whole file as one.
 const LONGEST_ROW: u64 = 1 << 20;
@@ -315,12 +316,8 @@ fn whole(record: &ByteRecord, header: &ByteRecord, columns: &[Column], delimiter
 /// a row. Every row that a quote can swallow has its number in the cell.
 fn may_hold_rows(cell: &[u8], delimiter: u8) -> bool {
     let mut parts = cell.split(|byte| *byte == delimiter || matches!(byte, b'\n' | b'\r'));
-    parts.any(|part| {
-        let part = String::from_utf8_lossy(part);
-        let digits = part.chars().filter(|c| c.is_numeric()).count();
-        let letters = part.chars().filter(|c| c.is_alphabetic()).count();
-        digits >= 5 && letters <= 4 || matches!(folded(&part).as_str(), "consent" | "optout")
-    })
+    let is_kind = |part: &[u8]| matches!(folded(&String::from_utf8_lossy(part)).as_str(), "consent" | "optout");
+    may_hold_number(cell, delimiter) || parts.any(is_kind)
 }
 
 /// A row of JSON as it stood before it was refused: the file of refused rows may be imported once they are mended.

@@ -1,0 +1,75 @@
+//! The shapes of files that are sound though odd, and what a copy says of the files that it came from.
+
+use serde_json::Value;
+
+use super::AS_OF;
+use super::import::{Home, said, zipped};
+
+/// As spreadsheets write in much of Europe: titles in Latin-1, for columns by name and for a line to be passed over.
+#[test]
+fn titles_of_another_encoding_are_titles() {
+    let home = Home::new();
+    home.write("excel.csv", b"Num\xe9ro;Pr\xe9nom\r\n0199000001;Ren\xe9e\r\n0199000002;\r\n");
+    home.write("plain.csv", b"Num\xe9ro de t\xe9l\xe9phone\r\n0199000001\r\n0199000002\r\n");
+    for more in [&["excel.csv", "--column", "numéro"][..], &["plain.csv"][..]] {
+        // The name of a column is told by its small letters, those with accents as they are.
+        home.import(&[&["fr.bloctel", "--as-of", AS_OF][..], more].concat());
+        assert_eq!(home.numbers("fr.bloctel"), [33_199_000_001, 33_199_000_002], "{more:?}");
+    }
+    // No line but the first is passed over, and none that has a digit.
+    home.write("bad.csv", b"0199000001\nNum\xe9ro\n");
+    home.refused(&["fr.bloctel", "bad.csv", "--as-of", AS_OF], &["bad.csv:2", "not text"]);
+    home.write("bad.csv", b"0199000001 Ren\xe9e\n0199000002\n");
+    home.refused(&["fr.bloctel", "bad.csv", "--as-of", AS_OF], &["bad.csv:1", "not text"]);
+}
+
+#[test]
+fn what_systems_pack_beside_a_list_is_no_list_and_is_told() {
+    let home = Home::new();
+    let text = "202,5550143\n305,5550100\n";
+    let members =
+        [("__MACOSX/._202.txt", "\0\u{5}"), (".DS_Store", "\0\0\0\u{1}Bud1"), ("a\\.x", "?"), ("./a.b/202.txt", text)];
+    let file = home.write("all.zip", zipped(&members));
+    let ran = home.command(&["us.dnc.tx", file, "--as-of", AS_OF]).output().unwrap();
+    assert!(ran.status.success(), "{}", said(&ran));
+    assert_eq!(home.numbers("us.dnc.tx"), [12_025_550_143, 13_055_550_100]);
+    assert!(said(&ran).contains("note: all.zip/.DS_Store is no list, and was left out"), "{}", said(&ran));
+    // What else is in it must be a list.
+    let file = home.write("all.zip", zipped(&[("202.txt", text), ("README.txt", "Fields: see page 7\n")]));
+    home.refused(&["us.dnc.tx", file, "--as-of", AS_OF], &["all.zip/README.txt:1"]);
+}
+
+/// What Windows packs beyond two gigabytes. A short text is the same in both forms of it.
+#[test]
+fn archives_of_the_larger_window_are_read() {
+    let home = Home::new();
+    let mut bytes = zipped(&[("tx.txt", "202,5550143\n305,5550100\n")]);
+    for (head, at) in [(b"PK\x03\x04", 8), (b"PK\x01\x02", 10)] {
+        let place = bytes.windows(4).position(|four| four == head).unwrap();
+        assert_eq!(bytes[place + at], 8);
+        bytes[place + at] = 9;
+    }
+    home.import(&["us.dnc.tx", home.write("tx.zip", bytes), "--as-of", AS_OF]);
+    assert_eq!(home.numbers("us.dnc.tx"), [12_025_550_143, 13_055_550_100]);
+}
+
+#[test]
+fn a_copy_says_from_which_full_copy_it_came() {
+    let home = Home::new();
+    let source = || {
+        let told: Value = serde_json::from_slice(&home.inspect("lists/us.dnc.wy.set", true).stdout).unwrap();
+        told["source"].as_str().unwrap().to_owned()
+    };
+    let changes = |name: &str| home.write(name, format!("307,5550100,A\n307,{:07},A\n", 5_550_101 + name.len()));
+    home.import(&["us.dnc.wy", home.write("full.txt", "307,5550143\n"), "--as-of", AS_OF]);
+    assert_eq!(source(), "full.txt");
+    for name in ["monday.txt", "tuesday.txt"] {
+        home.import(&["us.dnc.wy", changes(name), "--changes", "--as-of", AS_OF, "--since", AS_OF]);
+        assert_eq!(source(), format!("full.txt, changed by {name}"));
+    }
+    // However long the names are, both have room.
+    let long = "é".repeat(1_000);
+    home.import(&["us.dnc.wy", "full.txt", "--as-of", AS_OF, "--source", &long, "--fewer"]);
+    home.import(&["us.dnc.wy", "monday.txt", "--changes", "--as-of", AS_OF, "--since", AS_OF]);
+    assert_eq!(source(), format!("{}, changed by monday.txt", "é".repeat(250)));
+}
