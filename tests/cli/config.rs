@@ -134,7 +134,7 @@ fn certificates_are_looked_at_by_check_and_doctor() {
         "dialer.crl",
         "good until 2126-10-29",
         "expired.crl",
-        "put a new revocation list in its place",
+        "expired 2026-11-08",
     ]);
 }
 
