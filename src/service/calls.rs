@@ -15,7 +15,7 @@ use super::lenient::Sent;
 use super::ready::{Faults, Readiness};
 use super::stream::Answers;
 use super::{rows, status};
-use crate::access::{Access, Caller, Gate, Peer, Permit, Refused, Role};
+use crate::access::{Access, Gate, Peer, Permit, Role};
 use crate::engine::watch::HEARTBEAT;
 use crate::engine::{Engine, Failure, ShadowReport, Tenants, batch_too_long};
 use crate::proto::v1;

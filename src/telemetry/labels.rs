@@ -33,7 +33,7 @@ labels! {
     Flip { change: &'static str, family: &'static str, rule: String, jurisdiction: String, }
     Lane { lane: &'static str, }
     Shed { lane: &'static str, why: &'static str, }
-    File { file: &'static str, }
+    File { file: String, }
     What { what: &'static str, }
     Part { part: &'static str, }
 }
