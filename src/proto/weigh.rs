@@ -93,8 +93,10 @@ impl Heavy {
         &self.why
     }
 
-    fn too_many(most: usize) -> Self {
-        Self { path: Vec::new(), why: format!("has more entries than the {most} that are accepted") }
+    fn too_many(had: usize, most: usize) -> Self {
+        // Longer runs of digits are not said back: they may be somebody's number.
+        let had = if had < 1_000_000 { had.to_string() } else { "a million or more".to_owned() };
+        Self { path: Vec::new(), why: format!("has {had} entries; at most {most} are accepted") }
     }
 
     fn too_much(most: usize) -> Self {
@@ -115,7 +117,8 @@ impl Heavy {
 impl fmt::Display for Heavy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("failed to decode Protobuf message: ")?;
-        for (message, field) in self.path.iter().rev() {
+        // As there, the innermost first.
+        for (message, field) in &self.path {
             write!(f, "{message}.{field}: ")?;
         }
         f.write_str(&self.why)
@@ -184,13 +187,12 @@ impl Entries {
         if in_row { Self::default() } else { Self(smallvec::SmallVec::from_elem(0, layout.fields.len())) }
     }
 
-    fn one_more(&mut self, layout: &Layout, at: usize, field: &Field) -> Result<(), Heavy> {
-        let Some(had) = self.0.get_mut(at).filter(|_| field.many && matches!(field.of, Of::Message(_))) else {
-            return Ok(());
-        };
+    /// Another entry has come: the most that there may be, where it is one too many.
+    fn one_more(&mut self, layout: &Layout, at: usize, field: &Field) -> Option<usize> {
+        let had = self.0.get_mut(at).filter(|_| field.many && matches!(field.of, Of::Message(_)))?;
         *had += 1;
         let most = layout.most(field);
-        if *had > most { Err(Heavy::too_many(most)) } else { Ok(()) }
+        (*had > most).then_some(most)
     }
 }
 

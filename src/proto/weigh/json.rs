@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{Field, Heavy, Layout, Of, Scale, TEXT, UNKNOWN};
 
@@ -127,7 +127,13 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         let mut had = 0_usize;
         while list.next_element_seed(Node { walk, what: entry, in_row: true })?.is_some() {
             had += 1;
-            walk.or_end(if had > most { Err(Heavy::too_many(most)) } else { Ok(()) })?;
+            if had > most {
+                // What is no JSON ends the count, and is refused all the same.
+                while let Ok(Some(IgnoredAny)) = list.next_element() {
+                    had += 1;
+                }
+                return walk.or_end(Err(Heavy::too_many(had, most)));
+            }
             walk.take(size)?;
         }
         Ok(())

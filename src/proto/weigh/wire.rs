@@ -34,6 +34,16 @@ pub fn field(bytes: &[u8]) -> Option<(u64, Value<'_>, &[u8])> {
     Some((key >> 3, value, rest))
 }
 
+/// How many fields with this number come.
+fn count(mut rest: &[u8], number: u64) -> usize {
+    let mut count = 0;
+    while let Some((other, _, after)) = field(rest) {
+        rest = after;
+        count += usize::from(other == number);
+    }
+    count
+}
+
 fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0;
     for (place, byte) in bytes.iter().enumerate().take(10) {
@@ -53,7 +63,10 @@ impl Scale {
             rest = after;
             let known = layout.fields.iter().enumerate().find(|(_, field)| u64::from(field.number) == number);
             let Some((at, field)) = known else { continue };
-            let weighed = entries.one_more(layout, at, field).and_then(|()| self.value(field, value, in_row));
+            let weighed = match entries.one_more(layout, at, field) {
+                Some(most) => Err(Heavy::too_many(most + 1 + count(rest, number), most)),
+                None => self.value(field, value, in_row),
+            };
             weighed.map_err(|heavy| heavy.within(layout.name, field.name))?;
         }
         Ok(())
