@@ -122,7 +122,7 @@ async fn every_refusal_has_its_line_and_its_count() {
     let long = format!("{{\"number\":\"{}\"}}", "1".repeat(17 << 20));
     // The slow one has its second's worth, the other its one call.
     assert_eq!(send(&house.http, json("/v1/check", Some(&slow.key), QUESTION.to_owned())).await.0, StatusCode::OK);
-    let held = house.access.quotas.of("one").begin().unwrap();
+    let held = house.access.quotas.of("one").begin(ringfence::access::Errand::Usual).unwrap();
     for (over, request, reason, tenant) in [
         ("http", json("/v1/check", None, QUESTION.to_owned()), "CREDENTIALS_MISSING", ""),
         ("grpc", grpc(GRPC, None, framed(b"")), "CREDENTIALS_MISSING", ""),
