@@ -77,7 +77,7 @@ async fn whom_a_register_was_not_asked_about_is_denied() {
         let question = v1::CheckRequest { evidence: None, ..florida(number) };
         let decision = durable.engine.check(&permit(Role::Check), question, clock(DAY)).await.unwrap();
         let said = about(&decision, "it.rpo").join("; ");
-        assert!(why.map_or(said.is_empty(), |why| said.contains(why)), "{number}: {said}");
+        assert!(why.map_or(said.is_empty(), |why| said.contains(why)), "{number}: {said}; {:?}", decision.reasons);
     }
 }
 

@@ -417,7 +417,7 @@ mod tests {
         };
         for (title, cell) in [
             ("grade", "strong"),
-            ("given_at", "2026-01-02"),
+            ("given_at", "02/01/2026"),
             ("notice_given", "maybe"),
             ("purposes", ";"),
             ("channels", "call;fax"),
