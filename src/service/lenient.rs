@@ -40,10 +40,9 @@ pub(super) struct Sent<T> {
 }
 
 /// The messages of a stream that was decoded by others, who end it at the first that is none.
-pub(super) fn sent<T>(messages: Streaming<T>) -> impl Stream<Item = Result<Sent<T>, Status>> + Unpin + Send
-where
-    T: Message + Send + 'static,
-{
+pub(super) fn sent<T: Message + 'static>(
+    messages: Streaming<T>,
+) -> impl Stream<Item = Result<Sent<T>, Status>> + Unpin + Send {
     messages.map(|message| message.map(|message| Sent { weight: message.encoded_len(), message: Ok(message) }))
 }
 
