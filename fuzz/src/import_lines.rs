@@ -22,7 +22,11 @@ fn understood(reading: Reading, text: &[u8]) -> Vec<Option<Line>> {
     let mut header = true;
     let lines = text.split_inclusive(|byte| *byte == b'\n').enumerate();
     let read = lines.filter_map(|(at, line)| {
-        let Some(line) = std::str::from_utf8(line).ok().filter(|line| line.len() <= 4_096) else { return Some(None) };
+        let Some(line) = std::str::from_utf8(line).ok().filter(|line| line.len() <= 4_096) else {
+            // A header in another encoding has no digit either.
+            let is_header = std::mem::take(&mut header) && line.len() <= 4_096 && !line.iter().any(u8::is_ascii_digit);
+            return (!is_header).then_some(None);
+        };
         let line = if at == 0 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line }.trim();
         if line.is_empty() || line.starts_with('#') {
             return None;

@@ -13,14 +13,14 @@ fn titles_of_another_encoding_are_titles() {
     home.write("plain.csv", b"Num\xe9ro de t\xe9l\xe9phone\r\n0199000001\r\n0199000002\r\n");
     for more in [&["excel.csv", "--column", "numéro"][..], &["plain.csv"][..]] {
         // The name of a column is told by its small letters, those with accents as they are.
-        home.import(&[&["fr.bloctel", "--as-of", AS_OF][..], more].concat());
+        home.import(&[&["fr.bloctel", "--as-of", AS_OF, "--areas=all"][..], more].concat());
         assert_eq!(home.numbers("fr.bloctel"), [33_199_000_001, 33_199_000_002], "{more:?}");
     }
     // No line but the first is passed over, and none that has a digit.
     home.write("bad.csv", b"0199000001\nNum\xe9ro\n");
-    home.refused(&["fr.bloctel", "bad.csv", "--as-of", AS_OF], &["bad.csv:2", "not text"]);
+    home.refused(&["fr.bloctel", "bad.csv", "--as-of", AS_OF, "--areas=all"], &["bad.csv:2", "not text"]);
     home.write("bad.csv", b"0199000001 Ren\xe9e\n0199000002\n");
-    home.refused(&["fr.bloctel", "bad.csv", "--as-of", AS_OF], &["bad.csv:1", "not text"]);
+    home.refused(&["fr.bloctel", "bad.csv", "--as-of", AS_OF, "--areas=all"], &["bad.csv:1", "not text"]);
 }
 
 #[test]

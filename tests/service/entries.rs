@@ -65,14 +65,14 @@ async fn whom_a_register_was_not_asked_about_is_denied() {
     let lists = tempfile::tempdir().unwrap();
     let order = Order { answers: Some(Answers::Cleaned), fewer: true, ..Order::new("it.rpo", at(AS_OF)) };
     let mut import = Import::begin(order, lists.path(), None).unwrap();
-    import.read_asked("sent", &b"+390669812341\n+390669812342\n"[..], &mut |_| {}).unwrap();
-    import.read("cleaned", &b"+390669812342\n"[..], &mut |_| {}).unwrap();
+    import.read_asked("sent", &b"+390455551231\n+390455551232\n"[..], &mut |_| {}).unwrap();
+    import.read("cleaned", &b"+390455551232\n"[..], &mut |_| {}).unwrap();
     import.finish().unwrap();
     let durable = durable_with(folder.path(), Registries::open(Some(lists.path())).unwrap()).await;
     for (number, why) in [
-        ("+390669812341", Some("The number is on it.rpo.")),
-        ("+390669812342", None),
-        ("+390669812343", Some("does not cover this number")),
+        ("+390455551231", Some("The number is on it.rpo.")),
+        ("+390455551232", None),
+        ("+390455551233", Some("does not cover this number")),
     ] {
         let question = v1::CheckRequest { evidence: None, ..florida(number) };
         let decision = durable.engine.check(&permit(Role::Check), question, clock(DAY)).await.unwrap();
