@@ -32,7 +32,7 @@ def the_metrics_count_without_numbers(http):
     text = text.decode()
     equal(code, 200)
     true(text.rstrip().endswith("# EOF"), "OpenMetrics ends so")
-    true('ringfence_decisions_total{verdict="allow"' in text, "decisions by verdict")
+    true('ringfence_decisions_total{tenant="default",verdict="allow"' in text, "decisions by verdict")
     true("3055550" not in text, "no number in a label")
 
 
