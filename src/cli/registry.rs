@@ -13,7 +13,7 @@ use super::{Error, Exit, Global, now};
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Make a list from the files its keeper hands out, and put it in force
-    Import(import::ImportArgs),
+    Import(Box<import::ImportArgs>),
     /// What a list holds, how old it is, and when it is too old
     Inspect(inspect::InspectArgs),
     /// The official lists that are known, by their ids; or those that are loaded
