@@ -112,6 +112,8 @@ fn import(id: &str, text: impl std::io::Read, folder: &Path) -> (PathBuf, u64) {
     let order = Order {
         source: "made up".to_owned(),
         dates: false,
+        // A small one has few area codes.
+        fewer: true,
         areas: Some(Areas::ALL),
         ..Order::new(id, Instant::from_rfc3339(AS_OF).unwrap())
     };

@@ -56,14 +56,22 @@ def join(source, numbers, out):
 
 
 def compare(ours, theirs):
-    listed, differing = duckdb.execute(
+    # The message is that of the strongest reason, which another rule may have; the families are those of all.
+    listed, differing, sample = duckdb.execute(
         f"""WITH
-            ours AS (SELECT id, coalesce(ringfence_message LIKE '{REASON}', false) AS listed FROM {rows(ours)}),
-            theirs AS (SELECT id, CAST(listed AS BOOLEAN) AS listed FROM {rows(theirs)})
-        SELECT count(*) FILTER (ours.listed), count(*) FILTER (ours.listed IS DISTINCT FROM theirs.listed)
-        FROM ours FULL JOIN theirs USING (id)"""
+            ours AS (
+                SELECT id, ringfence_verdict = 'DENY' AND ringfence_reasons LIKE '%REGISTRY%' AS denied,
+                    coalesce(ringfence_message LIKE '{REASON}', false) AS told, ringfence_message AS message
+                FROM {rows(ours)}
+            ),
+            theirs AS (SELECT id, CAST(listed AS BOOLEAN) AS listed FROM {rows(theirs)}),
+            both_sides AS (FROM ours FULL JOIN theirs USING (id))
+        SELECT count(*) FILTER (listed AND denied),
+            count(*) FILTER ((listed AND denied IS DISTINCT FROM true) OR (told AND listed IS DISTINCT FROM true)),
+            any_value(message) FILTER (listed AND NOT told)
+        FROM both_sides"""
     ).fetchone()
-    return {"listed": listed, "differing": differing}
+    return {"listed": listed, "differing": differing, "sample": sample}
 
 
 if __name__ == "__main__":

@@ -24,6 +24,17 @@ fn titles_of_another_encoding_are_titles() {
 }
 
 #[test]
+fn a_made_up_list_is_imported_as_one() {
+    let home = Home::new();
+    let file = home.write("made-up.txt", "202,5550143\n");
+    home.import(&["us.dnc.tx", file, "--as-of", AS_OF, "--sample"]);
+    assert_eq!(home.numbers("us.dnc.tx"), [12_025_550_143]);
+    // What is made up takes no real changes.
+    let file = home.write("changes.txt", "202,5550144,2026-11-19,A\n");
+    home.refused(&["us.dnc.tx", file, "--changes", "--since", AS_OF, "--as-of", AS_OF], &["made-up"]);
+}
+
+#[test]
 fn what_systems_pack_beside_a_list_is_no_list_and_is_told() {
     let home = Home::new();
     let text = "202,5550143\n305,5550100\n";
