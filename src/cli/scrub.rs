@@ -399,6 +399,9 @@ async fn log(
         lists: lists_in_force(opened),
     };
     let entry = opened.engine.log_batch(&permit, batch, clock).await?;
+    if entry.is_some() {
+        source::declare_files(opened).await;
+    }
     opened.settle(now()).await?;
     Ok(entry)
 }

@@ -204,11 +204,18 @@ pub(super) async fn answering(
         ..of_server
     };
     let opened = opened_by(&settings, global).await?;
-    // As a server does whenever it has looked at them: what a command answered by is missed when it is gone.
-    if !from_nothing && let Err(error) = opened.engine.declare_files(now()).await {
-        output::note(&format!("warning: which own lists stand in files could not be recorded: {error}"));
+    if counts {
+        declare_files(&opened).await;
     }
     Ok((opened, from_nothing))
+}
+
+/// Records which own lists stand in files, as a server does whenever it has looked at them: what a command answered by is missed
+/// when it is gone. Not for a check that leaves nothing, which may try a folder that no server has.
+pub(super) async fn declare_files(opened: &Opened) {
+    if let Err(error) = opened.engine.declare_files(now()).await {
+        output::note(&format!("warning: which own lists stand in files could not be recorded: {error}"));
+    }
 }
 
 /// Opens what the options name; `data` is the folder, or nothing stored. For commands that judge nothing.
