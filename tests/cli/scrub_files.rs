@@ -216,7 +216,8 @@ pub fn killed(home: &Home, arguments: &[&str], variables: &[(&str, &str)], resum
 #[test]
 fn a_scrub_that_is_killed_goes_on_and_makes_the_same_file() {
     let home = Home::new();
-    const ROWS: usize = 30_000;
+    // More than are answered in the second after which it first says how far it came.
+    const ROWS: usize = 120_000;
     home.write("in.csv", leads(ROWS));
     table(&home, "in.parquet", ROWS);
     for (input, output) in [("in.csv", "out.csv"), ("in.csv", "out.csv.zst"), ("in.parquet", "out.parquet")] {
@@ -258,7 +259,7 @@ fn a_scrub_that_is_killed_goes_on_and_makes_the_same_file() {
 #[test]
 fn what_was_counted_before_a_kill_is_not_counted_again_in_silence() {
     let home = with_data();
-    home.write("in.csv", leads(30_000));
+    home.write("in.csv", leads(120_000));
     let reserve = with(&["scrub", "in.csv", "--output=out.csv", "--reserve"], &live());
     killed(&home, &reserve, &[], ".out.csv.resume");
     // Half of the file from before a freeze is no answer, and the other half counted twice is none either.
@@ -428,7 +429,7 @@ fn a_report_is_one_page_that_asks_nobody_for_anything() {
 fn a_server_answers_by_streams_and_a_scrub_goes_on_when_it_is_back() {
     let home = Home::new();
     let server = serve_with(&home, &[]);
-    const ROWS: usize = 8_000;
+    const ROWS: usize = 24_000;
     home.write("in.csv", leads(ROWS));
     let question = with(&["scrub", "in.csv", "--output=out.csv", "--json"], &ALLOWED[2..]);
     let at = ["--server", server.url.as_str()];
