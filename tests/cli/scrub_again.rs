@@ -34,7 +34,7 @@ impl Left {
     }
 }
 
-const ROWS: usize = 20_000;
+const ROWS: usize = 80_000;
 
 #[test]
 fn a_scrub_is_gone_on_with_for_the_same_tenant_keys_and_settings_alone() {
