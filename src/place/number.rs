@@ -375,7 +375,8 @@ fn number_part(text: &str) -> Result<&str, NumberError> {
 fn is_decimal(text: &str) -> bool {
     let whole = text.rsplit_once(['.', ',']).filter(|(_, rest)| matches!(*rest, "0" | "00")).map(|(whole, _)| whole);
     whole.is_some_and(|whole| {
-        whole.len() > LONGEST_SHORT_CODE && whole.bytes().skip_while(|b| *b == b'+').all(|b| b.is_ascii_digit())
+        whole.ends_with(|c: char| c.is_ascii_digit())
+            && whole.bytes().skip_while(|b| *b == b'+').all(|b| b.is_ascii_digit())
     })
 }
 

@@ -28,7 +28,9 @@ use crate::store::Digest;
 /// piece by piece, it is the same bytes however often it was begun again.
 const CHUNK: usize = 2_000;
 /// Bytes of their fields after which fewer are answered together: rows may be wide.
-const CHUNK_BYTES: usize = 4 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes that an answer usually adds to a row.
+const ADDED_BYTES: usize = 128;
 /// Chunks on their way for each thread that answers.
 const AHEAD: usize = 3;
 /// Bytes by which a row may be longer than the one before it and still find room at once.
@@ -272,7 +274,14 @@ fn answer(shared: &Shared<'_>, chunk: &Chunk) -> Result<Done, Error> {
     let answers =
         shared.handle.block_on(judge.answer(rows, &chunk.records, chunk.first, &|what| shared.progress.waits(what)))?;
     let mut tally = Tally::default();
-    let mut writer = writer(shared.form);
+    // Of one size, and so of one place: grown by doubling, each chunk would leave room behind that no other fits.
+    let own = if shared.form.parquet {
+        0
+    } else {
+        chunk.records.iter().map(|record| record.as_slice().len() + record.len()).sum()
+    };
+    let room = own + chunk.records.len() * ADDED_BYTES;
+    let mut writer = writer(shared.form, room);
     for (record, answer) in chunk.records.iter().zip(&answers) {
         let written = if shared.form.parquet {
             tally.count(answer, 0, 0);
@@ -295,20 +304,20 @@ fn broken(error: &io::Error) -> Error {
     Error::io("writing a row", "memory", error)
 }
 
-fn writer(form: Form) -> csv::Writer<Vec<u8>> {
+fn writer(form: Form, room: usize) -> csv::Writer<Vec<u8>> {
     WriterBuilder::new()
         .delimiter(form.delimiter)
         .terminator(form.terminator)
         .quote_style(QuoteStyle::Necessary)
         .flexible(true)
-        .from_writer(Vec::new())
+        .from_writer(Vec::with_capacity(room))
 }
 
 /// What stands before the rows.
 pub(super) fn head(form: Form, width: usize, header: Option<&ByteRecord>) -> Result<Vec<u8>, Error> {
     let mut text = if form.bom { b"\xef\xbb\xbf".to_vec() } else { Vec::new() };
     if let Some(header) = header {
-        let mut writer = writer(form);
+        let mut writer = writer(form, 0);
         write_row(&mut writer, header, width, &ADDED).map_err(|error| broken(&error))?;
         text.extend(writer.into_inner().map_err(|error| broken(&error.into_error()))?);
     }
@@ -317,7 +326,7 @@ pub(super) fn head(form: Form, width: usize, header: Option<&ByteRecord>) -> Res
 
 /// One row with its answer, as it is written.
 pub(super) fn row(form: Form, width: usize, record: &ByteRecord, answer: &Answer) -> Result<Vec<u8>, Error> {
-    let mut writer = writer(form);
+    let mut writer = writer(form, 0);
     added(answer, |added| write_row(&mut writer, record, width, &added)).map_err(|error| broken(&error))?;
     writer.into_inner().map_err(|error| broken(&error.into_error()))
 }
