@@ -9,6 +9,7 @@ mod checks;
 mod labels;
 mod load;
 mod log;
+mod places;
 mod refusals;
 mod stages;
 mod standing;

@@ -441,14 +441,18 @@ async fn the_metrics_count_and_tell_no_number() {
     let web = Web::new(engine());
     web.ask("/v1/check", &pinned()).await;
     web.post("/v1/check", pinned_json(json!({"seller": ""}))).await;
+    web.post("/v1/check", pinned_json(json!({"number": "12"}))).await;
     let answer = web.get("/metrics").await;
     assert_eq!(answer.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let text = answer.body.as_str().unwrap().to_owned();
     for line in [
         r#"ringfence_decisions_total{tenant="default",verdict="allow",channel="call"} 1"#,
-        r#"ringfence_requests_total{method="Check",code="OK"} 1"#,
+        r#"ringfence_place_decisions_total{place="US-FL",verdict="allow",channel="call"} 1"#,
+        r#"ringfence_place_decisions_total{place="none",verdict="deny",channel="call"} 1"#,
+        r#"ringfence_reasons_total{family="NUMBER",jurisdiction="",channel="call"} 1"#,
+        r#"ringfence_requests_total{method="Check",code="OK"} 2"#,
         r#"ringfence_requests_total{method="Check",code="INVALID_ARGUMENT"} 1"#,
-        r#"ringfence_check_seconds_count{tenant="default"} 2"#,
+        r#"ringfence_check_seconds_count{tenant="default"} 3"#,
     ] {
         assert!(text.lines().any(|found| found == line), "`{line}` in {text}");
     }

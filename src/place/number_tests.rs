@@ -36,7 +36,8 @@ fn digits_that_begin_with_the_calling_code_of_their_region_are_read_with_it_or_r
 
 #[test]
 fn a_decimal_is_no_number() {
-    for text in ["989601.0", "112.0", "22345678.0", "390669812345.0", "22345678,00", "+32470123456.0", " 223456789.00 "] {
+    for text in ["989601.0", "112.0", "22345678.0", "390669812345.0", "22345678,00", "+32470123456.0", " 223456789.00 "]
+    {
         assert_eq!(national(text, "BE"), Err(NumberError::Decimal), "{text}");
     }
     assert_eq!(national("01.42.68.53.00", "FR").as_deref(), Ok("+33142685300"));

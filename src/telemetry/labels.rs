@@ -19,7 +19,8 @@ labels! {
     Verdict { tenant: Arc<str>, verdict: &'static str, channel: &'static str, }
     /// Of a tenant, and of no place: places of all tenants would be too many.
     Denial { tenant: Arc<str>, family: &'static str, }
-    Place { family: &'static str, jurisdiction: String, }
+    Place { family: &'static str, jurisdiction: String, channel: &'static str, }
+    PlaceVerdict { place: String, verdict: &'static str, channel: &'static str, }
     Purpose { tenant: Arc<str>, purpose: &'static str, }
     Method { method: Cow<'static, str>, code: &'static str, }
     Code { tenant: Arc<str>, code: &'static str, }

@@ -11,7 +11,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tracing::Span;
 
-use super::labels::{Code, Delivery, Denial, Law, Place, Purpose, Refused, Tenant, Urgency, Verdict};
+use super::labels::{Code, Delivery, Denial, Law, Purpose, Refused, Tenant, Urgency, Verdict};
+use super::places::Places;
 use super::refusals::{Kinds, More, Refusal};
 use super::{Seconds, contact};
 use crate::contact::Term as _;
@@ -27,7 +28,7 @@ const CODES: usize = 17;
 pub(super) struct OfTenants {
     decisions: Family<Verdict, Counter>,
     denials: Family<Denial, Counter>,
-    places: Family<Place, Counter>,
+    places: Places,
     exceptional: Family<Purpose, Counter>,
     answered: Family<Code, Counter>,
     seconds: Family<Tenant, Histogram, fn() -> Histogram>,
@@ -51,7 +52,7 @@ impl OfTenants {
         let of = Self {
             decisions: Family::default(),
             denials: Family::default(),
-            places: Family::default(),
+            places: Places::new(registry),
             exceptional: Family::default(),
             answered: Family::default(),
             seconds: Family::new_with_constructor(check_seconds),
@@ -65,7 +66,6 @@ impl OfTenants {
         };
         registry.register("decisions", "Decisions by tenant, verdict and channel", of.decisions.clone());
         registry.register("tenant_reasons", "Reasons of denials by tenant and family", of.denials.clone());
-        registry.register("reasons", "Reasons of denials by family and jurisdiction", of.places.clone());
         let help = "Checks that asserted an emergency or a notice required by law, by tenant and purpose";
         registry.register("exceptional_checks", help, of.exceptional.clone());
         registry.register("tenant_requests", "Requests by tenant and gRPC status code", of.answered.clone());
@@ -154,22 +154,22 @@ impl Meter {
     /// A decision was made.
     pub fn decided(&self, decision: &v1::Decision, channel: contact::Channel) {
         let allow = decision.verdict() == v1::Verdict::Allow;
-        let counter = || {
-            let verdict = if allow { "allow" } else { "deny" };
-            self.of.decisions.get_or_create_owned(&Verdict { tenant: self.name(), verdict, channel: channel.word() })
-        };
+        let (verdict, word) = (if allow { "allow" } else { "deny" }, channel.word());
+        let counter =
+            || self.of.decisions.get_or_create_owned(&Verdict { tenant: self.name(), verdict, channel: word });
         let [deny, allowed] = &self.decisions;
         let of_verdict = if allow { allowed } else { deny };
         match of_verdict.get(usize::from(channel.number())) {
             Some(known) => known.get_or_init(counter).inc(),
             None => counter().inc(),
         };
+        self.of.places.decided(decision, verdict, word);
         for reason in &decision.reasons {
-            self.denied(reason);
+            self.denied(reason, word);
         }
     }
 
-    fn denied(&self, reason: &v1::Reason) {
+    fn denied(&self, reason: &v1::Reason, channel: &'static str) {
         let family = reason.family();
         let word = || {
             let name = family.as_str_name();
@@ -180,7 +180,7 @@ impl Meter {
             Some(known) => known.get_or_init(counter).inc(),
             None => counter().inc(),
         };
-        self.of.places.get_or_create(&Place { family: word(), jurisdiction: reason.jurisdiction.clone() }).inc();
+        self.of.places.denied(word(), &reason.jurisdiction, channel);
     }
 
     /// An emergency or a notice required by law was asserted.
