@@ -428,6 +428,9 @@ async fn a_deadline_is_kept_and_one_that_passed_reserves_nothing() {
         Request::post("/v1/check").header("x-ringfence-timeout-ms", millis).body(body).unwrap()
     };
     web.send(within("0")).await.is(504, 4, "DEADLINE_EXCEEDED");
+    for unreadable in ["abc", "-1", "1.5", ""] {
+        assert_eq!(web.send(within(unreadable)).await.status, StatusCode::BAD_REQUEST, "{unreadable}");
+    }
     let get = web.post("/v1/contacts:get", json!({"number": NUMBER}).to_string()).await;
     get.is(404, 5, "NOT_FOUND");
     store.set(Fault::Hang);

@@ -23,7 +23,7 @@ use tracing::Instrument as _;
 
 use self::certificates::{Certificates, Users};
 use self::health::Health;
-use self::reload::Reloads;
+use self::reload::{Before, Reloads};
 use self::written::Written;
 use super::open::{OpenSettings, Opened, open};
 use super::settings::Flags;
@@ -75,6 +75,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let (redis, pinned) = (source::loaded(&config.store)?, regions::loaded(&config)?);
     let stores: Vec<_> =
         std::iter::once(redis.clone()).chain(pinned.iter().map(|pinned| pinned.redis.clone())).collect();
+    let before = Before::of(&config);
     let opened = open(&OpenSettings {
         sample: args.sample,
         shadow_packs: config.shadow_packs.clone(),
@@ -135,7 +136,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(heard);
     announce(&bound, args.sample)?;
     let opened = Arc::new(opened);
-    let reloads = Reloads::new(&config, &opened.engine);
+    let reloads = Reloads::new(&config, before, &opened.engine);
     let tenants = Arc::clone(guard.tenants());
     let metrics = Arc::clone(opened.engine.metrics());
     let (access, processors) = (guard.access().cloned(), client.clone());

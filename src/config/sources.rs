@@ -165,7 +165,7 @@ pub const VARIABLES: [(&str, &str, bool); 14] = [
     ("RINGFENCE_SERVER_CA", "a file with the authorities of that server's certificate, PEM", false),
     (
         "RINGFENCE_PROCESSOR_SECRET",
-        "the secret that signs what a processor is sent, for `ringfence processor put`, in place of `--secret-file`",
+        "the secret that signs what a processor is sent, for `ringfence processor add`, in place of `--secret-file`",
         true,
     ),
     ("AWS_ACCESS_KEY_ID", "for `audit_archive` in an object store, where no file of credentials is named", true),

@@ -305,12 +305,16 @@ impl Engine {
         self.measure_logs();
     }
 
-    /// What the logs of all regions that are open count, and where the engine's own stands.
+    /// What the logs of all regions that are open count, together.
     fn measure_logs(&self) {
-        let Some(log) = &self.main.log else { return };
-        let mut state = AuditState { head: log.head().seq, ..AuditState::default() };
+        if self.main.log.is_none() {
+            return;
+        }
+        let mut state = AuditState::default();
         for log in self.all_kept().into_iter().flatten().filter_map(|kept| kept.log.as_ref()) {
             let counted = log.counts().read();
+            // Decisions of all regions are counted together, and an alert compares: so are their entries.
+            state.head += log.head().seq;
             state.queued += log.queued() as u64;
             state.waits += counted.waited;
             state.refusals += counted.refused;

@@ -31,10 +31,16 @@ const MALFORMED: &str = "MALFORMED_REQUEST";
 pub(super) struct Asked(pub Incoming);
 
 impl FromRequestParts<Calls> for Asked {
-    type Rejection = std::convert::Infallible;
+    type Rejection = Answer;
 
     async fn from_request_parts(parts: &mut Parts, calls: &Calls) -> Result<Self, Self::Rejection> {
-        let told = parts.headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let told = parts.headers.get(TIMEOUT_HEADER).map(|value| {
+            let millis = value.to_str().ok().and_then(|text| text.parse().ok());
+            // Answered without it, a caller would wait for longer than it meant to.
+            millis
+                .ok_or_else(|| refusal(&status::unreadable(Some(TIMEOUT_HEADER), "not a whole number of milliseconds")))
+        });
+        let told = told.transpose()?;
         Ok(Self(calls.incoming(&parts.extensions, told.map(Duration::from_millis))))
     }
 }

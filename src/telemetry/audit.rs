@@ -45,7 +45,11 @@ impl Audit {
     /// Under their names in the registry.
     pub fn new(registry: &mut Registry) -> Self {
         let audit = Self::default();
-        registry.register("audit_head", "Number of the newest safe entry of the audit log", audit.head.clone());
+        registry.register(
+            "audit_head",
+            "Number of the newest safe entry of the audit log; of several regions, these added up",
+            audit.head.clone(),
+        );
         let help = "Entries of the audit log in memory that are not safe yet; large ones count as several";
         registry.register("audit_queued", help, audit.queued.clone());
         let help = "Answers that waited for their audit entry because the disk did not keep up";

@@ -35,19 +35,28 @@ impl Places {
 
     /// A decision was made.
     pub fn decided(&self, decision: &v1::Decision, verdict: &'static str, channel: &'static str) {
-        let place = place(&decision.jurisdictions).to_owned();
+        let place = bounded(place(&decision.jurisdictions)).to_owned();
         self.decisions.get_or_create_owned(&PlaceVerdict { place, verdict, channel }).inc();
     }
 
     /// This was a reason of it.
     pub fn denied(&self, family: &'static str, jurisdiction: &str, channel: &'static str) {
-        let labels = Place { family, jurisdiction: jurisdiction.to_owned(), channel };
+        let labels = Place { family, jurisdiction: bounded(jurisdiction).to_owned(), channel };
         self.reasons.get_or_create_owned(&labels).inc();
     }
 }
 
-/// The label of these jurisdictions, which are ISO 3166 codes and `EU`, narrowest last: as many as there are packs of places
-/// and countries, and two more.
+/// Callers say where people live, and so may make parts of countries up: only states and provinces are told apart, of which
+/// there can be no more than their two letters allow.
+fn bounded(place: &str) -> &str {
+    match place.split_once('-') {
+        Some(("US" | "CA", part)) if part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_uppercase()) => place,
+        Some((country, _)) => country,
+        None => place,
+    }
+}
+
+/// The label of these jurisdictions, which are ISO 3166 codes and `EU`, narrowest last.
 fn place(jurisdictions: &[String]) -> &str {
     let mut places = jurisdictions.iter().map(String::as_str).filter(|place| *place != UNION);
     let Some(first) = places.next() else { return NONE };
@@ -69,7 +78,7 @@ fn place(jurisdictions: &[String]) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::place;
+    use super::{bounded, place};
 
     #[test]
     fn a_place_is_the_narrowest_that_is_sure() {
@@ -88,6 +97,15 @@ mod tests {
         ] {
             let given: Vec<String> = jurisdictions.iter().map(|place| (*place).to_owned()).collect();
             assert_eq!(place(&given), label, "{jurisdictions:?}");
+        }
+    }
+
+    #[test]
+    fn parts_of_countries_that_somebody_makes_up_are_no_series() {
+        for (place, label) in
+            [("US-FL", "US-FL"), ("FR-ABC", "FR"), ("US-Z9", "US"), ("CA-ON", "CA-ON"), ("none", "none")]
+        {
+            assert_eq!(bounded(place), label);
         }
     }
 }

@@ -26,6 +26,21 @@ struct Packs {
     refused: Refused,
 }
 
+/// How the folders of packs were before they were read: what changes from then on, also while the server starts, is looked
+/// at again.
+pub(super) struct Before {
+    packs: Vec<Found>,
+    shadow_packs: Vec<Found>,
+}
+
+impl Before {
+    /// To be taken before anything is opened.
+    pub fn of(config: &Config) -> Self {
+        let seen = |folder: &Option<PathBuf>| folder.as_deref().map(fingerprint).unwrap_or_default();
+        Self { packs: seen(&config.packs), shadow_packs: seen(&config.shadow_packs) }
+    }
+}
+
 /// What is read again while serving, but for what says who may ask.
 pub(super) struct Reloads {
     engine: Arc<Engine>,
@@ -35,15 +50,14 @@ pub(super) struct Reloads {
 
 impl Reloads {
     /// What the server was opened with is in force.
-    pub fn new(config: &Config, engine: &Arc<Engine>) -> Self {
+    pub fn new(config: &Config, before: Before, engine: &Arc<Engine>) -> Self {
         let metrics = engine.metrics();
         let folders = [
-            (Which::InForce, "packs", config.packs.as_ref()),
-            (Which::Shadow, "shadow_packs", config.shadow_packs.as_ref()),
+            (Which::InForce, "packs", config.packs.as_ref(), before.packs),
+            (Which::Shadow, "shadow_packs", config.shadow_packs.as_ref(), before.shadow_packs),
         ];
-        let packs = folders.into_iter().filter_map(|(which, what, folder)| {
-            let folder = folder?.clone();
-            Some(Packs { which, taken: fingerprint(&folder), folder, refused: Refused::none(what, metrics) })
+        let packs = folders.into_iter().filter_map(|(which, what, folder, taken)| {
+            Some(Packs { which, taken, folder: folder?.clone(), refused: Refused::none(what, metrics) })
         });
         let emergencies = config.emergencies.clone().map(|path| (path, Refused::none("emergencies", metrics)));
         Self { engine: Arc::clone(engine), packs: packs.collect(), emergencies }
