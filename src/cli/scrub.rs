@@ -386,6 +386,7 @@ async fn log(
     clock: Clock,
 ) -> Result<Option<uuid::Uuid>, Error> {
     let permit = Caller::local_of(opened.engine.tenant()).permit(Role::Check).map_err(Failure::from)?;
+    let counts = !question.dry_run;
     let batch = AuditedBatch {
         operation: "scrub".to_owned(),
         name: name(file),
@@ -399,7 +400,8 @@ async fn log(
         lists: lists_in_force(opened),
     };
     let entry = opened.engine.log_batch(&permit, batch, clock).await?;
-    if entry.is_some() {
+    // A dry run may try a folder that no server has: recorded, every server would miss what is in it, and contact nobody.
+    if entry.is_some() && counts {
         source::declare_files(opened).await;
     }
     opened.settle(now()).await?;

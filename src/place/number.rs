@@ -361,7 +361,16 @@ fn number_part(text: &str) -> Result<&str, NumberError> {
         }
         text = rest;
     }
-    let text = text.split(';').next().unwrap_or("");
+    // Parameters follow a semicolon (RFC 3966); what has no name there is a second number, and which is meant is not known.
+    let mut parts = text.split(';');
+    let text = parts.next().unwrap_or("");
+    if parts.any(|rest| !rest.contains('=') && rest.chars().any(is_digit)) {
+        return Err(NumberError::NotANumber);
+    }
+    // What is masked is no number, and what is left of it another one.
+    if text.contains(['*', '•']) {
+        return Err(NumberError::NotANumber);
+    }
     let end = ["ext", "x", "#"].iter().filter_map(|mark| find_ignoring_case(text, mark)).min();
     let text = text.get(..end.unwrap_or(text.len())).unwrap_or("");
     if is_decimal(text) {

@@ -45,6 +45,24 @@ fn a_decimal_is_no_number() {
 }
 
 #[test]
+fn two_numbers_in_a_cell_and_masked_ones_are_none() {
+    for text in [
+        "+13055550200;+13055550201",
+        "+13055550200; 3055550201",
+        "3055550200;3055550201",
+        "+49301234****",
+        "+1305*550200",
+        "305 555 02**",
+        "+1305•550200",
+    ] {
+        assert_eq!(national(text, "US"), Err(NumberError::NotANumber), "{text}");
+    }
+    for text in ["+13055550200;ext=12", "tel:+13055550200;isub=1234;ext=5", "+13055550200;", "+13055550200;note"] {
+        assert_eq!(national(text, "US").as_deref(), Ok("+13055550200"), "{text}");
+    }
+}
+
+#[test]
 fn numbers_of_every_usual_country_are_read() {
     for text in [
         "+16145550101",

@@ -27,7 +27,10 @@ use super::list::List;
 use super::set::{Areas, Builder, Day, Header as SetHeader, Set};
 use crate::place::Number;
 use crate::place::lines::{WIRELESS_BLOCKS, block_of};
-use crate::time::Instant;
+use crate::time::{Instant, Millis};
+
+/// The day of whoever keeps a list may have begun before that of UTC.
+const DAY: Millis = Millis::days(1);
 
 /// No line of a list needs more bytes; a longer one is another kind of file.
 const LINE_LIMIT: usize = 1_024;
@@ -58,7 +61,9 @@ impl List {
             if comment.is_none() && !line.is_empty() {
                 in_header = false;
                 let (digits, since) = entry(kind, line).map_err(refuse)?;
-                builder.add(digits, since.map_or(Day::NONE, Day::of));
+                // A date to come is a wrong one: by it the number would not be listed until then. Without one it is.
+                let latest = header.as_of.map_or(Instant::from_millis(i64::MAX), |as_of| as_of.plus(DAY));
+                builder.add(digits, since.filter(|since| *since <= latest).map_or(Day::NONE, Day::of));
                 found += 1;
             }
         }

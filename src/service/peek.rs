@@ -1,7 +1,9 @@
 //! Whether a check that is about to be refused is one in an emergency: read off its bytes, which have all come, without
 //! decoding the rest.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::proto::v1;
 use crate::proto::weigh::{Value, field};
@@ -22,39 +24,94 @@ pub(super) fn in_frame(bytes: &[u8], many: bool) -> bool {
 
 fn in_message(mut rest: &[u8], many: bool) -> bool {
     let emergency = u64::try_from(v1::Purpose::Emergency as i32).unwrap_or_default();
-    // What is no message ends it: the check itself says so.
+    // The decoder keeps the last.
+    let mut purpose = None;
     while let Some((number, value, after)) = field(rest) {
+        // What is in a group is passed over by the decoder, and no client of ours sends one.
+        if rest.first().is_some_and(|key| matches!(key & 7, 3 | 4)) {
+            return false;
+        }
         rest = after;
-        let found = match value {
-            Value::Number(value) => !many && number == PURPOSE && value == emergency,
-            Value::Bytes(bytes) => many && number == CHECKS && in_message(bytes, false),
-            Value::Other => false,
-        };
-        if found {
-            return true;
+        match value {
+            Value::Number(value) if !many && number == PURPOSE => purpose = Some(value),
+            Value::Bytes(bytes) if many && number == CHECKS && in_message(bytes, false) => return true,
+            _ => {}
         }
     }
-    false
+    // What is no message is none: the check itself says so.
+    rest.is_empty() && purpose == Some(emergency)
+}
+
+/// Whether a value of JSON is this purpose. Nothing of it is kept: what it holds was not weighed.
+#[derive(Default)]
+struct Urgent(bool);
+
+impl<'de> Deserialize<'de> for Urgent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UrgentVisitor)
+    }
+}
+
+struct UrgentVisitor;
+
+impl<'de> Visitor<'de> for UrgentVisitor {
+    type Value = Urgent;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Urgent, E> {
+        Ok(Urgent(name == v1::Purpose::Emergency.as_str_name()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Urgent, E> {
+        Ok(Urgent(i32::try_from(number) == Ok(v1::Purpose::Emergency as i32)))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Urgent, E> {
+        Ok(Urgent(false))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Urgent, E> {
+        Ok(Urgent(false))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Urgent, E> {
+        Ok(Urgent(false))
+    }
+
+    fn visit_unit<E>(self) -> Result<Urgent, E> {
+        Ok(Urgent(false))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Urgent, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Urgent(false))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Urgent, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Urgent(false))
+    }
 }
 
 /// In JSON, where an enum is its name or its number.
 pub(super) fn in_json(bytes: &[u8], many: bool) -> bool {
-    #[derive(Deserialize)]
+    #[derive(serde::Deserialize)]
     struct One {
         #[serde(default)]
-        purpose: serde_json::Value,
+        purpose: Urgent,
     }
-    #[derive(Deserialize)]
+    #[derive(serde::Deserialize)]
     struct Many {
         #[serde(default)]
         checks: Vec<One>,
     }
-    let urgent =
-        |one: &One| one.purpose == v1::Purpose::Emergency.as_str_name() || one.purpose == v1::Purpose::Emergency as i32;
     if many {
-        serde_json::from_slice::<Many>(bytes).is_ok_and(|many| many.checks.iter().any(urgent))
+        serde_json::from_slice::<Many>(bytes).is_ok_and(|many| many.checks.iter().any(|one| one.purpose.0))
     } else {
-        serde_json::from_slice::<One>(bytes).is_ok_and(|one| urgent(&one))
+        serde_json::from_slice::<One>(bytes).is_ok_and(|one| one.purpose.0)
     }
 }
 
@@ -91,6 +148,15 @@ mod tests {
         );
         assert!(in_json(br#"{"checks":[{},{"purpose":"PURPOSE_EMERGENCY"}]}"#, true));
         assert!(!in_json(br#"{"seller":"PURPOSE_EMERGENCY","purpose":"PURPOSE_SURVEY"}"#, false));
+    }
+
+    #[test]
+    fn an_emergency_in_passing_is_none() {
+        // Field 5 twice, of which the last counts; and one within a group that nobody knows.
+        assert!(in_message(&[0x28, 1, 0x28, 8], false) && !in_message(&[0x28, 8, 0x28, 1], false));
+        assert!(!in_message(&[0xfb, 0x3f, 0x28, 8, 0xfc, 0x3f], false));
+        assert!(!in_message(&[0x28, 1, 0xfb, 0x3f, 0x28, 8, 0xfc, 0x3f], false));
+        assert!(!in_json(br#"{"purpose":[{"a":8}]}"#, false) && !in_json(br#"{"purpose":8,"purpose":1}"#, false));
     }
 
     #[test]

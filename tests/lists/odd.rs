@@ -34,6 +34,24 @@ fn a_made_up_list_is_imported_as_one() {
     home.refused(&["us.dnc.tx", file, "--changes", "--since", AS_OF, "--as-of", AS_OF], &["made-up"]);
 }
 
+/// Who was taken off and came back stays on the list whatever is given twice; and one line without a date does not make the
+/// others worth nothing.
+#[test]
+fn changes_given_again_or_dated_in_part_take_nobody_off() {
+    let home = Home::new();
+    let full = home.write("full.txt", "307,5550143\n307,5550144\n");
+    home.import(&["us.dnc.wy", full, "--as-of", "2026-11-19T00:00:00Z"]);
+    let off = home.write("off.txt", "307,5550143,2026-11-19,D\n");
+    let on = home.write("on.txt", "307,5550143,2026-11-20,A\n");
+    home.import(&["us.dnc.wy", off, on, "--changes", "--as-of", AS_OF]);
+    home.refused(&["us.dnc.wy", off, "--changes", "--as-of", AS_OF], &["none of them is new"]);
+    let partly = home.write("partly.txt", "307,5550143,2026-11-20,D\n307,5550144,A\n");
+    let since = ["--since", AS_OF];
+    let asked = ["us.dnc.wy", partly, "--changes", "--as-of", "2026-11-21T04:00:00Z"];
+    home.refused(&[&asked[..], &since[..]].concat(), &["some have none"]);
+    assert_eq!(home.numbers("us.dnc.wy"), [13_075_550_143, 13_075_550_144]);
+}
+
 #[test]
 fn what_systems_pack_beside_a_list_is_no_list_and_is_told() {
     let home = Home::new();

@@ -9,7 +9,7 @@ use crate::registry::ids::{OfficialList, official};
 use crate::registry::set::Header;
 use crate::time::{Instant, Millis};
 
-const DAY: Millis = Millis::days(1);
+pub(super) const DAY: Millis = Millis::days(1);
 /// Keepers hand out in the morning what happened until the evening before, and some a day later.
 const LATE: Millis = Millis::days(2);
 
@@ -56,6 +56,8 @@ pub struct Dates {
     pub days: BTreeSet<i64>,
     /// A change has none.
     pub missing: bool,
+    /// A change takes a number off.
+    pub deletes: bool,
 }
 
 impl Dates {
@@ -66,6 +68,7 @@ impl Dates {
             last: dates().max(),
             days: dates().map(day).collect(),
             missing: changes.iter().any(|change| change.date().is_none()),
+            deletes: changes.iter().any(|change| !change.is_added()),
         }
     }
 }
@@ -147,11 +150,7 @@ fn begins(path: &Path, order: &Order, before: &Header, dates: &Dates) -> Result<
 /// and of lists that may see no change for a while.
 fn ends(path: &Path, order: &Order, before: &Header, dates: &Dates) -> Result<(), Fault> {
     let daily = official(&order.id).is_some_and(OfficialList::changes_daily);
-    let taken_at_its_word = dates.missing || order.since.is_some() && !daily;
-    // What is no younger than the copy in force makes nothing fresh.
-    if taken_at_its_word || order.as_of <= before.as_of {
-        return Ok(());
-    }
+    let taken_at_its_word = dates.last.is_none() && dates.missing || order.since.is_some() && !daily;
     let refused = |what: String| {
         let remedy = if daily {
             "import all files of changes up to --as-of, or a full list; if nobody came or went in that time, say so with --gap"
@@ -161,6 +160,18 @@ fn ends(path: &Path, order: &Order, before: &Header, dates: &Dates) -> Result<()
         };
         Err(Fault::new(path, format!("is as of {}, and {what}", before.as_of), remedy))
     };
+    if dates.missing && dates.last.is_some() {
+        return refused(
+            "some of the changes have a date and some have none: which of them came last is not known".to_owned(),
+        );
+    }
+    // What is no younger than the copy in force makes nothing fresh; but a deletion from before it may be one that an addition
+    // in it took back.
+    let fresh = order.as_of > before.as_of;
+    let old = dates.last.is_some_and(|last| day(last) < day(before.as_of));
+    if taken_at_its_word || !fresh && !(dates.deletes && old) {
+        return Ok(());
+    }
     let Some(last) = dates.last else {
         return refused("the files have no change, where some come and go on every day".to_owned());
     };

@@ -11,9 +11,10 @@ use super::super::ids::{self, Kind};
 use super::super::set::{Builder, Day};
 use super::super::tags::Tagger;
 use super::cells::{has_line_end, may_hold_number, title};
-use super::changes::{Change, Dates};
+use super::changes::{Change, DAY, Dates};
 use super::rejected::{Rejects, Sink};
 use super::{Answers, Columns, Line, Lines, Order, Reading};
+use crate::time::Instant;
 
 /// Lines between two words of how far it is.
 const OFTEN: u64 = 10_000;
@@ -217,6 +218,12 @@ impl Intake {
         self.sink.as_mut().map_or(Ok(()), Sink::finish)
     }
 
+    /// Whether a date of entry is none to come. One that is was misread, or written wrongly: by it the number would be listed
+    /// in that far future alone, and without any it is from now on. The day of a keeper may have begun before that of UTC.
+    fn was(&self, date: Instant) -> bool {
+        date <= self.order.as_of.plus(DAY)
+    }
+
     fn take(&mut self, line: Line) -> Result<(), &'static str> {
         self.ambiguous += u64::from(line.other.is_some());
         // Neither is known to have been asked about, nor to be free.
@@ -226,7 +233,7 @@ impl Intake {
         let numbers = [Some(line.number), line.other].into_iter().flatten();
         match (self.order.changes, line.added) {
             (false, None) => {
-                let day = Reading::day(line.date.filter(|_| self.order.dates));
+                let day = Reading::day(line.date.filter(|date| self.order.dates && self.was(*date)));
                 for number in numbers {
                     self.add(number, day);
                 }
@@ -270,7 +277,8 @@ impl Intake {
         for change in std::mem::take(&mut self.changes) {
             let number = change.number();
             if change.is_added() {
-                self.add(number, Reading::day(change.date().filter(|_| self.order.dates)));
+                let date = change.date().filter(|date| self.order.dates && self.was(*date));
+                self.add(number, Reading::day(date));
             } else if !self.remove(number) {
                 missed += 1;
             }

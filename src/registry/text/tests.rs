@@ -56,6 +56,18 @@ fn files_of_other_systems_are_read() {
 }
 
 #[test]
+fn an_entry_of_a_day_to_come_is_one_without_a_day() {
+    let text =
+        "# as_of=2026-11-20T04:00:00Z\n+442079460000,2026-11-20\n+442079460001,2026-12-05\n+442079460002,2026-11-22\n";
+    let list = read("uk.tps", text).unwrap();
+    let of_today = Answer::Listed { since: Some(instant("2026-11-20T00:00:00Z")) };
+    assert_eq!(list.look_up(442_079_460_000), of_today);
+    for number in [442_079_460_001, 442_079_460_002] {
+        assert_eq!(list.look_up(number), Answer::Listed { since: None }, "it is listed now, and from no later day on");
+    }
+}
+
+#[test]
 fn north_american_lists_may_leave_out_the_country() {
     let lines = "2025550140\n202,5550141\n202,5550142,2026-01-02\n2025550143,2026-01-02T03:04:05Z\n+12025550144\n";
     let list = read("us.dnc.fl", format!("{HEADER}{lines}")).unwrap();
