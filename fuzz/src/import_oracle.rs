@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ringfence::registry::ids::official;
 use ringfence::registry::import::{Intake, Line, Order, Reading};
 use ringfence::registry::set::{Day, Found, Header, Set};
+use ringfence::time::Instant;
 
 use super::house;
 
@@ -56,7 +57,9 @@ fn expected<'l>(order: &Order, lines: impl Iterator<Item = &'l Line>) -> BTreeMa
             held.remove(&number);
             continue;
         }
-        let day = line.date.filter(|_| order.dates).map_or(Day::NONE, Day::of);
+        // A date to come is none.
+        let was = |date: &Instant| date.millis() <= order.as_of.millis() + 86_400_000;
+        let day = line.date.filter(|date| order.dates && was(date)).map_or(Day::NONE, Day::of);
         // Of two days neither is the stricter one for every rule.
         held.entry(number).and_modify(|known| *known = if *known == day { day } else { Day::NONE }).or_insert(day);
     }

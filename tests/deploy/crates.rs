@@ -78,7 +78,7 @@ fn every_licence_is_one_that_may_be_shipped() {
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--locked", "--offline", "--format-version", "1", "--filter-platform", &platform]);
-    let ran = cargo.current_dir(root()).output().unwrap();
+    let ran = cargo.current_dir(root()).stdin(std::process::Stdio::null()).output().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let metadata: Value = serde_json::from_slice(&ran.stdout).unwrap();
     let allowed = allowed();

@@ -149,8 +149,11 @@ fn begins(path: &Path, order: &Order, before: &Header, dates: &Dates) -> Result<
 /// are all until the instant of the new copy; that is believed where nothing else can be known: where they have no dates,
 /// and of lists that may see no change for a while.
 fn ends(path: &Path, order: &Order, before: &Header, dates: &Dates) -> Result<(), Fault> {
-    let daily = official(&order.id).is_some_and(OfficialList::changes_daily);
-    let taken_at_its_word = dates.last.is_none() && dates.missing || order.since.is_some() && !daily;
+    let list = official(&order.id);
+    let daily = list.is_some_and(OfficialList::changes_daily);
+    // Of keepers that date their changes, all have one.
+    let mixed = list.is_some() && dates.missing && dates.last.is_some();
+    let taken_at_its_word = dates.missing && !mixed || order.since.is_some() && !daily;
     let refused = |what: String| {
         let remedy = if daily {
             "import all files of changes up to --as-of, or a full list; if nobody came or went in that time, say so with --gap"
@@ -160,7 +163,7 @@ fn ends(path: &Path, order: &Order, before: &Header, dates: &Dates) -> Result<()
         };
         Err(Fault::new(path, format!("is as of {}, and {what}", before.as_of), remedy))
     };
-    if dates.missing && dates.last.is_some() {
+    if mixed {
         return refused(
             "some of the changes have a date and some have none: which of them came last is not known".to_owned(),
         );
