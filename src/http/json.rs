@@ -34,13 +34,17 @@ impl FromRequestParts<Calls> for Asked {
     type Rejection = Answer;
 
     async fn from_request_parts(parts: &mut Parts, calls: &Calls) -> Result<Self, Self::Rejection> {
-        let told = parts.headers.get(TIMEOUT_HEADER).map(|value| {
-            let millis = value.to_str().ok().and_then(|text| text.parse().ok());
-            // Answered without it, a caller would wait for longer than it meant to.
-            millis
-                .ok_or_else(|| refusal(&status::unreadable(Some(TIMEOUT_HEADER), "not a whole number of milliseconds")))
-        });
-        let told = told.transpose()?;
+        let told = match parts.headers.get(TIMEOUT_HEADER) {
+            None => None,
+            Some(value) => match value.to_str().ok().and_then(|text| text.parse().ok()) {
+                Some(millis) => Some(millis),
+                // Answered without it, a caller would wait for longer than it meant to.
+                None => {
+                    let why = "not a whole number of milliseconds";
+                    return Err(refusal(&status::unreadable(Some(TIMEOUT_HEADER), why)));
+                }
+            },
+        };
         Ok(Self(calls.incoming(&parts.extensions, told.map(Duration::from_millis))))
     }
 }

@@ -172,7 +172,7 @@ fn ends(path: &Path, order: &Order, before: &Header, dates: &Dates) -> Result<()
     // in it took back.
     let fresh = order.as_of > before.as_of;
     let old = dates.last.is_some_and(|last| day(last) < day(before.as_of));
-    if taken_at_its_word || !fresh && !(dates.deletes && old) {
+    if taken_at_its_word || !(fresh || dates.deletes && old) {
         return Ok(());
     }
     let Some(last) = dates.last else {
