@@ -4,6 +4,7 @@
 //! and `null` says nothing, and passes); an error names the field at fault; none carries a whole number, though a number
 //! was what was wrong.
 
+mod nulls;
 mod path;
 
 use std::borrow::Cow;
@@ -32,7 +33,7 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonError> {
     };
     // The generated code refuses `null` where the mapping allows it; few callers send one, so only they pay for it.
     if error.is_data() && text.windows(4).any(|word| word == b"null") {
-        let rest = serde_json::to_vec(&value(text)?).map_err(|error| JsonError::new(&error, text))?;
+        let rest = nulls::without(text).map_err(|error| JsonError::new(&error, text))?;
         return serde_json::from_slice(&rest).map_err(|error| JsonError::new(&error, &rest));
     }
     Err(JsonError::new(&error, text))

@@ -146,6 +146,11 @@ async fn refused(asker: &Asker) {
         assert_eq!(code, 400, "{answer}");
         assert!(answer["message"].as_str().unwrap().starts_with(&format!("{field}: ")), "{path}: {answer}");
     }
+    // Light enough to be read, for its spaces; and not known, which is seen only once it was read without its nulls.
+    let objects = format!("{{\"number\":null,\"colours\":[{}{{}}]", "{\"a\":1},".repeat(585_000));
+    let body = format!("{objects}{}}}", " ".repeat(room - objects.len()));
+    let (code, answer) = asker.post("/v1/check", &body);
+    assert_eq!((code, answer["message"].as_str().unwrap().contains("unknown field")), (400, true), "{answer}");
 }
 
 /// What the messages of streams are refused for: one that is too heavy is one error, one that is too long is the end.
