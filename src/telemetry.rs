@@ -29,7 +29,7 @@ pub use self::log::{Log, start_log};
 pub use self::refusals::{Refusal, trouble};
 pub use self::stages::{Laps, Stage, Stages, Trip};
 pub use self::standing::ListState;
-pub use self::tenant::Meter;
+pub use self::tenant::{Meter, Way};
 pub use self::traces::{Traced, Traces};
 use crate::contact;
 
@@ -115,4 +115,9 @@ impl Metrics {
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "seconds since 1970 need no 53 bits")]
+fn seconds(millis: i64) -> f64 {
+    millis as f64 / 1_000.0
 }

@@ -445,6 +445,7 @@ async fn the_metrics_count_and_tell_no_number() {
     web.ask("/v1/check", &pinned()).await;
     web.post("/v1/check", pinned_json(json!({"seller": ""}))).await;
     web.post("/v1/check", pinned_json(json!({"number": "12"}))).await;
+    web.ask("/v1/check:batch", &json!({"checks": [{}, {}]})).await;
     let answer = web.get("/metrics").await;
     assert_eq!(answer.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let text = answer.body.as_str().unwrap().to_owned();
@@ -455,7 +456,8 @@ async fn the_metrics_count_and_tell_no_number() {
         r#"ringfence_reasons_total{family="NUMBER",jurisdiction="",channel="call"} 1"#,
         r#"ringfence_requests_total{method="Check",code="OK"} 2"#,
         r#"ringfence_requests_total{method="Check",code="INVALID_ARGUMENT"} 1"#,
-        r#"ringfence_check_seconds_count{tenant="default"} 3"#,
+        r#"ringfence_check_seconds_count{tenant="default",method="Check"} 3"#,
+        r#"ringfence_check_seconds_count{tenant="default",method="CheckBatch"} 2"#,
     ] {
         assert!(text.lines().any(|found| found == line), "`{line}` in {text}");
     }

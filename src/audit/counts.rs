@@ -1,9 +1,13 @@
 //! What a log counts, for whoever looks after it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::Keep;
-use crate::time::Tally;
+use crate::time::{Instant, Tally};
+
+/// For how long what was lost before a log was opened is told before it is forgotten: whoever watches has seen it by then.
+pub(super) const TOLD: Duration = Duration::from_secs(3_600);
 
 /// Counters of a log since it was opened.
 #[derive(Debug)]
@@ -18,6 +22,8 @@ pub struct Counts {
     waiting: AtomicU64,
     /// [`UNKNOWN`] until it was looked at.
     free: AtomicU64,
+    /// Milliseconds since 1970; [`UNKNOWN`] until there was an anchor.
+    anchored: AtomicU64,
     syncs: Tally,
 }
 
@@ -36,6 +42,7 @@ impl Default for Counts {
             archive_failures: AtomicU64::default(),
             waiting: AtomicU64::default(),
             free: AtomicU64::new(UNKNOWN),
+            anchored: AtomicU64::new(UNKNOWN),
             syncs: Tally::default(),
         }
     }
@@ -48,7 +55,8 @@ pub struct Counted {
     pub waited: u64,
     /// Entries that were not taken, so that nothing was answered.
     pub refused: u64,
-    /// Entries that were taken and never written: the disk refused them until the process ended.
+    /// Entries that were taken and never written, because the disk refused them until the log was closed: now, and when it
+    /// was closed before, until that was told for [`TOLD`].
     pub lost: u64,
     /// Segments compressed.
     pub packed: u64,
@@ -71,8 +79,8 @@ impl Counts {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn lost(&self, entries: usize) {
-        self.lost.fetch_add(entries as u64, Ordering::Relaxed);
+    pub(super) fn lost(&self, entries: u64) {
+        self.lost.fetch_add(entries, Ordering::Relaxed);
     }
 
     pub(super) fn kept(&self, keep: &Keep, failed: bool) {
@@ -93,6 +101,18 @@ impl Counts {
     #[must_use]
     pub fn volume_free(&self) -> Option<u64> {
         Some(self.free.load(Ordering::Relaxed)).filter(|bytes| *bytes != UNKNOWN)
+    }
+
+    /// At this instant the anchor in the store was that of the newest entry.
+    pub(super) fn anchored(&self, at: Instant) {
+        self.anchored.store(u64::try_from(at.millis()).unwrap_or(UNKNOWN), Ordering::Relaxed);
+    }
+
+    /// When the store was last known to hold the newest entry as the anchor of this log; `None`: never since it was opened.
+    #[must_use]
+    pub fn anchored_at(&self) -> Option<Instant> {
+        let millis = Some(self.anchored.load(Ordering::Relaxed)).filter(|millis| *millis != UNKNOWN)?;
+        i64::try_from(millis).ok().map(Instant::from_millis)
     }
 
     /// How long writes with their syncs took.

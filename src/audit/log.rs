@@ -8,12 +8,13 @@ use std::time::{Duration, Instant as Monotonic};
 use tokio::sync::oneshot;
 
 use super::archive::Archive;
-use super::counts::Counts;
+use super::counts::{Counts, TOLD};
 use super::disk::{SegmentOpener, open_segment};
 use super::entry::Ids;
 use super::flights::{Claim, Flight, Flights};
 use super::frame::MAX_CONTENT;
 use super::index::Index;
+use super::lost::Lost;
 use super::opening::{End, find_end, random};
 use super::writer::{Job, Writer};
 use super::{Anchor, DecisionId, Encoded, Head, LogError, segment};
@@ -87,6 +88,7 @@ pub(super) struct Shared {
     /// When the oldest entry came that the writer has in hand and that is not safe.
     pub(super) in_hand: Mutex<Option<Monotonic>>,
     pub(super) counts: Arc<Counts>,
+    pub(super) lost: Mutex<Lost>,
 }
 
 impl Shared {
@@ -115,6 +117,7 @@ pub struct Log {
     settings: Settings,
     archive: OnceLock<Arc<Archive>>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    opened: Monotonic,
     _held: Held,
 }
 
@@ -152,6 +155,12 @@ impl Log {
         let swapped = unanchored.into_iter().filter(|(kind, _)| (settings.swapped)(*kind));
         let unanchored = swapped.map(|(_, digest)| digest).collect();
         let id = open.header.writer;
+        let lost = Lost::open(folder);
+        let counts = Counts::default();
+        counts.lost(lost.before());
+        if lost.before() > 0 {
+            tracing::error!(entries = lost.before(), "audit entries were lost when this log was closed: note the gap");
+        }
         let shared = Arc::new(Shared {
             folder: folder.into(),
             queue: Queue::new(settings.room),
@@ -160,7 +169,8 @@ impl Log {
             flights: Flights::default(),
             failing: Mutex::new(None),
             in_hand: Mutex::new(None),
-            counts: Arc::default(),
+            counts: Arc::new(counts),
+            lost: Mutex::new(lost),
         });
         let writer = Writer { shared: Arc::clone(&shared), settings, opener, open, head, stale: false };
         let thread = std::thread::Builder::new()
@@ -169,7 +179,8 @@ impl Log {
             .map_err(|error| LogError::from_io(folder, "starting the writer", &error))?;
         let ids = Ids::new(id, u64::from_le_bytes(random(folder)?));
         let writer = Mutex::new(Some(thread));
-        Ok(Self { shared, ids, recovered, unanchored, settings, archive: OnceLock::new(), writer, _held: held })
+        let (archive, opened) = (OnceLock::new(), Monotonic::now());
+        Ok(Self { shared, ids, recovered, unanchored, settings, archive, writer, opened, _held: held })
     }
 
     /// Names this log.
@@ -327,8 +338,18 @@ impl Log {
         &self.shared.counts
     }
 
-    /// Looks how much is free on its volume, for [`Counts::volume_free`]. It blocks, and as long as the volume does.
+    /// Looks how much is free on its volume, for [`Counts::volume_free`], and forgets what was lost before once that was told
+    /// for long enough. It blocks, and as long as the volume does.
     pub fn look_at_volume(&self) {
+        self.look_at_volume_after(self.opened.elapsed());
+    }
+
+    /// The same, so long after the log was opened.
+    pub fn look_at_volume_after(&self, opened: Duration) {
+        if opened >= TOLD {
+            // Else it is told once more by the next start.
+            let _ = self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner).told();
+        }
         let volume = rustix::fs::statvfs(&*self.shared.folder).ok();
         // What the system keeps for itself is not ours to fill.
         self.shared.counts.free(volume.map(|volume| volume.f_bavail.saturating_mul(volume.f_frsize)));

@@ -23,6 +23,7 @@ mod index;
 mod library;
 mod log;
 mod lookup;
+mod lost;
 mod opening;
 pub mod proof;
 mod reading;

@@ -193,6 +193,7 @@ impl Reconciler {
     async fn anchor(&self, state: &mut State, now: Instant) -> Result<(), StoreError> {
         let (head, writer) = (self.log.head(), self.log.writer());
         if state.anchored == Some(head) {
+            self.log.counts().anchored(now);
             return Ok(());
         }
         let name = Anchor::name(writer);
@@ -206,6 +207,7 @@ impl Reconciler {
                 MetaSwapped::Won(version) => {
                     state.version = Some(version);
                     state.anchored = Some(head);
+                    self.log.counts().anchored(now);
                     return Ok(());
                 }
                 // Our own write of before, whose answer was lost: nobody else anchors this log.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant as Monotonic};
+use std::time::Instant as Monotonic;
 
 use tokio::sync::oneshot;
 
@@ -17,8 +17,6 @@ use crate::store::{Digest, EventId, WriterId, sync_folder};
 
 /// Entries that share a write, at most.
 const MOST: usize = 4_096;
-/// For how long a log that is closed tries to write what the disk refuses.
-const LAST_TRIES: Duration = Duration::from_secs(5);
 
 type Reply = oneshot::Sender<Result<(), LogError>>;
 
@@ -104,7 +102,7 @@ impl Writer {
             }
         }
         // Those who were answered are owed their entries: a disk that is full now may not be so in a moment.
-        let tries = LAST_TRIES.as_millis() / self.settings.linger.as_millis().max(1);
+        let tries = self.settings.limit.as_millis() / self.settings.linger.as_millis().max(1);
         for _ in 0..tries {
             if pending.is_empty() {
                 break;
@@ -113,8 +111,11 @@ impl Writer {
             self.write_all(&mut pending);
         }
         if !pending.is_empty() {
-            shared.counts.lost(pending.len());
+            shared.counts.lost(pending.len() as u64);
             tracing::error!(entries = pending.len(), "closed with audit entries that the disk refused: they are lost");
+            if let Err(error) = shared.lost.lock().unwrap_or_else(PoisonError::into_inner).add(pending.len()) {
+                tracing::error!(%error, "the next start cannot count them: nor did the disk take a note of that");
+            }
         }
     }
 

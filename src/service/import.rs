@@ -54,7 +54,7 @@ impl Calls {
             }
         };
         let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
-        self.count("ImportContacts", &incoming, code, None);
+        self.count("ImportContacts", &incoming, code);
         answer
     }
 

@@ -27,6 +27,7 @@ use crate::access::{Arrival, Busy, EACH, Gate, Lane, Permit, Role, Share, Ticket
 use crate::contact::wire::Violation;
 use crate::engine::{Clock, Engine, Failure};
 use crate::proto::v1;
+use crate::telemetry::Way;
 
 /// Its name in metrics and the log.
 const NAME: &str = "CheckStream";
@@ -35,9 +36,17 @@ const MOST: usize = 512;
 /// The most bytes that checks take which are answered together, of more than one.
 const MOST_BYTES: usize = 1 << 20;
 
-/// A message of the stream, or why it is none.
+/// Why a message of the stream is not asked.
+enum Fault {
+    /// It does not decode: its answer.
+    Malformed(Status),
+    /// There is no room for it.
+    Busy(Busy),
+}
+
+/// A message of the stream, or why it is not asked.
 pub(super) struct Asked {
-    message: Result<v1::CheckStreamRequest, Status>,
+    message: Result<v1::CheckStreamRequest, Fault>,
     /// What it takes in memory.
     weight: usize,
     /// The room that it takes of what all share, where it is more than everybody may have.
@@ -45,16 +54,23 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// A message that finds no room is answered as in an overload, and let go.
-    fn of(sent: Sent<v1::CheckStreamRequest>, gate: &Arc<Gate>, share: Option<&Arc<Share>>) -> Self {
+    /// A message that finds no room is answered as in an overload, and let go; but not one in an emergency, of whoever
+    /// `may_declare` one.
+    fn of(
+        sent: Sent<v1::CheckStreamRequest>,
+        gate: &Arc<Gate>,
+        share: Option<&Arc<Share>>,
+        may_declare: impl Fn() -> bool,
+    ) -> Self {
         let Sent { message, weight } = sent;
+        let asked = Self { message: message.map_err(Fault::Malformed), weight, room: None };
         if weight <= EACH {
-            return Self { message, weight, room: None };
+            return asked;
         }
-        let mut room = gate.arrival(Lane::Check, share);
-        match room.brought(weight) {
-            Ok(()) => Self { message, weight, room: Some(room) },
-            Err(busy) => Self { message: Err(status::overloaded(Busy::after(busy.wait))), weight: 0, room: None },
+        let mut room = gate.arrival(Lane::Check, share).come();
+        match room.is_read(weight, asked.is_urgent() && may_declare()) {
+            Ok(()) => Self { room: Some(room), ..asked },
+            Err(busy) => Self { message: Err(Fault::Busy(busy)), weight: 0, room: None },
         }
     }
 
@@ -62,6 +78,11 @@ impl Asked {
         let check = self.message.as_ref().ok().and_then(|message| message.check.as_ref());
         check.is_some_and(|check| check.purpose() == v1::Purpose::Emergency)
     }
+}
+
+/// Whether whoever asks may say that something is an emergency.
+fn may_declare(incoming: &Incoming) -> bool {
+    incoming.permit(Role::Check).is_ok_and(|permit| permit.may_assert_exceptional())
 }
 
 /// How the questions ended.
@@ -207,7 +228,9 @@ impl<R> Answers<R> {
         let (engine, clock) = (Arc::clone(&self.engine), Clock { now, deadline });
         let (incoming, span) = (self.incoming.clone(), engine.meter().span());
         let answering = async move {
+            let began = Monotonic::now();
             let answers = answer(&engine, &incoming, &permit, waiting, clock).await;
+            engine.meter().took(Way::Stream, answers.len(), began.elapsed());
             drop(ticket);
             answers
         };
@@ -229,14 +252,13 @@ impl<R> Answers<R> {
 
     /// Whether one of them is in an emergency, by the word of a caller that may give it.
     fn is_urgent(&self, waiting: &[Asked]) -> bool {
-        let may_declare = || self.incoming.permit(Role::Check).is_ok_and(|permit| permit.may_assert_exceptional());
-        waiting.iter().any(Asked::is_urgent) && may_declare()
+        waiting.iter().any(Asked::is_urgent) && may_declare(&self.incoming)
     }
 
     fn finish(&mut self, code: Code) {
         self.ended = Some(code);
         self.engine.metrics().answered(NAME, status::name(code));
-        self.engine.meter().answered(code.into(), status::name(code), None);
+        self.engine.meter().answered(code.into(), status::name(code));
     }
 
     fn fail(&mut self, status: Status) -> Poll<Option<Result<v1::CheckStreamResponse, Status>>> {
@@ -265,7 +287,8 @@ impl<R: Stream<Item = Result<Sent<v1::CheckStreamRequest>, Status>> + Unpin> Ans
             match Pin::new(&mut self.asked).poll_next(context) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(asked))) => {
-                    let asked = Asked::of(asked, &self.gate, self.incoming.share());
+                    let incoming = &self.incoming;
+                    let asked = Asked::of(asked, &self.gate, incoming.share(), || may_declare(incoming));
                     self.bytes += asked.weight;
                     self.waiting.push(asked);
                 }
@@ -352,9 +375,15 @@ async fn answer(
                 failed(&missing());
                 faults.push(Some(calls::error(&status::of(missing()))));
             }
-            Err(status) => {
+            Err(Fault::Malformed(status)) => {
                 refused::tell(meter, incoming, &NAME, malformed::REASON, &malformed::WHY);
                 faults.push(Some(calls::error(&status)));
+            }
+            Err(Fault::Busy(busy)) => {
+                // What is refused for want of room is not charged.
+                incoming.give_back(1);
+                refused::tell(meter, incoming, &NAME, "OVERLOADED", &busy.why.word());
+                faults.push(Some(calls::error(&status::overloaded(Busy::after(busy.wait)))));
             }
         }
     }

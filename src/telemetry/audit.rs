@@ -7,7 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::labels::Region;
-use super::{Count, Metrics};
+use super::{Count, Metrics, Seconds, seconds};
 
 /// What an audit log has counted since it was opened, and what it holds now.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +39,7 @@ pub(super) struct Audit {
     segments_waiting: Count,
     archive_failures: Counter,
     volume_free: Family<Region, Count>,
+    anchored: Family<Region, Seconds>,
 }
 
 impl Audit {
@@ -56,7 +57,8 @@ impl Audit {
         registry.register("audit_waits", help, audit.waits.clone());
         let help = "Audit entries that were not taken, so that nothing was answered";
         registry.register("audit_refusals", help, audit.refusals.clone());
-        let help = "Audit entries that were taken and that the disk refused until the log was closed";
+        let help = "Audit entries that were taken and that the disk refused until the log was closed: the start after that counts \
+                    them";
         registry.register("audit_lost", help, audit.lost.clone());
         let help = "Closed segments of the audit log that are not compressed or not archived yet";
         registry.register("audit_segments_waiting", help, audit.segments_waiting.clone());
@@ -64,6 +66,8 @@ impl Audit {
         registry.register("audit_archive_failures", help, audit.archive_failures.clone());
         let help = "Bytes that are free for the audit log on its volume, by region";
         registry.register("audit_volume_free_bytes", help, audit.volume_free.clone());
+        let help = "When the store last held the newest entry of the audit log as its anchor, by region, in seconds since 1970";
+        registry.register("audit_anchored_timestamp_seconds", help, audit.anchored.clone());
         audit
     }
 }
@@ -79,6 +83,14 @@ impl Metrics {
             None => {
                 self.audit.volume_free.remove(&labels);
             }
+        }
+    }
+
+    /// When the store last held the newest entry of a region's audit log as its anchor; `None`: it never did, and nothing is
+    /// told.
+    pub fn audit_anchored(&self, region: &str, millis: Option<i64>) {
+        if let Some(millis) = millis {
+            self.audit.anchored.get_or_create(&Region { region: region.to_owned() }).set(seconds(millis));
         }
     }
 

@@ -24,6 +24,7 @@ labels! {
     Purpose { tenant: Arc<str>, purpose: &'static str, }
     Method { method: Cow<'static, str>, code: &'static str, }
     Code { tenant: Arc<str>, code: &'static str, }
+    Asked { tenant: Arc<str>, method: &'static str, }
     Refused { tenant: Arc<str>, reason: &'static str, }
     Reason { reason: &'static str, }
     Law { tenant: Arc<str>, rules_version: String, }

@@ -11,10 +11,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tracing::Span;
 
-use super::labels::{Code, Delivery, Denial, Law, Purpose, Refused, Tenant, Urgency, Verdict};
+use super::labels::{Asked, Code, Delivery, Denial, Law, Purpose, Refused, Tenant, Urgency, Verdict};
 use super::places::Places;
 use super::refusals::{Kinds, More, Refusal};
-use super::{Seconds, contact};
+use super::{Seconds, contact, seconds};
 use crate::contact::Term as _;
 use crate::proto::v1;
 
@@ -31,7 +31,7 @@ pub(super) struct OfTenants {
     places: Places,
     exceptional: Family<Purpose, Counter>,
     answered: Family<Code, Counter>,
-    seconds: Family<Tenant, Histogram, fn() -> Histogram>,
+    seconds: Family<Asked, Histogram, fn() -> Histogram>,
     refusals: Family<Refused, Counter>,
     law: Family<Law, Gauge>,
     law_since: Family<Tenant, Seconds>,
@@ -69,7 +69,8 @@ impl OfTenants {
         let help = "Checks that asserted an emergency or a notice required by law, by tenant and purpose";
         registry.register("exceptional_checks", help, of.exceptional.clone());
         registry.register("tenant_requests", "Requests by tenant and gRPC status code", of.answered.clone());
-        let help = "Time to answer one check by tenant, in seconds";
+        let help = "Time to answer one check by tenant and method, in seconds: of a row of CheckBatch, from when the batch came \
+                    until all of it was answered; of one of CheckStream, from when it was asked with those that waited beside it";
         registry.register("check_seconds", help, of.seconds.clone());
         let help = "Requests refused, by tenant where one is known, and reason: credentials missing, unknown, expired, …; a \
                     role that is lacking; more than the tenant may ask, or than is answered in time; what does not read. Each \
@@ -94,6 +95,29 @@ impl OfTenants {
     }
 }
 
+/// How a check was asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// By itself.
+    Check,
+    /// As a row of a batch.
+    Batch,
+    /// As a row of a stream.
+    Stream,
+}
+
+const WAYS: usize = 3;
+
+impl Way {
+    const fn method(self) -> &'static str {
+        match self {
+            Self::Check => "Check",
+            Self::Batch => "CheckBatch",
+            Self::Stream => "CheckStream",
+        }
+    }
+}
+
 /// What is counted of one tenant; of whoever is not known, where its name is empty.
 #[derive(Debug)]
 pub struct Meter {
@@ -104,7 +128,7 @@ pub struct Meter {
     decisions: [[OnceLock<Counter>; CHANNELS]; 2],
     denials: [OnceLock<Counter>; FAMILIES],
     answered: [OnceLock<Counter>; CODES],
-    seconds: OnceLock<Histogram>,
+    seconds: [OnceLock<Histogram>; WAYS],
     refusals: Kinds,
     law: Mutex<Option<String>>,
 }
@@ -126,7 +150,7 @@ impl Meter {
             decisions: Default::default(),
             denials: Default::default(),
             answered: Default::default(),
-            seconds: OnceLock::new(),
+            seconds: Default::default(),
             refusals: Kinds::default(),
             law: Mutex::default(),
         }
@@ -188,17 +212,26 @@ impl Meter {
         self.of.exceptional.get_or_create(&Purpose { tenant: self.name(), purpose: purpose.word() }).inc();
     }
 
-    /// A request was answered, with this code of gRPC; a check took so long.
-    pub fn answered(&self, number: i32, code: &'static str, took: Option<Duration>) {
+    /// A request was answered, with this code of gRPC.
+    pub fn answered(&self, number: i32, code: &'static str) {
         let counter = || self.of.answered.get_or_create_owned(&Code { tenant: self.name(), code });
         match usize::try_from(number).ok().and_then(|number| self.answered.get(number)) {
             Some(known) => known.get_or_init(counter).inc(),
             None => counter().inc(),
         };
-        if let Some(took) = took {
-            let seconds = self.seconds.get_or_init(|| self.of.seconds.get_or_create_owned(&self.tenant()));
-            seconds.observe(took.as_secs_f64());
-        }
+    }
+
+    /// So many checks were asked together in this way, and took so long.
+    pub fn took(&self, way: Way, checks: usize, took: Duration) {
+        let made = || self.of.seconds.get_or_create_owned(&Asked { tenant: self.name(), method: way.method() });
+        let [check, batch, stream] = &self.seconds;
+        let known = match way {
+            Way::Check => check,
+            Way::Batch => batch,
+            Way::Stream => stream,
+        };
+        let seconds = known.get_or_init(made);
+        (0..checks).for_each(|_| seconds.observe(took.as_secs_f64()));
     }
 
     /// A request was refused: counted, and told.
@@ -304,9 +337,4 @@ impl Meters {
     pub fn all(&self) -> Vec<Arc<Meter>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "seconds since 1970 need no 53 bits")]
-fn seconds(millis: i64) -> f64 {
-    millis as f64 / 1_000.0
 }

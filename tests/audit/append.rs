@@ -228,6 +228,42 @@ async fn a_full_disk_refuses_drops_nothing_and_recovers() {
     assert_eq!(report.head.seq, 3);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_disk_refused_until_the_end_is_counted_by_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = Arc::new(AtomicBool::new(false));
+    let disk = || {
+        let state = Arc::clone(&full);
+        Box::new(move |path: &Path, make: bool| {
+            let file = fs::OpenOptions::new().read(true).write(true).create(make).truncate(make).open(path)?;
+            Ok(Box::new(Disk(file, Arc::clone(&state))) as Box<dyn SegmentFile>)
+        })
+    };
+    let settings = Settings { linger: Duration::from_millis(1), limit: Duration::from_millis(20), ..small() };
+    let open = || Log::open_with(folder.path(), settings, &[], disk()).unwrap();
+    let lost = |log: &Log| log.counts().read().lost;
+    for (before, after) in [(0, 1), (1, 2)] {
+        let log = open();
+        assert_eq!(lost(&log), before);
+        full.store(true, Ordering::SeqCst);
+        log.append_soon(entry(log.next_id(now()), 0)).await.unwrap();
+        log.close();
+        assert_eq!(lost(&log), after);
+        drop(log);
+        full.store(false, Ordering::SeqCst);
+    }
+    let log = open();
+    log.look_at_volume();
+    drop(log);
+    let log = open();
+    assert_eq!(lost(&log), 2, "told by every start until it was told for an hour");
+    log.look_at_volume_after(Duration::from_secs(3_600));
+    assert_eq!(lost(&log), 2, "a counter never goes down");
+    drop(log);
+    assert_eq!(lost(&open()), 0);
+    assert!(plain(folder.path()).sound(), "the note is no part of the chain");
+}
+
 #[test]
 fn an_anchor_reads_back() {
     let anchor = Anchor { writer: WriterId(7), head: Head { seq: 9, hash: [3; 32] }, at: now() };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ringfence::contact::{Channel, Purpose, Term as _};
 use ringfence::proto::v1;
-use ringfence::telemetry::{ListState, Metrics, Refusal};
+use ringfence::telemetry::{ListState, Metrics, Refusal, Way};
 use serde_json::Value;
 
 use super::redis::until;
@@ -34,7 +34,8 @@ fn metrics() -> String {
     acme.decided(&decision, Channel::ALL[0]);
     acme.exceptional(Purpose::ALL[0]);
     metrics.answered("Check", "OK");
-    acme.answered(0, "OK", Some(Duration::from_millis(1)));
+    acme.answered(0, "OK");
+    acme.took(Way::Check, 1, Duration::from_millis(1));
     acme.law("0123456789abcdef+tzdata2026e");
     let list = |id: &str, tenant: Option<&str>| ListState {
         id: id.to_owned(),
@@ -46,6 +47,7 @@ fn metrics() -> String {
     metrics.region_up("cn", true);
     acme.self_checked(1);
     metrics.audit_volume("default", Some(1));
+    metrics.audit_anchored("default", Some(1));
     metrics.shadow_judged("same");
     metrics.shadow_flip("allow_to_deny", "CAP", "us.cap", "US");
     acme.delivered("dialer", "confirmed");
@@ -302,6 +304,7 @@ fn a_server_tells_the_metrics_that_are_known() {
     let (told, all) = (known(&lines), known(&metrics()));
     assert!(told.len() > 15 && told.contains_key("ringfence_decisions_total"), "{text}");
     assert!(told.contains_key("ringfence_audit_volume_free_bytes"), "the volume of the log is looked at:\n{text}");
+    assert!(told.contains_key("ringfence_audit_anchored_timestamp_seconds"), "its head is anchored:\n{text}");
     for (name, known) in &all {
         assert!(told.get(name).is_none_or(|labels| labels.is_subset(known)), "{name}: {:?}, {known:?}", told[name]);
     }
