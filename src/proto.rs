@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod json;
+pub mod room;
 pub mod weigh;
 pub mod well_known;
 

@@ -1,7 +1,7 @@
-//! What is held of requests that have not arrived whole. They have no place yet, and so their memory has bounds of its own.
+//! What is held of requests, from their first byte until they are answered: first as they came, then also as they were read.
 //!
-//! Promises: each request may bring a mebibyte, whatever the others do; beyond that all together hold no more than
-//! [`MOST`], and no tenant more than it leaves free for others. Must never wait.
+//! Promises: each request may bring a mebibyte, and take one once it is read, whatever the others do; beyond that all together
+//! hold no more than [`MOST`], and no tenant more than it leaves free for others. Must never wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -21,43 +21,49 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    /// How many requests are waited for, and the bytes they hold beyond what each may bring.
+    /// How many requests are waited for, and the bytes that all hold beyond what each may.
     pub fn state(&self) -> (u32, u64) {
         (self.requests.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire))
     }
 
     /// Whether there is room for so many bytes more; then they are held.
     fn hold(&self, share: Option<&Share>, bytes: u64) -> bool {
-        let all = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        let own = share.map_or(0, |share| share.arriving.fetch_add(bytes, Ordering::AcqRel));
-        let fits = own.saturating_add(bytes) <= MOST.saturating_sub(all);
+        let fits = self.hold_anyway(share, bytes);
         if !fits {
             self.let_go(share, bytes);
         }
         fits
     }
 
+    /// Holds them: whether there was room.
+    fn hold_anyway(&self, share: Option<&Share>, bytes: u64) -> bool {
+        let all = self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        let own = share.map_or(0, |share| share.held.fetch_add(bytes, Ordering::AcqRel));
+        own.saturating_add(bytes) <= MOST.saturating_sub(all)
+    }
+
     fn let_go(&self, share: Option<&Share>, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::AcqRel);
         if let Some(share) = share {
-            share.arriving.fetch_sub(bytes, Ordering::AcqRel);
+            share.held.fetch_sub(bytes, Ordering::AcqRel);
         }
     }
 }
 
-/// A request that is waited for, until this is dropped.
+/// A request that is waited for, and what is held of it until this is dropped.
 #[derive(Debug)]
 pub struct Arrival {
     gate: Arc<Gate>,
     lane: Lane,
     share: Option<Arc<Share>>,
     held: u64,
+    has_come: bool,
 }
 
 impl Arrival {
     pub(super) fn new(gate: Arc<Gate>, lane: Lane, share: Option<Arc<Share>>) -> Self {
         gate.arrivals().requests.fetch_add(1, Ordering::AcqRel);
-        Self { gate, lane, share, held: 0 }
+        Self { gate, lane, share, held: 0, has_come: false }
     }
 
     /// So many bytes of it have come so far.
@@ -81,13 +87,43 @@ impl Arrival {
         self.held = beyond;
         Ok(())
     }
+
+    /// It is waited for no longer. What is held of it stays so.
+    #[must_use]
+    pub fn come(mut self) -> Self {
+        self.comes();
+        self
+    }
+
+    fn comes(&mut self) {
+        if !std::mem::replace(&mut self.has_come, true) {
+            self.gate.arrivals().requests.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// It will take so many bytes more once it is read. What is answered `anyway` is read whether or not there is room.
+    ///
+    /// # Errors
+    /// There is no room for them.
+    pub fn is_read(&mut self, bytes: usize, anyway: bool) -> Result<(), Busy> {
+        let beyond = u64::try_from(bytes.saturating_sub(EACH)).unwrap_or(u64::MAX);
+        if beyond == 0 {
+            return Ok(());
+        }
+        let (arrivals, share) = (self.gate.arrivals(), self.share.as_deref());
+        let fits = if anyway { arrivals.hold_anyway(share, beyond) } else { arrivals.hold(share, beyond) };
+        if !fits && !anyway {
+            return Err(self.gate.has_no_room(self.lane));
+        }
+        self.held = self.held.saturating_add(beyond);
+        Ok(())
+    }
 }
 
 impl Drop for Arrival {
     fn drop(&mut self) {
-        let arrivals = self.gate.arrivals();
-        arrivals.requests.fetch_sub(1, Ordering::AcqRel);
-        arrivals.let_go(self.share.as_deref(), self.held);
+        self.comes();
+        self.gate.arrivals().let_go(self.share.as_deref(), self.held);
     }
 }
 
@@ -122,7 +158,30 @@ mod tests {
         assert_eq!(gate.state().arriving, (0, 0));
         assert_eq!(fill(None).len(), 17, "without tenants all of it");
         assert_eq!(gate.state().arriving, (0, 0));
-        assert!(tenants.iter().all(|share| share.arriving.load(Ordering::Relaxed) == 0));
+        assert!(tenants.iter().all(|share| share.held.load(Ordering::Relaxed) == 0));
+    }
+
+    #[test]
+    fn what_was_read_is_held_until_it_is_answered() {
+        let gate = Arc::new(Gate::default());
+        let share = Arc::new(Share::default());
+        let come = |bytes| {
+            let mut arrival = gate.arrival(Lane::Check, Some(&share));
+            arrival.brought(bytes).map(|()| arrival.come())
+        };
+        let held: Vec<_> = (0..3).map(|_| come(16 << 20).unwrap()).collect();
+        assert_eq!(gate.state().arriving, (0, 45 << 20));
+        let mut read = held.into_iter().map(|mut arrival| {
+            let fits = arrival.is_read(41 << 20, false).is_ok();
+            (arrival, fits)
+        });
+        let (first, second, third) = (read.next().unwrap(), read.next().unwrap(), read.next().unwrap());
+        assert!(first.1 && second.1 && !third.1, "125 of 256 MiB: no room for 40 more of one tenant");
+        assert!(come(16 << 20).is_err() && come(EACH).unwrap().is_read(EACH, false).is_ok());
+        let mut urgent = come(EACH).unwrap();
+        assert!(urgent.is_read(200 << 20, true).is_ok() && come(EACH + 1).is_err());
+        drop((first, second, third, urgent));
+        assert_eq!((gate.state().arriving, share.held.load(Ordering::Relaxed)), ((0, 0), 0));
     }
 
     #[test]

@@ -254,7 +254,7 @@ pub struct GateState {
     pub took: Duration,
     /// What a check takes at ease.
     pub ease: Duration,
-    /// Requests that are waited for, and the bytes held of them beyond a mebibyte each.
+    /// Requests that are waited for; and the bytes held of all, also of those under way, beyond a mebibyte each.
     pub arriving: (u32, u64),
 }
 
@@ -375,7 +375,7 @@ impl Gate {
         &self.arrivals
     }
 
-    /// There is no room for what has come of a request. That says nothing of how many may be under way.
+    /// There is no room for a request. That says nothing of how many may be under way.
     pub(super) fn has_no_room(&self, lane: Lane) -> Busy {
         self.counted(lane, Why::Full)
     }

@@ -1,4 +1,4 @@
-//! What one tenant uses of what all share: places of checks, and room for requests that are still arriving.
+//! What one tenant uses of what all share: places of checks, and room for long requests.
 //!
 //! Promises: whoever has fewer places than its fair share is told from those who have more, in a few steps and without a
 //! lock. Only for tenants that were recognised, so there are as many as the access file names.
@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 pub struct Share {
     /// Its checks under way.
     checks: AtomicU32,
-    /// Bytes held of its requests that have not arrived whole: see [`super::arrivals`].
-    pub(super) arriving: AtomicU64,
+    /// Bytes held of its requests: see [`super::arrivals`].
+    pub(super) held: AtomicU64,
 }
 
 /// How many tenants have checks under way. Whoever has none needs nothing kept: it is below its share once it comes.

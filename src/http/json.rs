@@ -14,7 +14,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::proto::weigh::{FREE, LIGHT, Weighed};
-use crate::proto::{json, v1};
+use crate::proto::{json, room, v1};
 use crate::service::{CONTROL_BYTES, Calls, Incoming, MESSAGE_BYTES, TIMEOUT_HEADER, guard, status};
 
 type Answer = http::Response<Body>;
@@ -73,11 +73,12 @@ fn read<T: DeserializeOwned + Weighed>(
     })?;
     if let Some(layout) = T::LAYOUT.filter(|_| bytes.len() > LIGHT) {
         let weighed = layout.weigh_json(&bytes, FREE);
-        weighed.map_err(|heavy| {
+        let weight = weighed.map_err(|heavy| {
             refused("TOO_LARGE", "the body would take more memory than a message may");
             let field = heavy.field();
             refusal(&status::unreadable(Some(field.as_str()).filter(|field| !field.is_empty()), heavy.why()))
         })?;
+        room::take(weight).map_err(|status| refusal(&status))?;
     }
     json::read(&bytes).map_err(|error| {
         refused(MALFORMED, "the body does not read as the message");

@@ -9,6 +9,7 @@ use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
 
+use super::room;
 use super::weigh::{FREE, LIGHT, Weighed};
 
 /// See the module.
@@ -55,7 +56,8 @@ impl<U: Message + Weighed + Default> Decoder for Reader<U> {
             Some(layout) => {
                 // In one piece, and not copied: so it is there.
                 let bytes = source.copy_to_bytes(length);
-                layout.weigh(&bytes, FREE).map_err(|heavy| Status::internal(heavy.to_string()))?;
+                let weight = layout.weigh(&bytes, FREE).map_err(|heavy| Status::internal(heavy.to_string()))?;
+                room::take(weight)?;
                 U::decode(bytes)
             }
         };

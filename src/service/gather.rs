@@ -1,8 +1,8 @@
 //! A request is waited for until it has arrived whole, before it takes anybody's place: whoever sends slowly waits alone.
 //!
-//! Promises: what came is handed on as it came, without a copy but of small parts; how much is held meanwhile is bounded
-//! ([`Arrival`]), and for how long by the connection, which ends a body that does not come; what did not come whole is never
-//! answered.
+//! Promises: what came is handed on as it came, without a copy but of small parts; how much is held is bounded ([`Arrival`]),
+//! until it is answered, and for how long it is waited for by the connection, which ends a body that does not come; what did
+//! not come whole is never answered.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -40,6 +40,8 @@ pub(super) struct Message {
     broken: Option<axum::Error>,
     /// Since when it was waited for, where it was not there at once.
     pub since: Option<Monotonic>,
+    /// What is held of it, where it was waited for or is long.
+    pub arrival: Option<Arrival>,
 }
 
 /// Waits until all of a request has come, or more than `most`, for which it will be refused by whoever reads it. `framed`:
@@ -79,6 +81,7 @@ pub(super) async fn gather(
         }
     }
     message.finish();
+    message.arrival = arrival.map(Arrival::come);
     Ok(message)
 }
 
@@ -122,6 +125,11 @@ impl Message {
             self.keep(last);
             self.close();
         }
+    }
+
+    /// How long it is, as it came.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Why it did not come whole, where it did not: in time, or at all.

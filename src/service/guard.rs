@@ -20,7 +20,7 @@ use tonic::service::Routes;
 use super::calls::Calls;
 use super::health::Known;
 use super::incoming::now;
-use super::refused::Shown;
+use super::names;
 use super::shed::Path;
 use super::status;
 use crate::access::{self, Access, Caller, Credentials, Errand, Exhausted, Guesses, Line, Pass, Peer, Quota, Role};
@@ -105,7 +105,7 @@ async fn admit(
     };
     let metrics = calls.server().metrics();
     let told = |meter: &Meter, request: &Request, caller: &str, reason, why: &dyn Display| {
-        let call: &dyn Display = &Shown(request.uri().path());
+        let call: &dyn Display = &names::told(request.uri().path());
         meter.refused(&Refusal { reason, why, call, caller, from: Some(from) });
     };
     let (caller, credentials) = match recognised {
@@ -130,7 +130,8 @@ async fn admit(
     };
     let quota = access.quotas.of(caller.tenant());
     let meter = metrics.of(caller.tenant());
-    let begun = if open { Ok(Begun::default()) } else { begin(&quota, path, &caller) };
+    let errand = errand(path, request.uri().path(), &caller);
+    let begun = if open { Ok(Begun::default()) } else { begin(&quota, path, errand, &caller) };
     request.extensions_mut().insert(Arc::new(Admitted { caller, credentials, from, quota, meter }));
     match begun {
         Ok(Begun { pass, overdrawn }) => {
@@ -148,7 +149,7 @@ pub(super) fn exhausted(request: &Request, exhausted: Exhausted, errand: Errand)
     if let Some(admitted) = request.extensions().get::<Arc<Admitted>>() {
         let Admitted { caller, from, meter, .. } = &**admitted;
         let (usual, why) = status::words(exhausted);
-        let (reason, call) = (errand.exhausted().unwrap_or(usual), Shown(request.uri().path()));
+        let (reason, call) = (errand.exhausted().unwrap_or(usual), names::told(request.uri().path()));
         meter.refused(&Refusal { reason, why: &why, call: &call, caller: caller.name(), from: Some(*from) });
     }
     status::exhausted(exhausted)
@@ -185,10 +186,19 @@ struct Begun {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Overdrawn(pub Exhausted);
 
-/// Whether something is an opt-out or a switch is in its path; whether a check is one in an emergency is seen once it has
-/// come, and for that it is let come.
-fn begin(quota: &Arc<Quota>, path: Path, caller: &Caller) -> Result<Begun, (Exhausted, Errand)> {
-    let errand = path.errand();
+/// Whether something is an opt-out or a switch is in its path. Of whoever may do neither it is a call like any other: it
+/// takes none of the places that are kept for those, and is charged.
+fn errand(path: Path, call: &str, caller: &Caller) -> Errand {
+    let may = || Path::role(call).is_some_and(|role| caller.permit(role).is_ok());
+    match path.errand() {
+        Errand::Usual => Errand::Usual,
+        errand if may() => errand,
+        _ => Errand::Usual,
+    }
+}
+
+/// Whether a check is one in an emergency is seen once it has come, and for that it is let come.
+fn begin(quota: &Arc<Quota>, path: Path, errand: Errand, caller: &Caller) -> Result<Begun, (Exhausted, Errand)> {
     let pass = quota.begin(errand).and_then(|pass| {
         if errand == Errand::Usual {
             quota.charge(1, Monotonic::now())?;

@@ -12,8 +12,7 @@ use tonic::server::NamedService;
 use tonic::{Code, Status};
 use tower::Service;
 
-use super::refused::Shown;
-use super::{Calls, status};
+use super::{Calls, names, status};
 
 /// Wraps a service.
 #[derive(Clone, Debug)]
@@ -85,7 +84,7 @@ where
         let (answer, calls) = (self.inner.call(request), Arc::clone(&self.calls));
         Box::pin(async move {
             let response = answer.await?;
-            let refused = |reason, why: &dyn Display| calls.refused(&incoming, &Shown(uri.path()), reason, why);
+            let refused = |reason, why: &dyn Display| calls.refused(&incoming, &names::told(uri.path()), reason, why);
             if let Some(status) = unreadable(response.headers()) {
                 refused(REASON, &WHY);
                 return Ok(status.into_http());

@@ -8,6 +8,7 @@ mod gather;
 mod grpc;
 pub mod guard;
 mod health;
+mod holding;
 mod import;
 mod incoming;
 mod kept_calls;

@@ -1,7 +1,8 @@
-//! What calls are named in traces: by what the server knows, never by what somebody wrote. Every path it does not know has
-//! the same name, so names are few, and nothing that was put into a path by mistake is one.
+//! What calls are named in traces and in the log: by what the server knows, never by what somebody wrote. Every path it does
+//! not know has the same name, so names are few, and nothing that was put into a path by mistake is one.
 
 use std::collections::HashSet;
+use std::sync::{LazyLock, OnceLock};
 
 use prost::Message;
 
@@ -10,8 +11,21 @@ use crate::proto;
 /// The name of whatever is not known.
 const UNKNOWN: &str = "unknown";
 
+/// The same in the log.
+const UNKNOWN_PATH: &str = "unknown path";
+
+static METHODS: LazyLock<Names> = LazyLock::new(Names::of_methods);
+/// All routers have the same routes; before the first is made no path is asked for.
+static ROUTES: OnceLock<Names> = OnceLock::new();
+
+/// What a call is named in the log, over whichever wire it came.
+pub(super) fn told(path: &str) -> &'static str {
+    let known = |names: &'static Names| Some(names.of(path)).filter(|name| *name != UNKNOWN);
+    known(&METHODS).or_else(|| known(ROUTES.get()?)).unwrap_or(UNKNOWN_PATH)
+}
+
 /// The names of one listener's calls.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     known: HashSet<String>,
     /// Paths with a part that differs: what comes before it, and the name.
@@ -76,6 +90,7 @@ impl Names {
                 None => drop(names.known.insert((*route).to_owned())),
             }
         }
+        ROUTES.get_or_init(|| names.clone());
         names
     }
 

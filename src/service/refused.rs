@@ -3,11 +3,12 @@
 //! Promises: what is told holds no secret and nothing of a request but what the server knows by itself. Guarded by
 //! `tests/access/refusals.rs`.
 
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::Calls;
 use super::incoming::Incoming;
+use super::names;
 use super::status;
 use crate::engine::Failure;
 use crate::telemetry::{Meter, Refusal};
@@ -20,7 +21,7 @@ impl Calls {
 
     /// The same of one whose caller is not known yet, or never will be.
     pub fn refused_unread(&self, asked: &http::Extensions, path: &str, reason: &'static str, why: &dyn Display) {
-        self.refused(&self.incoming(asked, None), &Shown(path), reason, why);
+        self.refused(&self.incoming(asked, None), &names::told(path), reason, why);
     }
 
     /// What is counted of whoever asks.
@@ -56,32 +57,5 @@ fn reason(failure: &Failure) -> Option<(&'static str, String)> {
             Some((reason, message.to_owned()))
         }
         _ => None,
-    }
-}
-
-/// What paths begin with: the digits of these are no number.
-const OURS: [&str; 2] = ["/ringfence.v1.", "/v1/"];
-
-/// A path as it may be logged: a number may have been put into it by mistake.
-pub(super) struct Shown<'a>(pub &'a str);
-
-impl Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = |c: char| if c.is_ascii_digit() { '•' } else { c };
-        let of_ours = OURS.iter().find_map(|begin| Some((*begin, self.0.strip_prefix(begin)?)));
-        let (begin, rest) = of_ours.unwrap_or(("", self.0));
-        f.write_str(begin)?;
-        rest.chars().take(96).map(digits).try_for_each(|c| write!(f, "{}", c.escape_debug()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_shown_without_its_digits_and_on_one_line() {
-        assert_eq!(Shown("/v1/check/+13055550123\n").to_string(), "/v1/check/+•••••••••••\\n");
-        assert_eq!(Shown(&"x".repeat(200)).to_string().len(), 96);
     }
 }

@@ -8,7 +8,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,11 +23,13 @@ use tracing::Instrument as _;
 
 use super::gather::{Arrived, Message, gather};
 use super::guard::{self, Admitted, Overdrawn};
+use super::holding::Holding;
 use super::incoming::Incoming;
-use super::names::Names;
-use super::refused::Shown;
+use super::names::{self, Names};
 use super::{CLIENT_STREAMS, CONTROL_BYTES, Calls, MESSAGE_BYTES, grpc, peek, status};
-use crate::access::{Busy, Errand, Gate, Lane, Ticket};
+use crate::access::{Arrival, Busy, Errand, Gate, Lane, Role, Ticket};
+use crate::proto::room::{self, Room};
+use crate::proto::weigh::LIGHT;
 use crate::telemetry::Traces;
 
 /// How a service is spoken to.
@@ -104,6 +106,20 @@ impl Path {
         }
     }
 
+    /// The role without which a call that tightens is refused, and takes none of the places that are kept for such.
+    pub fn role(path: &str) -> Option<Role> {
+        Some(match path.strip_prefix("/ringfence.v1.").unwrap_or(path) {
+            "ConsentService/RecordOptOut" | "/v1/opt-outs:record" => Role::WriteConsent,
+            "ConsentService/ProcessInbound" | "/v1/inbound:process" => Role::WriteConsent,
+            "ProcessorService/ConfirmOptOuts" | "/v1/opt-outs:confirm" => Role::ReadContacts,
+            "RegistryService/AddToList" | "/v1/lists:add" => Role::ManageLists,
+            "PrivacyService/OpenRequest" | "/v1/requests:open" => Role::Privacy,
+            "PrivacyService/EraseContact" | "/v1/contacts:erase" => Role::Privacy,
+            path if path.starts_with("ControlService/") || path.starts_with("/v1/control:") => Role::Control,
+            _ => return None,
+        })
+    }
+
     /// The most bytes of its message.
     const fn most(self) -> usize {
         if matches!(self, Self::Switch) { CONTROL_BYTES } else { MESSAGE_BYTES }
@@ -177,6 +193,14 @@ impl Drop for Going<'_> {
     }
 }
 
+/// What a call was given, until it is answered.
+#[derive(Default)]
+struct Place {
+    ticket: Option<Ticket>,
+    /// What its message takes.
+    room: Option<Arc<dyn Room>>,
+}
+
 /// What all requests share.
 struct Desk {
     gate: Arc<Gate>,
@@ -235,13 +259,13 @@ impl Desk {
         mut request: Request,
         asked: &Asked,
         path: Path,
-    ) -> Result<(Request, Option<Ticket>), Response<Body>> {
+    ) -> Result<(Request, Place), Response<Body>> {
         let refuse = |busy| self.refuse(asked, busy);
         let (lane, many) = match path {
-            Path::Always => return Ok((request, None)),
+            Path::Always => return Ok((request, Place::default())),
             Path::Stream(lane) => {
                 let ticket = self.gate.enter(lane, None, self.patience(request.headers()));
-                return Ok((request, Some(ticket.map_err(refuse)?)));
+                return Ok((request, Place { ticket: Some(ticket.map_err(refuse)?), room: None }));
             }
             Path::Checks { many } => (Lane::Check, Some(many)),
             Path::Switch | Path::Watch => (Lane::Other, None),
@@ -257,7 +281,8 @@ impl Desk {
         }
         let body = std::mem::take(request.body_mut());
         let framed = matches!(self.wire, Wire::Grpc);
-        let gathered = gather(body, framed, path.most(), || self.gate.arrival(lane, share)).await;
+        let arrival = || self.gate.arrival(lane, share);
+        let gathered = gather(body, framed, path.most(), arrival).await;
         let mut message = gathered.map_err(refuse)?;
         if let Some(why) = message.broken() {
             self.calls.refused(&asked.incoming, &self.names.of(asked.uri.path()), "INCOMPLETE_REQUEST", &why);
@@ -267,6 +292,8 @@ impl Desk {
             patience = patience.map(|patience| patience.saturating_sub(since.elapsed()));
             request.extensions_mut().insert(Arrived(since));
         }
+        // What is short takes little once it is read, whatever it holds.
+        let is_long = message.bytes() > LIGHT;
         let mut is_urgent = || many.is_some_and(|many| may_declare(&request) && self.is_urgent(&mut message, many));
         if let Some(Overdrawn(exhausted)) = request.extensions().get()
             && !is_urgent()
@@ -282,8 +309,19 @@ impl Desk {
                 Err(busy) => return Err(refuse(busy)),
             }),
         };
+        let anyway = is_long && (matches!(path, Path::Switch) || is_urgent());
+        let room = is_long.then(|| {
+            let arrival = message.arrival.take().unwrap_or_else(|| arrival().come());
+            self.room(asked, arrival, anyway)
+        });
         *request.body_mut() = message.into_body();
-        Ok((request, ticket))
+        Ok((request, Place { ticket, room }))
+    }
+
+    fn room(&self, asked: &Asked, arrival: Arrival, anyway: bool) -> Arc<dyn Room> {
+        let (calls, incoming) = (self.calls.clone(), asked.incoming.clone());
+        let call = self.names.of(asked.uri.path()).to_owned();
+        Arc::new(Holding { calls, incoming, call, anyway, arrival: Mutex::new(arrival) })
     }
 
     fn tell(&self, status: &Status) -> Response<Body> {
@@ -359,13 +397,13 @@ impl Service<Request> for Shed {
         let answering = async move {
             match desk.let_in(request, &asked, path).await {
                 Err(refusal) => Ok(refusal),
-                Ok((request, ticket)) => {
+                Ok((request, Place { ticket, room })) => {
                     let mut going = Going { desk: &desk, asked: &asked, answered: false };
-                    let answer = this.go_on(request).await;
+                    let answer = room::within(room, this.go_on(request)).await;
                     going.answered = true;
                     drop(ticket);
                     if is_unknown(&answer) {
-                        let (call, why) = (Shown(asked.uri.path()), "there is no such method");
+                        let (call, why) = (names::told(asked.uri.path()), "there is no such method");
                         desk.calls.refused(&asked.incoming, &call, "NO_SUCH_METHOD", &why);
                     }
                     Ok(answer)
@@ -412,6 +450,35 @@ mod tests {
         assert_eq!(of["Watch"], ["ConsentService.WatchOptOuts"]);
         assert!(of["Switch"].iter().all(|name| name.starts_with("ControlService.")), "{of:?}");
         assert!(of.keys().all(|lane| lane == "Switch" || !of[lane].iter().any(|name| name.starts_with("Control"))));
+    }
+
+    /// Held against what callers of each role are told.
+    #[test]
+    fn what_tightens_has_the_role_that_it_demands_on_both_wires() {
+        for (text, of) in [
+            (include_str!("../../tests/access/calls.txt"), Path::of_method as fn(&str) -> Path),
+            (include_str!("../../tests/access/paths.txt"), Path::of_route),
+        ] {
+            let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+            let columns: Vec<_> = lines.next().unwrap().split("  ").map(str::trim).filter(|c| !c.is_empty()).collect();
+            let mut tighten = 0;
+            for line in lines {
+                let mut cells: Vec<_> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+                let call = cells.remove(0);
+                let path = call.split(' ').next_back().unwrap();
+                let path = if path.starts_with('/') {
+                    path.to_owned()
+                } else {
+                    format!("/ringfence.v1.{}", path.replace('.', "/"))
+                };
+                if of(&path).errand() != Errand::Usual {
+                    let may = columns.iter().zip(&cells).filter(|(_, cell)| **cell == "yes").map(|(column, _)| *column);
+                    assert_eq!(may.collect::<Vec<_>>(), [Path::role(&path).unwrap().word()], "{path}");
+                    tighten += 1;
+                }
+            }
+            assert_eq!(tighten, 12, "six that are opt-outs, and six switches");
+        }
     }
 
     #[test]

@@ -115,6 +115,45 @@ async fn what_tightens_is_not_refused_for_the_checks_of_its_tenant() {
     drop(held);
 }
 
+/// A call whose message never comes.
+fn begun(house: &House, key: &str, path: &str) -> tokio::task::JoinHandle<StatusCode> {
+    use tower::ServiceExt as _;
+    let mut call = request(path, Some(key), axum::body::Bytes::new());
+    let never = futures_util::stream::pending::<Result<axum::body::Bytes, std::convert::Infallible>>();
+    *call.body_mut() = axum::body::Body::from_stream(never);
+    let http = house.http.clone();
+    tokio::spawn(async move { http.oneshot(call).await.unwrap().status() })
+}
+
+#[tokio::test]
+async fn whoever_may_not_tighten_takes_no_place_of_those_who_do_and_is_charged() {
+    let mut house = House::limited(engine(), Limits::NONE);
+    let may = [Role::Check, Role::WriteConsent, Role::Control, Role::Privacy];
+    let (may, plain) = (house.admit("may", "acme", may), house.admit("plain", "acme", [Role::Check]));
+    let text = house.text().to_owned();
+    house.put(format!("{text}\n[[limit]]\ntenant = \"acme\"\nat_once = 1\n"));
+    for path in ["/v1/opt-outs:record", "/v1/control:freeze"] {
+        let held = begun(&house, &plain.key, path);
+        while house.access.quotas.of("acme").under_way() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let (code, body) = house.ask("/v1/check", Some(&may.key), &asked("PURPOSE_SURVEY")).await;
+        assert_eq!((code, told(&body).0.as_str()), (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_AT_ONCE"), "{path}");
+        tightens(&house, &may.key).await;
+        held.abort();
+        assert!(held.await.unwrap_err().is_cancelled());
+    }
+    house.put(format!("{text}\n[[limit]]\ntenant = \"acme\"\nrate = 1\n"));
+    for path in ["/v1/opt-outs:record", "/v1/control:freeze"] {
+        let mut codes = Vec::new();
+        for _ in 0..50 {
+            codes.push(house.ask(path, Some(&plain.key), &json!({})).await.0);
+        }
+        assert!(codes.contains(&StatusCode::TOO_MANY_REQUESTS), "{path}: {codes:?}");
+        tightens(&house, &may.key).await;
+    }
+}
+
 /// Where its tenant may ask one check a second, sixty rows take a minute; not those before an emergency.
 #[tokio::test]
 async fn an_emergency_in_a_stream_waits_for_no_rate() {

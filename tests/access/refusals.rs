@@ -142,6 +142,9 @@ async fn every_refusal_has_its_line_and_its_count() {
         ("http", json("/v1/check", key, long), "TOO_LARGE", "acme"),
         ("grpc", grpc(GRPC, key, too_long), "TOO_LARGE", "acme"),
         ("http", json("/v1/call/+13055550123", key, String::new()), "NO_SUCH_PATH", "acme"),
+        ("http", json(&format!("/v1/{SECRET}"), None, String::new()), "CREDENTIALS_MISSING", ""),
+        ("http", json("/v1/contacts/ann.smith@example.org", key, String::new()), "NO_SUCH_PATH", "acme"),
+        ("grpc", grpc(&format!("/ringfence.v1.CheckService/{SECRET}"), key, framed(b"")), "NO_SUCH_METHOD", "acme"),
         ("http", get(json("/v1/check", key, String::new())), "NO_SUCH_METHOD", "acme"),
         ("grpc", grpc("/ringfence.v1.CheckService/Chekc", key, framed(b"")), "NO_SUCH_METHOD", "acme"),
         ("grpc", grpc("/ringfence.v2.CheckService/Check", key, framed(b"")), "NO_SUCH_METHOD", "acme"),
@@ -160,6 +163,7 @@ async fn every_refusal_has_its_line_and_its_count() {
             !all.contains("3055550") && !all.contains(&SECRET[4..]) && !all.contains(&dialer.key[4..]),
             "{what}: {all}"
         );
+        assert!(!all.contains("ann.smith") && !all.contains("Chekc"), "{what}: {all}");
         let after = house.calls.server().metrics().text();
         assert_eq!(count(&after), before + 1, "{what}: {after}");
     }

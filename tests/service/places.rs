@@ -9,9 +9,10 @@ use axum::body::Body;
 use futures_util::{StreamExt as _, stream};
 use http::uri::PathAndQuery;
 use prost::Message;
-use ringfence::access::{Access, ApiKey, Callers, Gate, GateSettings, Limits, NewCaller, Role, appended_caller};
+use ringfence::access::{Access, ApiKey, Callers, EACH, Gate, GateSettings, Limits, NewCaller, Role, appended_caller};
 use ringfence::engine::Tenants;
 use ringfence::proto::v1::{self, Verdict};
+use ringfence::proto::weigh::{ENTRIES, FREE, Weighed as _};
 use ringfence::service::{Calls, TIMEOUT_HEADER, now};
 use ringfence::store::Store;
 use tokio::sync::oneshot;
@@ -101,6 +102,48 @@ async fn a_deadline_counts_from_the_headers() {
     until(|| begun.elapsed() > Duration::from_millis(20)).await;
     give.send(QUESTION).unwrap();
     assert_eq!(answer.await.unwrap().unwrap().status(), http::StatusCode::GATEWAY_TIMEOUT);
+}
+
+/// A batch that is short on the wire and takes megabytes once it is read.
+fn heavy(check: v1::CheckRequest) -> v1::CheckBatchRequest {
+    let consents = vec![v1::Consent::default(); ENTRIES];
+    let evidence = v1::Evidence { consents, ..v1::Evidence::default() };
+    v1::CheckBatchRequest { checks: vec![check, v1::CheckRequest { evidence: Some(evidence), ..about(1) }] }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_all_take_once_they_are_read_is_bounded_until_they_are_answered() {
+    let store = Arc::new(Faulty::new());
+    let calls = Calls::new(engine_over(Arc::clone(&store) as Arc<dyn Store>)).behind(Arc::new(Gate::default()));
+    let served = serve_calls(calls.clone()).await;
+    let weight = v1::CheckBatchRequest::LAYOUT.unwrap().weigh(&heavy(about(0)).encode_to_vec(), FREE).unwrap();
+    let each = weight - EACH;
+    let fit = (256 << 20) / each;
+    println!("{fit} of {weight} bytes");
+    store.set(Fault::Held);
+    let ask = |batch| {
+        let mut client = served.check();
+        tokio::spawn(async move { client.check_batch(batch).await.map(Response::into_inner) })
+    };
+    let held: Vec<_> = (0..u32::try_from(fit).unwrap()).map(|number| ask(heavy(about(100 + number)))).collect();
+    until(|| calls.gate().state().arriving == (0, u64::try_from(fit * each).unwrap())).await;
+    overloaded(&ask(heavy(about(50))).await.unwrap().unwrap_err());
+    let body = serde_json::to_vec(&heavy(about(51))).unwrap();
+    let request = http::Request::post("/v1/check:batch").body(Body::from(body)).unwrap();
+    let refused = ringfence::http::router(calls.clone()).call(request).await.unwrap();
+    assert_eq!(refused.status(), http::StatusCode::TOO_MANY_REQUESTS);
+
+    // There is room for what is small, and for an emergency whatever it takes.
+    let small = ask(v1::CheckBatchRequest { checks: vec![about(52)] });
+    until(|| usize::try_from(calls.gate().state().lanes[0].1).unwrap() == fit + 1).await;
+    assert_eq!(ask(heavy(emergency())).await.unwrap().unwrap().results.len(), 2);
+    store.set(Fault::None);
+    for held in held.into_iter().chain([small]) {
+        // On a slow machine it is too late for some.
+        let _ = held.await.unwrap();
+    }
+    until(|| calls.gate().state().arriving == (0, 0)).await;
+    ask(heavy(about(53))).await.unwrap().unwrap();
 }
 
 /// Two tenants behind a gate, and the key of each.
