@@ -342,3 +342,39 @@ async fn questions_that_are_refused_for_want_of_room_take_no_answers_with_them()
     send.send(live("+13055550124", "b")).await.unwrap();
     assert_eq!(decision(&told(stream.message().await.unwrap().unwrap())).attempt_id, "b");
 }
+
+/// A row with evidence of more than a mebibyte once it is read.
+fn wide(number: &str) -> v1::CheckStreamRequest {
+    let consent = v1::Consent { wording: "x".repeat(200), ..v1::Consent::default() };
+    let evidence = v1::Evidence { consents: vec![consent; 2_000], ..v1::Evidence::default() };
+    asked(v1::CheckRequest { number: number.to_owned(), evidence: Some(evidence), ..pinned() })
+}
+
+/// What the row lacks is room: that is what its caller and the log are told. One in an emergency lacks nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_for_which_there_is_no_room_says_so_and_one_in_an_emergency_is_answered() {
+    let calls = Calls::new(support::engine()).behind(Arc::new(Gate::default()));
+    let served = serve_calls(calls.clone()).await;
+    let mut others = calls.gate().arrival(Lane::Check, None);
+    others.brought((256 << 20) + (1 << 20)).unwrap();
+    let mut emergency = wide("+13055550125");
+    emergency.check.as_mut().unwrap().purpose = v1::Purpose::Emergency.into();
+    let rows = || vec![wide(NUMBER), pinned_to("+13055550124"), emergency.clone()];
+    let told = answers(&served, rows()).await;
+    assert_eq!(code(&told[0]), Code::ResourceExhausted);
+    assert_eq!(decision(&told[1]).number, "+13055550124");
+    // It was judged: what stands in its evidence may be at fault all the same.
+    assert!(!matches!(&told[2], Told::Error(status) if status.code == Code::ResourceExhausted as i32), "{:?}", told[2]);
+    let metrics = calls.server().metrics().text();
+    let refused = |reason: &str| {
+        let label = format!("reason=\"{reason}\"}} ");
+        let line = metrics.lines().find(|line| line.starts_with("ringfence_refusals_total") && line.contains(&label));
+        line.map_or("0".to_owned(), |line| line.rsplit(' ').next().unwrap().to_owned())
+    };
+    assert_eq!((refused("OVERLOADED"), refused("MALFORMED_REQUEST")), ("1".to_owned(), "0".to_owned()), "{metrics}");
+    drop(others);
+    assert!(
+        !matches!(&answers(&served, rows()).await[0], Told::Error(status) if status.code == Code::ResourceExhausted as i32)
+    );
+    assert_eq!(calls.gate().state().arriving, (0, 0));
+}
