@@ -50,6 +50,29 @@ fn changes_given_again_or_dated_in_part_take_nobody_off() {
     let asked = ["us.dnc.wy", partly, "--changes", "--as-of", "2026-11-21T04:00:00Z"];
     home.refused(&[&asked[..], &since[..]].concat(), &["some have none"]);
     assert_eq!(home.numbers("us.dnc.wy"), [13_075_550_143, 13_075_550_144]);
+    // Nor do they beside newer ones, whatever is said of them; who was added and deleted by then does not come back by it.
+    let newer =
+        home.write("newer.txt", "307,5550150,2026-11-18,A\n307,5550150,2026-11-19,D\n307,5550144,2026-11-21,D\n");
+    let asked = ["us.dnc.wy", off, newer, "--changes", "--since", AS_OF, "--as-of", "2026-11-21T04:00:00Z"];
+    let told = home.import(&asked);
+    assert_eq!(told["deletions_too_old"], 2, "{told}");
+    assert_eq!(home.numbers("us.dnc.wy"), [13_075_550_143]);
+    // Who is only in old ones is put in: that protects.
+    let late = home.write("late.txt", "307,5550160,2026-11-19,A\n307,5550161,2026-11-22,A\n");
+    home.import(&["us.dnc.wy", late, "--changes", "--as-of", "2026-11-22T04:00:00Z"]);
+    assert_eq!(home.numbers("us.dnc.wy"), [13_075_550_143, 13_075_550_160, 13_075_550_161]);
+}
+
+/// Of a keeper who dates each change, changes without a date are not known to be new, whoever says so.
+#[test]
+fn changes_without_dates_make_no_daily_list_fresh() {
+    let home = Home::new();
+    home.import(&["us.dnc.national", home.write("full.txt", "202,5550143\n"), "--areas", "202", "--as-of", AS_OF]);
+    let undated = home.write("undated.txt", "202,5550144,A\n");
+    let asked = ["us.dnc.national", undated, "--changes", "--since", AS_OF, "--as-of", "2026-11-21T04:00:00Z"];
+    home.refused(&asked, &["none of the changes has a date", "--gap"]);
+    home.import(&[&asked[..], &["--gap"]].concat());
+    assert_eq!(home.numbers("us.dnc.national"), [12_025_550_143, 12_025_550_144]);
 }
 
 #[test]

@@ -275,7 +275,7 @@ fn read(file: &Path, progress: &Progress, take: Take<'_>) -> Result<(), Error> {
 }
 
 fn tell(report: &Report, global: &Global) -> Result<(), Error> {
-    let Report { read, added, removed, rejects, ambiguous, missed, dates, .. } = report;
+    let Report { read, added, removed, rejects, ambiguous, missed, kept, dates, .. } = report;
     let Report { before, header, path, superseded, beside, given_up, .. } = report;
     let areas = header.areas.as_ref().map_or_else(String::new, ToString::to_string);
     let rejected = rejects.named.iter().map(|line| json!({ "file": line.file, "line": line.line, "why": line.why }));
@@ -293,6 +293,7 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
             "added": added,
             "removed": removed,
             "deleted_but_absent": missed,
+            "deletions_too_old": kept,
             "first_change": dates.first.map(|first| first.to_string()),
             "last_change": dates.last.map(|last| last.to_string()),
             "ambiguous": ambiguous,
@@ -324,6 +325,13 @@ fn tell(report: &Report, global: &Global) -> Result<(), Error> {
     }
     if *missed > 0 {
         text += &format!("{} numbers were to be deleted and were not there\n", grouped(*missed));
+    }
+    if *kept > 0 {
+        text += &format!(
+            "{} numbers were deleted before the day of the copy in force, and stay as they are in it: who is in it may have \
+             come back since, and a full list says who\n",
+            grouped(*kept)
+        );
     }
     if *ambiguous > 0 {
         let taken = if header.listed.is_some() { "neither counts as not listed" } else { "both were taken" };

@@ -73,6 +73,35 @@ impl Dates {
     }
 }
 
+/// What is to be made of changes, in their order. Of those from before the day of the copy in force that copy tells more: who
+/// was deleted then and is in it came back, by an addition that need not be among these. Whoever was added then is put in all the
+/// same, unless deleted again before that day. Counts in `kept` the deletions that are left out.
+pub fn net(changes: Vec<Change>, settled: Option<Instant>, kept: &mut u64) -> Vec<Change> {
+    let before = |change: &Change| settled.is_some_and(|day| change.date().is_some_and(|at| at < day));
+    let (mut old, new): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(before);
+    // Stable: those of one number stay in their order.
+    old.sort_by_key(|change| change.number());
+    let mut net: Vec<Change> = Vec::with_capacity(new.len());
+    let mut old = old.into_iter().peekable();
+    while let Some(change) = old.next() {
+        if old.peek().is_some_and(|next| next.number() == change.number()) {
+            continue;
+        }
+        if change.is_added() {
+            net.push(change);
+        } else {
+            *kept += 1;
+        }
+    }
+    net.extend(new);
+    net
+}
+
+/// The beginning of the day of a copy.
+pub fn settled(before: &Header) -> Instant {
+    Instant::from_millis(day(before.as_of).saturating_mul(DAY.0))
+}
+
 /// What stands between where a full copy came from and where the last changes did.
 const CHANGED: &str = ", changed by ";
 /// Of the thousand bytes that a header has room for.
@@ -146,14 +175,14 @@ fn begins(path: &Path, order: &Order, before: &Header, dates: &Dates) -> Result<
 }
 
 /// Old changes, and those that end early, make no copy fresh. Whoever says since when the changes are says with it that they
-/// are all until the instant of the new copy; that is believed where nothing else can be known: where they have no dates,
-/// and of lists that may see no change for a while.
+/// are all until the instant of the new copy; that is believed where nothing else can be known: of lists that may see no change
+/// for a while.
 fn ends(path: &Path, order: &Order, before: &Header, dates: &Dates) -> Result<(), Fault> {
     let list = official(&order.id);
     let daily = list.is_some_and(OfficialList::changes_daily);
     // Of keepers that date their changes, all have one.
     let mixed = list.is_some() && dates.missing && dates.last.is_some();
-    let taken_at_its_word = dates.missing && !mixed || order.since.is_some() && !daily;
+    let taken_at_its_word = !daily && (dates.missing && !mixed || order.since.is_some());
     let refused = |what: String| {
         let remedy = if daily {
             "import all files of changes up to --as-of, or a full list; if nobody came or went in that time, say so with --gap"
@@ -168,15 +197,18 @@ fn ends(path: &Path, order: &Order, before: &Header, dates: &Dates) -> Result<()
             "some of the changes have a date and some have none: which of them came last is not known".to_owned(),
         );
     }
-    // What is no younger than the copy in force makes nothing fresh; but a deletion from before it may be one that an addition
-    // in it took back.
+    // What is no younger than the copy in force makes nothing fresh; but who gives old deletions again means another file.
     let fresh = order.as_of > before.as_of;
     let old = dates.last.is_some_and(|last| day(last) < day(before.as_of));
     if taken_at_its_word || !(fresh || dates.deletes && old) {
         return Ok(());
     }
     let Some(last) = dates.last else {
-        return refused("the files have no change, where some come and go on every day".to_owned());
+        return refused(if dates.missing {
+            "none of the changes has a date, where the keeper dates each of them".to_owned()
+        } else {
+            "the files have no change, where some come and go on every day".to_owned()
+        });
     };
     if day(last) < day(before.as_of) {
         return refused(format!("the last of the changes is of {last}: none of them is new"));

@@ -11,7 +11,7 @@ use super::super::ids::{self, Kind};
 use super::super::set::{Builder, Day};
 use super::super::tags::Tagger;
 use super::cells::{has_line_end, may_hold_number, title};
-use super::changes::{Change, DAY, Dates};
+use super::changes::{Change, DAY, Dates, net};
 use super::rejected::{Rejects, Sink};
 use super::{Answers, Columns, Line, Lines, Order, Reading};
 use crate::time::Instant;
@@ -39,6 +39,8 @@ pub struct Intake {
     ambiguous: u64,
     pub(super) rejects: Rejects,
     sink: Option<Sink>,
+    /// Of a list of changes: the beginning of the day of the copy in force, in which what was before it is settled.
+    pub(super) settled: Option<Instant>,
 }
 
 /// All that was read.
@@ -55,6 +57,8 @@ pub struct Taken {
     pub rejects: Rejects,
     /// Numbers that were to be deleted and were not there.
     pub missed: u64,
+    /// Numbers that were to be deleted before the day of the copy in force, and were left as they are in it.
+    pub kept: u64,
     /// Of a list of changes: what their dates tell.
     pub dates: Dates,
 }
@@ -72,7 +76,8 @@ impl Intake {
         let (builder, rejects) = (Builder::default(), Rejects::default());
         let reading = Reading::of(official, order.region);
         let sink = order.rejected.clone().map(Sink::new);
-        Ok(Self { order, reading, builder, tagger, changes: Vec::new(), read: 0, ambiguous: 0, rejects, sink })
+        let changes = Vec::new();
+        Ok(Self { order, reading, builder, tagger, changes, read: 0, ambiguous: 0, rejects, sink, settled: None })
     }
 
     /// Reads one text, to its end. `name` is what it is called in the report; `told` hears now and then of lines.
@@ -266,15 +271,15 @@ impl Intake {
     }
 
     /// All of it, changes made: in the order of their dates where all have one, those of one instant deletions first,
-    /// since which came last is not known; otherwise in the order of the files.
+    /// since which came last is not known; otherwise in the order of the files. See [`net`].
     #[must_use]
     pub fn taken(mut self) -> Taken {
         let dates = Dates::of(&self.changes);
         if !dates.missing {
             self.changes.sort_unstable();
         }
-        let mut missed = 0;
-        for change in std::mem::take(&mut self.changes) {
+        let (mut missed, mut kept) = (0, 0);
+        for change in net(std::mem::take(&mut self.changes), self.settled, &mut kept) {
             let number = change.number();
             if change.is_added() {
                 let date = change.date().filter(|date| self.order.dates && self.was(*date));
@@ -284,7 +289,7 @@ impl Intake {
             }
         }
         let Self { order, builder, read, ambiguous, rejects, .. } = self;
-        Taken { order, builder, read, ambiguous, rejects, missed, dates }
+        Taken { order, builder, read, ambiguous, rejects, missed, kept, dates }
     }
 }
 

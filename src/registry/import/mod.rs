@@ -88,6 +88,7 @@ impl Import {
         guard::same_keys(&path, order, tagged, marked)?;
         if let Some(before) = before.as_ref().filter(|_| order.changes) {
             guard::as_real(&path, order, before.header())?;
+            intake.settled = Some(changes::settled(before.header()));
             for number in before.numbers() {
                 let (number, day) = number.map_err(|fault| broken(&path, &fault))?;
                 match tagged {
@@ -128,7 +129,7 @@ impl Import {
         let Self { intake, asked, before, path, _lock } = self;
         let tagged = intake.tagger.as_ref().map(|tagger| tagger.mark());
         let (taken, listed) = asked::taken(&path, intake, asked)?;
-        let Taken { mut builder, missed, order, read, ambiguous, rejects, dates } = taken;
+        let Taken { mut builder, missed, order, kept, read, ambiguous, rejects, dates } = taken;
         let changed = before.as_ref().map(Set::header).filter(|_| order.changes);
         if let Some(before) = changed {
             changes::unbroken(&path, &order, before, &dates)?;
@@ -177,6 +178,7 @@ impl Import {
             rejects,
             ambiguous,
             missed,
+            kept,
             dates,
             before: before.map(|before| before.header().clone()),
             header,

@@ -99,6 +99,8 @@ pub struct Report {
     pub ambiguous: u64,
     /// Deleted numbers that were not there.
     pub missed: u64,
+    /// Numbers that were to be deleted before the day of the copy in force, and were left as they are in it.
+    pub kept: u64,
     /// Of a list of changes: what their dates tell.
     pub dates: Dates,
     /// The copy before, if there was one.
