@@ -88,10 +88,11 @@ impl Connection {
             builder = builder.http2_only();
         }
         let header_bytes = self.settings.header_bytes;
+        // That would also run between requests: headers that begin and do not come are cut by [`Pace`].
         builder
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.settings.receive)
+            .header_read_timeout(None)
             .max_buf_size(usize::try_from(header_bytes).unwrap_or(LEAST_BUFFER).max(LEAST_BUFFER));
         builder
             .http2()
@@ -113,10 +114,6 @@ fn fault(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let error = error.downcast_ref::<hyper::Error>()?;
     if error.is_parse_too_large() {
         return Some("headers_too_large");
-    }
-    // Pings that nobody answers are a timeout as well, which has a cause.
-    if error.is_timeout() {
-        return error.source().is_none().then_some("slow_headers");
     }
     // So h2 says that it was the one who found the fault; it has no other word for it outside.
     let detected = error.source().is_some_and(|cause| cause.to_string().starts_with("connection error detected"));

@@ -34,8 +34,8 @@ const WAITED: Duration = Duration::from_millis(50);
 /// Calls that a peer may give up sooner, at once and in each second; beside one for each that it waited for.
 const GIVEN_UP: i64 = 200;
 const GIVEN_UP_A_SECOND: i64 = 50;
-/// The preface of HTTP/2: whoever has not sent that much has sent nothing.
-const PREFACE: u64 = 24;
+/// The preface of HTTP/2: whoever has not sent that much has sent nothing, and whoever begins otherwise speaks HTTP/1.
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// See the module.
 #[derive(Debug)]
@@ -45,6 +45,10 @@ pub(super) struct Pace {
     under_way: AtomicU64,
     /// Bytes read.
     read: AtomicU64,
+    /// It is HTTP/1, where nothing is sent between requests.
+    is_http1: AtomicBool,
+    /// Since when a request of HTTP/1 comes whose headers are not whole, in milliseconds since it began, and one; 0: none.
+    coming: AtomicU64,
     /// Bytes that may be read still, but for the seconds that passed.
     allowance: AtomicI64,
     /// Thousandths of calls that may be given up still, and as of when.
@@ -81,6 +85,8 @@ impl Pace {
             began: Monotonic::now(),
             under_way: AtomicU64::new(0),
             read: AtomicU64::new(0),
+            is_http1: AtomicBool::new(false),
+            coming: AtomicU64::new(0),
             allowance: AtomicI64::new(BEYOND),
             patience: Mutex::new((1_000 * GIVEN_UP, 0)),
             last: AtomicU64::new(0),
@@ -110,8 +116,23 @@ impl Pace {
     /// A call begins, with headers of so many bytes.
     pub fn begins(self: &Arc<Self>, headers: usize) -> UnderWay {
         self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.coming.store(0, Ordering::Relaxed);
         self.allow(headers, BESIDE_CALL);
         UnderWay { pace: Arc::clone(self), began: Monotonic::now(), answered: false }
+    }
+
+    /// These bytes were read: how many before them.
+    fn reads(&self, bytes: &[u8]) -> u64 {
+        let before = self.read.fetch_add(u64::try_from(bytes.len()).unwrap_or(0), Ordering::Relaxed);
+        let expected = usize::try_from(before).ok().and_then(|before| PREFACE.get(before..)).unwrap_or_default();
+        if bytes.iter().zip(expected).any(|(byte, expected)| byte != expected) {
+            self.is_http1.store(true, Ordering::Relaxed);
+        }
+        if !bytes.is_empty() && self.is_http1.load(Ordering::Relaxed) && self.is_resting() {
+            let since = self.millis(Monotonic::now()).saturating_add(1);
+            let _ = self.coming.compare_exchange(0, since, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        before
     }
 
     /// A part of a request came.
@@ -169,8 +190,12 @@ impl Pace {
         if self.under_way.load(Ordering::Relaxed) > 0 {
             return Verdict::Fine;
         }
-        if self.read.load(Ordering::Relaxed) < PREFACE && over(0, self.settings.receive) {
+        if self.read.load(Ordering::Relaxed) < PREFACE.len() as u64 && over(0, self.settings.receive) {
             return Verdict::Cut("silent");
+        }
+        let coming = self.coming.load(Ordering::Relaxed);
+        if coming != 0 && over(coming - 1, self.settings.receive) {
+            return Verdict::Cut("slow_headers");
         }
         if over(since, self.settings.idle) { Verdict::Idle } else { Verdict::Fine }
     }
@@ -269,10 +294,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
         let before = into.filled().len();
         let done = Pin::new(&mut self.inner).poll_read(context, into);
         if matches!(done, Poll::Ready(Ok(()))) {
-            let bytes = u64::try_from(into.filled().len().saturating_sub(before)).unwrap_or(0);
-            let read = self.pace.read.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+            let read = self.pace.reads(into.filled().get(before..).unwrap_or_default());
             // A whole message may be read before its call is known of: what is looked at is what came before.
-            if self.pace.is_over(read.saturating_sub(bytes)) {
+            if self.pace.is_over(read) {
                 self.pace.over.store(true, Ordering::Relaxed);
                 return Poll::Ready(Err(std::io::Error::other("more came than its calls account for")));
             }
@@ -313,6 +337,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn pace() -> Arc<Pace> {
@@ -336,12 +362,46 @@ mod tests {
         let second = Duration::from_secs(1);
         assert_eq!(pace.verdict(pace.began + settings.receive), Verdict::Fine);
         assert_eq!(pace.verdict(pace.began + settings.receive + second), Verdict::Cut("silent"));
-        pace.read.store(PREFACE, Ordering::Relaxed);
+        pace.read.store(PREFACE.len() as u64, Ordering::Relaxed);
         assert_eq!(pace.verdict(pace.began + settings.idle), Verdict::Fine);
         assert_eq!(pace.verdict(pace.began + settings.idle + second), Verdict::Idle);
         let call = pace.begins(0);
         assert_eq!(pace.verdict(pace.began + 100 * settings.idle), Verdict::Fine);
         drop(call);
+    }
+
+    fn read(pace: &Arc<Pace>, bytes: &[u8]) {
+        use tokio::io::AsyncReadExt as _;
+        let mut paced = Paced::new(bytes, Arc::clone(pace));
+        let read = paced.read_exact(&mut vec![0; bytes.len()]).now_or_never().unwrap().unwrap();
+        assert_eq!(read, bytes.len());
+    }
+
+    #[test]
+    fn headers_are_waited_for_once_they_began_and_the_next_request_as_long_as_the_connection_may_idle() {
+        let (pace, settings) = (pace(), Settings::default());
+        let second = Duration::from_secs(1);
+        let idle = |pace: &Pace| pace.verdict(Monotonic::now() + settings.idle);
+        let late = |pace: &Pace| pace.verdict(Monotonic::now() + settings.receive + second);
+        for _ in 0..2 {
+            read(&pace, b"POST /v1/check HTTP/1.1\r\nho");
+            assert_eq!(pace.verdict(Monotonic::now() + settings.receive - second), Verdict::Fine);
+            assert_eq!(late(&pace), Verdict::Cut("slow_headers"));
+            read(&pace, b"st: x\r\n\r\n");
+            let mut call = pace.begins(0);
+            read(&pace, b"the body");
+            assert_eq!(late(&pace), Verdict::Fine);
+            call.answered();
+            drop(call);
+            assert_eq!((late(&pace), idle(&pace)), (Verdict::Fine, Verdict::Fine));
+        }
+        assert_eq!(pace.verdict(Monotonic::now() + settings.idle + second), Verdict::Idle);
+        // Over HTTP/2 there are frames beside requests.
+        let pace = self::pace();
+        read(&pace, &PREFACE[..3]);
+        read(&pace, &PREFACE[3..]);
+        read(&pace, &[0, 0, 0, 4, 0, 0, 0, 0, 0]);
+        assert_eq!(idle(&pace), Verdict::Fine);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::certificates::{self, hello, question, serve};
-use super::credentials::{Folder, Server, ask, check, until, written};
+use super::credentials::{Folder, QUESTION, Server, ask, check, until, written};
 
 /// A server with short limits, and two who may ask it.
 pub struct Target {
@@ -246,6 +246,30 @@ fn silence_and_slowness_are_cut() {
         let told = said.lines().filter(|line| line.contains("INCOMPLETE_REQUEST") && line.contains("tenant=acme"));
         told.filter(|line| line.contains("did not arrive in time")).count() == 2
     });
+}
+
+/// Between requests of HTTP/1.1 a connection may rest for longer than headers may take; a request that begins may not.
+#[test]
+fn a_connection_is_used_again_after_it_has_rested() {
+    let target = Target::new(&[("receive_seconds", "1")]);
+    let asked = written("POST", "/v1/check", Some(&target.key), QUESTION).replace("connection: close\r\n", "");
+    let mut stream = TcpStream::connect(target.server.http).unwrap();
+    for _ in 0..2 {
+        stream.write_all(asked.as_bytes()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut answer = [0; 16_384];
+        let read = stream.read(&mut answer).unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer[..read]));
+        // Nothing comes, no end either, though it rests for longer than headers may take.
+        stream.set_read_timeout(Some(Duration::from_millis(2_500))).unwrap();
+        while let Ok(read) = stream.read(&mut answer) {
+            assert_ne!(read, 0, "the connection was ended");
+        }
+    }
+    assert!(!target.cut("slow_headers"));
+    stream.write_all(&asked.as_bytes()[..40]).unwrap();
+    ended(stream);
+    target.assert_cut("slow_headers");
 }
 
 /// Waits until the server has read all that was sent so far: then it answers a ping.
