@@ -1,19 +1,21 @@
 //! Who asks: found out before anything of a request but its headers is read.
 //!
 //! Promises: without a valid credential nothing is answered but whether the server runs; a wrong key waits for its answer,
-//! or ends the connection on which nobody but guessers was heard, a right one never waits; every refusal is in the log with where it came from, and no secret is. Guarded by `tests/access.rs`.
+//! or ends the connection on which nobody but guessers was heard, a right one never waits; every refusal is in the log with
+//! where it came from, and no secret is. Guarded by `tests/access.rs`.
 
 use std::fmt::Display;
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant as Monotonic;
+use std::time::{Duration, Instant as Monotonic};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Body as _, Frame, SizeHint};
 use tonic::Status;
 use tonic::service::Routes;
 
@@ -28,6 +30,10 @@ use crate::telemetry::{Meter, Refusal};
 
 /// Health is asked by those who have no key: orchestrators and balancers. It says of each service whether it is served.
 const OPEN: &str = "/grpc.health.v1.Health/";
+
+/// The most bytes that are let come of a request that is refused, and for how long they are waited for.
+const SHORT: u64 = 64 << 10;
+const COMES: Duration = Duration::from_millis(100);
 
 /// What was found out about a request.
 #[derive(Clone, Debug)]
@@ -119,6 +125,7 @@ async fn admit(
             // Whose time is over, or who was revoked, has a tenant all the same.
             let tenant = why.name().and_then(|name| access.callers().tenant_of(name)).unwrap_or_default();
             told(&metrics.of(&tenant), &request, why.name().unwrap_or_default(), why.reason(), &why);
+            read_off(request.body_mut()).await;
             if why.is_guess() {
                 // What was sent with it is let go of first.
                 let line = request.extensions().get::<Arc<Line>>().cloned();
@@ -140,8 +147,22 @@ async fn admit(
             }
             Ok((request, pass))
         }
-        Err((exhausted, errand)) => Err(self::exhausted(&request, exhausted, errand)),
+        Err((exhausted, errand)) => {
+            let refusal = self::exhausted(&request, exhausted, errand);
+            read_off(request.body_mut()).await;
+            Err(refusal)
+        }
     }
+}
+
+/// Lets a short message come of which nothing is read: an answer that goes out before it has come ends with a reset over
+/// HTTP/2, which some clients take for a broken stream and not for the refusal that it is.
+async fn read_off(body: &mut Body) {
+    if body.size_hint().upper().is_none_or(|bytes| bytes > SHORT) {
+        return;
+    }
+    let all = async { while let Some(Ok(_)) = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {} };
+    let _ = tokio::time::timeout(COMES, all).await;
 }
 
 /// Tells the log and the metrics that a tenant has nothing left for a request.

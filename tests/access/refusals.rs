@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use axum::body::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode};
@@ -171,6 +174,58 @@ async fn every_refusal_has_its_line_and_its_count() {
     // What is answered is no refusal, and whatever is logged of it is its tenant's.
     assert_eq!(send(&house.http, json("/v1/check", key, QUESTION.to_owned())).await.0, StatusCode::OK);
     assert_eq!(refusals(&heard.lines()), []);
+}
+
+/// A body of so many parts of a kibibyte, which says how long it is; and how many of them were taken.
+struct Parts {
+    left: usize,
+    ends: bool,
+    taken: Arc<AtomicUsize>,
+}
+
+impl hyper::body::Body for Parts {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        if self.left == 0 {
+            return if self.ends { Poll::Ready(None) } else { Poll::Pending };
+        }
+        self.left -= 1;
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Poll::Ready(Some(Ok(hyper::body::Frame::data(vec![b' '; 1_024].into()))))
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        hyper::body::SizeHint::with_exact((self.left * 1_024) as u64)
+    }
+}
+
+/// Over HTTP/2 an answer before all has come ends in a reset, which some clients take for a fault of the server.
+#[tokio::test]
+async fn what_is_short_has_come_before_its_refusal_goes_out() {
+    let mut house = House::limited(engine(), Limits::NONE);
+    let dialer = house.admit("dialer", "acme", [Role::Check]);
+    let one = "[[limit]]\ntenant = \"acme\"\nat_once = 1\n";
+    house.put(format!("{}\n{one}", house.text()));
+    let _held = house.access.quotas.of("acme").begin(ringfence::access::Errand::Usual).unwrap();
+    for (key, code) in [
+        (None, StatusCode::UNAUTHORIZED),
+        (Some(SECRET), StatusCode::UNAUTHORIZED),
+        (Some(dialer.key.as_str()), StatusCode::TOO_MANY_REQUESTS),
+    ] {
+        for (parts, ends, expected) in [(64, true, 64), (65, true, 0), (3, false, 3)] {
+            let taken = Arc::new(AtomicUsize::new(0));
+            let body = Parts { left: parts, ends, taken: Arc::clone(&taken) };
+            let mut asked = request("/v1/check", key, Bytes::new());
+            *asked.body_mut() = axum::body::Body::new(body);
+            assert_eq!(send(&house.http, asked).await.0, code);
+            assert_eq!(taken.load(Ordering::Relaxed), expected, "{code} {parts}");
+        }
+    }
 }
 
 /// What goes wrong deep in a request is told under its tenant too.
