@@ -48,6 +48,9 @@ pub trait Lists {
 
     /// The lists of the tenant's own that have the number, or that are there and cannot be read, by id.
     fn own_hits(&self) -> Vec<Box<str>>;
+
+    /// Tells each list of the tenant's own that speaks for the number and does not have it.
+    fn own_clear(&self, tell: &mut dyn FnMut(&str));
 }
 
 /// No list at all.
@@ -62,6 +65,8 @@ impl Lists for NoLists {
     fn own_hits(&self) -> Vec<Box<str>> {
         Vec::new()
     }
+
+    fn own_clear(&self, _tell: &mut dyn FnMut(&str)) {}
 }
 
 /// How far another's clock may be ahead of ours.
@@ -264,6 +269,13 @@ impl<'a> Evidence<'a> {
         hits.sort_unstable();
         hits.dedup();
         hits
+    }
+
+    /// Whether any source but the loaded copies says that the number is on a list.
+    pub(crate) fn is_told_of(&self, list: &str, now: Instant) -> bool {
+        let exists = |checked: Option<Instant>| self.live || checked.is_none_or(|checked| checked <= now);
+        let mut checks = self.both().into_iter().flat_map(|facts| &facts.registry_checks);
+        checks.any(|check| check.listed == Some(true) && &*check.registry == list && exists(check.checked_at))
     }
 
     /// Whether any source says something of a list.

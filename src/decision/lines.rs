@@ -56,7 +56,8 @@ impl Lines {
         let alone = !told.is_empty() && fresh(to_wireless) && fresh(to_wireline);
         let ids = [TO_WIRELESS, TO_WIRELINE, WIRELESS_BLOCKS];
         let used = ids.into_iter().zip(looks).filter_map(|(id, look)| {
-            look.map(|look| ListUsed { registry: id.into(), look: Some(look), in_force: true })
+            let listed = look.as_ref().and_then(|look| look.listed);
+            look.map(|look| ListUsed { registry: id.into(), look: Some(look), listed, in_force: true })
         });
         Self { told, alone, used: used.collect() }
     }
@@ -86,6 +87,8 @@ mod tests {
         fn own_hits(&self) -> Vec<Box<str>> {
             Vec::new()
         }
+
+        fn own_clear(&self, _tell: &mut dyn FnMut(&str)) {}
     }
 
     fn alone(ported: &Ported) -> (bool, bool) {

@@ -36,7 +36,7 @@ pub use scene::stale_from;
 pub use switches::{Freeze, Switches, Target};
 pub use windows::{Opening, openings};
 
-use crate::law::{Body, Family, Law, Rule};
+use crate::law::{self, Body, Family, Law, Rule};
 use crate::place::{self, Location, Number, NumberError, NumberType, Zones};
 use crate::time::Instant;
 use grounds::Grounds;
@@ -293,6 +293,19 @@ fn obligation(scene: &Scene<'_>, play: &InPlay<'_>) -> Option<Obligation> {
     judge::asks(scene, play, scene.now).then(|| Obligation { code, rule: Arc::clone(play.rule) })
 }
 
+/// A list that was looked into, and what it said.
+fn list_used(scene: &Scene<'_>, list: &str, in_force: bool) -> ListUsed {
+    let look = scene.evidence.lists.look_up(list);
+    // What was added by API stands in the record: the look alone would say that nothing was.
+    let added = || scene.evidence.is_told_of(list, scene.now);
+    let listed = match &look {
+        None => (list.starts_with(law::OWN_LIST) && added()).then_some(true),
+        Some(look) if look.is_here() => look.listed.map(|listed| listed || added()),
+        Some(look) => look.listed,
+    };
+    ListUsed { registry: list.into(), look, listed, in_force }
+}
+
 /// Every list looked into, those of rules in force first.
 fn lists_used(scene: &Scene<'_>, plays: &[InPlay<'_>], lines: Vec<ListUsed>) -> Vec<ListUsed> {
     let mut used = lines;
@@ -301,12 +314,20 @@ fn lists_used(scene: &Scene<'_>, plays: &[InPlay<'_>], lines: Vec<ListUsed>) -> 
             let Body::Registry { list, .. } = &play.rule.body else { continue };
             let in_force = play.rule.from <= scene.now && scene.now < play.rule.until;
             if in_force == wanted && !used.iter().any(|known| known.registry == *list) {
-                used.push(ListUsed { registry: list.clone(), look: scene.evidence.lists.look_up(list), in_force });
+                used.push(list_used(scene, list, in_force));
             }
         }
     }
     for list in plays.iter().flat_map(|play| &play.own_lists) {
-        used.push(ListUsed { registry: list.clone(), look: scene.evidence.lists.look_up(list), in_force: true });
+        used.push(list_used(scene, list, true));
+    }
+    if !scene.attempt.legally_required {
+        // An ALLOW rests on each that does not have the number. Of those that a rule asks for, the rule has told.
+        scene.evidence.lists.own_clear(&mut |list| {
+            if !scene.law.asks_for_own_list(list) && !used.iter().any(|known| &*known.registry == list) {
+                used.push(list_used(scene, list, true));
+            }
+        });
     }
     used
 }

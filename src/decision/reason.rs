@@ -149,6 +149,8 @@ pub struct ListUsed {
     pub registry: Box<str>,
     /// What the loaded copy said; `None` where none is loaded.
     pub look: Option<super::Look>,
+    /// What it said with what was added to it by API, where that alone is the list.
+    pub listed: Option<bool>,
     /// Whether a rule in force asks for it; of one that is not, only `retry_at` and `valid_until` may rest on it.
     pub in_force: bool,
 }

@@ -77,7 +77,7 @@ pub fn message(
                 registry: list.registry.to_string(),
                 version: list.look.as_ref().map(|look| look.version.to_string()).unwrap_or_default(),
                 as_of: list.look.as_ref().map(|look| stamp(look.as_of)),
-                listed: list.look.as_ref().and_then(|look| look.listed),
+                listed: list.listed,
             })
             .collect(),
     }

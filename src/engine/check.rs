@@ -63,6 +63,11 @@ impl Lists for Turned<'_> {
         let hits = self.own().filter(|(_, answer)| matches!(answer, Answer::Listed { .. }));
         hits.map(|(list, _)| list.id.as_str()).chain(self.lists.own_unread()).map(Into::into).collect()
     }
+
+    fn own_clear(&self, tell: &mut dyn FnMut(&str)) {
+        let clear = self.own().filter(|(_, answer)| matches!(answer, Answer::NotListed));
+        clear.for_each(|(list, _)| tell(&list.id));
+    }
 }
 
 /// A check on its way: what does not change from one race to the next.

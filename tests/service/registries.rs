@@ -206,20 +206,32 @@ async fn whoever_is_on_a_list_that_no_rule_names_is_contacted_for_emergencies_al
     let durable = durable_with(folder.path(), Registries::open(Some(&lists)).unwrap()).await;
     durable.engine.change_law(law()).unwrap();
     let engine = &durable.engine;
-    engine
-        .put_list(
-            &permit(Role::ManageLists),
-            v1::PutListRequest { list: WRONG.to_owned(), ..put("p-1", false) },
-            clock(DAY),
-        )
-        .await
-        .unwrap();
+    const SMALL: &str = "tenant.small";
+    for (list, put) in [(WRONG, put("p-1", true)), (SMALL, put("p-3", false))] {
+        let put = v1::PutListRequest { list: list.to_owned(), ..put };
+        engine.put_list(&permit(Role::ManageLists), put, clock(DAY)).await.unwrap();
+    }
     keep(engine, "p-2", true).await.unwrap();
     assert_eq!(own_rule(engine, NUMBER).await, None, "nobody is on it");
+    // Every list of the tenant's own that an answer rests on is named, and says what it said.
+    let said = async |list: &str, number: &str| {
+        let decision = engine.check(&permit(Role::Check), question(number), clock(DAY)).await.unwrap();
+        let copy = decision.registry_copies.iter().find(|copy| copy.registry == list).unwrap().clone();
+        ((copy.version, copy.listed), decision.decision_id)
+    };
+    let here = |listed| ("api".to_owned(), Some(listed));
+    let (clear, allowed) = said(WRONG, NUMBER).await;
+    assert_eq!(clear, here(false));
     let order = v1::AddToListRequest { list: WRONG.to_owned(), ..adding("a-1", &[NUMBER]) };
     engine.add_to_list(&permit(Role::ManageLists), &order, clock(DAY)).await.unwrap();
     assert!(own_rule(engine, NUMBER).await.unwrap().contains("The number is on tenant.wrong-numbers."));
     assert_eq!(own_rule(engine, OTHER).await, None);
+    let (added, denied) = said(WRONG, NUMBER).await;
+    assert_eq!(added, here(true), "what was added stands in the record");
+    let order = v1::AddToListRequest { list: SMALL.to_owned(), ..adding("a-3", &["+13055550166"]) };
+    engine.add_to_list(&permit(Role::ManageLists), &order, clock(DAY)).await.unwrap();
+    let (small, denied_too) = said(SMALL, "+13055550166").await;
+    assert_eq!(small, (String::new(), Some(true)), "no copy, and who is not on it is not known");
     let urgent = v1::CheckRequest { purpose: v1::Purpose::Emergency.into(), ..question(NUMBER) };
     let decision = engine.check(&permit(Role::AssertExceptional), urgent, clock(DAY)).await.unwrap();
     assert_eq!(decision.verdict(), Verdict::Allow, "{:?}", decision.reasons);
@@ -233,6 +245,8 @@ async fn whoever_is_on_a_list_that_no_rule_names_is_contacted_for_emergencies_al
     assert!(own_rule(engine, OTHER).await.unwrap().contains("The number is on tenant.deceased."));
     let on_file = engine.check(&permit(Role::Check), question(OTHER), clock(DAY)).await.unwrap();
     assert!(on_file.registry_copies.iter().any(|copy| copy.registry == "tenant.deceased" && copy.listed == Some(true)));
+    let ((version, listed), off_file) = said("tenant.deceased", "+13055550177").await;
+    assert_eq!((version.len(), listed), (16, Some(false)), "the exact copy");
     std::fs::remove_file(&path).unwrap();
     engine.registries().refresh();
     assert_eq!(own_rule(engine, OTHER).await, None);
@@ -242,7 +256,7 @@ async fn whoever_is_on_a_list_that_no_rule_names_is_contacted_for_emergencies_al
     let unread = engine.check(&permit(Role::Check), question(OTHER), clock(DAY)).await.unwrap();
     std::fs::remove_file(&path).unwrap();
     engine.registries().refresh();
-    let ids = vec![on_file.decision_id, unread.decision_id];
+    let ids = vec![on_file.decision_id, unread.decision_id, allowed, denied, denied_too, off_file];
     let request = v1::ReplayRequest { decision_ids: ids, ..Default::default() };
     for (id, replayed) in engine.replay(&permit(Role::Audit), &request, READ_AT).await.unwrap() {
         assert!(replayed.unwrap().identical, "{id}");

@@ -166,6 +166,11 @@ impl Lists for Loaded {
         let own = self.0.iter().filter(|(id, look)| id.starts_with("tenant.") && look.listed == Some(true));
         own.map(|(id, _)| id.as_str().into()).collect()
     }
+
+    fn own_clear(&self, tell: &mut dyn FnMut(&str)) {
+        let own = self.0.iter().filter(|(id, look)| id.starts_with("tenant.") && look.listed == Some(false));
+        own.for_each(|(id, _)| tell(id));
+    }
 }
 
 /// A whole question, owned.

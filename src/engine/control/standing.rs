@@ -94,6 +94,11 @@ impl Standing {
         self.recorded.complete.binary_search_by(|one| (**one).cmp(list)).is_ok()
     }
 
+    /// The tenant's own lists that are complete by what was added by API, by id.
+    pub fn complete(&self) -> &[Box<str>] {
+        &self.recorded.complete
+    }
+
     /// The tenant's own lists of which a file was in force somewhere and was not withdrawn, by id: where there is no such file,
     /// nobody knows who is on them.
     pub fn in_files(&self) -> &[Box<str>] {

@@ -332,6 +332,18 @@ impl Lists for Readings<'_> {
         }
         hits
     }
+
+    fn own_clear(&self, tell: &mut dyn FnMut(&str)) {
+        let clear = self.then.iter().filter(|reading| reading.listed == Some(false));
+        let own = clear.filter(|reading| reading.registry.starts_with(OWN_LIST));
+        own.for_each(|reading| tell(&reading.registry));
+        if let Some(files) = &self.beside {
+            match self.own {
+                Some((standing, now)) => WithOwn { files, standing, now }.own_clear(tell),
+                None => files.own_clear(tell),
+            }
+        }
+    }
 }
 
 /// The switches, policies and transfers that an entry holds.
