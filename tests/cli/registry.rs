@@ -66,6 +66,18 @@ fn what_is_loaded_is_told_with_what_it_covers() {
     let here = home.run(&with(&loaded, &["--registries=lists"])).quietly(0).says(&lines);
     let tps = here.out.lines().skip_while(|line| !line.starts_with("uk.tps")).nth(1).unwrap_or_default();
     assert!(!tps.starts_with(' '), "a whole copy has nothing more to tell: {tps}");
+    let look_up = |number| {
+        let list = ["registry", "look-up", number, "--list=us.dnc.national", "--list=us.dnc.fl", "--registries=lists"];
+        home.run(&list).quietly(1).out
+    };
+    let elsewhere = look_up("+12125550143");
+    let said = |list: &str| elsewhere.lines().find(|line| line.trim().starts_with(list)).unwrap().to_owned();
+    assert!(
+        said("us.dnc.national").contains("unknown: the loaded copy does not speak for this area code"),
+        "{elsewhere}"
+    );
+    assert!(said("us.dnc.fl").contains("unknown: no copy is loaded"), "{elsewhere}");
+    assert!(look_up("+12025550144").contains("not listed, copy"));
     let server = serve_with(&home, &["--registries=lists"]);
     assert_eq!(home.run(&with(&loaded, &["--server", &server.url])).quietly(0).says(&lines).out, here.out);
     let json = home.run(&with(&loaded, &["--server", &server.url, "--json"])).quietly(0).json();

@@ -240,7 +240,8 @@ pub async fn look_up(args: LookUpArgs, global: &Global) -> Result<Exit, Error> {
             let says = match one.listing() {
                 Listing::Listed => "listed",
                 Listing::NotListed => "not listed",
-                _ => "unknown: no copy is loaded",
+                _ if matches!(one.version.as_str(), "" | "api") => "unknown: no copy is loaded",
+                _ => "unknown: the loaded copy does not speak for this area code, or was not asked about the number",
             };
             let since = one.listed_at.map(|since| format!(", since {}", at(Some(&since)))).unwrap_or_default();
             let added = if one.added_here { ", put on by `registry add`" } else { "" };
