@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::replace::{self, beside};
 use super::{Error, Exit, Global, now, output};
 use crate::access::{
     ApiKey, Callers, Certificate, Entry, Limits, NewCaller, Role, Roles, appended_caller, appended_revocation, is_name,
@@ -288,6 +289,8 @@ fn change(
     may_make: bool,
     make: impl FnOnce(&str, &Callers) -> Result<String, Error>,
 ) -> Result<(), Error> {
+    // A link to the file stays one.
+    let path = &replace::place(path)?;
     let lock_path = beside(path, ".lock");
     let lock = options().create(true).truncate(false).open(&lock_path);
     let lock = lock.map_err(|error| Error::at(&lock_path, "opening", &error))?;
@@ -322,12 +325,6 @@ fn change(
         File::open(folder)?.sync_all()
     })();
     written.map_err(|error| Error::at(path, "writing", &error))
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 fn options() -> OpenOptions {

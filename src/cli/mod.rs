@@ -36,6 +36,7 @@ pub mod regions;
 mod regions_beside;
 mod registry;
 mod remote;
+mod replace;
 mod request;
 mod retention;
 mod scrub;

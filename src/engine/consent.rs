@@ -183,7 +183,8 @@ impl Engine {
             opt_out: Some(v1::OptOut {
                 opt_out_id: request.opt_out_id.clone(),
                 scope: request.scope.clone(),
-                at: request.at,
+                // As in the record: what is said to lie ahead was said now.
+                at: request.at.filter(|at| at.to_millis().is_some_and(|millis| millis < clock.now.millis())),
                 source: request.source,
             }),
             sellers: scope.sellers.iter().map(ToString::to_string).collect(),

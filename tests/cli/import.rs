@@ -289,6 +289,57 @@ fn a_file_of_refused_rows_is_imported_once_it_is_mended() {
     }
 }
 
+/// Whatever ended an import, the very same command goes on.
+#[test]
+fn an_import_that_was_cut_writes_its_refused_rows_anew() {
+    let home = with_folder();
+    home.write("mixed.csv", MIXED);
+    let import = ["mixed.csv", "--json", "--rejected=bad.csv"];
+    let there = |name: &str| home.path(name).exists();
+    // One that failed leaves nothing, and one that was killed what it had begun.
+    home.run(&with(&["contact", "import", "--server=http://127.0.0.1:1"], &import)).code(2);
+    assert!(!there("bad.csv") && !there("bad.csv.part"));
+    home.write("bad.csv.part", "what was written by then, and is longer than nothing");
+    assert_eq!(counts(&home.run(&with(&LOCAL, &import)).code(1).json()), [11, 2, 0, 9]);
+    assert!(home.read("bad.csv").starts_with("kind,") && !there("bad.csv.part"), "{}", home.read("bad.csv"));
+    // Somebody may have begun to mend it.
+    home.run(&with(&LOCAL, &import)).refused(&["bad.csv", "is there already", "--force"]);
+    let again = home.run(&with(&LOCAL, &with(&import, &["--force"]))).code(1).json();
+    assert_eq!(counts(&again), [11, 0, 2, 9]);
+    // One that refuses nothing keeps nobody from running it every night.
+    home.write("stops.csv", stops(3));
+    for counted in [[3, 3, 0, 0], [3, 0, 3, 0]] {
+        assert_eq!(
+            counts(&home.run(&with(&LOCAL, &["stops.csv", "--json", "--rejected=none.csv"])).code(0).json()),
+            counted
+        );
+    }
+}
+
+/// A rename would put a file in the place of `/dev/null`.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_written_to_or_refused_and_never_replaced() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use std::os::unix::fs::FileTypeExt as _;
+    let home = with_folder();
+    home.write("mixed.csv", MIXED);
+    mknodat(CWD, home.path("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let reads = std::thread::spawn({
+        let pipe = home.path("pipe");
+        move || std::fs::read_to_string(pipe).unwrap()
+    });
+    home.run(&with(&LOCAL, &["mixed.csv", "--json", "--rejected=pipe"])).code(1);
+    assert_eq!(reads.join().unwrap().lines().count(), 10, "a title and nine rows");
+    for command in [
+        &["access", "new", "crm", "--tenant=acme", "--access=pipe", "--role=check"][..],
+        &["audit", "export", "--format=ndjson", "--output=pipe", "--force"],
+    ] {
+        home.run(command).refused(&["pipe: a folder or device"]);
+    }
+    assert!(std::fs::symlink_metadata(home.path("pipe")).unwrap().file_type().is_fifo());
+}
+
 #[test]
 fn compressed_files_are_read_as_they_are() {
     let home = with_folder();

@@ -11,7 +11,7 @@ use super::super::open::AUDIT;
 use super::super::output::{say, say_json};
 use super::super::source::DATA;
 use super::super::terms::instant;
-use super::super::{Error, Exit, Global, regions_beside};
+use super::super::{Error, Exit, Global, regions_beside, replace};
 use super::{Archived, folded_line};
 use crate::audit::proof::{self, Checked, Heads, Link, Matter, Proving, Seen, Wanted, Whom};
 use crate::audit::{self, Archive, Entries, LogError};
@@ -207,9 +207,8 @@ fn make(
     (number, unnamed): (Number, bool),
     out: &Path,
 ) -> Result<Checked, Error> {
-    let mut name = out.as_os_str().to_owned();
-    name.push(".new");
-    let draft = PathBuf::from(name);
+    let out = &replace::place(out)?;
+    let draft = replace::beside(out, ".new");
     let io = |doing: &'static str| {
         let draft = draft.clone();
         move |error: std::io::Error| Error::at(&draft, doing, &error)

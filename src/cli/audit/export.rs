@@ -20,7 +20,7 @@ use serde_json::json;
 use super::super::output::{say, say_json};
 use super::super::progress::{Progress, grouped};
 use super::super::source::Kept;
-use super::super::{Error, Exit, Global};
+use super::super::{Error, Exit, Global, replace};
 use super::Archived;
 use super::list::{Filters, Pages};
 use super::rows::{COLUMNS, Cell, Kind, row};
@@ -105,12 +105,9 @@ impl Unfinished {
     fn begin(place: &Path, force: bool) -> Result<Self, Error> {
         let name = place.display();
         let file_name = place.file_name().ok_or_else(|| Error::said(format!("{name}: not the name of a file")))?;
-        match fs::metadata(place) {
-            Ok(about) if !about.is_file() => {
-                return Err(Error::said(format!("{name}: a folder or device: name a file")));
-            }
-            Ok(_) if !force => return Err(taken(place)),
-            _ => {}
+        let place = &replace::place(place)?;
+        if !force && place.exists() {
+            return Err(taken(place));
         }
         let hidden = format!(".{}.{}.part", file_name.to_string_lossy(), std::process::id());
         Ok(Self { beside: place.with_file_name(hidden), place: place.to_owned() })

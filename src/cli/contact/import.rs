@@ -23,7 +23,7 @@ use crate::cli::output::{note, say, say_json};
 use crate::cli::progress::{Progress, grouped};
 use crate::cli::source::{Kept, Within};
 use crate::cli::terms::word;
-use crate::cli::{Error, Exit, Global};
+use crate::cli::{Error, Exit, Global, replace};
 use crate::contact::{Channel, Grade, Method, OptOutSource, Purpose};
 use crate::engine::Imported;
 use crate::proto::v1;
@@ -372,35 +372,40 @@ impl Outcome {
     }
 }
 
-/// The file of refused rows.
+/// The file of refused rows. Until all rows are read it stands beside its place, so that an import that was killed leaves none
+/// there, and begun again writes its own anew.
 struct Refused {
     out: BufWriter<File>,
     path: PathBuf,
+    /// `None`: it is in its place; or is no file, and is written to as it stands.
+    place: Option<PathBuf>,
     begun: bool,
 }
 
 impl Refused {
     fn create(path: &Path, force: bool) -> Result<Self, Error> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).create_new(!force);
-        // It holds whole numbers.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let opened = options.open(path);
-        let file = opened.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => {
-                let name = path.display();
-                Error::said(format!("{name}: is there already: name another file, or replace it with --force"))
-            }
-            _ => Error::at(path, "making the file", &error),
-        })?;
-        #[cfg(unix)]
-        if file.metadata().is_ok_and(|about| about.is_file()) {
-            // One that was there keeps the mode that it had.
-            let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-            file.set_permissions(private).map_err(|error| Error::at(path, "making the file private", &error))?;
+        if replace::is_stream(path) {
+            let file = OpenOptions::new().write(true).open(path).map_err(|error| Error::at(path, "opening", &error))?;
+            return Ok(Self { out: BufWriter::new(file), path: path.to_owned(), place: None, begun: false });
         }
-        Ok(Self { out: BufWriter::new(file), path: path.to_owned(), begun: false })
+        let place = replace::place(path)?;
+        // One with nothing in it is what an import leaves that refused nothing.
+        if !force && fs::metadata(&place).is_ok_and(|about| about.len() > 0) {
+            let name = path.display();
+            return Err(Error::said(format!(
+                "{name}: is there already: name another file, or replace it with --force"
+            )));
+        }
+        let part = replace::beside(&place, ".part");
+        let file = private(&part).map_err(|error| Error::at(&part, "making the file", &error))?;
+        if file.try_lock().is_err() {
+            let name = path.display();
+            return Err(Error::said(format!(
+                "{name}: another import is writing it: wait for it, or name another file"
+            )));
+        }
+        file.set_len(0).map_err(|error| Error::at(&part, "making the file", &error))?;
+        Ok(Self { out: BufWriter::new(file), path: part, place: Some(place), begun: false })
     }
 
     fn write(&mut self, rows: &impl Source, text: &rows::Text, why: &v1::ImportRejection) -> Result<(), Error> {
@@ -412,8 +417,41 @@ impl Refused {
         self.out.write_all(&bytes).map_err(|error| Error::at(&self.path, "writing", &error))
     }
 
+    /// Puts it in its place.
     fn finish(&mut self) -> Result<(), Error> {
-        let done = self.out.flush().and_then(|()| self.out.get_ref().sync_all());
-        done.map_err(|error| Error::at(&self.path, "writing", &error))
+        let failed = |error: &std::io::Error| Error::at(&self.path, "writing", error);
+        self.out.flush().map_err(|error| failed(&error))?;
+        let Some(place) = &self.place else { return Ok(()) };
+        self.out.get_ref().sync_all().map_err(|error| failed(&error))?;
+        fs::rename(&self.path, place).map_err(|error| Error::at(place, "putting the file in its place", &error))?;
+        self.place = None;
+        Ok(())
     }
+}
+
+impl Drop for Refused {
+    fn drop(&mut self) {
+        // Of an import that failed: begun again it meets these rows again.
+        if self.place.is_some() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A file for its owner alone: it holds whole numbers.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+        // Nor is one opened that somebody put there as a link.
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        let file = options.open(path)?;
+        // One that was left there keeps the mode that it had.
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        Ok(file)
+    }
+    #[cfg(not(unix))]
+    options.open(path)
 }

@@ -318,14 +318,10 @@ impl<'a> Cells<'a> {
         self.read_instant(column, "T00:00:00+14:00")
     }
 
-    /// An instant. A day alone stands for its latest, where it ends last: an opt-out is never older by it than it was. Of a day
-    /// that is not over everywhere: none, which is the instant of its recording.
+    /// An instant. A day alone stands for its latest, where it ends last: an opt-out is never older by it than it was. Where that
+    /// is not over yet, it is recorded as of now; what is sent follows from the row alone, so that a row sent again is the same.
     fn end_of_day(&self, column: Column) -> Result<Option<Timestamp>, Fault> {
-        let at = self.read_instant(column, "T23:59:59-12:00")?;
-        let is_day = Instant::from_rfc3339(self.get(column)).is_none();
-        let ahead = |at: &Timestamp| at.to_millis().is_none_or(|at| at > crate::cli::now().millis());
-        let begun = !is_day || self.read_instant(column, "T00:00:00+14:00")?.is_none_or(|begin| !ahead(&begin));
-        Ok(at.filter(|at| !(is_day && begun && ahead(at))))
+        self.read_instant(column, "T23:59:59-12:00")
     }
 
     fn read_instant(&self, column: Column, of_day: &str) -> Result<Option<Timestamp>, Fault> {
@@ -392,6 +388,18 @@ mod tests {
             (vec![1, 2], vec!["acme".into(), "beta".into()], false)
         );
         assert_eq!((request.source, request.at.unwrap().to_millis()), (2, Some(1_767_323_045_000)));
+    }
+
+    /// Today is not over everywhere; tomorrow it is, and the row is the same.
+    #[test]
+    fn the_day_of_an_opt_out_is_read_without_a_clock() {
+        let today = crate::cli::now().to_string();
+        let today = today.get(..10).unwrap();
+        let cells = ["opt-out", "+12025550143", "yes", today];
+        let read = entry(&["kind", "number", "everything", "at"], &cells, &Defaults::default()).unwrap();
+        let Entry::OptOut(request) = read else { unreachable!() };
+        let end = Instant::from_rfc3339(&format!("{today}T23:59:59-12:00")).unwrap();
+        assert_eq!(request.at.unwrap().to_millis(), Some(end.millis()));
     }
 
     #[test]
