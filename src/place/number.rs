@@ -355,11 +355,9 @@ fn number_part(text: &str) -> Result<&str, NumberError> {
     if text.is_empty() {
         return Err(NumberError::Empty);
     }
+    let (mut context, mut whole) = (false, text);
     if let Some(rest) = text.get(..4).filter(|head| head.eq_ignore_ascii_case("tel:")).and(text.get(4..)) {
-        if rest.contains(";phone-context=") {
-            return Ok(rest);
-        }
-        text = rest;
+        (context, whole, text) = (rest.contains(";phone-context="), rest, rest);
     }
     // Parameters follow a semicolon (RFC 3966); what has no name there is a second number, and which is meant is not known.
     let mut parts = text.split(';');
@@ -367,17 +365,43 @@ fn number_part(text: &str) -> Result<&str, NumberError> {
     if parts.any(|rest| !rest.contains('=') && rest.chars().any(is_digit)) {
         return Err(NumberError::NotANumber);
     }
-    // What is masked is no number, and what is left of it another one.
-    if text.contains(['*', '•']) {
-        return Err(NumberError::NotANumber);
-    }
-    let end = ["ext", "x", "#"].iter().filter_map(|mark| find_ignoring_case(text, mark)).min();
-    let text = text.get(..end.unwrap_or(text.len())).unwrap_or("");
     if is_decimal(text) {
         return Err(NumberError::Decimal);
     }
-    let letters = text.chars().any(char::is_alphabetic);
-    if letters || !text.chars().any(is_digit) { Err(NumberError::NotANumber) } else { Ok(text) }
+    let text = without_extension(text)?;
+    // Of what is masked, or is two numbers, the rest is another number.
+    let mut pluses = text.char_indices().filter(|(_, c)| is_plus(*c)).map(|(at, _)| at);
+    let (first, second) = (pluses.next().unwrap_or(0), pluses.next());
+    let begins = !text.get(..first).unwrap_or("").chars().any(is_digit);
+    if !text.chars().any(is_digit) || !text.chars().all(is_written) || second.is_some() || !begins {
+        return Err(NumberError::NotANumber);
+    }
+    Ok(if context { whole } else { text })
+}
+
+/// A text without the extension at its end. More digits than switchboards have, or none, are no extension.
+fn without_extension(text: &str) -> Result<&str, NumberError> {
+    const LONGEST: usize = 7;
+    let Some(at) = ["ext", "x", "#", ","].iter().filter_map(|mark| find_ignoring_case(text, mark)).min() else {
+        return Ok(text);
+    };
+    let (text, rest) = text.split_at_checked(at).unwrap_or((text, ""));
+    let mark = |c: char| c.is_ascii_alphabetic() || matches!(c, '#' | ',' | '.' | ':' | ' ');
+    let name = rest.trim_end_matches(|c: char| !c.is_ascii_alphabetic()).to_ascii_lowercase();
+    let named = matches!(name.as_str(), "" | "x" | "xt" | "ext" | "extn" | "extension");
+    let digits = rest.trim_start_matches(mark).trim_end();
+    let some = (1..=LONGEST).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if named && some { Ok(text) } else { Err(NumberError::NotANumber) }
+}
+
+/// What a number is written with: digits, plus, blanks, dashes, dots, brackets, slashes, and marks that are not seen.
+fn is_written(c: char) -> bool {
+    is_digit(c)
+        || is_plus(c)
+        || c.is_whitespace()
+        || matches!(c, '-' | '‐'..='―' | '−' | 'ー' | '－' | '.' | '．' | '·' | '/' | '／' | '~' | '\'' | '"')
+        || matches!(c, '(' | ')' | '[' | ']' | '（' | '）' | '［' | '］')
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Digits alone, then a point and one or two zeros: nobody groups a number so, and programs that took it for a quantity do.
