@@ -57,7 +57,8 @@ fn code(told: &Told) -> Code {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_stand_in_the_order_asked_and_are_those_of_check() {
     let folder = tempfile::tempdir().unwrap();
-    let served = serve(durable(folder.path()).await.engine).await;
+    let engine = durable(folder.path()).await.engine;
+    let served = serve(Arc::clone(&engine)).await;
     let number = |row: usize| format!("+1305555{row:04}");
     let rows: Vec<_> = (0..2_000)
         .map(|row| match row % 100 {
@@ -69,6 +70,9 @@ async fn answers_stand_in_the_order_asked_and_are_those_of_check() {
         .collect();
     let told = answers(&served, rows).await;
     assert_eq!(told.len(), 2_000);
+    let counted = r#"ringfence_check_seconds_count{tenant="default",method="CheckStream"} 2000"#;
+    let text = engine.metrics().text();
+    assert!(text.lines().any(|line| line == counted), "{text}");
     for (row, told) in told.iter().enumerate() {
         match row % 100 {
             7 | 8 => assert_eq!(code(told), Code::InvalidArgument, "{row}"),
