@@ -34,7 +34,7 @@ pub fn held(command: &Command, path: &Path) {
     if leads.broken.is_some() {
         return;
     }
-    let marks = leads.rows.iter().enumerate().filter_map(|(row, lead)| Some((row + 1, lead.after?)));
+    let marks = leads.rows.iter().enumerate().map(|(row, lead)| (row + 1, lead.after));
     for (row, mark) in marks.take(MARKS) {
         let rest = answered(command, path, Some(mark)).expect("the same file");
         let rest: Vec<_> = rest.rows.iter().map(|lead| &lead.written).collect();

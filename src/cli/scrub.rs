@@ -171,6 +171,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
     let forecast = args.hours().map(|hours| Arc::new(Forecast::new(at, hours)));
     let judge = args.judge(opened.as_ref(), clock, forecast.clone()).await?;
     let resumed = from.is_some();
+    let attempts = run.attempts.clone();
     let work = Work { template: template.clone(), judge, packing, run, from };
     let is_parquet = input.form.parquet;
     let mut scrubbed = done(input, output, work).await?;
@@ -193,6 +194,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         at,
         forecast: forecast.map(|forecast| (forecast.from(), forecast.hours())),
         resumed,
+        attempts: attempts.as_deref(),
     };
     if let Some(page) = &mut page {
         page.write(&report::page(&summary, &name(&args.file)))?;
@@ -253,8 +255,8 @@ impl Args {
         let Some(rows) = counted else { return Ok(()) };
         let (output, rows) = (self.output.display(), super::progress::grouped(rows));
         Err(Error::said(format!(
-            "{output}: an earlier run was cut short after it had counted {rows} attempts, and cannot be gone on with: it is more \
-             than an hour old, or question, file, packs, lists, switches or release are others. Those attempts stay counted. \
+            "{output}: an earlier run was cut short after it had counted {rows} attempts or more, and cannot be gone on with: it is \
+             more than an hour old, or question, file, packs, lists, switches or release are others. Those attempts stay counted. \
              --force begins anew and counts again whoever is allowed"
         )))
     }

@@ -274,6 +274,29 @@ fn what_was_counted_before_a_kill_is_not_counted_again_in_silence() {
     assert_eq!(anew["resumed"], false, "nothing was counted, so that it is simply begun anew");
 }
 
+/// Also where it is killed before its first rows are written, and where there are not enough of them to say how far it came.
+#[test]
+fn a_count_that_is_cut_short_at_its_beginning_goes_on_under_the_same_ids() {
+    for (header, rows) in [("phone\n", 40), ("", 40)] {
+        let home = with_data();
+        let numbers: String = (0..rows).map(|row| format!("+49302312{row:02}\n")).collect();
+        home.write("in.csv", format!("{header}{numbers}"));
+        let reserve = with(&["scrub", "in.csv", "--output=out.csv", "--reserve"], &live());
+        killed(&home, &reserve, &[], ".out.csv.resume");
+        let state: Value = serde_json::from_str(&home.read(".out.csv.resume")).unwrap();
+        assert_eq!(state["place"]["offset"], header.len(), "it says where it begins before it asks for anybody");
+        let summary = home.run(&reserve).code(0).json();
+        assert_eq!((&summary["resumed"], &summary["rows"]), (&true.into(), &rows.into()));
+        assert_eq!(summary["attempts"], state["attempts"]);
+        assert_eq!(home.read("out.csv").lines().count(), rows + header.lines().count());
+        for number in ["+4930231200", "+4930231239"] {
+            let shown = home.run(&["contact", "show", number, "--json"]).quietly(0).json();
+            let attempts = shown["attempts"].as_array().map_or(0, Vec::len);
+            assert_eq!(attempts, 1, "{header:?} {number}: counted once, however often it was asked");
+        }
+    }
+}
+
 #[test]
 fn a_file_names_the_copies_of_lists_that_it_was_judged_by() {
     let home = with_data();

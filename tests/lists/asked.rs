@@ -55,6 +55,12 @@ fn an_answer_is_not_the_register() {
         &["answers about single numbers", "--asked"],
     );
 
+    // Sent in two files and answered in two, of which one was forgotten.
+    home.write("more.csv", "+390669812346\n");
+    let half = ["it.rpo", answer, "--as-of", AS_OF, "--asked", "sent.csv", "--asked", "more.csv", "--listed"];
+    home.refused(&half, &["2 files were sent, and there are 1", "--fewer"]);
+    known(&home, Answer::Listed { since: Some(at("2026-10-01T00:00:00Z")) });
+
     // The same from the list that comes back cleaned, in a zip file and by the names of columns.
     let cleaned = home.write("left.csv", "id;numero\n3;0669812343\n4;0669812344\n5;+39 06 69812345\n");
     let sent = format!("n\n{SENT}");

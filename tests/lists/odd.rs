@@ -63,6 +63,14 @@ fn changes_given_again_or_dated_in_part_take_nobody_off() {
     assert_eq!(home.numbers("us.dnc.wy"), [13_075_550_143, 13_075_550_160, 13_075_550_161]);
 }
 
+#[test]
+fn a_column_that_is_there_twice_is_not_guessed() {
+    let home = Home::new();
+    let file = home.write("twice.csv", "phone,Phone\n+12025550143,+12025550144\n");
+    let asked = ["us.dnc.wy", file, "--column", "phone", "--as-of", AS_OF];
+    home.refused(&asked, &["twice.csv:1", "two columns are called `phone`"]);
+}
+
 /// Of a keeper who dates each change, changes without a date are not known to be new, whoever says so.
 #[test]
 fn changes_without_dates_make_no_daily_list_fresh() {

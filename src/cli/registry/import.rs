@@ -142,6 +142,7 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
     if args.as_of > now.plus(Millis::hours(1)) {
         return Err(Error::said(format!("--as-of {} lies in the future: give the instant of the copy", args.as_of)));
     }
+    args.has_all_answers()?;
     let (folder, tagger) = if args.id.starts_with(OWN) {
         let folder = own_folder(&args.registries, &global.tenant)?;
         let keys = own_keys(&folder, &global.keys, args.new_keys)?;
@@ -170,6 +171,22 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
     progress.finish(&format!("{} numbers", grouped(report.header.on_list())));
     tell(&report, global)?;
     Ok(Exit::Yes)
+}
+
+impl ImportArgs {
+    /// Refuses fewer answers than questions: whoever is on the register by one that was forgotten would not be listed. Of those who
+    /// are left, the missing ones count as listed, and need no guard.
+    fn has_all_answers(&self) -> Result<(), Error> {
+        let (answers, asked) = (self.files.len(), self.asked.len());
+        if !self.listed || self.fewer || answers >= asked {
+            return Ok(());
+        }
+        Err(Error::said(format!(
+            "{}: {asked} files were sent, and there are {answers} of those who are listed: whoever stands in a missing answer would \
+             count as not listed. Give an answer for each file; if these are all there are, say so with --fewer",
+            self.id
+        )))
+    }
 }
 
 /// What these arguments ask for.

@@ -53,8 +53,8 @@ enum Source {
 /// CSV.
 struct Text {
     reader: csv::Reader<Metered>,
-    /// Rows already read to find the columns.
-    held: VecDeque<ByteRecord>,
+    /// Rows already read to find the columns, each with where it begins.
+    held: VecDeque<(Place, ByteRecord)>,
     since_row: Arc<AtomicU64>,
     /// Where the reader began: bytes and lines.
     base: Place,
@@ -141,12 +141,13 @@ impl Input {
         let mut text = Text::begin(source, form, Place::default()).map_err(|e| Error::io("reading", &name, &e))?;
         while text.held.len() <= LOOKED_AT {
             let mut record = ByteRecord::new();
+            let place = text.place();
             if !text.read(&mut record, &name)? {
                 break;
             }
-            text.held.push_back(record);
+            text.held.push_back((place, record));
         }
-        let texts = text.held.iter().map(|record| StringRecord::from_byte_record_lossy(record.clone()));
+        let texts = text.held.iter().map(|(_, record)| StringRecord::from_byte_record_lossy(record.clone()));
         let texts: Vec<_> = texts.collect();
         let (first, rows) =
             texts.split_first().map_or((StringRecord::new(), texts.as_slice()), |(f, r)| (f.clone(), r));
@@ -154,7 +155,7 @@ impl Input {
         if let Some(taken) = first.iter().map(str::trim).find(|title| columns.has_header && ADDED.contains(title)) {
             return Err(already(&name, taken));
         }
-        let header = if columns.has_header { text.held.pop_front() } else { None };
+        let header = if columns.has_header { text.held.pop_front().map(|(_, header)| header) } else { None };
         let (width, source) = (first.len(), Source::Csv(Box::new(text)));
         Ok(Self { columns, width, header, form, bytes, path: path.to_owned(), name, source, read, told: 0 })
     }
@@ -164,7 +165,7 @@ impl Input {
         match &mut self.source {
             Source::Parquet(table) => table.next(record),
             Source::Csv(text) => match text.held.pop_front() {
-                Some(held) => {
+                Some((_, held)) => {
                     *record = held;
                     Ok(true)
                 }
@@ -173,11 +174,11 @@ impl Input {
         }
     }
 
-    /// Where the next row begins. Between the rows that were read to find the columns no place is known: they are one.
-    pub(super) fn place(&self) -> Option<Place> {
+    /// Where the next row begins.
+    pub(super) fn place(&self) -> Place {
         match &self.source {
-            Source::Parquet(table) => Some(Place { offset: table.row(), line: 0 }),
-            Source::Csv(text) => text.held.is_empty().then(|| text.place()),
+            Source::Parquet(table) => Place { offset: table.row(), line: 0 },
+            Source::Csv(text) => text.held.front().map_or_else(|| text.place(), |(place, _)| *place),
         }
     }
 

@@ -37,8 +37,8 @@ pub struct Lead {
     pub asked: v1::CheckRequest,
     /// The row as written, with its answer.
     pub written: Vec<u8>,
-    /// Where an interrupted run goes on after it; `None` where it begins anew instead.
-    pub after: Option<Mark>,
+    /// Where an interrupted run goes on after it.
+    pub after: Mark,
 }
 
 /// A place between two rows.
@@ -73,7 +73,7 @@ impl Args {
                     break;
                 }
             }
-            marks.push(input.place().map(Mark));
+            marks.push(Mark(input.place()));
         }
         let permit = Caller::local_of(engine.tenant()).permit(Role::Check).map_err(Failure::from)?;
         let judge = Judge::Local { engine: Arc::clone(engine), permit, clock, forecast: None };

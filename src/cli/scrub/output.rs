@@ -104,23 +104,24 @@ impl Output {
         }
     }
 
-    /// Begins with so many bytes of what an earlier run wrote; `false`: it has not so many, and begins anew.
-    pub(super) fn begin(&mut self, bytes: u64) -> Result<bool, Error> {
-        let done = self.begin_with(bytes);
+    /// Begins with so many bytes of what an earlier run wrote; `false`: none did, or not so many, and it begins anew.
+    pub(super) fn begin(&mut self, earlier: Option<u64>) -> Result<bool, Error> {
+        let done = self.begin_with(earlier);
         let begun = done.map_err(|error| self.failed("beginning", &error))?;
         if !begun {
             self.digest = Context::new(&SHA256);
         }
-        self.written = if begun { bytes } else { 0 };
+        self.written = earlier.filter(|_| begun).unwrap_or(0);
         Ok(begun)
     }
 
-    fn begin_with(&mut self, bytes: u64) -> io::Result<bool> {
-        let Sink::File { writer, beside, .. } = &mut self.sink else { return Ok(bytes == 0) };
+    fn begin_with(&mut self, earlier: Option<u64>) -> io::Result<bool> {
+        let Sink::File { writer, beside, .. } = &mut self.sink else { return Ok(false) };
         let file = writer.get_mut();
-        let enough = file.metadata()?.len() >= bytes;
-        let bytes = if enough { bytes } else { 0 };
-        if bytes == 0 {
+        let length = file.metadata()?.len();
+        let earlier = earlier.filter(|bytes| *bytes <= length);
+        let (enough, bytes) = (earlier.is_some(), earlier.unwrap_or(0));
+        if !enough {
             beside.keep = false;
             let _ = fs::remove_file(&beside.resume);
         }

@@ -107,7 +107,7 @@ pub(super) fn run(
     let resumable = input.is_file() && output.can_resume();
     let mut tally = Tally::default();
     let from = work.from.take();
-    let begun = output.begin(from.as_ref().map_or(0, |state| state.written))?;
+    let begun = output.begin(from.as_ref().map(|state| state.written))?;
     let head = match from.filter(|_| begun) {
         Some(state) => {
             input.go_to(state.place)?;
@@ -125,9 +125,11 @@ pub(super) fn run(
         None => Reading::On,
     };
     let mut marker = Marker { last: Monotonic::now(), place: None };
-    if let (Some(_), true, Some(place)) = (&work.run.attempts, resumable, input.place()) {
+    if work.run.attempts.is_some() && resumable {
         // Attempts are counted under the ids of this run, from the first row on.
+        let place = input.place();
         output.mark(&state(&work.run, place, &output, &tally)?)?;
+        marker.place = Some(place);
     }
     if reading == Reading::On {
         let first = tally.rows();
@@ -230,7 +232,7 @@ fn read_all(
         }
         let count = records.len() as u64;
         let (done, answer) = sync_channel(1);
-        let after = if last { None } else { input.place() };
+        let after = (!last).then(|| input.place());
         let chunk = Chunk { records, first, bytes: input.advanced(), after, done };
         first += count;
         if to_writer.send(answer).is_err() || to_threads.send(chunk).is_err() {

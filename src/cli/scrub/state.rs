@@ -54,11 +54,10 @@ impl State {
         same.then_some(state)
     }
 
-    /// How many attempts a run of this or other work has counted.
+    /// How many attempts a run of this or other work has counted at least: those after its last word are not in it.
     pub(super) fn counted(text: &str) -> Option<u64> {
         let state: Self = serde_json::from_str(text).ok()?;
-        let counted = state.tally.allowed();
-        (!state.attempts.is_empty() && counted > 0).then_some(counted)
+        (!state.attempts.is_empty()).then(|| state.tally.allowed())
     }
 
     /// The one now of the file.
@@ -110,6 +109,8 @@ mod tests {
         let run = Run { attempts: Some("scrub-1".to_owned()), ..run };
         let text = serde_json::to_string(&State::new(&run, place, 9, &tally)).unwrap();
         assert_eq!(State::counted(&text), Some(3));
+        let text = serde_json::to_string(&State::new(&run, place, 9, &Tally::default())).unwrap();
+        assert_eq!(State::counted(&text), Some(0), "some may have been, before it said so");
     }
 
     #[test]

@@ -147,6 +147,8 @@ pub(super) struct Summary<'a> {
     pub forecast: Option<(Instant, usize)>,
     /// An earlier run was gone on with.
     pub resumed: bool,
+    /// What the ids of attempts begin with, where they are counted; the place of the row follows, the first is 0.
+    pub attempts: Option<&'a str>,
 }
 
 impl Summary<'_> {
@@ -188,8 +190,20 @@ impl Summary<'_> {
         };
         let rules = if self.rules.is_empty() { String::new() } else { format!(", rules {}", self.rules) };
         out.push('\n');
-        out.push_str(&folded(&format!("judged for {}{rules}, {entry}", self.at), 0, 2));
+        let judged = if self.by_row {
+            format!("judged row by row from {} on", self.at)
+        } else {
+            format!("judged for {}", self.at)
+        };
+        out.push_str(&folded(&format!("{judged}{rules}, {entry}"), 0, 2));
         out.push('\n');
+        if let Some(attempts) = self.attempts {
+            let what = format!(
+                "attempts are counted under {attempts}-0 for the first row, {attempts}-1 for the next, and so on"
+            );
+            out.push_str(&folded(&what, 0, 2));
+            out.push('\n');
+        }
         for list in self.lists.iter().flatten() {
             let as_of = Instant::from_millis(list.as_of);
             out.push_str(&folded(&format!("list {}, copy {} as of {as_of}", list.registry, list.version), 0, 2));
@@ -285,6 +299,7 @@ impl Summary<'_> {
             "lists": self.lists.as_ref().map(|lists| lists.iter().map(list).collect::<Vec<_>>()),
             "auditEntry": self.entry.map(|entry| entry.to_string()),
             "resumed": self.resumed,
+            "attempts": self.attempts,
         })
     }
 }

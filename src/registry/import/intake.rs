@@ -149,10 +149,18 @@ impl Intake {
         let width = header.len();
         let column = |wanted: &str| {
             let is = |name: &[u8]| title(name).trim_start_matches('\u{feff}').trim().eq_ignore_ascii_case(wanted);
-            header.iter().position(is).ok_or_else(|| {
-                let what = format!("no column is called `{wanted}`");
-                Fault::at_line(&place, 1, what, "name the columns as the first line of the file has them")
-            })
+            let mut found = header.iter().enumerate().filter(|(_, name)| is(name)).map(|(at, _)| at);
+            match (found.next(), found.next()) {
+                (Some(at), None) => Ok(at),
+                (None, _) => {
+                    let what = format!("no column is called `{wanted}`");
+                    Err(Fault::at_line(&place, 1, what, "name the columns as the first line of the file has them"))
+                }
+                (Some(_), Some(_)) => {
+                    let what = format!("two columns are called `{wanted}`, and which is meant is not known");
+                    Err(Fault::at_line(&place, 1, what, "give one of them another name in the first line of the file"))
+                }
+            }
         };
         let number_at = column(&wanted.number)?;
         let date_at = wanted.date.as_deref().map(column).transpose()?;

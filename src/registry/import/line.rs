@@ -58,7 +58,7 @@ impl Reading {
         let mut fields = fields.map(|field| field.trim().trim_matches('"').trim()).peekable();
         let first = fields.next().unwrap_or_default();
         let north_american = self.list.is_some_and(OfficialList::is_north_american);
-        if self.list.is_some_and(|list| list.id == WIRELESS_BLOCKS) {
+        if self.is_of_blocks() {
             return self.block(first, fields);
         }
         let number = match fields.peek() {
@@ -71,6 +71,10 @@ impl Reading {
         };
         let (date, added) = self.rest(fields)?;
         Ok(Line { number: number.0, other: number.1, date, added })
+    }
+
+    fn is_of_blocks(self) -> bool {
+        self.list.is_some_and(|list| list.id == WIRELESS_BLOCKS)
     }
 
     /// A block of a thousand: area code, exchange, and the digit that follows; or the seven digits together. What kind of
@@ -110,6 +114,9 @@ impl Reading {
     /// Reads a number; two where the digits mean one person with their country code and another without. What comes out is
     /// what [`Number::parse`] makes of it, as it does of the number of a check.
     pub fn number(self, field: &str) -> Result<(u64, Option<u64>), &'static str> {
+        if self.is_of_blocks() {
+            return self.block(field, std::iter::empty()).map(|line| (line.number, None));
+        }
         let plain = field.len() <= 15 && !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit());
         if self.list.is_some_and(OfficialList::is_north_american) {
             if plain && field.len() == 10 {
@@ -281,6 +288,9 @@ mod tests {
         for wrong in ["202,555,A,WIRE", "202,555", "2025550143", "102,555,0,PCS", "202,5550143", ""] {
             assert!(read("us.line.wireless_blocks", wrong).is_err(), "{wrong}");
         }
+        let column = |field| Reading::of(official("us.line.wireless_blocks"), None).number(field);
+        assert_eq!(column("2025550"), Ok((12_025_550_000, None)));
+        assert!(column("2025550143").is_err(), "a number is no block");
         assert_eq!(read("us.line.ported_to_wireless", "2025550143").map(|line| line.number), Ok(12_025_550_143));
     }
 
