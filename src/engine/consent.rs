@@ -183,8 +183,7 @@ impl Engine {
             opt_out: Some(v1::OptOut {
                 opt_out_id: request.opt_out_id.clone(),
                 scope: request.scope.clone(),
-                // As in the record: what is said to lie ahead was said now.
-                at: request.at.filter(|at| at.to_millis().is_some_and(|millis| millis < clock.now.millis())),
+                at: request.at,
                 source: request.source,
             }),
             sellers: scope.sellers.iter().map(ToString::to_string).collect(),
