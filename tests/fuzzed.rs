@@ -66,6 +66,7 @@ seeded! {
     contact_rows 300,
     grpc_call 300,
     http_call 300,
+    import_asked 300,
     import_columns 400,
     import_lines 1_000,
     import_packed 300,

@@ -25,7 +25,7 @@ pub fn order(id: &str, changes: bool, dates: bool, columns: Option<Columns>) -> 
 }
 
 /// What each line says, empty ones, remarks and a header apart; `None` of one that is not understood.
-fn understood(reading: Reading, text: &[u8]) -> Vec<Option<Line>> {
+pub fn understood(reading: Reading, text: &[u8]) -> Vec<Option<Line>> {
     let mut header = true;
     let lines = text.split_inclusive(|byte| *byte == b'\n').enumerate();
     let read = lines.filter_map(|(at, line)| {

@@ -8,6 +8,7 @@ pub mod contact_rows;
 pub mod grpc_call;
 pub mod house;
 pub mod http_call;
+pub mod import_asked;
 pub mod import_columns;
 pub mod import_lines;
 pub mod import_oracle;
@@ -47,6 +48,7 @@ pub const TARGETS: &[Target] = targets! {
     contact_rows,
     grpc_call,
     http_call,
+    import_asked,
     import_columns,
     import_lines,
     import_packed,
