@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::replace::{self, beside};
-use super::{Error, Exit, Global, now, output};
+use super::{Error, Exit, Global, now, output, settings};
 use crate::access::{
     ApiKey, Callers, Certificate, Entry, Limits, NewCaller, Role, Roles, appended_caller, appended_revocation, is_name,
 };
@@ -31,16 +31,22 @@ pub enum Command {
 /// Which file.
 #[derive(Clone, Debug, clap::Args)]
 pub struct AccessFile {
-    /// The file of those who may ask; a server is given the same
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "RINGFENCE_ACCESS",
-        hide_env_values = true,
-        default_value = "ringfence-access.toml"
-    )]
-    access: PathBuf,
+    /// The file of those who may ask; without it the one that the server's settings name, or ringfence-access.toml
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_ACCESS", hide_env_values = true)]
+    access: Option<PathBuf>,
+    /// The server's file of settings; ringfence.toml where there is one
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
 }
+
+impl AccessFile {
+    fn path(&self) -> Result<PathBuf, Error> {
+        settings::file_of_server("access", self.access.as_deref(), self.config.as_deref(), USUAL)
+    }
+}
+
+/// The file where nothing names another.
+const USUAL: &str = "ringfence-access.toml";
 
 /// `access new`.
 #[derive(Debug, clap::Args)]
@@ -128,7 +134,8 @@ fn new(args: &NewArgs, global: &Global) -> Result<Exit, Error> {
         created: now,
         expires,
     };
-    change(&args.file.access, true, |text, callers| {
+    let path = args.file.path()?;
+    change(&path, true, |text, callers| {
         if callers.entries().iter().any(|entry| *entry.name == args.name) {
             return Err(Error::said(format!(
                 "`{}` is taken, by somebody who was revoked too: give another name",
@@ -140,7 +147,10 @@ fn new(args: &NewArgs, global: &Global) -> Result<Exit, Error> {
     let secret = key.as_ref().map(ApiKey::reveal);
     if global.json {
         let expires = expires.and_then(Instant::to_rfc3339);
-        output::say_json(&json!({ "name": args.name, "tenant": args.tenant, "key": secret, "expires": expires }))?;
+        let file = path.display().to_string();
+        output::say_json(
+            &json!({ "name": args.name, "tenant": args.tenant, "key": secret, "expires": expires, "file": file }),
+        )?;
         return Ok(Exit::Yes);
     }
     match secret {
@@ -148,11 +158,18 @@ fn new(args: &NewArgs, global: &Global) -> Result<Exit, Error> {
             // The key alone on standard output, so that it can be put where it belongs without anybody reading it.
             output::say(&format!("{secret}\n"))?;
             output::note(&format!(
-                "`{}` may ask for {}. The key is shown this once and kept nowhere.",
-                args.name, args.tenant
+                "{}: `{}` may ask for {}. The key is shown this once and kept nowhere.",
+                path.display(),
+                args.name,
+                args.tenant
             ));
         }
-        None => output::say(&format!("`{}` may ask for {}, by its client certificate.\n", args.name, args.tenant))?,
+        None => output::say(&format!(
+            "{}: `{}` may ask for {}, by its client certificate.\n",
+            path.display(),
+            args.name,
+            args.tenant
+        ))?,
     }
     Ok(Exit::Yes)
 }
@@ -181,19 +198,21 @@ fn certificate(text: &str) -> Result<Certificate, Error> {
 
 fn revoke(args: &RevokeArgs, global: &Global) -> Result<Exit, Error> {
     let at = now();
-    change(&args.file.access, false, |text, callers| {
-        match callers.entries().iter().find(|entry| *entry.name == args.name) {
-            None => Err(Error::said(format!("{}: nobody is called `{}`", args.file.access.display(), args.name))),
-            Some(Entry { revoked: Some(at), .. }) => {
-                Err(Error::said(format!("`{}` was revoked at {at} already", args.name)))
-            }
-            Some(_) => Ok(appended_revocation(text, &args.name, at)),
+    let path = args.file.path()?;
+    change(&path, false, |text, callers| match callers.entries().iter().find(|entry| *entry.name == args.name) {
+        None => Err(Error::said(format!("{}: nobody is called `{}`", path.display(), args.name))),
+        Some(Entry { revoked: Some(at), .. }) => {
+            Err(Error::said(format!("{}: `{}` was revoked at {at} already", path.display(), args.name)))
         }
+        Some(_) => Ok(appended_revocation(text, &args.name, at)),
     })?;
     match global.json {
-        true => output::say_json(&json!({ "name": args.name, "revoked": at.to_rfc3339() }))?,
+        true => output::say_json(
+            &json!({ "name": args.name, "revoked": at.to_rfc3339(), "file": path.display().to_string() }),
+        )?,
         false => output::say(&format!(
-            "`{}` may ask no longer; servers that have the file know within seconds.\n",
+            "{}: `{}` may ask no longer; servers that have this file know within seconds.\n",
+            path.display(),
             args.name
         ))?,
     }
@@ -201,8 +220,7 @@ fn revoke(args: &RevokeArgs, global: &Global) -> Result<Exit, Error> {
 }
 
 fn list(args: &ListArgs, global: &Global) -> Result<Exit, Error> {
-    let path = &args.file.access;
-    let callers = read(path, Limits::NONE)?;
+    let callers = read(&args.file.path()?, Limits::NONE)?;
     let now = now();
     let text = |at: Option<Instant>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
     let roles = |entry: &Entry| entry.roles.iter().map(Role::word).collect::<Vec<_>>();

@@ -5,12 +5,12 @@ mod place;
 mod rotate;
 mod tend;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 pub(super) use self::tend::tend;
-use super::{Error, Exit, Global, output};
+use super::{Error, Exit, Global, output, settings};
 use crate::store::{Keys, KeysError};
 
 /// Keys of the data.
@@ -24,14 +24,18 @@ pub enum Command {
     List(list::ListArgs),
 }
 
-/// A new keys file is written to the place that --keys names.
+/// A new keys file is written to the place that --keys names, or that the settings do.
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Make a new keys file, for data that do not exist yet",
     after_help = "Keep a copy of the file apart from the data: without it nothing stored can be read again, no opt-out \
                   found; with it and the data, everybody in it."
 )]
-pub struct NewArgs {}
+pub struct NewArgs {
+    /// The server's file of settings; ringfence.toml where there is one
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+}
 
 /// Runs it.
 ///
@@ -39,18 +43,18 @@ pub struct NewArgs {}
 /// The file cannot be read or written; the store cannot be asked.
 pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
     match command {
-        Command::New(NewArgs {}) => new(global),
+        Command::New(args) => new(&args, global),
         Command::Rotate(args) => rotate::run(args, global).await,
         Command::List(args) => list::run(args, global).await,
     }
 }
 
-fn new(global: &Global) -> Result<Exit, Error> {
-    let path = &global.keys;
-    if lies_in_data(path) {
-        return Err(KeysError::InsideData(path.clone()).into());
+fn new(args: &NewArgs, global: &Global) -> Result<Exit, Error> {
+    let path = settings::keys_of_server(args.config.as_deref(), global)?;
+    if lies_in_data(&path) {
+        return Err(KeysError::InsideData(path).into());
     }
-    Keys::generate(path)?;
+    Keys::generate(&path)?;
     let shown = path.display().to_string();
     match global.json {
         true => output::say_json(&json!({ "keys": shown }))?,

@@ -97,6 +97,9 @@ pub struct Global {
         default_value = "ringfence-keys"
     )]
     pub keys: PathBuf,
+    /// Whether that was typed: what is not, the file of settings may say otherwise.
+    #[arg(skip)]
+    pub keys_typed: bool,
     /// Whose data, where no server is asked: a server knows it by the API key
     #[arg(
         long,
@@ -227,7 +230,11 @@ pub fn now() -> Instant {
 fn read(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, clap::Error> {
     let matches = Cli::command().try_get_matches_from(arguments)?;
     contradiction(&matches).map_or(Ok(()), Err)?;
-    Cli::from_arg_matches(&matches)
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let innermost = std::iter::successors(Some(&matches), |outer| outer.subcommand().map(|(_, inner)| inner)).last();
+    cli.global.keys_typed =
+        innermost.is_some_and(|matches| matches.value_source("keys") == Some(ValueSource::CommandLine));
+    Ok(cli)
 }
 
 /// What a server has, the caller cannot bring. Only what was typed counts: an environment may hold both, and then the

@@ -7,8 +7,6 @@ use crate::config::{self, Config, Resolved, Sources};
 
 /// The file of settings that is read where none is named.
 const CONFIG: &str = "ringfence.toml";
-/// The keys file where none is named.
-const KEYS: &str = "ringfence-keys";
 
 /// Flags of `serve`, which `config` takes as well. What is not given comes from the environment, the file, or the default.
 #[derive(Clone, Debug, clap::Args)]
@@ -119,6 +117,39 @@ pub(super) fn resolved_here(
     if resolved.faults.is_empty() { Ok(resolved) } else { Err(Error::said(resolved.faults.join("\n"))) }
 }
 
+/// A file that a command changes for servers: the one that is named, else the one that the settings of a server name in this
+/// folder, or in the file given. Settings with a fault name none: another file than the server's would be changed in silence.
+///
+/// # Errors
+/// Every fault of the settings, and how to do without them.
+pub(super) fn file_of_server(
+    key: &str,
+    given: Option<&Path>,
+    config: Option<&Path>,
+    usual: &str,
+) -> Result<PathBuf, Error> {
+    if let Some(path) = given {
+        return Ok(path.to_owned());
+    }
+    let settings = resolved_here(config, &|_| None, None)
+        .map_err(|error| {
+            Error::said(format!("{error}\nso which file a server has is not known: mend it, or give --{key}"))
+        })?
+        .settings;
+    let written = settings.into_iter().find(|setting| setting.key == key && !setting.value.is_empty());
+    Ok(written.map_or_else(|| PathBuf::from(usual), |setting| PathBuf::from(setting.value)))
+}
+
+/// The keys file of a server, by the same rule.
+///
+/// # Errors
+/// As [`file_of_server`].
+pub(super) fn keys_of_server(config: Option<&Path>, global: &Global) -> Result<PathBuf, Error> {
+    // Without a variable and a flag, what it has is its default.
+    let given = global.keys_typed || std::env::var_os("RINGFENCE_KEYS").is_some();
+    file_of_server("keys", given.then_some(&*global.keys), config, "ringfence-keys")
+}
+
 /// The file of settings that the environment names.
 pub(super) fn file_of_environment() -> Option<PathBuf> {
     std::env::var_os("RINGFENCE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
@@ -133,10 +164,8 @@ fn with_sources<T>(
     let beside = Path::new(CONFIG);
     let file = file.or_else(|| beside.exists().then_some(beside));
     let env = |name: &str| std::env::var(name).ok();
-    // It has a flag of its own, which knows its variable and its default.
-    let typed = global
-        .map(|global| global.keys.display().to_string())
-        .filter(|keys| keys != KEYS && env("RINGFENCE_KEYS").is_none_or(|variable| variable != *keys));
+    // It has a flag of its own, for all commands.
+    let typed = global.filter(|global| global.keys_typed).map(|global| global.keys.display().to_string());
     let flag = |key: &str| if key == "keys" { typed.clone() } else { flag(key) };
     resolve(&Sources { file, env: &env, flag: &flag })
 }

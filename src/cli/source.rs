@@ -35,16 +35,26 @@ pub struct Kept {
 impl Kept {
     /// The folder named, which must be there, or the usual one if it is there.
     pub(super) fn folder(&self) -> Result<Option<PathBuf>, Error> {
-        data_of(&self.resolved()?)
+        self.folder_by(settings::file_of_environment().as_deref())
+    }
+
+    /// The same, by this file of settings.
+    pub(super) fn folder_by(&self, config: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+        data_of(&self.resolved(config)?)
     }
 
     /// The Redis that holds the records, if one does.
     pub(super) fn redis(&self) -> Result<Option<redis::Settings>, Error> {
-        loaded(&self.resolved()?.config.store)
+        self.redis_by(settings::file_of_environment().as_deref())
     }
 
-    fn resolved(&self) -> Result<Resolved, Error> {
-        settings::resolved_here(settings::file_of_environment().as_deref(), &|key| self.flag(key), None)
+    /// The same, by this file of settings.
+    pub(super) fn redis_by(&self, config: Option<&Path>) -> Result<Option<redis::Settings>, Error> {
+        loaded(&self.resolved(config)?.config.store)
+    }
+
+    fn resolved(&self, config: Option<&Path>) -> Result<Resolved, Error> {
+        settings::resolved_here(config, &|key| self.flag(key), None)
     }
 
     fn flag(&self, key: &str) -> Option<String> {

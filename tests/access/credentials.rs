@@ -181,6 +181,28 @@ fn a_key_is_shown_once_used_and_revoked_while_serving() {
 }
 
 #[test]
+fn who_is_revoked_is_so_in_the_file_that_the_settings_name() {
+    let folder = Folder::new();
+    let stray = folder.path("ringfence-access.toml");
+    folder.admit("dialer", "acme", "check");
+    fs::rename(&stray, folder.path("own.toml")).unwrap();
+    folder.admit("dialer", "acme", "check");
+    let before = fs::read_to_string(&stray).unwrap();
+    fs::write(folder.path("ringfence.toml"), "access = \"own.toml\"\n").unwrap();
+    let told = folder.run(&["access", "revoke", "dialer"]);
+    assert!(told.contains("own.toml"), "{told}");
+    assert!(fs::read_to_string(folder.path("own.toml")).unwrap().contains("[[revoked]]"));
+    assert_eq!(fs::read_to_string(&stray).unwrap(), before, "the file that no server has is as it was");
+    assert!(folder.run(&["access", "list"]).contains("revoked"));
+    // What is named wins, and settings at fault name nothing.
+    assert!(!folder.run(&["access", "list", "--access", "ringfence-access.toml"]).contains("revoked"));
+    fs::write(folder.path("ringfence.toml"), "acess = \"own.toml\"\n").unwrap();
+    let refused = folder.refused(&["access", "revoke", "dialer"]);
+    assert!(refused.contains("acess") && refused.contains("--access"), "{refused}");
+    assert_eq!(fs::read_to_string(&stray).unwrap(), before);
+}
+
+#[test]
 fn what_has_expired_is_nobodys_and_a_bad_file_changes_nothing() {
     let folder = Folder::new();
     let key = folder.admit("dialer", "acme", "check");

@@ -33,7 +33,7 @@ struct Found {
 /// # Errors
 /// The file cannot be read; the store cannot be asked.
 pub async fn run(args: ListArgs, global: &Global) -> Result<Exit, Error> {
-    let keys = Keys::open(&global.keys)?;
+    let keys = Keys::open(&args.place.keys(global)?)?;
     let asked = args.place.store.is_some() || args.place.data.is_some();
     let found = if asked { found(&args.place, &keys).await? } else { None };
     if global.json {

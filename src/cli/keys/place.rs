@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli::Error;
 use crate::cli::source::Kept;
+use crate::cli::{Error, Global, settings};
 use crate::store::redis::RedisStore;
 use crate::store::{EmbeddedStore, Store, StoreError, embedded};
 
@@ -22,6 +22,16 @@ pub struct Where {
     /// The data folder [default: ringfence-data]
     #[arg(long, value_name = "DIR", env = "RINGFENCE_DATA", hide_env_values = true)]
     pub data: Option<PathBuf>,
+    /// The server's file of settings; ringfence.toml where there is one
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+}
+
+impl Where {
+    /// The keys file.
+    pub(super) fn keys(&self, global: &Global) -> Result<PathBuf, Error> {
+        settings::keys_of_server(self.config.as_deref(), global)
+    }
 }
 
 /// A store as it was found.
@@ -37,10 +47,11 @@ pub(super) enum Place {
 impl Place {
     pub(super) async fn find(place: &Where) -> Result<Self, Error> {
         let kept = Kept { server: None, store: place.store.clone(), data: place.data.clone() };
-        if let Some(redis) = kept.redis()? {
+        let config = place.config.as_deref();
+        if let Some(redis) = kept.redis_by(config)? {
             return Ok(Self::Open(Arc::new(RedisStore::open(redis).await?.0)));
         }
-        let Some(folder) = kept.folder()?.filter(|folder| folder.join("store.id").exists()) else {
+        let Some(folder) = kept.folder_by(config)?.filter(|folder| folder.join("store.id").exists()) else {
             return Ok(Self::Nothing);
         };
         match EmbeddedStore::open(&folder, embedded::Settings::default()) {

@@ -90,7 +90,7 @@ struct Rotation {
 /// # Errors
 /// The file cannot be read or written; the store cannot be asked, or was made with other keys.
 pub async fn run(args: RotateArgs, global: &Global) -> Result<Exit, Error> {
-    let file = KeysFile::hold(&global.keys)?;
+    let file = KeysFile::hold(&args.place.keys(global)?)?;
     let place = Place::find(&args.place).await?;
     if matches!(place, Place::Nothing) && args.stage != Some(Stage::Add) {
         let what = "no records there: name the data folder with --data, or a Redis with --store";
