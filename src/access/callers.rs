@@ -301,6 +301,24 @@ impl Callers {
         Self { shut, ..self }
     }
 
+    /// The same, with those revoked who once were, whom it adds to: a revocation is for ever. Also who of them is revoked no
+    /// longer by what was read, which was cut or put back.
+    #[must_use]
+    pub fn still_revoked(mut self, known: &mut HashMap<Arc<str>, Instant>) -> (Self, Vec<Arc<str>>) {
+        let mut forgotten = Vec::new();
+        for entry in &mut self.entries {
+            match (entry.revoked, known.get(&entry.name)) {
+                (Some(at), None) => drop(known.insert(Arc::clone(&entry.name), at)),
+                (None, Some(at)) => {
+                    entry.revoked = Some(*at);
+                    forgotten.push(Arc::clone(&entry.name));
+                }
+                _ => {}
+            }
+        }
+        (self, forgotten)
+    }
+
     /// Everybody, those revoked as well.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {

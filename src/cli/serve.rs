@@ -3,6 +3,7 @@
 mod again;
 mod callers;
 mod certificates;
+mod files;
 mod guard;
 mod health;
 mod list_files;
@@ -71,6 +72,7 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         return Err(Error::said(faults.join("\n")));
     }
     let _log = telemetry::start_log(config.log_json).map_err(|error| Error::said(format!("the log: {error}")))?;
+    files::raise(&config.exposed.listen);
     let certificates = Certificates::of(&config);
     let (redis, pinned) = (source::loaded(&config.store)?, regions::loaded(&config)?);
     let stores: Vec<_> =

@@ -86,7 +86,7 @@ impl Lists for WithOwn<'_> {
 
     fn own_clear(&self, tell: &mut dyn FnMut(&str)) {
         self.files.own_clear(tell);
-        let here = |list: &&Box<str>| self.files.lists.get(list).is_none() && !self.files.lists.is_obscure(list);
-        self.standing.complete().iter().filter(here).for_each(|list| tell(list));
+        let here = |list: &&str| self.files.lists.get(list).is_none() && !self.files.lists.is_obscure(list);
+        self.standing.complete().iter().map(|list| &**list).filter(here).for_each(tell);
     }
 }

@@ -16,6 +16,12 @@ use crate::time::Instant;
 /// Tags of DER (X.690).
 const INTEGER: u8 = 0x02;
 const BITS: u8 = 0x03;
+const OBJECT: u8 = 0x06;
+/// What stands before extensions.
+const EXTENSIONS: u8 = 0xa0;
+/// 2.5.29.27 and 2.5.29.28 (RFC 5280, sections 5.2.4 and 5.2.5).
+const DELTA: &[u8] = &[0x55, 0x1d, 0x1b];
+const PART: &[u8] = &[0x55, 0x1d, 0x1c];
 
 /// A list, with where it came from.
 pub(super) struct List {
@@ -31,6 +37,8 @@ struct About {
     /// The second since 1970 by which the next one is there.
     until: i64,
     signed: Signed,
+    /// Why it is not all that its authority has revoked.
+    incomplete: Option<&'static str>,
 }
 
 /// What was signed, how, and the signature.
@@ -72,6 +80,9 @@ pub(super) fn lists(files: &[PathBuf]) -> Result<Vec<List>, TlsFault> {
         }
         for der in found {
             let about = about(&der).ok_or_else(|| none("one is cut, or says not until when it is good"))?;
+            if let Some(why) = about.incomplete {
+                return Err(fault(path, format!("a revocation list {why}: put the whole list of the authority there")));
+            }
             lists.push(List { der, path: path.clone(), about });
         }
     }
@@ -137,8 +148,33 @@ fn about(list: &[u8]) -> Option<About> {
     // Version and algorithm, then who says it, since when, and until when.
     let (INTEGER, _, rest) = element(said)? else { return None };
     let (SEQUENCE, issuer, rest) = element(element(rest)?.2)? else { return None };
-    let (tag, until, _) = element(element(rest)?.2)?;
-    Some(About { issuer: issuer.to_vec(), until: second(tag, until)?, signed })
+    let (tag, until, rest) = element(element(rest)?.2)?;
+    Some(About { issuer: issuer.to_vec(), until: second(tag, until)?, signed, incomplete: incomplete(rest)? })
+}
+
+/// What the extensions of a list say of its being whole; `None`: they are cut.
+fn incomplete(mut rest: &[u8]) -> Option<Option<&'static str>> {
+    let mut found = None;
+    while !rest.is_empty() {
+        let (tag, said, after) = element(rest)?;
+        rest = after;
+        // Before them stands who was revoked.
+        if tag != EXTENSIONS {
+            continue;
+        }
+        let (SEQUENCE, mut extensions, _) = element(said)? else { return None };
+        while !extensions.is_empty() {
+            let (SEQUENCE, extension, after) = element(extensions)? else { return None };
+            let (OBJECT, name, _) = element(extension)? else { return None };
+            found = match name {
+                DELTA => Some("holds changes alone (a delta)"),
+                PART => Some("is of a part of the certificates (an issuing distribution point)"),
+                _ => found,
+            };
+            extensions = after;
+        }
+    }
+    Some(found)
 }
 
 fn authority<'a>(certificate: &'a [u8]) -> Option<Authority<'a>> {
@@ -191,6 +227,8 @@ mod tests {
             (&["authority.pem"], "authority.pem: holds no revocation list"),
             (&["expired.crl"], "expired.crl: a revocation list ran out 2026-11-08"),
             (&["forged.crl"], "forged.crl: a revocation list is not signed by the authority"),
+            (&["sharded.crl"], "sharded.crl: a revocation list is of a part of the certificates"),
+            (&["delta.crl"], "delta.crl: a revocation list holds changes alone"),
             (&["none.crl", "dialer.crl"], "dialer.crl: a second revocation list"),
             (&[], "authority.pem: of certificate 1 no list is in tls_client_crl"),
         ] {

@@ -70,6 +70,7 @@ impl TlsFiles {
 
     fn load(&self, protocol: Protocol) -> Result<InForce, TlsFault> {
         let chain = certificates(&self.certificate)?;
+        self.key_is_ours()?;
         let key = PrivateKeyDer::from_pem_file(&self.key)
             .map_err(|error| fault(&self.key, format!("holds no private key in PEM ({error})")))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -95,6 +96,17 @@ impl TlsFiles {
             Protocol::Http => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         };
         Ok(InForce { config: Arc::new(config), clients })
+    }
+
+    /// Whoever can change the key can put one there that they know.
+    fn key_is_ours(&self) -> Result<(), TlsFault> {
+        let about = std::fs::metadata(&self.key);
+        let about = about.map_err(|error| fault(&self.key, format!("cannot be read: {error}")))?;
+        let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777;
+        if mode & 0o002 == 0 {
+            return Ok(());
+        }
+        Err(fault(&self.key, format!("everybody may change this key (mode {mode:03o}): run `chmod 600` on it")))
     }
 
     /// Who judges the certificates of clients.

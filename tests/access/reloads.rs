@@ -92,6 +92,7 @@ fn a_file_of_callers_that_was_refused_is_tried_until_it_is_taken() {
     let path = folder.path("ringfence-access.toml");
     let revoked =
         fs::read_to_string(&path).unwrap() + "\n[[revoked]]\nname = \"dialer\"\nat = \"2026-11-22T00:00:00Z\"\n";
+    let before = fs::read_to_string(&path).unwrap();
     mode(&path, 0o664);
     fs::write(&path, revoked).unwrap();
     until("it is refused", || folder.said().contains("chmod 600"));
@@ -102,6 +103,11 @@ fn a_file_of_callers_that_was_refused_is_tried_until_it_is_taken() {
     until("the revocation counts", || check(server.http, Some(&dialer)).0 == 401);
     until("nothing is refused", || refused(&server, &operator, "access") == "0");
     assert_eq!(folder.said().matches("those who may ask is refused").count(), 1, "told once: {}", folder.said());
+    // Cut, or put back from a copy: who was revoked is not let in again.
+    fs::write(&path, before).unwrap();
+    until("it is told", || folder.said().contains("lost revocations"));
+    assert_eq!(check(server.http, Some(&dialer)).0, 401);
+    assert_eq!(refused(&server, &operator, "access"), "0", "everybody else is as the file says");
 }
 
 #[test]

@@ -146,13 +146,14 @@ impl Look<'_> {
         {
             self.fault("shadow_packs", error);
         }
-        let law = match packs::read(self.config.packs.as_deref()) {
-            Ok(law) => law,
-            Err(error) => return self.fault("packs", error),
-        };
         if let Some(folder) = &self.config.exposed.tenant_packs {
             self.tenant_packs(folder);
         }
+        let law = match packs::read(self.config.packs.as_deref()) {
+            Ok(law) => law,
+            // What else rests on them is told once they read.
+            Err(error) => return self.fault("packs", error),
+        };
         if let Some(path) = &self.config.emergencies
             && let Err(error) = feed::read(path, &law)
         {

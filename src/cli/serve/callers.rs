@@ -1,10 +1,10 @@
 //! The file of those who may ask, read at each look until it is taken.
 //!
 //! Promises: a revocation and an end of time in a file that reads take effect at the next look, whatever else is wrong or
-//! hangs; a tenant is open before anybody of it is recognised; a file that does not read changes nothing, and is tried
+//! hangs, and stays until this process ends, whatever the file loses; a tenant is open before anybody of it is recognised; a file that does not read changes nothing, and is tried
 //! again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use super::tenant_packs::TenantPacks;
 use crate::access::{Access, Callers, Limits, State};
 use crate::engine::{Engine, Tenants};
 use crate::telemetry::Metrics;
+use crate::time::Instant;
 
 /// See the module.
 pub(super) struct CallersFile {
@@ -24,6 +25,8 @@ pub(super) struct CallersFile {
     text: String,
     /// Those it names, while tenants of theirs are not open.
     waiting: Option<Callers>,
+    /// Whoever was revoked since this process began.
+    revoked: HashMap<Arc<str>, Instant>,
     refused: Refused,
 }
 
@@ -39,7 +42,8 @@ impl CallersFile {
         metrics: &Arc<Metrics>,
     ) -> Result<(Self, Vec<Arc<Engine>>), Error> {
         let text = access::text(&path)?;
-        let callers = access::parsed(&path, &text, usual)?;
+        let mut revoked = HashMap::new();
+        let (callers, _) = access::parsed(&path, &text, usual)?.still_revoked(&mut revoked);
         let mut new = Vec::new();
         for tenant in closed(&callers, tenants) {
             new.extend(tenants.open(&tenant, packs.law(&tenant)?)?);
@@ -47,7 +51,7 @@ impl CallersFile {
         tell(&callers);
         let access = Arc::new(Access::new(callers, usual));
         let refused = Refused::none("access", metrics);
-        Ok((Self { path, usual, access, text, waiting: None, refused }, new))
+        Ok((Self { path, usual, access, text, waiting: None, revoked, refused }, new))
     }
 
     /// Those who may ask now.
@@ -61,6 +65,15 @@ impl CallersFile {
             Ok(None) if self.waiting.is_none() => self.refused.clear(""),
             Ok(None) => {}
             Ok(Some((callers, text))) => {
+                let (callers, forgotten) = callers.still_revoked(&mut self.revoked);
+                if !forgotten.is_empty() {
+                    let names = forgotten.join(", ");
+                    tracing::error!(
+                        names,
+                        "the file of those who may ask has lost revocations, which stay in force until this server ends: \
+                         revoke them anew"
+                    );
+                }
                 tell(&callers);
                 let closed: HashSet<_> = closed(&callers, tenants).into_iter().collect();
                 if closed.is_empty() {
