@@ -1,7 +1,8 @@
 //! What is held of requests, from their first byte until they are answered: first as they came, then also as they were read.
 //!
 //! Promises: each request may bring a mebibyte, and take one once it is read, whatever the others do; beyond that all together
-//! hold no more than [`MOST`], and no tenant more than it leaves free for others. Must never wait.
+//! hold no more than [`MOST`], and no tenant more than it leaves free for others. What is answered before all else has as much
+//! again, by the same rule, and takes nothing from the others. Must never wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -10,42 +11,63 @@ use super::{Busy, Gate, Lane, Share};
 
 /// Bytes that a request may bring whatever else is held.
 pub const EACH: usize = 1 << 20;
-/// Bytes held beyond those, of all requests together. The half of it is what one tenant alone can take.
+/// Bytes held beyond those, of all requests together. One tenant alone can take the half of it.
 const MOST: u64 = 256 << 20;
 
 /// What is held of all.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     requests: AtomicU32,
-    bytes: AtomicU64,
+    usual: AtomicU64,
+    first: AtomicU64,
+}
+
+/// Of which bytes.
+#[derive(Clone, Copy)]
+enum Of {
+    Usual,
+    /// Those of what is answered before all else.
+    First,
 }
 
 impl Arrivals {
     /// How many requests are waited for, and the bytes that all hold beyond what each may.
     pub fn state(&self) -> (u32, u64) {
-        (self.requests.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire))
+        let bytes = self.usual.load(Ordering::Acquire) + self.first.load(Ordering::Acquire);
+        (self.requests.load(Ordering::Acquire), bytes)
     }
 
-    /// Whether there is room for so many bytes more; then they are held.
-    fn hold(&self, share: Option<&Share>, bytes: u64) -> bool {
-        let fits = self.hold_anyway(share, bytes);
+    const fn sum(&self, of: Of) -> &AtomicU64 {
+        match of {
+            Of::Usual => &self.usual,
+            Of::First => &self.first,
+        }
+    }
+
+    /// Whether there is room for so many bytes more, so that a tenant leaves as much free as it holds with them; then they are held.
+    fn hold(&self, of: Of, share: Option<&Share>, bytes: u64) -> bool {
+        let all = self.sum(of).fetch_add(bytes, Ordering::AcqRel);
+        let own = share.map_or(0, |share| share.held(of).fetch_add(bytes, Ordering::AcqRel));
+        let fits = own.saturating_add(bytes) <= MOST.saturating_sub(all).saturating_sub(bytes);
         if !fits {
-            self.let_go(share, bytes);
+            self.let_go(of, share, bytes);
         }
         fits
     }
 
-    /// Holds them: whether there was room.
-    fn hold_anyway(&self, share: Option<&Share>, bytes: u64) -> bool {
-        let all = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        let own = share.map_or(0, |share| share.held.fetch_add(bytes, Ordering::AcqRel));
-        own.saturating_add(bytes) <= MOST.saturating_sub(all)
-    }
-
-    fn let_go(&self, share: Option<&Share>, bytes: u64) {
-        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    fn let_go(&self, of: Of, share: Option<&Share>, bytes: u64) {
+        self.sum(of).fetch_sub(bytes, Ordering::AcqRel);
         if let Some(share) = share {
-            share.held.fetch_sub(bytes, Ordering::AcqRel);
+            share.held(of).fetch_sub(bytes, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Share {
+    const fn held(&self, of: Of) -> &AtomicU64 {
+        match of {
+            Of::Usual => &self.held,
+            Of::First => &self.held_first,
         }
     }
 }
@@ -57,13 +79,15 @@ pub struct Arrival {
     lane: Lane,
     share: Option<Arc<Share>>,
     held: u64,
+    /// The same of what is answered before all else.
+    held_first: u64,
     has_come: bool,
 }
 
 impl Arrival {
     pub(super) fn new(gate: Arc<Gate>, lane: Lane, share: Option<Arc<Share>>) -> Self {
         gate.arrivals().requests.fetch_add(1, Ordering::AcqRel);
-        Self { gate, lane, share, held: 0, has_come: false }
+        Self { gate, lane, share, held: 0, held_first: 0, has_come: false }
     }
 
     /// So many bytes of it have come so far.
@@ -81,7 +105,7 @@ impl Arrival {
         {
             return Err(busy);
         }
-        if !self.gate.arrivals().hold(self.share.as_deref(), more) {
+        if !self.gate.arrivals().hold(Of::Usual, self.share.as_deref(), more) {
             return Err(self.gate.has_no_room(self.lane));
         }
         self.held = beyond;
@@ -101,21 +125,24 @@ impl Arrival {
         }
     }
 
-    /// It will take so many bytes more once it is read. What is answered `anyway` is read whether or not there is room.
+    /// It will take so many bytes more once it is read. What is answered `first` of all has room of its own where that of the
+    /// others is taken.
     ///
     /// # Errors
     /// There is no room for them.
-    pub fn is_read(&mut self, bytes: usize, anyway: bool) -> Result<(), Busy> {
+    pub fn is_read(&mut self, bytes: usize, first: bool) -> Result<(), Busy> {
         let beyond = u64::try_from(bytes.saturating_sub(EACH)).unwrap_or(u64::MAX);
         if beyond == 0 {
             return Ok(());
         }
         let (arrivals, share) = (self.gate.arrivals(), self.share.as_deref());
-        let fits = if anyway { arrivals.hold_anyway(share, beyond) } else { arrivals.hold(share, beyond) };
-        if !fits && !anyway {
+        if arrivals.hold(Of::Usual, share, beyond) {
+            self.held = self.held.saturating_add(beyond);
+        } else if first && arrivals.hold(Of::First, share, beyond) {
+            self.held_first = self.held_first.saturating_add(beyond);
+        } else {
             return Err(self.gate.has_no_room(self.lane));
         }
-        self.held = self.held.saturating_add(beyond);
         Ok(())
     }
 }
@@ -123,7 +150,9 @@ impl Arrival {
 impl Drop for Arrival {
     fn drop(&mut self) {
         self.comes();
-        self.gate.arrivals().let_go(self.share.as_deref(), self.held);
+        let (arrivals, share) = (self.gate.arrivals(), self.share.as_deref());
+        arrivals.let_go(Of::Usual, share, self.held);
+        arrivals.let_go(Of::First, share, self.held_first);
     }
 }
 
@@ -150,13 +179,13 @@ mod tests {
         };
         let tenants: Vec<_> = (0..3).map(|_| Arc::new(Share::default())).collect();
         let held: Vec<_> = tenants.iter().map(|share| fill(Some(share))).collect();
-        assert_eq!(held.iter().map(Vec::len).collect::<Vec<_>>(), [9, 4, 2], "half of what is free, each");
+        assert_eq!(held.iter().map(Vec::len).collect::<Vec<_>>(), [8, 4, 2], "half of what is free, each");
         assert!(gate.arrival(Lane::Check, Some(&tenants[0])).brought(EACH).is_ok());
         let (requests, bytes) = gate.state().arriving;
-        assert_eq!((requests, bytes), (15, 15 * (15 << 20)));
+        assert_eq!((requests, bytes), (14, 14 * (15 << 20)));
         drop(held);
         assert_eq!(gate.state().arriving, (0, 0));
-        assert_eq!(fill(None).len(), 17, "without tenants all of it");
+        assert_eq!(fill(None).len(), 16, "without tenants all of it");
         assert_eq!(gate.state().arriving, (0, 0));
         assert!(tenants.iter().all(|share| share.held.load(Ordering::Relaxed) == 0));
     }
@@ -178,8 +207,11 @@ mod tests {
         let (first, second, third) = (read.next().unwrap(), read.next().unwrap(), read.next().unwrap());
         assert!(first.1 && second.1 && !third.1, "125 of 256 MiB: no room for 40 more of one tenant");
         assert!(come(16 << 20).is_err() && come(EACH).unwrap().is_read(EACH, false).is_ok());
-        let mut urgent = come(EACH).unwrap();
-        assert!(urgent.is_read(200 << 20, true).is_ok() && come(EACH + 1).is_err());
+        // What is urgent takes nothing from the others, and is bounded as well.
+        let mut urgent = [come(EACH).unwrap(), come(EACH).unwrap()];
+        let fits = urgent.each_mut().map(|urgent| urgent.is_read(100 << 20, true).is_ok());
+        assert!(fits == [true, false] && come(EACH + 1).is_ok());
+        assert_eq!(gate.state().arriving.1, (45 + 80 + 99) << 20);
         drop((first, second, third, urgent));
         assert_eq!((gate.state().arriving, share.held.load(Ordering::Relaxed)), ((0, 0), 0));
     }

@@ -12,6 +12,7 @@ pub struct Share {
     checks: AtomicU32,
     /// Bytes held of its requests: see [`super::arrivals`].
     pub(super) held: AtomicU64,
+    pub(super) held_first: AtomicU64,
 }
 
 /// How many tenants have checks under way. Whoever has none needs nothing kept: it is below its share once it comes.

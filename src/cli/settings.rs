@@ -137,7 +137,22 @@ pub(super) fn file_of_server(
         })?
         .settings;
     let written = settings.into_iter().find(|setting| setting.key == key && !setting.value.is_empty());
-    Ok(written.map_or_else(|| PathBuf::from(usual), |setting| PathBuf::from(setting.value)))
+    let path = written.map_or_else(|| PathBuf::from(usual), |setting| PathBuf::from(setting.value));
+    let elsewhere = || config.is_some_and(|config| !is_here(config));
+    if path.is_relative() && elsewhere() {
+        return Err(Error::said(format!(
+            "{}: {key} is named from the folder that the server runs in, and that is not known here: go there, or give --{key}",
+            path.display()
+        )));
+    }
+    Ok(path)
+}
+
+/// Whether a file lies in the folder that this runs in.
+fn is_here(file: &Path) -> bool {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (folder, here) = (std::fs::canonicalize(folder), std::fs::canonicalize("."));
+    matches!((folder, here), (Ok(folder), Ok(here)) if folder == here)
 }
 
 /// The keys file of a server, by the same rule.

@@ -168,13 +168,34 @@ fn incomplete(mut rest: &[u8]) -> Option<Option<&'static str>> {
             let (OBJECT, name, _) = element(extension)? else { return None };
             found = match name {
                 DELTA => Some("holds changes alone (a delta)"),
-                PART => Some("is of a part of the certificates (an issuing distribution point)"),
+                PART if !is_of_all_users(extension) => {
+                    Some("is of a part of the certificates (an issuing distribution point)")
+                }
                 _ => found,
             };
             extensions = after;
         }
     }
     Some(found)
+}
+
+/// Whether an issuing distribution point (RFC 5280, section 5.2.5) says no more than that the list is of those who are no
+/// authorities. The handshake goes by that.
+fn is_of_all_users(extension: &[u8]) -> bool {
+    const OCTETS: u8 = 0x04;
+    const ONLY_USERS: u8 = 0x81;
+    let value = |rest| match element(rest)? {
+        (OCTETS, value, _) => Some(value),
+        // Whether it is critical.
+        (_, _, rest) => element(rest).filter(|(tag, ..)| *tag == OCTETS).map(|(_, value, _)| value),
+    };
+    let said = || {
+        let (_, _, rest) = element(extension)?;
+        let (SEQUENCE, said, _) = element(value(rest)?)? else { return None };
+        let (tag, _, rest) = element(said)?;
+        Some(tag == ONLY_USERS && rest.is_empty())
+    };
+    said().unwrap_or(false)
 }
 
 fn authority<'a>(certificate: &'a [u8]) -> Option<Authority<'a>> {
@@ -235,6 +256,8 @@ mod tests {
             let told = wrong(names).unwrap();
             assert!(told.contains(why), "{why}: {told}");
         }
+        let told = wrong(&["users.crl"]).unwrap();
+        assert!(told.contains("no list is in tls_client_crl"), "of another authority, and whole: {told}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub enum NumberError {
     #[error("the number is empty")]
     Empty,
     /// Letters, or no digits at all.
-    #[error("this is not a phone number: it has letters, or no digits")]
+    #[error("this is not a phone number: it has letters or other signs, more than one number, or no digits")]
     NotANumber,
     /// Fewer digits than any number of its country has.
     #[error("too few digits for a number of its country")]
@@ -361,7 +361,7 @@ fn number_part(text: &str) -> Result<&str, NumberError> {
     }
     // Parameters follow a semicolon (RFC 3966); what has no name there is a second number, and which is meant is not known.
     let mut parts = text.split(';');
-    let text = parts.next().unwrap_or("");
+    let text = parts.next().unwrap_or("").trim_matches(stands_around);
     if parts.any(|rest| !rest.contains('=') && rest.chars().any(is_digit)) {
         return Err(NumberError::NotANumber);
     }
@@ -379,19 +379,35 @@ fn number_part(text: &str) -> Result<&str, NumberError> {
     Ok(if context { whole } else { text })
 }
 
-/// A text without the extension at its end. More digits than switchboards have, or none, are no extension.
+/// A text without the extension at its end. What may be a second number, or digits that are masked, is no extension.
 fn without_extension(text: &str) -> Result<&str, NumberError> {
-    const LONGEST: usize = 7;
-    let Some(at) = ["ext", "x", "#", ","].iter().filter_map(|mark| find_ignoring_case(text, mark)).min() else {
+    /// Digits of a number that an `x` in its midst does not mask.
+    const WHOLE: usize = 10;
+    let Some(at) = ["ext", "x", "#", ",,"].iter().filter_map(|mark| find_ignoring_case(text, mark)).min() else {
         return Ok(text);
     };
-    let (text, rest) = text.split_at_checked(at).unwrap_or((text, ""));
-    let mark = |c: char| c.is_ascii_alphabetic() || matches!(c, '#' | ',' | '.' | ':' | ' ');
-    let name = rest.trim_end_matches(|c: char| !c.is_ascii_alphabetic()).to_ascii_lowercase();
-    let named = matches!(name.as_str(), "" | "x" | "xt" | "ext" | "extn" | "extension");
-    let digits = rest.trim_start_matches(mark).trim_end();
-    let some = (1..=LONGEST).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if named && some { Ok(text) } else { Err(NumberError::NotANumber) }
+    let (number, rest) = text.split_at_checked(at).unwrap_or((text, ""));
+    let sign = |c: char| c.is_ascii_alphabetic() || c.is_whitespace() || "#,.:-=(".contains(c);
+    let said = rest.trim_start_matches(sign);
+    let signs = rest.strip_suffix(said).unwrap_or(rest).trim();
+    let letters: String = signs.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+    let word = matches!(letters.as_str(), "ext" | "extn" | "extension");
+    let named = word || matches!((letters.as_str(), signs), ("x", _) | ("", "#" | ",,"));
+    let digits = said.trim_end_matches(|c: char| c.is_whitespace() || ").#".contains(c));
+    let parted = word || number.ends_with(|c: char| c.is_whitespace() || c == '(');
+    let long = number.chars().filter(|c| is_digit(*c)).count() >= WHOLE;
+    let fits = match digits.len() {
+        0 => parted && said.is_empty(),
+        some => some <= if word { 7 } else { 5 } && (parted || long),
+    };
+    let extends = named && signs.matches('#').count() < 2 && fits && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if extends { Ok(number.trim_end_matches(['(', ' '])) } else { Err(NumberError::NotANumber) }
+}
+
+/// What spreadsheets and exports put around a number.
+fn stands_around(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c, '=' | '"' | '\'' | ',' | '‘' | '’' | '“' | '”' | '‹' | '›' | '\u{200b}'..='\u{200f}')
 }
 
 /// What a number is written with: digits, plus, blanks, dashes, dots, brackets, slashes, and marks that are not seen.
@@ -399,7 +415,7 @@ fn is_written(c: char) -> bool {
     is_digit(c)
         || is_plus(c)
         || c.is_whitespace()
-        || matches!(c, '-' | '‐'..='―' | '−' | 'ー' | '－' | '.' | '．' | '·' | '/' | '／' | '~' | '\'' | '"')
+        || matches!(c, '-' | '‐'..='―' | '−' | 'ー' | '－' | '.' | '．' | '/' | '／' | '~' | '\'' | '"')
         || matches!(c, '(' | ')' | '[' | ']' | '（' | '）' | '［' | '］')
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

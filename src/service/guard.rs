@@ -157,7 +157,7 @@ async fn admit(
 
 /// Lets a short message come of which nothing is read: an answer that goes out before it has come ends with a reset over
 /// HTTP/2, which some clients take for a broken stream and not for the refusal that it is.
-async fn read_off(body: &mut Body) {
+pub(super) async fn read_off(body: &mut Body) {
     if body.size_hint().upper().is_none_or(|bytes| bytes > SHORT) {
         return;
     }

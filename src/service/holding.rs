@@ -15,15 +15,15 @@ pub(super) struct Holding {
     pub incoming: Incoming,
     /// What is called.
     pub call: String,
-    /// It is answered whether or not there is room.
-    pub anyway: bool,
+    /// It is answered before all else.
+    pub first: bool,
     pub arrival: Mutex<Arrival>,
 }
 
 impl Room for Holding {
     fn takes(&self, bytes: usize) -> Result<(), Status> {
         let mut arrival = self.arrival.lock().unwrap_or_else(PoisonError::into_inner);
-        arrival.is_read(bytes, self.anyway).map_err(|busy| {
+        arrival.is_read(bytes, self.first).map_err(|busy| {
             self.calls.refused(&self.incoming, &self.call, "OVERLOADED", &busy.why.word());
             status::overloaded(Busy::after(busy.wait))
         })

@@ -1,7 +1,8 @@
 //! What is refused where more comes than is answered in time: once it is known who asks and all of the request has come,
 //! and before anything of it is read, since a refusal that costs as much as an answer saves nothing.
 //!
-//! Promises: health, the switches of control and EMERGENCY are never refused, nor charged to what their tenant may ask in a
+//! Promises: health, the switches of control and EMERGENCY are never refused (a message of more than a mebibyte is where there is no
+//! room for it, see [`crate::access::Arrival`]), nor charged to what their tenant may ask in a
 //! second; streams are, each burst of checks by itself;
 //! whoever sends slowly takes nobody's place; a refusal says when to ask again, and nothing was done of what it was about.
 //! Guarded by `tests/service/overload.rs` and `tests/access/floods.rs`.
@@ -277,6 +278,9 @@ impl Desk {
         if matches!(path, Path::Of(_))
             && let Some(busy) = self.gate.refuses(lane, share)
         {
+            if matches!(self.wire, Wire::Json(_)) {
+                guard::read_off(request.body_mut()).await;
+            }
             return Err(refuse(busy));
         }
         let body = std::mem::take(request.body_mut());
@@ -309,19 +313,19 @@ impl Desk {
                 Err(busy) => return Err(refuse(busy)),
             }),
         };
-        let anyway = is_long && (matches!(path, Path::Switch) || is_urgent());
+        let first = is_long && (matches!(path, Path::Switch) || is_urgent());
         let room = is_long.then(|| {
             let arrival = message.arrival.take().unwrap_or_else(|| arrival().come());
-            self.room(asked, arrival, anyway)
+            self.room(asked, arrival, first)
         });
         *request.body_mut() = message.into_body();
         Ok((request, Place { ticket, room }))
     }
 
-    fn room(&self, asked: &Asked, arrival: Arrival, anyway: bool) -> Arc<dyn Room> {
+    fn room(&self, asked: &Asked, arrival: Arrival, first: bool) -> Arc<dyn Room> {
         let (calls, incoming) = (self.calls.clone(), asked.incoming.clone());
         let call = self.names.of(asked.uri.path()).to_owned();
-        Arc::new(Holding { calls, incoming, call, anyway, arrival: Mutex::new(arrival) })
+        Arc::new(Holding { calls, incoming, call, first, arrival: Mutex::new(arrival) })
     }
 
     fn tell(&self, status: &Status) -> Response<Body> {

@@ -194,6 +194,11 @@ fn who_is_revoked_is_so_in_the_file_that_the_settings_name() {
     assert!(fs::read_to_string(folder.path("own.toml")).unwrap().contains("[[revoked]]"));
     assert_eq!(fs::read_to_string(&stray).unwrap(), before, "the file that no server has is as it was");
     assert!(folder.run(&["access", "list"]).contains("revoked"));
+    // From elsewhere it is not known which file that is.
+    fs::create_dir(folder.path("etc")).unwrap();
+    fs::write(folder.path("etc/s.toml"), "access = \"own.toml\"\n").unwrap();
+    let refused = folder.refused(&["access", "list", "--config", "etc/s.toml"]);
+    assert!(refused.contains("own.toml") && refused.contains("--access"), "{refused}");
     // What is named wins, and settings at fault name nothing.
     assert!(!folder.run(&["access", "list", "--access", "ringfence-access.toml"]).contains("revoked"));
     fs::write(folder.path("ringfence.toml"), "acess = \"own.toml\"\n").unwrap();

@@ -302,6 +302,13 @@ fn an_import_that_was_cut_writes_its_refused_rows_anew() {
     home.write("bad.csv.part", "what was written by then, and is longer than nothing");
     assert_eq!(counts(&home.run(&with(&LOCAL, &import)).code(1).json()), [11, 2, 0, 9]);
     assert!(home.read("bad.csv").starts_with("kind,") && !there("bad.csv.part"), "{}", home.read("bad.csv"));
+    // What is read is not written over, nor beside it.
+    home.write("again.csv.part", stops(3));
+    for rejected in ["again.csv", "again.csv.part"] {
+        let rejected = format!("--rejected={rejected}");
+        home.run(&with(&LOCAL, &["again.csv.part", &rejected, "--force"])).refused(&["again.csv.part", "--rejected"]);
+    }
+    assert_eq!(home.read("again.csv.part"), stops(3));
     // Somebody may have begun to mend it.
     home.run(&with(&LOCAL, &import)).refused(&["bad.csv", "is there already", "--force"]);
     let again = home.run(&with(&LOCAL, &with(&import, &["--force"]))).code(1).json();

@@ -298,6 +298,30 @@ fn a_count_that_is_cut_short_at_its_beginning_goes_on_under_the_same_ids() {
 }
 
 #[test]
+fn what_is_interrupted_at_its_last_rows_has_each_row_once() {
+    let home = with_data();
+    for rows in [600, 2_600] {
+        let numbers: String = (0..rows).map(|row| format!("+4930{row:06}\n")).collect();
+        home.write("in.csv", format!("phone\n{numbers}"));
+        let reserve = with(&["scrub", "in.csv", "--output=out.csv", "--reserve", "--force"], &live());
+        let mut child = home.command().args(&reserve).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while !home.path(".out.csv.resume").exists() && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(interrupted.is_ok());
+        // On a busy machine it may have ended before.
+        let ended = child.wait().unwrap().success();
+        let summary = home.run(&reserve).code(0).json();
+        assert_eq!((&summary["rows"], &summary["resumed"]), (&rows.into(), &(!ended).into()));
+        let out = home.read("out.csv");
+        let found: std::collections::BTreeSet<_> = out.lines().skip(1).map(|line| line.split(',').next()).collect();
+        assert_eq!((out.lines().count(), found.len()), (rows + 1, rows), "each row once");
+        std::fs::remove_file(home.path("out.csv")).unwrap();
+    }
+}
+
+#[test]
 fn a_file_names_the_copies_of_lists_that_it_was_judged_by() {
     let home = with_data();
     std::fs::create_dir(home.path("lists")).unwrap();

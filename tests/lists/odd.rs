@@ -71,6 +71,17 @@ fn a_column_that_is_there_twice_is_not_guessed() {
     home.refused(&asked, &["twice.csv:1", "two columns are called `phone`"]);
 }
 
+/// Where some changes have no date, their order says what came last.
+#[test]
+fn a_deletion_without_a_date_does_not_outlast_the_addition_behind_it() {
+    let home = Home::new();
+    home.import(&["us.dnc.wy", home.write("full.txt", "307,5550143\n307,5550144\n"), "--as-of", AS_OF]);
+    let file = home.write("some.txt", "307,5550143,D\n307,5550143,2026-11-01,A\n307,5550144,2026-11-01,D\n");
+    let told = home.import(&["us.dnc.wy", file, "--changes", "--gap", "--as-of", "2026-11-21T04:00:00Z"]);
+    assert_eq!(told["deletions_too_old"], 1, "{told}");
+    assert_eq!(home.numbers("us.dnc.wy"), [13_075_550_143, 13_075_550_144]);
+}
+
 /// Of a keeper who dates each change, changes without a date are not known to be new, whoever says so.
 #[test]
 fn changes_without_dates_make_no_daily_list_fresh() {

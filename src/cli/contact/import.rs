@@ -146,7 +146,7 @@ pub(super) async fn run(args: ImportArgs, global: &Global) -> Result<Exit, Error
         Some(id) => id.clone(),
         None => name_of(&args.file, &args.fill.defaults().canonical())?,
     };
-    let refused = Refusals { file: args.rejected.as_deref(), force: args.force };
+    let refused = Refusals { input: &args.file, file: args.rejected.as_deref(), force: args.force };
     let outcome = record(&mut rows, bytes, (&args.kept, args.within), &import_id, &refused, global).await?;
     outcome.tell(&refused, &import_id, &[], global)?;
     Ok(Exit::when(outcome.rejected == 0))
@@ -154,6 +154,8 @@ pub(super) async fn run(args: ImportArgs, global: &Global) -> Result<Exit, Error
 
 /// Where refused rows are written.
 pub(in crate::cli) struct Refusals<'a> {
+    /// What is read, which must not be written to.
+    pub input: &'a Path,
     pub file: Option<&'a Path>,
     pub force: bool,
 }
@@ -170,7 +172,7 @@ pub(in crate::cli) async fn record(
     refusals: &Refusals<'_>,
     global: &Global,
 ) -> Result<Outcome, Error> {
-    let mut refused = refusals.file.map(|path| Refused::create(path, refusals.force)).transpose()?;
+    let mut refused = refusals.file.map(|path| Refused::create(path, refusals.input, refusals.force)).transpose()?;
     let mut target = Target::open(kept, import_id, global).await?;
     let progress = Progress::new(Some(bytes), "import");
     let mut outcome = Outcome::default();
@@ -383,7 +385,7 @@ struct Refused {
 }
 
 impl Refused {
-    fn create(path: &Path, force: bool) -> Result<Self, Error> {
+    fn create(path: &Path, input: &Path, force: bool) -> Result<Self, Error> {
         if replace::is_stream(path) {
             let file = OpenOptions::new().write(true).open(path).map_err(|error| Error::at(path, "opening", &error))?;
             return Ok(Self { out: BufWriter::new(file), path: path.to_owned(), place: None, begun: false });
@@ -397,6 +399,13 @@ impl Refused {
             )));
         }
         let part = replace::beside(&place, ".part");
+        // A run that was cut leaves such a part, which may be mended and read: emptied, its rows would be lost.
+        if [&place, &part].into_iter().any(|path| replace::is_same(path, input)) {
+            return Err(Error::said(format!(
+                "{}: refused rows would be written over it while it is read: name another file with --rejected",
+                input.display()
+            )));
+        }
         let file = private(&part).map_err(|error| Error::at(&part, "making the file", &error))?;
         if file.try_lock().is_err() {
             let name = path.display();

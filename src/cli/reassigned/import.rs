@@ -93,7 +93,7 @@ pub(super) async fn run(args: ImportArgs, global: &Global) -> Result<Exit, Error
         None => name_of(&args.file, &given.canonical())?,
     };
     let mut rows = Rows::open(&args.file, given)?;
-    let refusals = Refusals { file: args.rejected.as_deref(), force: args.force };
+    let refusals = Refusals { input: &args.file, file: args.rejected.as_deref(), force: args.force };
     let outcome = record(&mut rows, bytes, (&args.kept, args.within), &import_id, &refusals, global).await?;
     let Answers { yes, no, no_data } = rows.read_so_far();
     outcome.tell(&refusals, &import_id, &[("yes", yes), ("no", no), ("no_data", no_data)], global)?;

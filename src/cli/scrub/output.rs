@@ -9,6 +9,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use super::is_standard;
 use crate::cli::Error;
+use crate::cli::replace::is_same;
 use crate::store::{Digest, write_whole};
 
 const BUFFER: usize = 1 << 20;
@@ -254,16 +255,4 @@ pub(super) fn digest_of(path: &Path) -> Result<Digest, Error> {
 /// Why a name that is taken is refused.
 pub(super) fn exists(name: &str) -> Error {
     Error::said(format!("{name}: is there already: name another file, or replace it with --force"))
-}
-
-/// Whether two names are of one file.
-pub(super) fn is_same(one: &Path, other: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        if let (Ok(one), Ok(other)) = (fs::metadata(one), fs::metadata(other)) {
-            return (one.dev(), one.ino()) == (other.dev(), other.ino());
-        }
-    }
-    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
 }

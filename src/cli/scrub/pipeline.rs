@@ -232,7 +232,8 @@ fn read_all(
         }
         let count = records.len() as u64;
         let (done, answer) = sync_channel(1);
-        let after = (!last).then(|| input.place());
+        // Also after the last row: an interrupt then has nothing but the rest to do, and that is nothing.
+        let after = fault.is_none().then(|| input.place());
         let chunk = Chunk { records, first, bytes: input.advanced(), after, done };
         first += count;
         if to_writer.send(answer).is_err() || to_threads.send(chunk).is_err() {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::output;
 use crate::cli::Error;
+use crate::cli::replace::is_same;
 
 /// A page that is not in its place yet. Dropped before, it is gone.
 pub(super) struct Staged {
@@ -54,7 +55,7 @@ impl Staged {
         let name = page.display();
         let place = fs::canonicalize(page).or_else(|_| whole(page));
         let place = place.map_err(|error| Error::at(page, "naming the file", &error))?;
-        if others.iter().any(|other| output::is_same(page, other) || whole(other).is_ok_and(|other| other == place)) {
+        if others.iter().any(|other| is_same(page, other) || whole(other).is_ok_and(|other| other == place)) {
             return Err(Error::said(format!("{name}: is the input or the output: name another file with --report")));
         }
         match fs::metadata(&place) {

@@ -75,9 +75,17 @@ impl Dates {
 
 /// What is to be made of changes, in their order. Of those from before the day of the copy in force that copy tells more: who
 /// was deleted then and is in it came back, by an addition that need not be among these. Whoever was added then is put in all the
-/// same, unless deleted again before that day. Counts in `kept` the deletions that are left out.
+/// same, unless deleted again before that day. Where some have no date, their order alone says what came last, so that only those
+/// deletions are left out. Counts them in `kept`.
 pub fn net(changes: Vec<Change>, settled: Option<Instant>, kept: &mut u64) -> Vec<Change> {
     let before = |change: &Change| settled.is_some_and(|day| change.date().is_some_and(|at| at < day));
+    if changes.iter().any(|change| change.date().is_none()) {
+        let mut net = changes;
+        let all = net.len();
+        net.retain(|change| change.is_added() || !before(change));
+        *kept += (all - net.len()) as u64;
+        return net;
+    }
     let (mut old, new): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(before);
     // Stable: those of one number stay in their order.
     old.sort_by_key(|change| change.number());
