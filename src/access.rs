@@ -21,7 +21,7 @@ use std::sync::{Arc, LazyLock};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-pub use arrivals::{Arrival, EACH};
+pub use arrivals::{Arrival, Arrived, EACH};
 pub use callers::{Callers, Certificate, Credentials, Entry, Peer, Shown, ShownCertificate, State, Unrecognised};
 pub use file::{NewCaller, appended_caller, appended_revocation};
 pub use gate::{Busy, Gate, GateSettings, GateState, Lane, Ticket, Why};

@@ -7,7 +7,9 @@
 //! Checks may be under way up to a limit that follows what store, log and processors keep up with. By Little's law so many
 //! calls under way as there are take that long; so once a window of calls took much longer than calls take at ease, the
 //! limit is set to what would take only that, and while calls are refused and those under way are fast, it grows. What calls
-//! take at ease is measured, since a fast disk and a slow one, dry runs and reservations differ by a hundred times.
+//! take at ease is measured, since a fast disk and a slow one, dry runs and reservations differ by a hundred times. What a
+//! call waited before it came here counts as well: where processors are what lacks, all that came waits for them there,
+//! however few are under way.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -118,7 +120,7 @@ impl Default for GateSettings {
 }
 
 /// Checks that may be under way at once however slow they are: a store commits many together, or none fast.
-const FEWEST: u32 = 64;
+const FEWEST: u32 = 16;
 /// Checks under way that are no crowd yet: what they take is what a check takes at ease.
 const FEW: f64 = 96.0;
 /// How much longer than at ease checks may take.
@@ -133,7 +135,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// What ended within a window.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    /// What a call took on average, in microseconds.
+    /// What a call took on average, in microseconds, from when it came to the server.
     took: f64,
     /// How many were under way on average.
     under_way: f64,
@@ -232,6 +234,8 @@ pub struct Gate {
     /// Checks that ended in this window, and what they took together, in microseconds.
     ended: AtomicU64,
     took: AtomicU64,
+    /// What they waited before they came here, together.
+    waited: AtomicU64,
     /// When to look next, in microseconds since it began.
     look: AtomicU64,
     /// What a check took in the last window, and takes at ease, in microseconds.
@@ -282,6 +286,7 @@ impl Gate {
             reached: AtomicBool::new(false),
             ended: AtomicU64::new(0),
             took: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
             look: AtomicU64::new(micros(WINDOW)),
             expected: AtomicU64::new(0),
             ease: AtomicU64::new(0),
@@ -326,7 +331,8 @@ impl Gate {
         let share = share.filter(|_| lane == Lane::Check).map(Arc::clone);
         let had = share.as_ref().map_or(0, |share| self.sharers.begins(share));
         let before = self.count(lane).under_way.fetch_add(1, Ordering::AcqRel);
-        Ticket { gate: Arc::clone(self), lane, share, before, had, began: Some(Monotonic::now()) }
+        let began = Some(Monotonic::now());
+        Ticket { gate: Arc::clone(self), lane, share, before, had, began, waited: Duration::ZERO }
     }
 
     /// The refusal of a call that comes now, where it would be refused; else nothing happens.
@@ -380,9 +386,10 @@ impl Gate {
         self.counted(lane, Why::Full)
     }
 
-    fn left(&self, took: Duration, now: Duration) {
+    fn left(&self, took: Duration, waited: Duration, now: Duration) {
         // One that hangs says nothing of what the others take.
         self.took.fetch_add(micros(took.min(LONGEST)), Ordering::Relaxed);
+        self.waited.fetch_add(micros(waited.min(LONGEST)), Ordering::Relaxed);
         let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
         let at = micros(now);
         let look = self.look.load(Ordering::Relaxed);
@@ -399,6 +406,7 @@ impl Gate {
             return;
         }
         let (ended, took) = (self.ended.swap(0, Ordering::Relaxed), self.took.swap(0, Ordering::Relaxed));
+        let waited = self.waited.swap(0, Ordering::Relaxed);
         let reached = self.reached.swap(false, Ordering::Relaxed);
         let passed = at.saturating_sub(*since).max(1);
         *since = at;
@@ -406,9 +414,10 @@ impl Gate {
         if ended == 0 {
             return;
         }
-        let took = took as f64;
-        follower.step(Seen { took: took / ended as f64, under_way: took / passed as f64, ended, reached });
+        let (took, of_all) = (took as f64, (took + waited) as f64);
+        follower.step(Seen { took: of_all / ended as f64, under_way: took / passed as f64, ended, reached });
         self.limit.store(follower.limit(), Ordering::Relaxed);
+        // What is still before one that came here.
         self.expected.store((took / ended as f64) as u64, Ordering::Relaxed);
         self.ease.store(follower.ease.unwrap_or(0.0) as u64, Ordering::Relaxed);
     }
@@ -447,9 +456,17 @@ pub struct Ticket {
     had: u32,
     /// `None`: it was refused, and says nothing of what calls take.
     began: Option<Monotonic>,
+    waited: Duration,
 }
 
 impl Ticket {
+    /// So long it had waited for a processor before it came here.
+    #[must_use]
+    pub const fn waited(mut self, waited: Duration) -> Self {
+        self.waited = waited;
+        self
+    }
+
     fn refused(mut self) {
         self.began = None;
     }
@@ -463,7 +480,8 @@ impl Drop for Ticket {
         }
         if let (Some(began), Lane::Check) = (self.began, self.lane) {
             let now = Monotonic::now();
-            self.gate.left(now.saturating_duration_since(began), now.saturating_duration_since(self.gate.began));
+            let passed = now.saturating_duration_since(self.gate.began);
+            self.gate.left(now.saturating_duration_since(began), self.waited, passed);
         }
     }
 }

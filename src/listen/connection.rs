@@ -20,7 +20,7 @@ use tower::Service as _;
 
 use super::pace::{Pace, Paced, UnderWay, Verdict, WINDOW, WINDOW_OF_ONE};
 use super::{Protocol, Settings, Shared};
-use crate::access::{Line, Peer};
+use crate::access::{Arrived, Line, Peer};
 
 /// Pings on connections where nothing comes, so that a peer that went away is noticed.
 const PING: Duration = Duration::from_secs(30);
@@ -129,6 +129,7 @@ impl hyper::service::Service<Request<Incoming>> for Connection {
         let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
         let mut call = self.pace.begins(headers.saturating_add(request.uri().path().len()));
         let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(Arrived(Monotonic::now()));
         parts.extensions.insert(self.peer.clone());
         parts.extensions.insert(Arc::clone(&self.line));
         // What may take its time is told by its path; a body that is whole needs no clock.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt as _};
 use tonic::{Code, Status};
 
-use super::gather::Arrived;
 use super::guard::Admitted;
 use super::incoming::{Incoming, now};
 use super::leave::Leave;
@@ -15,7 +14,7 @@ use super::lenient::Sent;
 use super::ready::{Faults, Readiness};
 use super::stream::Answers;
 use super::{rows, status};
-use crate::access::{Access, Gate, Peer, Permit, Role};
+use crate::access::{Access, Arrived, Gate, Peer, Permit, Role};
 use crate::engine::watch::HEARTBEAT;
 use crate::engine::{Engine, Failure, ShadowReport, Tenants, batch_too_long};
 use crate::proto::v1;

@@ -23,10 +23,6 @@ const TOO_SLOW: &str = "the request did not arrive in time";
 /// Parts that are shorter are put together: each would hold on to all that was read with it.
 const SMALL: usize = 4 << 10;
 
-/// When the headers of a request came whose rest was waited for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Arrived(pub Monotonic);
-
 /// A request that has arrived, or was broken off.
 #[derive(Default)]
 pub(super) struct Message {

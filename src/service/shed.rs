@@ -22,13 +22,13 @@ use tonic::{Code, Status};
 use tower::Service;
 use tracing::Instrument as _;
 
-use super::gather::{Arrived, Message, gather};
+use super::gather::{Message, gather};
 use super::guard::{self, Admitted, Overdrawn};
 use super::holding::Holding;
 use super::incoming::Incoming;
 use super::names::{self, Names};
 use super::{CLIENT_STREAMS, CONTROL_BYTES, Calls, MESSAGE_BYTES, grpc, peek, status};
-use crate::access::{Arrival, Busy, Errand, Gate, Lane, Role, Ticket};
+use crate::access::{Arrival, Arrived, Busy, Errand, Gate, Lane, Role, Ticket};
 use crate::proto::room::{self, Room};
 use crate::proto::weigh::LIGHT;
 use crate::telemetry::Traces;
@@ -262,6 +262,8 @@ impl Desk {
         path: Path,
     ) -> Result<(Request, Place), Response<Body>> {
         let refuse = |busy| self.refuse(asked, busy);
+        let arrived = request.extensions().get().map(|Arrived(at)| *at);
+        let waited = arrived.map_or(Duration::ZERO, |at| at.elapsed());
         let (lane, many) = match path {
             Path::Always => return Ok((request, Place::default())),
             Path::Stream(lane) => {
@@ -291,10 +293,12 @@ impl Desk {
         if let Some(why) = message.broken() {
             self.calls.refused(&asked.incoming, &self.names.of(asked.uri.path()), "INCOMPLETE_REQUEST", &why);
         }
-        let mut patience = self.patience(request.headers());
-        if let Some(since) = message.since {
-            patience = patience.map(|patience| patience.saturating_sub(since.elapsed()));
+        if let (Some(since), None) = (message.since, arrived) {
             request.extensions_mut().insert(Arrived(since));
+        }
+        let mut patience = self.patience(request.headers());
+        if let Some(since) = arrived.or(message.since) {
+            patience = patience.map(|patience| patience.saturating_sub(since.elapsed()));
         }
         // What is short takes little once it is read, whatever it holds.
         let is_long = message.bytes() > LIGHT;
@@ -308,7 +312,7 @@ impl Desk {
         let ticket = match path {
             Path::Switch | Path::Watch => None,
             _ => Some(match self.gate.enter(lane, share, patience) {
-                Ok(ticket) => ticket,
+                Ok(ticket) => ticket.waited(waited),
                 Err(_) if is_urgent() => self.gate.enter_anyway(lane, share),
                 Err(busy) => return Err(refuse(busy)),
             }),

@@ -306,7 +306,8 @@ fn an_import_that_was_cut_writes_its_refused_rows_anew() {
     home.write("again.csv.part", stops(3));
     for rejected in ["again.csv", "again.csv.part"] {
         let rejected = format!("--rejected={rejected}");
-        home.run(&with(&LOCAL, &["again.csv.part", &rejected, "--force"])).refused(&["again.csv.part", "--rejected"]);
+        home.run(&with(&LOCAL, &["again.csv.part", "--format=csv", &rejected, "--force"]))
+            .refused(&["again.csv.part", "--rejected"]);
     }
     assert_eq!(home.read("again.csv.part"), stops(3));
     // Somebody may have begun to mend it.

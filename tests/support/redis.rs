@@ -25,11 +25,14 @@ pub fn until_or(what: &str, mut so: impl FnMut() -> bool, why: impl Fn() -> Stri
     }
 }
 
-/// A port that nobody listens on, low enough that 10000 more is a port as well.
+/// A port that nobody listens on, nor on that 10000 higher. Both are lower than those that outgoing connections are given:
+/// one of these would keep a server that was stopped from coming back.
 pub fn free_port() -> u16 {
+    use std::hash::{BuildHasher as _, Hasher as _};
     loop {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        if port < 55_000 {
+        let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        let port = 10_000 + (random % 12_000) as u16;
+        if [port, port + 10_000].into_iter().all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
             return port;
         }
     }
