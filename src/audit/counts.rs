@@ -15,6 +15,8 @@ pub struct Counts {
     waited: AtomicU64,
     refused: AtomicU64,
     lost: AtomicU64,
+    /// Milliseconds since 1970; [`UNKNOWN`]: nothing was, or all was told for [`TOLD`].
+    lost_at: AtomicU64,
     packed: AtomicU64,
     archived: AtomicU64,
     moved: AtomicU64,
@@ -36,6 +38,7 @@ impl Default for Counts {
             waited: AtomicU64::default(),
             refused: AtomicU64::default(),
             lost: AtomicU64::default(),
+            lost_at: AtomicU64::new(UNKNOWN),
             packed: AtomicU64::default(),
             archived: AtomicU64::default(),
             moved: AtomicU64::default(),
@@ -79,8 +82,23 @@ impl Counts {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn lost(&self, entries: u64) {
+    /// These were lost, the newest of them noted at this instant.
+    pub(super) fn lost(&self, entries: u64, at: Instant) {
         self.lost.fetch_add(entries, Ordering::Relaxed);
+        if entries > 0 {
+            self.lost_at.store(u64::try_from(at.millis()).unwrap_or(UNKNOWN), Ordering::Relaxed);
+        }
+    }
+
+    /// What was lost was told for long enough.
+    pub(super) fn lost_told(&self) {
+        self.lost_at.store(UNKNOWN, Ordering::Relaxed);
+    }
+
+    /// When the newest loss was noted; `None`: nothing was lost, or all was told for [`TOLD`].
+    #[must_use]
+    pub fn lost_at(&self) -> Option<Instant> {
+        instant(&self.lost_at)
     }
 
     pub(super) fn kept(&self, keep: &Keep, failed: bool) {
@@ -111,8 +129,7 @@ impl Counts {
     /// When the store was last known to hold the newest entry as the anchor of this log; `None`: never since it was opened.
     #[must_use]
     pub fn anchored_at(&self) -> Option<Instant> {
-        let millis = Some(self.anchored.load(Ordering::Relaxed)).filter(|millis| *millis != UNKNOWN)?;
-        i64::try_from(millis).ok().map(Instant::from_millis)
+        instant(&self.anchored)
     }
 
     /// How long writes with their syncs took.
@@ -136,4 +153,9 @@ impl Counts {
             waiting: read(&self.waiting),
         }
     }
+}
+
+fn instant(millis: &AtomicU64) -> Option<Instant> {
+    // What is unknown is beyond any.
+    i64::try_from(millis.load(Ordering::Relaxed)).ok().map(Instant::from_millis)
 }

@@ -16,7 +16,7 @@ use super::frame::MAX_CONTENT;
 use super::index::Index;
 use super::lost::Lost;
 use super::opening::{End, find_end, random};
-use super::writer::{Job, Writer};
+use super::writer::{Job, Writer, now};
 use super::{Anchor, DecisionId, Encoded, Head, LogError, segment};
 use crate::store::queue::{Queue, Room};
 use crate::store::{Digest, EventId, Held, WriterId, make_folder};
@@ -155,9 +155,9 @@ impl Log {
         let swapped = unanchored.into_iter().filter(|(kind, _)| (settings.swapped)(*kind));
         let unanchored = swapped.map(|(_, digest)| digest).collect();
         let id = open.header.writer;
-        let lost = Lost::open(folder);
+        let lost = Lost::open(folder, now());
         let counts = Counts::default();
-        counts.lost(lost.before());
+        counts.lost(lost.before(), lost.at());
         if lost.before() > 0 {
             tracing::error!(entries = lost.before(), "audit entries were lost when this log was closed: note the gap");
         }
@@ -348,7 +348,9 @@ impl Log {
     pub fn look_at_volume_after(&self, opened: Duration) {
         if opened >= TOLD {
             // Else it is told once more by the next start.
-            let _ = self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner).told();
+            if self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner).told().is_ok() {
+                self.shared.counts.lost_told();
+            }
         }
         let volume = rustix::fs::statvfs(&*self.shared.folder).ok();
         // What the system keeps for itself is not ours to fill.

@@ -14,6 +14,7 @@ use super::log::Shared;
 use super::{Encoded, Head, LogError, Settings, segment};
 use crate::store::queue::{Queued, Serving};
 use crate::store::{Digest, EventId, WriterId, sync_folder};
+use crate::time::Instant;
 
 /// Entries that share a write, at most.
 const MOST: usize = 4_096;
@@ -46,8 +47,14 @@ impl Open {
         index: &Index,
         opener: &SegmentOpener,
     ) -> Result<Self, LogError> {
-        let header =
-            Header { writer, number: 1, first_seq: 1, before: [0; 32], made_at: now(), ids_before: (u64::MAX, 0) };
+        let header = Header {
+            writer,
+            number: 1,
+            first_seq: 1,
+            before: [0; 32],
+            made_at: now().millis(),
+            ids_before: (u64::MAX, 0),
+        };
         Self::make(folder, header, index, opener)
     }
 
@@ -66,10 +73,10 @@ impl Open {
     }
 }
 
-/// The instant of a segment's making: for people who look at it; nothing is decided by it.
-fn now() -> i64 {
+/// The instant of a segment's making, or of a loss: for people who look at it; nothing is decided by it.
+pub(super) fn now() -> Instant {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.ok().and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0)
+    Instant::from_millis(since.ok().and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0))
 }
 
 pub(super) struct Writer {
@@ -111,9 +118,10 @@ impl Writer {
             self.write_all(&mut pending);
         }
         if !pending.is_empty() {
-            shared.counts.lost(pending.len() as u64);
+            let now = now();
+            shared.counts.lost(pending.len() as u64, now);
             tracing::error!(entries = pending.len(), "closed with audit entries that the disk refused: they are lost");
-            if let Err(error) = shared.lost.lock().unwrap_or_else(PoisonError::into_inner).add(pending.len()) {
+            if let Err(error) = shared.lost.lock().unwrap_or_else(PoisonError::into_inner).add(pending.len(), now) {
                 tracing::error!(%error, "the next start cannot count them: nor did the disk take a note of that");
             }
         }
@@ -121,7 +129,7 @@ impl Writer {
 
     /// Whether the open segment has been open for long enough.
     fn is_old(&self) -> bool {
-        let age = u128::try_from(now().saturating_sub(self.open.header.made_at)).unwrap_or(0);
+        let age = u128::try_from(now().millis().saturating_sub(self.open.header.made_at)).unwrap_or(0);
         self.open.offset > HEADER_LEN as u64 && age >= self.settings.segment_age.as_millis()
     }
 
@@ -215,7 +223,7 @@ impl Writer {
             number: self.open.header.number + 1,
             first_seq: self.head.seq + 1,
             before: self.head.hash,
-            made_at: now(),
+            made_at: now().millis(),
             ids_before: self.open.span,
         };
         self.open = Open::make(&self.shared.folder, header, &self.shared.index, &self.opener)?;

@@ -326,6 +326,7 @@ impl Engine {
         let kept = || self.all_kept().into_iter().flatten();
         for (kept, log) in kept().filter_map(|kept| Some((kept, kept.log.as_ref()?))) {
             self.metrics.audit_volume(&kept.name, log.counts().volume_free());
+            self.metrics.audit_lost_at(&kept.name, log.counts().lost_at().map(Instant::millis));
             self.metrics.audit_anchored(&kept.name, log.counts().anchored_at().map(Instant::millis));
         }
         let stages = self.metrics.stages();

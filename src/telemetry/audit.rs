@@ -36,6 +36,7 @@ pub(super) struct Audit {
     waits: Counter,
     refusals: Counter,
     lost: Counter,
+    lost_at: Family<Region, Seconds>,
     segments_waiting: Count,
     archive_failures: Counter,
     volume_free: Family<Region, Count>,
@@ -60,6 +61,9 @@ impl Audit {
         let help = "Audit entries that were taken and that the disk refused until the log was closed: the start after that counts \
                     them";
         registry.register("audit_lost", help, audit.lost.clone());
+        let help = "When the newest loss of audit entries was noted, by region, in seconds since 1970; only after a loss, until \
+                    one start has told it for an hour";
+        registry.register("audit_lost_timestamp_seconds", help, audit.lost_at.clone());
         let help = "Closed segments of the audit log that are not compressed or not archived yet";
         registry.register("audit_segments_waiting", help, audit.segments_waiting.clone());
         let help = "Attempts to archive the audit log that failed";
@@ -91,6 +95,20 @@ impl Metrics {
     pub fn audit_anchored(&self, region: &str, millis: Option<i64>) {
         if let Some(millis) = millis {
             self.audit.anchored.get_or_create(&Region { region: region.to_owned() }).set(seconds(millis));
+        }
+    }
+
+    /// When the newest loss of a region's audit log was noted; `None`: nothing was lost, or that was told for long enough, and
+    /// nothing is told.
+    pub fn audit_lost_at(&self, region: &str, millis: Option<i64>) {
+        let labels = Region { region: region.to_owned() };
+        match millis {
+            Some(millis) => {
+                self.audit.lost_at.get_or_create(&labels).set(seconds(millis));
+            }
+            None => {
+                self.audit.lost_at.remove(&labels);
+            }
         }
     }
 

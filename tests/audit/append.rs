@@ -242,25 +242,48 @@ async fn what_a_disk_refused_until_the_end_is_counted_by_the_next_start() {
     let settings = Settings { linger: Duration::from_millis(1), limit: Duration::from_millis(20), ..small() };
     let open = || Log::open_with(folder.path(), settings, &[], disk()).unwrap();
     let lost = |log: &Log| log.counts().read().lost;
+    let at = |log: &Log| log.counts().lost_at().map(Instant::millis);
+    let note = folder.path().join("lost");
+    let put = |text: &str| {
+        assert!(fs::metadata(&note).is_ok_and(|about| about.len() == 42), "room for all of it from the start");
+        fs::write(&note, text).unwrap();
+    };
+    let (old, mut newest) = (1_000, None);
     for (before, after) in [(0, 1), (1, 2)] {
         let log = open();
-        assert_eq!(lost(&log), before);
+        assert_eq!((lost(&log), at(&log)), (before, newest));
         full.store(true, Ordering::SeqCst);
         log.append_soon(entry(log.next_id(now()), 0)).await.unwrap();
         log.close();
         assert_eq!(lost(&log), after);
+        assert!(at(&log).is_some_and(|at| at > old), "when it was closed");
         drop(log);
         full.store(false, Ordering::SeqCst);
+        // As if long ago: a start that takes it over does not make it new.
+        put(&format!("{after:020} {old:020}\n"));
+        newest = Some(old);
     }
     let log = open();
     log.look_at_volume();
     drop(log);
     let log = open();
-    assert_eq!(lost(&log), 2, "told by every start until it was told for an hour");
+    assert_eq!((lost(&log), at(&log)), (2, newest), "told by every start until it was told for an hour");
     log.look_at_volume_after(Duration::from_secs(3_600));
-    assert_eq!(lost(&log), 2, "a counter never goes down");
+    assert_eq!((lost(&log), at(&log)), (2, None), "a counter never goes down");
     drop(log);
-    assert_eq!(lost(&open()), 0);
+    let log = open();
+    assert_eq!((lost(&log), at(&log)), (0, None));
+    drop(log);
+    // Without its instant, or torn: of the start that found it so, and of no later one.
+    for (text, count) in [("00000000000000000003\n", 3), ("\0\0\0", 1)] {
+        put(text);
+        let log = open();
+        let found = at(&log).unwrap();
+        assert!(lost(&log) == count && found > old);
+        drop(log);
+        let log = open();
+        assert_eq!((lost(&log), at(&log)), (count, Some(found)));
+    }
     assert!(plain(folder.path()).sound(), "the note is no part of the chain");
 }
 

@@ -48,6 +48,7 @@ fn metrics() -> String {
     acme.self_checked(1);
     metrics.audit_volume("default", Some(1));
     metrics.audit_anchored("default", Some(1));
+    metrics.audit_lost_at("default", Some(1));
     metrics.shadow_judged("same");
     metrics.shadow_flip("allow_to_deny", "CAP", "us.cap", "US");
     acme.delivered("dialer", "confirmed");
@@ -115,7 +116,7 @@ fn unknown(expression: &str, known: &Known) -> Vec<String> {
 /// What can be said of the form of an expression without Prometheus: brackets and quotes close, and what is called is one
 /// of its functions.
 fn form(expression: &str) -> Option<String> {
-    const CALLED: &str = "rate increase changes histogram_quantile sum max min count topk absent time predict_linear by on ignoring group_left and or label_values";
+    const CALLED: &str = "rate increase changes histogram_quantile sum max min count topk absent time predict_linear by on ignoring without group_left and or label_values";
     let mut open = Vec::new();
     for (n, part) in expression.split('"').enumerate() {
         let bare = n % 2 == 0;
