@@ -62,8 +62,8 @@ impl Standing {
         let help = "Whether contacts of a pinned region are answered: 1 or 0";
         registry.register("region_up", help, standing.region_up.clone());
         registry.register("sealing_key", "Number of the key that seals records", standing.sealing_key.clone());
-        let help = "When the first certificate, or revocation list, of a file of TLS expires, in seconds since 1970, by the \
-                    setting that names it";
+        let help = "When the first certificate, or revocation list, in use of a file of TLS expires, in seconds since 1970, by \
+                    the setting that names it";
         registry.register("certificate_expires_timestamp_seconds", help, standing.certificate_expires.clone());
         let help = "Files read again while serving of which the newest state is refused, the one before staying in force, by \
                     what: access, packs, shadow_packs, tenant_packs, tls, store_tls, webhook_ca, registries, emergencies, settings; \

@@ -114,12 +114,15 @@ fn put(folder: &Folder, name: &str) {
 
 /// How many certificates are refused, by the metric that the gateway reads.
 async fn refused(server: &Server) -> String {
+    metric(server, "ringfence_reload_refused{what=\"tls\"} ").await.unwrap()
+}
+
+async fn metric(server: &Server, name: &str) -> Option<String> {
     let mut stream = connect(server.http, &client("gateway")).await.unwrap();
     stream.write_all(written("GET", "/metrics", None, "").as_bytes()).await.unwrap();
     let mut text = String::new();
     let _ = stream.read_to_string(&mut text).await;
-    let line = text.lines().find_map(|line| line.strip_prefix("ringfence_reload_refused{what=\"tls\"} "));
-    line.unwrap_or_else(|| panic!("{text}")).to_owned()
+    text.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned))
 }
 
 /// Looks again and again until it is so, and not for ever.
@@ -181,6 +184,8 @@ async fn who_was_revoked_is_refused_on_new_connections_and_on_open_ones() {
         put(&folder, name);
         until(why, async || folder.said().contains(why) && refused(&server).await == "1").await;
         assert_eq!((asks(&server, &dialer).await, asks(&server, &gateway).await), (None, Some(200)), "{name}");
+        let end = metric(&server, "ringfence_certificate_expires_timestamp_seconds{file=\"tls_client_crl\"} ").await;
+        assert_eq!(end.as_deref(), Some("4948979823"), "of the list in force");
     }
     put(&folder, "none.crl");
     until("it is let in again", async || asks(&server, &dialer).await == Some(200)).await;

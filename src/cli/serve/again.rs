@@ -85,6 +85,11 @@ impl Refused {
         }
     }
 
+    /// Who is told.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
     /// Whether anything is.
     pub fn is_any(&self) -> bool {
         !self.why.is_empty()
