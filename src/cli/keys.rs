@@ -5,7 +5,7 @@ mod place;
 mod rotate;
 mod tend;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
@@ -32,9 +32,8 @@ pub enum Command {
                   found; with it and the data, everybody in it."
 )]
 pub struct NewArgs {
-    /// The server's file of settings; ringfence.toml where there is one
-    #[arg(long, value_name = "FILE", env = "RINGFENCE_CONFIG", hide_env_values = true)]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    of_server: settings::OfServer,
 }
 
 /// Runs it.
@@ -50,7 +49,7 @@ pub async fn run(command: Command, global: &Global) -> Result<Exit, Error> {
 }
 
 fn new(args: &NewArgs, global: &Global) -> Result<Exit, Error> {
-    let path = settings::keys_of_server(args.config.as_deref(), global)?;
+    let path = args.of_server.keys(global)?;
     if lies_in_data(&path) {
         return Err(KeysError::InsideData(path).into());
     }

@@ -32,6 +32,7 @@ pub mod progress;
 mod question;
 mod ready;
 mod reassigned;
+mod refused;
 pub mod regions;
 mod regions_beside;
 mod registry;

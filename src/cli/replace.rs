@@ -1,9 +1,9 @@
 //! Files that a command writes beside their place and then puts there. What is no file is never replaced by one: a rename over
 //! `/dev/null` would take it from the whole machine.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use super::Error;
 
@@ -28,7 +28,7 @@ pub(super) fn is_stream(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())
 }
 
-/// Whether two names are of one file.
+/// Whether two names are of one file, or of one that is not there yet.
 pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     #[cfg(unix)]
     {
@@ -37,7 +37,24 @@ pub(super) fn is_same(one: &Path, other: &Path) -> bool {
             return (one.dev(), one.ino()) == (other.dev(), other.ino());
         }
     }
-    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
+    let is_same = |one: std::io::Result<PathBuf>, other: std::io::Result<PathBuf>| matches!((one, other), (Ok(one), Ok(other)) if one == other);
+    is_same(fs::canonicalize(one), fs::canonicalize(other)) || is_same(absolute(one), absolute(other))
+}
+
+/// Whether a file that is open is the one of this name now.
+pub(super) fn is_named(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let identity = |about: fs::Metadata| (about.dev(), about.ino());
+        let (open, named) = (file.metadata().map(identity), fs::symlink_metadata(path).map(identity));
+        matches!((open, named), (Ok(open), Ok(named)) if open == named)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
+    }
 }
 
 /// A name beside it.
@@ -70,6 +87,9 @@ mod tests {
             is_stream(&at("to-pipe")) && !is_stream(&at("to-file")) && !is_stream(&at(".")) && !is_stream(&at("new"))
         );
         assert_eq!(place(&at("to-file")).unwrap(), fs::canonicalize(at("file")).unwrap());
+        for (one, other, same) in [("file", "to-file", true), ("file", "new", false), ("new", "./new", true)] {
+            assert_eq!(is_same(&at(one), &at(other)), same, "{one} {other}");
+        }
         for new in ["new", "to-nothing"] {
             assert_eq!(place(&at(new)).unwrap(), at(new));
         }

@@ -1,5 +1,6 @@
 //! Settings as the command line has them: their flags, and the file where none is named.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{Error, Global};
@@ -54,6 +55,32 @@ pub struct Flags {
     /// The authorities of client certificates, PEM
     #[arg(long, value_name = "FILE")]
     pub tls_client_ca: Option<String>,
+}
+
+/// Which settings say what a server has.
+#[derive(Clone, Debug, clap::Args)]
+pub struct OfServer {
+    /// The server's file of settings; ringfence.toml where there is one
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+}
+
+impl OfServer {
+    /// The keys file of that server.
+    ///
+    /// # Errors
+    /// As [`file_of_server`].
+    pub(super) fn keys(&self, global: &Global) -> Result<PathBuf, Error> {
+        keys_of_server(self.config.as_deref(), global)
+    }
+
+    /// The file itself, as an argument for another run of this program.
+    pub(super) fn argument(&self) -> Option<OsString> {
+        let config = self.config.as_ref()?;
+        let mut argument = OsString::from("--config=");
+        argument.push(config);
+        Some(argument)
+    }
 }
 
 impl Flags {
@@ -135,9 +162,14 @@ pub(super) fn file_of_server(
         .map_err(|error| {
             Error::said(format!("{error}\nso which file a server has is not known: mend it, or give --{key}"))
         })?
-        .settings;
-    let written = settings.into_iter().find(|setting| setting.key == key && !setting.value.is_empty());
-    let path = written.map_or_else(|| PathBuf::from(usual), |setting| PathBuf::from(setting.value));
+        .config;
+    // Not as it is shown: a part of a name may look like a password, and is hidden there.
+    let written = match key {
+        "keys" => Some(settings.keys),
+        "access" => settings.exposed.access,
+        _ => None,
+    };
+    let path = written.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| PathBuf::from(usual));
     let elsewhere = || config.is_some_and(|config| !is_here(config));
     if path.is_relative() && elsewhere() {
         return Err(Error::said(format!(

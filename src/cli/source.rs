@@ -43,6 +43,14 @@ impl Kept {
         data_of(&self.resolved(config)?)
     }
 
+    /// The folder of data by this file of settings, whether it is there or not: of a copy there may be the log alone.
+    pub(super) fn data_by(&self, config: Option<&Path>) -> Result<PathBuf, Error> {
+        match &self.data {
+            Some(data) => Ok(data.clone()),
+            None => Ok(self.resolved(config)?.config.data),
+        }
+    }
+
     /// The Redis that holds the records, if one does.
     pub(super) fn redis(&self) -> Result<Option<redis::Settings>, Error> {
         self.redis_by(settings::file_of_environment().as_deref())

@@ -80,6 +80,63 @@ fn settings_hold_for_an_answer_from_the_folder_as_they_do_for_that_of_the_server
     assert_ne!(answers(&home, &[], &variables)[0], plain[0]);
 }
 
+/// Other keys find nobody: a proof under them would be of somebody else.
+#[test]
+fn commands_that_need_keys_take_those_that_the_settings_name() {
+    const NUMBER: &str = "+12025550143";
+    let home = Home::new();
+    home.write("ringfence.toml", "data = \"kept\"\nkeys = \"own-keys\"\n");
+    std::fs::create_dir(home.path("kept")).unwrap();
+    home.run(&["contact", "opt-out", NUMBER, "--everything"]).quietly(0);
+    home.run(&["audit", "head", "--append=heads"]).quietly(0);
+    // Sound ones, of nothing that is here.
+    home.run(&["keys", "new", "--keys=ringfence-keys"]).quietly(0);
+    home.write("numbers.txt", "+12025550143\n");
+    std::fs::create_dir(home.path("lists")).unwrap();
+    let [import, inspect] = [
+        &["registry", "import", "tenant.own", "numbers.txt", "--registries=lists", "--as-of=2026-11-20T00:00:00Z"][..],
+        &["registry", "inspect", "lists/tenant.own.set"],
+    ];
+    let prove = ["audit", "prove-absence", NUMBER, "--after=2020-01-01T00:00:00Z", "--heads=heads"];
+    let all = |more: &[&str], n: u8| {
+        let place = |flag: &str| format!("--{flag}={flag}-{n}");
+        let [out, to, keys] = ["out", "to", "to-keys"].map(place);
+        home.run(&with(&["audit", "replay"], more)).quietly(0);
+        home.run(&with(&["audit", "evidence", NUMBER, "--heads=heads", &out], more)).code(0);
+        home.run(&with(&with(&prove, &[&format!("{out}.proof")]), more)).code(0).says(&["names this number"]);
+        home.run(&with(&["audit", "bundle", &format!("{to}-bundle"), &keys], more)).quietly(0);
+        home.run(&with(import, more)).code(0);
+        home.run(&with(inspect, more)).code(0).says(&["the tenant default, under own-keys"]);
+        home.run(&with(&["contact", "copy", "--from=kept", &to], more)).quietly(0).says(&["Complete"]);
+        let shown = home.run(&["contact", "show", NUMBER, &format!("--data=to-{n}"), "--keys=own-keys"]).quietly(0);
+        shown.says(&["opt-out"]);
+    };
+    all(&[], 1);
+    std::fs::rename(home.path("ringfence.toml"), home.path("house.toml")).unwrap();
+    all(&["--config=house.toml"], 2);
+    // What is named wins, and settings at fault name nothing.
+    std::fs::rename(home.path("house.toml"), home.path("ringfence.toml")).unwrap();
+    let proof = with(&prove, &["--out=3.proof"]);
+    home.run(&with(&proof, &["--keys=ringfence-keys"])).refused(&["written under another hash key"]);
+    home.run(&with(inspect, &["--keys=ringfence-keys"])).code(1).says(&["OTHER KEYS than ringfence-keys"]);
+    home.write("ringfence.toml", "kyes = \"own-keys\"\n");
+    home.run(&with(&proof, &["--data=kept"])).refused(&["kyes", "--keys"]);
+    home.run(import).refused(&["kyes", "--keys"]);
+    home.run(&["contact", "copy", "--from=kept", "--to=to-3"]).refused(&["kyes", "--keys"]);
+    home.run(inspect).code(0).says(&["made for  not known", "kyes"]);
+    assert!(!home.path("3.proof").exists() && !home.path("to-3").exists());
+}
+
+/// As `config show` has it, a part of this name is hidden.
+#[test]
+fn a_file_may_have_a_name_that_looks_like_a_password() {
+    let home = Home::new();
+    home.write("ringfence.toml", "keys = \"of:us@here\"\naccess = \"who:may@ask.toml\"\n");
+    home.run(&["keys", "new"]).quietly(0).says(&["of:us@here"]);
+    home.run(&["access", "new", "dialer", "--role=check", "--tenant=acme"]).code(0);
+    assert!(home.path("of:us@here").exists() && home.path("who:may@ask.toml").exists(), "{:?}", home.names());
+}
+
 #[test]
 fn faulty_settings_answer_nothing() {
     let home = Home::new();

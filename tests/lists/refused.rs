@@ -176,9 +176,30 @@ fn every_line_that_was_rejected_stands_in_a_file_for_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt as _;
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
-    home.refused(&asked, &["rejected.csv", "is there already"]);
+    // Somebody may have begun to mend them.
+    home.refused(&asked, &["rejected.csv: is there already: name another file, or replace it with --force"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), written);
+    home.write("bad.txt", "202,5550143\n202,155\n");
+    let forced = [&asked[..], &["--force", "--fewer"]].concat();
+    home.import(&forced);
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
+    // One that fails before it reads a line leaves them; one that rejects none leaves none that would be taken for its own.
+    home.refused(
+        &["us.dnc.tx", "missing.txt", "--as-of", AS_OF, "--rejected", "rejected.csv", "--force"],
+        &["missing"],
+    );
+    assert!(path.exists() && !home.path("rejected.csv.part").exists());
+    home.import(&[
+        "us.dnc.tx",
+        home.write("good.txt", "202,5550143\n"),
+        "--as-of",
+        AS_OF,
+        "--rejected",
+        "rejected.csv",
+        "--force",
+    ]);
+    assert!(!path.exists());
     // They stand there too where so many are too many, and by the columns of a table.
-    fs::remove_file(&path).unwrap();
     let csv = home.write("bad.csv", "phone;name\n2025550143;Ann\n155;\"B;o\"\n");
     home.refused(
         &["us.dnc.tx", csv, "--as-of", AS_OF, "--column", "phone", "--rejected", "rejected.csv"],
@@ -188,6 +209,32 @@ fn every_line_that_was_rejected_stands_in_a_file_for_its_owner_alone() {
     // Where nothing is rejected there is no file.
     home.import(&["us.dnc.tx", home.write("good.txt", "202,5550143\n"), "--as-of", AS_OF, "--rejected", "none.csv"]);
     assert!(!home.path("none.csv").exists());
+}
+
+/// What is read, and the list that is made of it.
+#[test]
+fn rejected_lines_are_written_over_no_file_of_the_import() {
+    let home = Home::new();
+    let full = "202,5550143\n202,155\n";
+    for name in ["full.txt", "full.txt.part", "sent.txt"] {
+        home.write(name, full);
+    }
+    let import = |files: &[&'static str], rejected: &'static str| {
+        let asked = ["us.dnc.tx", "--as-of", AS_OF, "--most-rejected", "9", "--force", "--rejected", rejected];
+        home.refused(&[&asked[..], files].concat(), &["written over it", "--rejected"]);
+    };
+    import(&["sent.txt", "full.txt"], "full.txt");
+    import(&["full.txt.part"], "full.txt");
+    for list in ["lists/us.dnc.tx.set", "./lists/us.dnc.tx.txt"] {
+        import(&["full.txt"], list);
+        assert!(!home.path(list).exists());
+    }
+    let answers =
+        ["it.rpo", "none.txt", "--as-of", AS_OF, "--asked", "sent.txt", "--cleaned", "--rejected", "sent.txt"];
+    home.refused(&[&answers[..], &["--force"]].concat(), &["sent.txt", "written over it"]);
+    for name in ["full.txt", "full.txt.part", "sent.txt"] {
+        assert_eq!(fs::read_to_string(home.path(name)).unwrap(), full);
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::super::open::AUDIT;
 use super::super::output::{say, say_json};
-use super::super::source::DATA;
+use super::super::settings::OfServer;
+use super::super::source::Kept;
 use super::super::terms::instant;
 use super::super::{Error, Exit, Global, regions_beside, replace};
 use super::{Archived, folded_line};
@@ -69,6 +70,8 @@ pub(super) struct Logs {
     #[arg(long = "old-keys", value_name = "FILE")]
     old_keys: Vec<PathBuf>,
     #[command(flatten)]
+    of_server: OfServer,
+    #[command(flatten)]
     archived: Archived,
 }
 
@@ -113,7 +116,7 @@ pub(super) fn of(keys: &Keys, number: Number, tenant: &str) -> Whom {
 /// Refuses to prove anything of logs that are not all there are: each region has its own, and a contact may have been in
 /// any of them.
 fn all_regions(logs: &Logs, heads: &Heads) -> Result<(), Error> {
-    let own = logs.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
+    let own = logs.own()?;
     let data: Vec<_> = std::iter::once(&own).chain(&logs.also).map(PathBuf::as_path).collect();
     let missing = regions_beside::missing(data.iter().copied())?;
     if let Some(region) = missing.first() {
@@ -144,9 +147,15 @@ pub(super) fn heads(path: &Path) -> Result<Heads, Error> {
 }
 
 impl Logs {
+    /// The data folder.
+    fn own(&self) -> Result<PathBuf, Error> {
+        let kept = Kept { server: None, store: None, data: self.data.clone() };
+        kept.data_by(self.of_server.config.as_deref())
+    }
+
     /// The folders of the logs by their writers, each with its archive.
     fn folders(&self) -> Result<Vec<(WriterId, PathBuf)>, Error> {
-        let own = self.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
+        let own = self.own()?;
         let mut folders = Vec::new();
         for data in std::iter::once(&own).chain(&self.also) {
             let log = data.join(AUDIT);
@@ -161,8 +170,8 @@ impl Logs {
 
     /// The contact of a number, under the keys of now and of before.
     fn whom(&self, number: Number, global: &Global) -> Result<Vec<Whom>, Error> {
-        let mut whom = Vec::new();
-        for file in std::iter::once(&global.keys).chain(&self.old_keys) {
+        let (mut whom, keys) = (Vec::new(), self.of_server.keys(global)?);
+        for file in std::iter::once(&keys).chain(&self.old_keys) {
             whom.push(of(&Keys::open(file)?, number, &global.tenant));
         }
         Ok(whom)

@@ -148,7 +148,7 @@ pub(super) async fn run(args: EvidenceArgs, global: &Global) -> Result<Exit, Err
     let marks = vault.marks().await?;
     let held = held.map(|contact| Held::of(&contact, number, &marks));
     fs::create_dir_all(&args.out).map_err(|error| Error::at(&args.out, "making", &error))?;
-    let whom = of(&Keys::open(&global.keys)?, number, &global.tenant);
+    let whom = of(&Keys::open(&args.from.keys(global)?)?, number, &global.tenant);
     let proven = match &heads {
         Some(heads) => enclose(&args, heads, &events, whom, number, &folders).await?,
         None => None,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::audit::{self, DecisionId, Entries, Library};
 use crate::cli::open::{AUDIT, LIBRARY, OpenError};
 use crate::cli::progress::Progress;
-use crate::cli::source::{DATA, Kept};
+use crate::cli::settings::OfServer;
+use crate::cli::source::Kept;
 use crate::cli::terms::instant;
 use crate::cli::{Error, Exit, Global, output, packs};
 use crate::engine::replay::{Filter, Laws, Plan, Tally, Unfit, Vault, install, run as replay};
@@ -70,6 +71,8 @@ pub(super) struct Origin {
     #[arg(long, value_name = "URL", env = "RINGFENCE_STORE", hide_env_values = true)]
     store: Option<String>,
     #[command(flatten)]
+    of_server: OfServer,
+    #[command(flatten)]
     pub(super) archived: Archived,
 }
 
@@ -99,12 +102,21 @@ pub(super) struct Which {
 impl Origin {
     /// The folder, which must hold a log.
     pub(super) fn folder(&self) -> Result<PathBuf, Error> {
-        let folder = self.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
+        let folder = self.kept().data_by(self.of_server.config.as_deref())?;
         let log = folder.join(AUDIT);
         match log.is_dir() {
             true => Ok(folder),
             false => Err(Error::said(format!("{}: no audit log there: name a data folder with --data", log.display()))),
         }
+    }
+
+    fn kept(&self) -> Kept {
+        Kept { server: None, store: self.store.clone(), data: self.data.clone() }
+    }
+
+    /// The keys file of those records.
+    pub(super) fn keys(&self, global: &Global) -> Result<PathBuf, Error> {
+        self.of_server.keys(global)
     }
 
     /// The log in this folder, with what of it is in the archive.
@@ -114,9 +126,8 @@ impl Origin {
 
     /// Opens store and keys, and nothing else: a copy is read as it is.
     pub(super) async fn vault(&self, folder: &Path, global: &Global) -> Result<Vault, Error> {
-        let kept = Kept { server: None, store: self.store.clone(), data: self.data.clone() };
-        let keys = Keys::open(&global.keys)?;
-        let store: Arc<dyn Store> = match kept.redis()? {
+        let keys = Keys::open(&self.keys(global)?)?;
+        let store: Arc<dyn Store> = match self.kept().redis_by(self.of_server.config.as_deref())? {
             Some(redis) => Arc::new(RedisStore::connect(redis).await?),
             // Opening would make a store where there is none.
             None if !folder.join("store.id").exists() => {
@@ -249,7 +260,9 @@ fn elsewhere(tally: &mut Tally, args: &Args, folder: &Path, global: &Global) -> 
 fn child(name: &str, args: &Args, folder: &Path, global: &Global) -> Result<Result<Tally, String>, Error> {
     let program = std::env::current_exe().map_err(|error| Error::io("finding", "this program", &error))?;
     let mut command = Command::new(program);
-    command.args(["audit", "replay", "--under", name]).arg("--data").arg(folder).arg("--keys").arg(&global.keys);
+    let keys = args.from.keys(global)?;
+    command.args(["audit", "replay", "--under", name]).arg("--data").arg(folder).arg("--keys").arg(keys);
+    command.args(args.from.of_server.argument());
     command.arg("--examples").arg(args.examples.to_string());
     command.args(args.from.store.iter().map(|store| format!("--store={store}"))).args(args.which.arguments());
     command.args(args.from.archived.arguments());

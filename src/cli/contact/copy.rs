@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::cli::open::{self, OpenSettings};
 use crate::cli::progress::Progress;
+use crate::cli::settings::OfServer;
 use crate::cli::{Error, Exit, Global, now, output, source};
 use crate::config;
 use crate::engine::copy::{Copied, Copier, Rest, Side};
@@ -34,12 +35,14 @@ pub struct CopyArgs {
     /// The store to copy into, made where it is absent
     #[arg(long, value_name = "DIR|URL")]
     to: String,
-    /// The keys of the target, made where target and file are both new [default: those of the source, --keys]
+    /// The keys of the target, made where target and file are both new [default: those of the source: --keys, or as the settings say]
     #[arg(long, value_name = "FILE")]
     to_keys: Option<PathBuf>,
     /// The folder for the audit log of the copy, where the target is a Redis [default: ringfence-copy]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    of_server: OfServer,
 }
 
 /// How a copy ended.
@@ -70,8 +73,9 @@ pub async fn run(args: CopyArgs, global: &Global) -> Result<Exit, Error> {
         let what = "the copy would write into the folder or store that it reads";
         return Err(Error::said(format!("{}: {what}: name another one with --to or --data", args.from)));
     }
-    let (source, _source_log) = opened_source(&args.from, from_redis, global).await?;
-    let keys = args.to_keys.clone().unwrap_or_else(|| global.keys.clone());
+    let keys = args.of_server.keys(global)?;
+    let (source, _source_log) = opened_source(&args.from, from_redis, &keys).await?;
+    let keys = args.to_keys.clone().unwrap_or(keys);
     let settings = OpenSettings { data: Some(data), keys, redis: to_redis, ..OpenSettings::nothing(now()) };
     let target = open::keep(&settings).await?;
     let audit = target.audit.ok_or_else(|| Error::said("the target has no audit log"))?;
@@ -172,7 +176,7 @@ fn redis_at(place: &str) -> Result<Option<redis::Settings>, Error> {
 async fn opened_source(
     place: &str,
     redis: Option<redis::Settings>,
-    global: &Global,
+    keys: &Path,
 ) -> Result<(Side, Option<crate::audit::Opened>), Error> {
     if let Some(redis) = redis {
         let (store, _) = RedisStore::open(redis).await?;
@@ -183,7 +187,7 @@ async fn opened_source(
                 store.place()
             )));
         }
-        let keys = Keys::open(&global.keys)?;
+        let keys = Keys::open(keys)?;
         keys.check(&store).await?;
         return Ok((Side { store: Arc::new(store), keys }, None));
     }
@@ -192,7 +196,7 @@ async fn opened_source(
         return Err(Error::said(format!("{place}: {what}")));
     }
     let settings =
-        OpenSettings { data: Some(PathBuf::from(place)), keys: global.keys.clone(), ..OpenSettings::nothing(now()) };
+        OpenSettings { data: Some(PathBuf::from(place)), keys: keys.to_owned(), ..OpenSettings::nothing(now()) };
     let kept = open::keep(&settings).await?;
     Ok((Side { store: kept.store, keys: kept.keys }, kept.audit))
 }

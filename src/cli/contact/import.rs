@@ -8,9 +8,10 @@ pub(in crate::cli) mod cells;
 pub(in crate::cli) mod rows;
 mod target;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde_json::json;
@@ -21,9 +22,10 @@ use self::target::{CHUNK, CHUNK_BYTES, Target};
 use crate::cli::again::Tell;
 use crate::cli::output::{note, say, say_json};
 use crate::cli::progress::{Progress, grouped};
+use crate::cli::refused::RefusedFile;
 use crate::cli::source::{Kept, Within};
 use crate::cli::terms::word;
-use crate::cli::{Error, Exit, Global, replace};
+use crate::cli::{Error, Exit, Global};
 use crate::contact::{Channel, Grade, Method, OptOutSource, Purpose};
 use crate::engine::Imported;
 use crate::proto::v1;
@@ -374,47 +376,17 @@ impl Outcome {
     }
 }
 
-/// The file of refused rows. Until all rows are read it stands beside its place, so that an import that was killed leaves none
-/// there, and begun again writes its own anew.
+/// The file of refused rows, as they are written.
 struct Refused {
-    out: BufWriter<File>,
-    path: PathBuf,
-    /// `None`: it is in its place; or is no file, and is written to as it stands.
-    place: Option<PathBuf>,
+    out: BufWriter<Arc<File>>,
+    file: RefusedFile,
     begun: bool,
 }
 
 impl Refused {
     fn create(path: &Path, input: &Path, force: bool) -> Result<Self, Error> {
-        if replace::is_stream(path) {
-            let file = OpenOptions::new().write(true).open(path).map_err(|error| Error::at(path, "opening", &error))?;
-            return Ok(Self { out: BufWriter::new(file), path: path.to_owned(), place: None, begun: false });
-        }
-        let place = replace::place(path)?;
-        // One with nothing in it is what an import leaves that refused nothing.
-        if !force && fs::metadata(&place).is_ok_and(|about| about.len() > 0) {
-            let name = path.display();
-            return Err(Error::said(format!(
-                "{name}: is there already: name another file, or replace it with --force"
-            )));
-        }
-        let part = replace::beside(&place, ".part");
-        // A run that was cut leaves such a part, which may be mended and read: emptied, its rows would be lost.
-        if [&place, &part].into_iter().any(|path| replace::is_same(path, input)) {
-            return Err(Error::said(format!(
-                "{}: refused rows would be written over it while it is read: name another file with --rejected",
-                input.display()
-            )));
-        }
-        let file = private(&part).map_err(|error| Error::at(&part, "making the file", &error))?;
-        if file.try_lock().is_err() {
-            let name = path.display();
-            return Err(Error::said(format!(
-                "{name}: another import is writing it: wait for it, or name another file"
-            )));
-        }
-        file.set_len(0).map_err(|error| Error::at(&part, "making the file", &error))?;
-        Ok(Self { out: BufWriter::new(file), path: part, place: Some(place), begun: false })
+        let file = RefusedFile::create(path, &[input], force)?;
+        Ok(Self { out: BufWriter::new(file.file()), file, begun: false })
     }
 
     fn write(&mut self, rows: &impl Source, text: &rows::Text, why: &v1::ImportRejection) -> Result<(), Error> {
@@ -423,44 +395,12 @@ impl Refused {
             bytes.extend(rows.refused_head());
         }
         bytes.extend(rows.refused(text, why));
-        self.out.write_all(&bytes).map_err(|error| Error::at(&self.path, "writing", &error))
+        self.out.write_all(&bytes).map_err(|error| Error::at(self.file.path(), "writing", &error))
     }
 
     /// Puts it in its place.
     fn finish(&mut self) -> Result<(), Error> {
-        let failed = |error: &std::io::Error| Error::at(&self.path, "writing", error);
-        self.out.flush().map_err(|error| failed(&error))?;
-        let Some(place) = &self.place else { return Ok(()) };
-        self.out.get_ref().sync_all().map_err(|error| failed(&error))?;
-        fs::rename(&self.path, place).map_err(|error| Error::at(place, "putting the file in its place", &error))?;
-        self.place = None;
-        Ok(())
+        self.out.flush().map_err(|error| Error::at(self.file.path(), "writing", &error))?;
+        self.file.finish()
     }
-}
-
-impl Drop for Refused {
-    fn drop(&mut self) {
-        // Of an import that failed: begun again it meets these rows again.
-        if self.place.is_some() {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// A file for its owner alone: it holds whole numbers.
-fn private(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-        // Nor is one opened that somebody put there as a link.
-        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-        let file = options.open(path)?;
-        // One that was left there keeps the mode that it had.
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
-        Ok(file)
-    }
-    #[cfg(not(unix))]
-    options.open(path)
 }

@@ -9,6 +9,8 @@ use serde_json::json;
 
 use super::super::open::OpenError;
 use super::super::progress::{Progress, grouped};
+use super::super::refused::RefusedFile;
+use super::super::settings::OfServer;
 use super::super::terms::instant;
 use super::super::{Error, Exit, Global, output};
 use crate::access::{self, DEFAULT_TENANT};
@@ -28,7 +30,7 @@ use crate::time::{Instant, Millis};
     after_help = "Read are: one number a line; area code and seven digits; lists of changes (A added, D deleted) with \
                   --changes; and CSV by the names of its columns. Gzipped and zipped files are read as they are, - is \
                   standard input. Of a list of your own (tenant.NAME) the file holds keyed tags in place of numbers, under the \
-                  keys of --keys, which are made where there are none and no list is under others. The file ID.set in the folder is replaced in one step, and a running server takes it up \
+                  keys of the server (--keys, or as its settings say), which are made where there are none and no list is under others. The file ID.set in the folder is replaced in one step, and a running server takes it up \
                   by itself.\n\n\
                   Official lists hold for every tenant. A list of your own is for --tenant alone: that of another than `default` \
                   goes to tenants/NAME/ within the folder, which is made where there is none, and is of no use to anybody else.\n\n\
@@ -113,9 +115,14 @@ pub struct ImportArgs {
     /// Write the lines that are not understood to this file, each with its file, its number and why
     #[arg(long, value_name = "FILE")]
     rejected: Option<PathBuf>,
+    /// Replace the file of refused rows if it is there
+    #[arg(long)]
+    force: bool,
     /// The numbers are made up: each answer that rests on the list says so
     #[arg(long)]
     sample: bool,
+    #[command(flatten)]
+    of_server: OfServer,
 }
 
 /// Lines and areas that are named to people.
@@ -143,17 +150,34 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
         return Err(Error::said(format!("--as-of {} lies in the future: give the instant of the copy", args.as_of)));
     }
     args.has_all_answers()?;
-    let (folder, tagger) = if args.id.starts_with(OWN) {
-        let folder = own_folder(&args.registries, &global.tenant)?;
-        let keys = own_keys(&folder, &global.keys, args.new_keys)?;
-        (folder, Some(Arc::new(ListTags::of(keys, &global.tenant)) as Arc<dyn Tagger>))
+    let folder = if args.id.starts_with(OWN) {
+        own_folder(&args.registries, &global.tenant)?
     } else {
         if global.tenant != DEFAULT_TENANT {
             output::note("note: an official list holds for every tenant, whatever --tenant says");
         }
-        (args.registries.clone(), None)
+        args.registries.clone()
     };
-    let mut import = Import::begin(order(args), &folder, tagger).map_err(said)?;
+    let mut refused = args.refused(&folder)?;
+    let made = make(args, &folder, refused.as_ref(), global);
+    // Of an import that was refused for them, too.
+    let written = refused.as_mut().map_or(Ok(()), |refused| refused.finish_if_any(made.is_ok()));
+    let report = made?;
+    written?;
+    tell(&report, global)?;
+    Ok(Exit::Yes)
+}
+
+/// Reads the files and puts the list in force.
+fn make(args: &ImportArgs, folder: &Path, refused: Option<&RefusedFile>, global: &Global) -> Result<Report, Error> {
+    let tagger = if args.id.starts_with(OWN) {
+        let keys = own_keys(folder, &args.of_server.keys(global)?, args.new_keys)?;
+        Some(Arc::new(ListTags::of(keys, &global.tenant)) as Arc<dyn Tagger>)
+    } else {
+        None
+    };
+    let rejected = refused.map(|refused| (refused.path().to_owned(), refused.file()));
+    let mut import = Import::begin(Order { rejected, ..order(args) }, folder, tagger).map_err(said)?;
     let total = args
         .files
         .iter()
@@ -169,11 +193,19 @@ pub fn run(args: &ImportArgs, global: &Global, now: Instant) -> Result<Exit, Err
     }
     let report = import.finish().map_err(said)?;
     progress.finish(&format!("{} numbers", grouped(report.header.on_list())));
-    tell(&report, global)?;
-    Ok(Exit::Yes)
+    Ok(report)
 }
 
 impl ImportArgs {
+    /// The file of lines that are not understood: over nothing that is read, nor the list itself.
+    fn refused(&self, folder: &Path) -> Result<Option<RefusedFile>, Error> {
+        let Some(path) = self.rejected.as_deref() else { return Ok(None) };
+        let list = [SET, "txt"].map(|ending| folder.join(format!("{}.{ending}", self.id)));
+        let read = self.files.iter().chain(&self.asked).filter(|file| file.as_os_str() != "-");
+        let inputs: Vec<_> = read.chain(&list).map(PathBuf::as_path).collect();
+        RefusedFile::create(path, &inputs, self.force).map(Some)
+    }
+
     /// Refuses fewer answers than questions: whoever is on the register by one that was forgotten would not be listed. Of those who
     /// are left, the missing ones count as listed, and need no guard.
     fn has_all_answers(&self) -> Result<(), Error> {
@@ -214,7 +246,7 @@ fn order(args: &ImportArgs) -> Order {
         },
         asked_columns: args.asked_column.clone().map(|number| Columns { number, date: None }),
         new_keys: args.new_keys,
-        rejected: args.rejected.clone(),
+        rejected: None,
     }
 }
 

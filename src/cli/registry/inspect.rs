@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::super::progress::grouped;
+use super::super::settings::OfServer;
 use super::super::{Error, Exit, Global, output, packs};
 use super::age::{Stale, staleness};
 use crate::access::DEFAULT_TENANT;
@@ -30,6 +31,8 @@ pub struct InspectArgs {
     /// A folder of packs that replace those built in, or add to them
     #[arg(long, value_name = "DIR")]
     packs: Option<PathBuf>,
+    #[command(flatten)]
+    of_server: OfServer,
 }
 
 /// Runs it.
@@ -40,7 +43,7 @@ pub fn run(args: &InspectArgs, global: &Global, now: Instant) -> Result<Exit, Er
     let (header, spoken_for, areas) = looked_at(&args.file)?;
     let law = packs::read(args.packs.as_deref()).map_err(super::super::open::OpenError::from)?;
     let stale = staleness(&law, &header.registry, header.as_of, now);
-    let made_for = header.tagged.map(|mark| MadeFor::of(mark, &args.file, global));
+    let made_for = header.tagged.map(|mark| MadeFor::of(mark, args, global));
     let sound =
         stale.iter().all(|stale| !stale.is_stale) && made_for.as_ref().is_none_or(|made| made.is_here != Some(false));
     if global.json {
@@ -85,10 +88,18 @@ struct MadeFor {
 }
 
 impl MadeFor {
-    fn of(mark: Mark, file: &Path, global: &Global) -> Self {
-        let tenant = if global.tenant == DEFAULT_TENANT { owner(file) } else { global.tenant.clone() };
-        let keys = global.keys.display();
-        let Ok(opened) = Keys::open(&global.keys) else {
+    fn of(mark: Mark, args: &InspectArgs, global: &Global) -> Self {
+        let tenant = if global.tenant == DEFAULT_TENANT { owner(&args.file) } else { global.tenant.clone() };
+        let keys = match args.of_server.keys(global) {
+            Ok(keys) => keys,
+            // The rest of the answer needs no keys.
+            Err(error) => {
+                let why = error.to_string().replace('\n', "; ");
+                return Self { text: format!("not known: {why}"), tenant, is_here: None };
+            }
+        };
+        let (opened, keys) = (Keys::open(&keys), keys.display());
+        let Ok(opened) = opened else {
             return Self { text: format!("not known: {keys} cannot be read"), tenant, is_here: None };
         };
         let own = ListTags::of(opened, &tenant).mark();

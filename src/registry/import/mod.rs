@@ -61,9 +61,6 @@ impl Import {
         }
         guard::goes_together(&path, order)?;
         asked::goes_together(&path, order)?;
-        if let Some(rejected) = order.rejected.as_deref().filter(|rejected| rejected.exists()) {
-            return Err(rejected::there(rejected));
-        }
         let lock = lock(folder, &order.id)?;
         set::tidy(&path).map_err(|error| Fault::unwritable(folder, &error))?;
         let before = previous(&path, order)?;

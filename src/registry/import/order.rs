@@ -1,6 +1,8 @@
 //! What is asked of an import, and what it says it did.
 
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Answers, Dates, Rejects};
 use crate::place::Jurisdiction;
@@ -45,8 +47,8 @@ pub struct Order {
     pub asked_columns: Option<Columns>,
     /// Of a list of the tenant's own: its tags may be under other keys, or another tenant's, than those of the copy in force.
     pub new_keys: bool,
-    /// Where lines that are not understood are written to, a file that is not there yet.
-    pub rejected: Option<PathBuf>,
+    /// Where lines that are not understood are written to: a file for its owner alone, since it holds whole numbers, and its name.
+    pub rejected: Option<(PathBuf, Arc<File>)>,
 }
 
 impl Order {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::registry::Fault;
 
@@ -63,55 +64,28 @@ impl Rejects {
     }
 }
 
-/// The file of the lines that were not understood. It is made with the first of them, for its owner's eyes: it holds whole
-/// numbers.
+/// The file of the lines that were not understood.
 pub struct Sink {
     path: PathBuf,
-    file: Option<csv::Writer<File>>,
+    file: csv::Writer<Arc<File>>,
+    begun: bool,
 }
 
 impl Sink {
-    pub fn new(path: PathBuf) -> Self {
-        Self { path, file: None }
+    pub fn new((path, file): (PathBuf, Arc<File>)) -> Self {
+        Self { path, file: csv::Writer::from_writer(file), begun: false }
     }
 
     pub fn write(&mut self, name: &str, number: u64, why: &str, text: &[u8]) -> Result<(), Fault> {
+        let Self { path, file, begun } = self;
         let number = number.to_string();
         let row = [name.as_bytes(), number.as_bytes(), why.as_bytes(), text];
-        let path = &self.path;
-        let written = match &mut self.file {
-            Some(file) => file.write_record(row),
-            None => {
-                let mut file = csv::Writer::from_writer(made(path)?);
-                let written = file.write_record(["file", "line", "why", "text"]).and_then(|()| file.write_record(row));
-                self.file = Some(file);
-                written
-            }
-        };
-        written.map_err(|error| Fault::unwritable(path, &error.into()))
+        let head =
+            if std::mem::replace(begun, true) { Ok(()) } else { file.write_record(["file", "line", "why", "text"]) };
+        head.and_then(|()| file.write_record(row)).map_err(|error| Fault::unwritable(path, &error.into()))
     }
 
     pub fn finish(&mut self) -> Result<(), Fault> {
-        self.file.as_mut().map_or(Ok(()), csv::Writer::flush).map_err(|error| Fault::unwritable(&self.path, &error))
+        self.file.flush().map_err(|error| Fault::unwritable(&self.path, &error))
     }
-}
-
-fn made(path: &Path) -> Result<File, Fault> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => there(path),
-        _ => Fault::unwritable(path, &error),
-    })
-}
-
-/// Why a file that is there is not written over.
-pub fn there(path: &Path) -> Fault {
-    Fault::new(
-        path,
-        "is there already, and rejected lines would be written over it",
-        "name another file with --rejected",
-    )
 }
