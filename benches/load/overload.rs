@@ -17,8 +17,10 @@ use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
 use prost::bytes::Bytes;
+use ringfence::access::Gate;
 use ringfence::listen::{Listener, Protocol, Settings};
-use ringfence::service::{Calls, now, routes};
+use ringfence::service::{Apart, Calls, now, routes};
+use tokio::runtime::Handle;
 
 use super::{request, support};
 
@@ -41,18 +43,24 @@ struct Round {
     failed: f64,
     p50: f64,
     p99: f64,
+    /// How late the generator itself was with 99 of 100 calls, and which share of its processor it used: near 1 it measures
+    /// itself.
+    late: f64,
+    busy: f64,
 }
 
 impl Round {
     fn told(&self) -> String {
-        let Self { offered, answered, refused, failed, p50, p99 } = self;
-        format!("{offered} {answered} {refused} {failed} {p50} {p99}")
+        let Self { offered, answered, refused, failed, p50, p99, late, busy } = self;
+        format!("{offered} {answered} {refused} {failed} {p50} {p99} {late} {busy}")
     }
 
     fn read(line: &str) -> Self {
         let mut parts = line.split_whitespace().map(|part| part.parse().unwrap());
         let mut next = || parts.next().unwrap();
-        Self { offered: next(), answered: next(), refused: next(), failed: next(), p50: next(), p99: next() }
+        let [offered, answered, refused, failed] = [(); 4].map(|()| next());
+        let [p50, p99, late, busy] = [(); 4].map(|()| next());
+        Self { offered, answered, refused, failed, p50, p99, late, busy }
     }
 }
 
@@ -74,6 +82,20 @@ struct Counted {
     refused: AtomicU64,
     failed: AtomicU64,
     times: Mutex<Vec<f64>>,
+    late: Mutex<Vec<f64>>,
+}
+
+/// What this process took of processors so far.
+fn used() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    Duration::from_nanos(stat.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
+/// The one at this share, once they are sorted.
+fn at_share(times: &Mutex<Vec<f64>>, shares: [f64; 2]) -> [f64; 2] {
+    let mut times = std::mem::take(&mut *times.lock().unwrap());
+    times.sort_by(f64::total_cmp);
+    shares.map(|share| times.get((times.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(0.0))
 }
 
 async fn generate(address: SocketAddr, rate: f64, seconds: f64) -> Round {
@@ -114,20 +136,21 @@ async fn generate(address: SocketAddr, rate: f64, seconds: f64) -> Round {
             sent += 1;
         }
     }
-    let late = Clock::now();
-    while counted.under_way.load(Ordering::Relaxed) > 0 && late.elapsed() < Duration::from_secs(10) {
+    let (ended, busy) = (Clock::now(), used().as_secs_f64() / start.elapsed().as_secs_f64());
+    while counted.under_way.load(Ordering::Relaxed) > 0 && ended.elapsed() < Duration::from_secs(10) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let mut times = std::mem::take(&mut *counted.times.lock().unwrap());
-    times.sort_by(f64::total_cmp);
-    let at = |share: f64| times.get((times.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(0.0);
+    let answered = counted.times.lock().unwrap().len() as f64 / seconds;
+    let ([p50, p99], [late, _]) = (at_share(&counted.times, [0.5, 0.99]), at_share(&counted.late, [0.99; 2]));
     let counter = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64 / seconds;
-    let (answered, refused, failed) =
-        (times.len() as f64 / seconds, counter(&counted.refused), counter(&counted.failed));
-    Round { offered: answered + refused + failed, answered, refused, failed, p50: at(0.5), p99: at(0.99) }
+    let (refused, failed) = (counter(&counted.refused), counter(&counted.failed));
+    Round { offered: answered + refused + failed, answered, refused, failed, p50, p99, late, busy }
 }
 
 async fn one(mut sender: SendRequest<Full<Bytes>>, body: Bytes, due: Clock, counts: bool, counted: Arc<Counted>) {
+    if counts {
+        counted.late.lock().unwrap().push(due.elapsed().as_secs_f64() * 1e6);
+    }
     let request = Request::post("http://server/ringfence.v1.CheckService/Check")
         .header("content-type", "application/grpc")
         .header("te", "trailers")
@@ -185,25 +208,31 @@ pub fn run(seconds: f64) {
     assert!(pinned.is_ok_and(|output| output.status.success()), "`taskset` (util-linux) and two processors are needed");
     let folder = tempfile::tempdir().unwrap();
     let server = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let address = server.block_on(serve(folder.path()));
+    let apart = Apart::start().unwrap();
+    let (address, gate) = server.block_on(serve(folder.path(), apart.handle()));
     let capacity = capacity(address, seconds);
     println!("server on processor 0, generator on processor 1; capacity {capacity:.0} reservations a second");
     println!(
-        "{:>9} {:>9} {:>9} {:>9} {:>8} {:>10} {:>10}",
-        "offered", "sent/s", "ok/s", "refused/s", "failed/s", "p50", "p99"
+        "{:>9} {:>8} {:>8} {:>9} {:>8} {:>10} {:>10} {:>6} {:>10} {:>9} {:>5}",
+        "offered", "sent/s", "ok/s", "refused/s", "failed/s", "p50", "p99", "limit", "at ease", "sent late", "busy"
     );
     let mut rounds = Vec::new();
     for share in SHARES {
         let seen = round(address, capacity * share, seconds);
+        let state = gate.state();
         println!(
-            "{:>8.0}% {:>9.0} {:>9.0} {:>9.0} {:>8.0} {:>7.0} us {:>7.0} us",
+            "{:>8.0}% {:>8.0} {:>8.0} {:>9.0} {:>8.0} {:>7.0} us {:>7.0} us {:>6} {:>7} us {:>6.0} us {:>4.0}%",
             share * 100.0,
             seen.offered,
             seen.answered,
             seen.refused,
             seen.failed,
             seen.p50,
-            seen.p99
+            seen.p99,
+            state.limit,
+            state.ease.as_micros(),
+            seen.late,
+            seen.busy * 100.0,
         );
         rounds.push((share, seen));
     }
@@ -219,10 +248,12 @@ pub fn run(seconds: f64) {
     server.shutdown_background();
 }
 
-async fn serve(folder: &Path) -> SocketAddr {
+async fn serve(folder: &Path, apart: Option<Handle>) -> (SocketAddr, Arc<Gate>) {
     let durable = support::durable(folder).await;
     let (metrics, reconciler) = (Arc::clone(durable.engine.metrics()), durable.reconciler);
-    let (routes, _) = routes(Calls::new(Arc::clone(&durable.engine))).unwrap();
+    let calls = Calls::new(Arc::clone(&durable.engine)).apart(apart);
+    let gate = Arc::clone(calls.gate());
+    let (routes, _) = routes(calls).unwrap();
     let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = tcp.local_addr().unwrap();
     let listener = Listener { tcp, protocol: Protocol::Grpc, tls: None, settings: Settings::default(), metrics };
@@ -237,5 +268,5 @@ async fn serve(folder: &Path) -> SocketAddr {
             reconciler.tick(now()).await.unwrap();
         }
     });
-    address
+    (address, gate)
 }

@@ -120,7 +120,7 @@ impl Default for GateSettings {
 }
 
 /// Checks that may be under way at once however slow they are: a store commits many together, or none fast.
-const FEWEST: u32 = 16;
+const FEWEST: u32 = 32;
 /// Checks under way that are no crowd yet: what they take is what a check takes at ease.
 const FEW: f64 = 96.0;
 /// How much longer than at ease checks may take.
@@ -135,8 +135,10 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// What ended within a window.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    /// What a call took on average, in microseconds, from when it came to the server.
+    /// What a call took on average from the gate on, in microseconds.
     took: f64,
+    /// What it had waited before, on average.
+    waited: f64,
     /// How many were under way on average.
     under_way: f64,
     /// How many ended.
@@ -172,28 +174,30 @@ impl Follower {
     }
 
     fn step(&mut self, seen: Seen) {
-        let fewest = f64::from(FEWEST.min(self.most));
+        let (fewest, all) = (f64::from(FEWEST.min(self.most)), seen.took + seen.waited);
         if !seen.reached && seen.under_way <= FEW.min(self.limit / 3.0) {
             // A few calls say less of what they all take.
             let weight = (seen.ended as f64 / 128.0).min(0.125);
-            let ease = self.ease.unwrap_or(seen.took);
-            self.ease = Some(ease + (seen.took - ease) * weight);
+            let ease = self.ease.unwrap_or(all);
+            self.ease = Some(ease + (all - ease) * weight);
         }
         let allowed = self.allowed();
         if self.most == u32::MAX {
             return;
         }
-        if seen.took > allowed {
+        if all > allowed {
             if self.limit <= fewest {
                 // So few are no crowd: this is what a call takes now. Else a disk that became slow for good would leave the
-                // server at its least for ever.
+                // server at its least for ever. What waits before the gate is a crowd.
                 let took = seen.took.min(self.slow);
-                self.ease = self.ease.map(|ease| ease + (took - ease) / 2.0);
+                self.ease = self.ease.map(|ease| ease + (took - ease).max(0.0) / 2.0);
             }
             let under_way = seen.under_way.min(self.limit).max(fewest);
-            self.limit = (under_way * (allowed / seen.took).max(0.5)).max(fewest);
-        } else if seen.reached {
-            self.limit = (self.limit * 1.1).min(f64::from(self.most));
+            self.limit = (under_way * (allowed / all).max(0.5)).max(fewest);
+        } else {
+            // What was not tried out is only forgotten slowly: the disk that stopped for a moment goes on.
+            let more = if seen.reached { 1.1 } else { 1.02 };
+            self.limit = (self.limit * more).min(f64::from(self.most));
         }
     }
 }
@@ -231,6 +235,8 @@ pub struct Gate {
     limit: AtomicU32,
     most: u32,
     reached: AtomicBool,
+    /// Whether it was in the last window.
+    crowded: AtomicBool,
     /// Checks that ended in this window, and what they took together, in microseconds.
     ended: AtomicU64,
     took: AtomicU64,
@@ -284,6 +290,7 @@ impl Gate {
             limit: AtomicU32::new(follower.limit()),
             most: follower.most,
             reached: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
             ended: AtomicU64::new(0),
             took: AtomicU64::new(0),
             waited: AtomicU64::new(0),
@@ -408,18 +415,24 @@ impl Gate {
         let (ended, took) = (self.ended.swap(0, Ordering::Relaxed), self.took.swap(0, Ordering::Relaxed));
         let waited = self.waited.swap(0, Ordering::Relaxed);
         let reached = self.reached.swap(false, Ordering::Relaxed);
+        self.crowded.store(reached, Ordering::Relaxed);
         let passed = at.saturating_sub(*since).max(1);
         *since = at;
         self.look.store(at + micros(WINDOW), Ordering::Relaxed);
         if ended == 0 {
             return;
         }
-        let (took, of_all) = (took as f64, (took + waited) as f64);
-        follower.step(Seen { took: of_all / ended as f64, under_way: took / passed as f64, ended, reached });
+        let (took, waited) = (took as f64, waited as f64 / ended as f64);
+        follower.step(Seen { took: took / ended as f64, waited, under_way: took / passed as f64, ended, reached });
         self.limit.store(follower.limit(), Ordering::Relaxed);
-        // What is still before one that came here.
         self.expected.store((took / ended as f64) as u64, Ordering::Relaxed);
         self.ease.store(follower.ease.unwrap_or(0.0) as u64, Ordering::Relaxed);
+    }
+
+    /// Whether checks are refused, or were lately.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.crowded.load(Ordering::Relaxed) || self.reached.load(Ordering::Relaxed)
     }
 
     /// How it stands.
@@ -526,7 +539,7 @@ mod tests {
             }
             let (took, answered) = (server(under_way), rate(server, under_way).min(offered));
             let ended = (answered * 1e5) as u64;
-            follower.step(Seen { took, under_way, ended, reached: answered < offered });
+            follower.step(Seen { took, waited: 0.0, under_way, ended, reached: answered < offered });
             last = (took, answered);
         }
         last
@@ -565,11 +578,11 @@ mod tests {
         offer(&mut follower, disk, 0.001, 50);
         assert_eq!(follower.limit(), GateSettings::default().checks);
         let ease = follower.ease.unwrap();
-        follower.step(Seen { took: 90_000.0, under_way: 0.1, ended: 1, reached: false });
+        follower.step(Seen { took: 90_000.0, waited: 0.0, under_way: 0.1, ended: 1, reached: false });
         assert!(follower.ease.unwrap() < 2.0 * ease);
         assert_eq!(Follower::new(GateSettings { checks: 8, ..GateSettings::default() }).limit(), 8);
         let mut free = Follower::new(GateSettings { checks: 0, ..GateSettings::default() });
-        free.step(Seen { took: 9e6, under_way: 5_000.0, ended: 100, reached: false });
+        free.step(Seen { took: 9e6, waited: 0.0, under_way: 5_000.0, ended: 100, reached: false });
         assert_eq!(free.limit(), u32::MAX, "no limit is none");
     }
 
@@ -600,5 +613,24 @@ mod tests {
         assert_eq!(busy.why, Why::Deadline);
         assert!(gate.enter(Lane::Check, None, Some(Duration::from_millis(50))).is_ok());
         assert!(gate.enter(Lane::OptOut, None, Some(Duration::from_millis(5))).is_ok());
+    }
+
+    #[test]
+    fn what_is_waited_for_before_the_gate_lets_fewer_in_and_delays_nobody_behind_it() {
+        let gate = Arc::new(Gate::default());
+        let mut now = Duration::ZERO;
+        let mut window = |waited: Duration, refuses: bool| {
+            now += WINDOW;
+            gate.reached.store(refuses, Ordering::Relaxed);
+            (0..ENOUGH).for_each(|_| gate.left(Duration::from_millis(2), waited, now));
+        };
+        (0..50).for_each(|_| window(Duration::ZERO, false));
+        assert_eq!((gate.state().limit, gate.state().ease.as_millis()), (GateSettings::default().checks, 2));
+        (0..10).for_each(|_| window(Duration::from_millis(3), true));
+        assert_eq!(gate.state().limit, GateSettings::default().checks, "no longer than three times as at ease");
+        window(Duration::from_millis(30), true);
+        assert_eq!((gate.state().limit, gate.state().took.as_millis()), (FEWEST, 2));
+        (0..100).for_each(|_| window(Duration::ZERO, true));
+        assert_eq!(gate.state().limit, GateSettings::default().checks);
     }
 }

@@ -33,7 +33,7 @@ use crate::config::{Config, Resolved, StoreAt};
 use crate::listen::{self, Listener, Protocol};
 use crate::proto::v1;
 use crate::registry::Registries;
-use crate::service::{CLIENT_STREAMS, Readiness, routes};
+use crate::service::{Apart, CLIENT_STREAMS, Readiness, routes};
 use crate::{engine, http, notify, service, telemetry};
 
 /// How often lists and packs are looked at for changes.
@@ -105,7 +105,8 @@ pub async fn run(args: Args, global: &Global) -> Result<Exit, Error> {
         )),
     };
     let readiness = Arc::<Readiness>::default();
-    let calls = guard.calls().traced(traces.clone()).looked_at(Arc::clone(&readiness));
+    let apart = Apart::start().map_err(|error| Error::io("starting", "threads that answer", &error))?;
+    let calls = guard.calls().traced(traces.clone()).looked_at(Arc::clone(&readiness)).apart(apart.handle());
     let (grpc, reporter) = routes(calls.clone()).map_err(|error| Error::said(error.to_string()))?;
     let health = Arc::new(Health::new(reporter, readiness));
     health.look(&opened.engine).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
+use tokio::runtime::Handle;
 use tonic::{Code, Status};
 
 use super::guard::Admitted;
@@ -32,6 +33,7 @@ pub struct Calls {
     gate: Arc<Gate>,
     traces: Option<Arc<Traces>>,
     readiness: Option<Arc<Readiness>>,
+    apart: Option<Handle>,
 }
 
 impl Calls {
@@ -44,13 +46,14 @@ impl Calls {
             gate: Arc::default(),
             traces: None,
             readiness: None,
+            apart: None,
         }
     }
 
     /// The calls of several tenants, for those who are recognised.
     #[must_use]
     pub fn guarded(tenants: Arc<Tenants>, access: Arc<Access>) -> Self {
-        Self { tenants, access: Some(access), gate: Arc::default(), traces: None, readiness: None }
+        Self { tenants, access: Some(access), gate: Arc::default(), traces: None, readiness: None, apart: None }
     }
 
     /// The same, which tell what is not ready as it was last looked at.
@@ -71,6 +74,17 @@ impl Calls {
     #[must_use]
     pub fn behind(self, gate: Arc<Gate>) -> Self {
         Self { gate, ..self }
+    }
+
+    /// The same, which are answered on these threads while others are refused: see [`super::Apart`].
+    #[must_use]
+    pub fn apart(self, apart: Option<Handle>) -> Self {
+        Self { apart, ..self }
+    }
+
+    /// Where a call that was let in is answered, if not where it was read.
+    pub(super) fn elsewhere(&self) -> Option<&Handle> {
+        self.apart.as_ref().filter(|_| self.gate.is_crowded())
     }
 
     /// The same, of which spans are made.

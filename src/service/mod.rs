@@ -3,6 +3,7 @@
 //! Promises: every method answers as the engine says; a message that does not decode is INVALID_ARGUMENT; health says
 //! NOT_SERVING while store or log cannot answer. Must never hold logic of its own. Guarded by `tests/service.rs`.
 
+mod apart;
 mod calls;
 mod gather;
 mod grpc;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use tonic::server::NamedService;
 use tonic::service::Routes;
 
+pub use apart::Apart;
 pub use calls::Calls;
 pub use grpc::Grpc;
 pub use incoming::{Incoming, now};

@@ -27,7 +27,7 @@ use super::guard::{self, Admitted, Overdrawn};
 use super::holding::Holding;
 use super::incoming::Incoming;
 use super::names::{self, Names};
-use super::{CLIENT_STREAMS, CONTROL_BYTES, Calls, MESSAGE_BYTES, grpc, peek, status};
+use super::{CLIENT_STREAMS, CONTROL_BYTES, Calls, MESSAGE_BYTES, apart, grpc, peek, status};
 use crate::access::{Arrival, Arrived, Busy, Errand, Gate, Lane, Role, Ticket};
 use crate::proto::room::{self, Room};
 use crate::proto::weigh::LIGHT;
@@ -332,6 +332,11 @@ impl Desk {
         Arc::new(Holding { calls, incoming, call, first, arrival: Mutex::new(arrival) })
     }
 
+    /// The threads that answer are gone.
+    fn stops(&self) -> Response<Body> {
+        self.tell(&super::stream::stopped())
+    }
+
     fn tell(&self, status: &Status) -> Response<Body> {
         match self.wire {
             Wire::Grpc => status.clone().into_http(),
@@ -407,7 +412,12 @@ impl Service<Request> for Shed {
                 Err(refusal) => Ok(refusal),
                 Ok((request, Place { ticket, room })) => {
                     let mut going = Going { desk: &desk, asked: &asked, answered: false };
-                    let answer = room::within(room, this.go_on(request)).await;
+                    let answering = room::within(room, this.go_on(request));
+                    // What takes no place, such as health, has nothing to wait behind.
+                    let answer = match ticket.as_ref().and_then(|_| desk.calls.elsewhere()) {
+                        None => answering.await,
+                        Some(there) => apart::answer(there, answering).await.unwrap_or_else(|| desk.stops()),
+                    };
                     going.answered = true;
                     drop(ticket);
                     if is_unknown(&answer) {

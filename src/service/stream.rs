@@ -405,7 +405,8 @@ fn missing() -> Failure {
 /// When to ask another server.
 const RETRY: Duration = Duration::from_secs(1);
 
-fn stopped() -> Status {
+/// The server stops, and something was not answered.
+pub(super) fn stopped() -> Status {
     let why = "the server is stopping: ask another what was not answered; an attempt_id makes that harmless";
     status::passing(Code::Unavailable, "STOPPING", why, RETRY)
 }

@@ -36,6 +36,7 @@ pub struct Faulty {
     fault: Mutex<Fault>,
     held: watch::Sender<bool>,
     waiting: AtomicUsize,
+    wrote: Mutex<String>,
 }
 
 /// Where it says that it is: no client may be told.
@@ -44,7 +45,13 @@ pub const PLACE: &str = "/srv/secret-place";
 impl Faulty {
     pub fn new() -> Self {
         let held = watch::Sender::new(false);
-        Self { inner: MemoryStore::new(), fault: Mutex::new(Fault::None), held, waiting: AtomicUsize::new(0) }
+        Self {
+            inner: MemoryStore::new(),
+            fault: Mutex::new(Fault::None),
+            held,
+            waiting: AtomicUsize::new(0),
+            wrote: Mutex::default(),
+        }
     }
 
     pub fn set(&self, fault: Fault) {
@@ -57,6 +64,11 @@ impl Faulty {
         self.waiting.load(Ordering::SeqCst)
     }
 
+    /// The thread of the last write.
+    pub fn wrote(&self) -> String {
+        self.wrote.lock().unwrap().clone()
+    }
+
     fn read<'a, T: Send + 'a>(&'a self, answer: impl FnOnce() -> Answer<'a, T>) -> Answer<'a, T> {
         match *self.fault.lock().unwrap() {
             Fault::Away => Answer::ready(Err(away())),
@@ -67,6 +79,7 @@ impl Faulty {
 
     fn write<'a, T: Send + 'a>(&'a self, answer: impl FnOnce() -> Answer<'a, T> + Send + 'a) -> Answer<'a, T> {
         let fault = *self.fault.lock().unwrap();
+        *self.wrote.lock().unwrap() = std::thread::current().name().unwrap_or_default().to_owned();
         match fault {
             Fault::Full => Answer::ready(Err(StoreError::Full { path: PLACE.into() })),
             Fault::TooLarge => Answer::ready(Err(StoreError::TooLarge { size: 17 << 20, limit: 16 << 20 })),

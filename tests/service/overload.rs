@@ -1,13 +1,13 @@
 //! More than is answered in time: checks are refused at once and told when to ask again; opt-outs, switches, health and
 //! EMERGENCY go on; what was let in is answered, and of what was refused nothing was done.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use ringfence::access::{Access, Callers, Gate, GateSettings, Lane, Limits};
 use ringfence::engine::{Engine, Tenants};
 use ringfence::proto::v1::{self, Verdict};
-use ringfence::service::Calls;
+use ringfence::service::{Apart, Calls};
 use ringfence::store::Store;
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
@@ -19,6 +19,9 @@ use super::faulty::{Fault, Faulty};
 use super::support::{engine, engine_over, opt_out};
 use super::{Served, notice, reason, refusal, serve_calls};
 
+/// Where calls are answered while others are refused.
+static APART: LazyLock<Apart> = LazyLock::new(|| Apart::start().unwrap());
+
 /// Checks that are let in at once.
 pub const MOST: u32 = 4;
 
@@ -26,7 +29,7 @@ pub async fn behind_a_gate() -> (Arc<Faulty>, Arc<Engine>, Calls, Served) {
     let store = Arc::new(Faulty::new());
     let engine = engine_over(Arc::clone(&store) as Arc<dyn Store>);
     let gate = Gate::new(GateSettings { checks: MOST, ..GateSettings::default() });
-    let calls = Calls::new(Arc::clone(&engine)).behind(Arc::new(gate));
+    let calls = Calls::new(Arc::clone(&engine)).behind(Arc::new(gate)).apart(APART.handle());
     let served = serve_calls(calls.clone()).await;
     (store, engine, calls, served)
 }
@@ -87,6 +90,33 @@ async fn calls_whose_callers_went_away_are_counted() {
     assert_eq!(served.decide(about(2)).await.verdict(), Verdict::Allow);
     assert!(told("ringfence_requests_total{method=\"Check\",code=\"OK\"} 1"), "what is answered is not given up");
     assert!(told("ringfence_requests_total{method=\"Check\",code=\"CANCELLED\"} 1"));
+}
+
+/// Threads that read what is refused would not come to it behind a crowd of answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_calls_are_refused_others_are_answered_on_threads_of_their_own() {
+    let (store, _engine, calls, served) = behind_a_gate().await;
+    served.decide(about(0)).await;
+    assert!(!store.wrote().is_empty() && store.wrote() != "ringfence-apart", "{}", store.wrote());
+    store.set(Fault::Held);
+    let ask = |number| {
+        let mut client = served.check();
+        tokio::spawn(async move { client.check(about(number)).await })
+    };
+    let held: Vec<_> = (1..=MOST).map(ask).collect();
+    until(|| store.waiting() == 4).await;
+    overloaded(&served.refused(about(8)).await);
+    let mut consents = served.consent();
+    let goes_away = tokio::spawn(async move { consents.record_opt_out(opt_out("+13055550007", "o-1")).await });
+    until(|| store.waiting() == 5).await;
+    assert_eq!(store.wrote(), "ringfence-apart");
+    goes_away.abort();
+    until(|| calls.gate().state().lanes[1].1 == 0).await;
+    store.set(Fault::None);
+    for held in held {
+        held.await.unwrap().unwrap();
+    }
+    assert_eq!(served.decide(about(9)).await.verdict(), Verdict::Allow);
 }
 
 #[tokio::test(flavor = "multi_thread")]
