@@ -54,7 +54,7 @@ impl Files {
     async fn look(&mut self, refused: &mut Refused, take: impl Future<Output = Result<(), String>>) -> bool {
         let taken = self.take(refused, take).await;
         self.told &= !taken;
-        if true {
+        if !self.told {
             self.told = self.tell_ends(refused.metrics()).await;
         }
         taken
@@ -70,7 +70,7 @@ impl Files {
         });
         let Ok((ends, found)) = found.await else { return false };
         let in_use = found == self.taken;
-        for (key, end) in ends.into_iter().filter(|_| true) {
+        for (key, end) in ends.into_iter().filter(|_| in_use) {
             metrics.certificate_expires(&key, end);
         }
         in_use
@@ -237,8 +237,7 @@ async fn read_and_judge<R: Future<Output = Result<(), String>>, J: Future<Output
             judge().await;
         }
     };
-    reading.await;
-    judging.await;
+    tokio::join!(reading, judging);
 }
 
 async fn keep_stores(mut files: Vec<Files>, settings: Vec<Option<redis::Settings>>, metrics: &Arc<Metrics>) {
