@@ -248,7 +248,10 @@ impl Calls {
     {
         let asker = Leave::of(self, "CheckStream", incoming, Role::Check);
         match asker.and_then(|leave| Ok((self.of(leave.begun())?, leave))) {
-            Ok((engine, leave)) => Ok(Answers::new(engine, leave, incoming, Arc::clone(&self.gate), asked)),
+            Ok((engine, leave)) => {
+                let answers = Answers::new(engine, leave, incoming, Arc::clone(&self.gate), asked);
+                Ok(answers.apart(self.apart.clone()))
+            }
             Err(failure) => self.done("CheckStream", incoming, Err(failure)),
         }
     }

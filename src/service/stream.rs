@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant as Monotonic};
 
 use futures_util::Stream;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 use tonic::{Code, Status};
@@ -103,6 +104,8 @@ pub(super) struct Answers<R> {
     /// What they may ask in a second.
     incoming: Incoming,
     gate: Arc<Gate>,
+    /// Where bursts are answered while checks are refused: see [`super::Apart`].
+    apart: Option<Handle>,
     asked: R,
     /// Read, and not asked yet; and their bytes.
     waiting: Vec<Asked>,
@@ -133,6 +136,7 @@ impl<R> Answers<R> {
             leave,
             incoming: incoming.clone(),
             gate,
+            apart: None,
             asked,
             waiting: Vec::new(),
             bytes: 0,
@@ -144,6 +148,12 @@ impl<R> Answers<R> {
             deadline,
             ended: None,
         }
+    }
+
+    /// The same, of which bursts are answered on these threads while checks are refused.
+    pub(super) fn apart(mut self, apart: Option<Handle>) -> Self {
+        self.apart = apart;
+        self
     }
 
     /// Ends it with what was answered up to here: what waits is not asked.
@@ -234,7 +244,12 @@ impl<R> Answers<R> {
             drop(ticket);
             answers
         };
-        self.under_way = Some(tokio::spawn(answering.instrument(span)));
+        let answering = answering.instrument(span);
+        let there = self.apart.as_ref().filter(|_| self.gate.is_crowded());
+        self.under_way = Some(match there {
+            Some(there) => there.spawn(answering),
+            None => tokio::spawn(answering),
+        });
     }
 
     /// A burst is one of the checks under way. One with an emergency in it is never refused, if the caller may declare one.

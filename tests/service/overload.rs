@@ -112,10 +112,20 @@ async fn while_calls_are_refused_others_are_answered_on_threads_of_their_own() {
     assert_eq!(store.wrote(), "ringfence-apart");
     goes_away.abort();
     until(|| calls.gate().state().lanes[1].1 == 0).await;
+    // So is a burst of a stream; one with an emergency is let in.
+    let asked = [v1::CheckRequest { dry_run: false, ..emergency() }, about(8)].map(Some);
+    let mut asking = served.check();
+    let burst = tokio::spawn(async move {
+        let asked = asked.map(|check| v1::CheckStreamRequest { check });
+        asking.check_stream(tokio_stream::iter(asked)).await.unwrap().into_inner().message().await
+    });
+    until(|| store.waiting() >= 6).await;
+    assert_eq!(store.wrote(), "ringfence-apart");
     store.set(Fault::None);
     for held in held {
         held.await.unwrap().unwrap();
     }
+    burst.await.unwrap().unwrap().unwrap();
     assert_eq!(served.decide(about(9)).await.verdict(), Verdict::Allow);
 }
 

@@ -262,7 +262,7 @@ fn child(name: &str, args: &Args, folder: &Path, global: &Global) -> Result<Resu
     let mut command = Command::new(program);
     let keys = args.from.keys(global)?;
     command.args(["audit", "replay", "--under", name]).arg("--data").arg(folder).arg("--keys").arg(keys);
-    command.args(args.from.of_server.argument());
+    command.arg("--tenant").arg(&global.tenant).args(args.from.of_server.argument());
     command.arg("--examples").arg(args.examples.to_string());
     command.args(args.from.store.iter().map(|store| format!("--store={store}"))).args(args.which.arguments());
     command.args(args.from.archived.arguments());
