@@ -4,9 +4,11 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ringfence::listen::{Protocol, Tls, TlsFiles};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -95,6 +97,24 @@ pub fn fingerprint(name: &str) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &certificate(&format!("{name}.pem")));
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
+}
+
+/// Whoever can change the key can put one there that they know.
+#[test]
+fn a_key_that_everybody_may_change_is_refused() {
+    let folder = Folder::new();
+    copy(&folder, "server");
+    let (certificate, key) = (folder.path("tls.pem"), folder.path("tls.key"));
+    let files = TlsFiles { certificate, key: key.clone(), authority: None, revoked: Vec::new() };
+    for (mode, good) in [(0o600, true), (0o640, true), (0o644, true), (0o646, false), (0o602, false)] {
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        let why = Tls::load(files.clone(), Protocol::Grpc).err().map(|fault| fault.to_string());
+        assert_eq!(why.is_none(), good, "{mode:o}: {why:?}");
+        if let Some(why) = why {
+            let say = [key.display().to_string(), format!("mode {mode:o}"), "chmod 600".to_owned()];
+            assert!(say.iter().all(|word| why.contains(word)), "{why}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
