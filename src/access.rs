@@ -8,6 +8,7 @@
 mod arrivals;
 mod callers;
 mod file;
+mod follower;
 mod gate;
 mod guesses;
 mod limits;

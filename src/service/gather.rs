@@ -7,7 +7,6 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::time::Instant as Monotonic;
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
@@ -34,8 +33,6 @@ pub(super) struct Message {
     bytes: usize,
     /// Why it did not come whole, where it did not.
     broken: Option<axum::Error>,
-    /// Since when it was waited for, where it was not there at once.
-    pub since: Option<Monotonic>,
     /// What is held of it, where it was waited for or is long.
     pub arrival: Option<Arrival>,
 }
@@ -56,8 +53,7 @@ pub(super) async fn gather(
     while !body.is_end_stream() {
         let polled = poll_fn(|context| {
             let polled = Pin::new(&mut body).poll_frame(context);
-            if polled.is_pending() && message.since.is_none() {
-                message.since = Some(Monotonic::now());
+            if polled.is_pending() {
                 arrival.get_or_insert_with(&begin);
             }
             polled
@@ -65,7 +61,7 @@ pub(super) async fn gather(
         let part = match polled.await {
             None => break,
             Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-            Some(Err(error)) => return Ok(Message { broken: Some(error), since: message.since, ..Message::default() }),
+            Some(Err(error)) => return Ok(Message { broken: Some(error), ..Message::default() }),
         };
         let too_long = framed && message.bytes == 0 && says_too_long(&part, most);
         message.take(part);
@@ -192,7 +188,7 @@ mod tests {
             let parts: Vec<Vec<u8>> = lengths.iter().zip(1..).map(|(length, n)| vec![n; *length]).collect();
             let all = parts.concat();
             let mut message = gathered(parts, false).ok().unwrap();
-            prop_assert!(message.since.is_none() && message.small.is_empty() && message.last.is_empty());
+            prop_assert!(message.small.is_empty() && message.last.is_empty());
             // No two parts stand beside each other that are both small.
             prop_assert!(message.parts.windows(2).all(|two| two[0].len() >= SMALL || two[1].len() >= SMALL));
             prop_assert_eq!(message.whole().unwrap_or_default(), &all[..]);

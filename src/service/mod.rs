@@ -5,6 +5,7 @@
 
 mod apart;
 mod calls;
+mod control_calls;
 mod gather;
 mod grpc;
 pub mod guard;

@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant as Monotonic};
 
 use axum::Router;
 use axum::body::Body;
@@ -262,8 +262,8 @@ impl Desk {
         path: Path,
     ) -> Result<(Request, Place), Response<Body>> {
         let refuse = |busy| self.refuse(asked, busy);
-        let arrived = request.extensions().get().map(|Arrived(at)| *at);
-        let waited = arrived.map_or(Duration::ZERO, |at| at.elapsed());
+        let Arrived(arrived) = *request.extensions_mut().get_or_insert_with(|| Arrived(Monotonic::now()));
+        let waited = arrived.elapsed();
         let (lane, many) = match path {
             Path::Always => return Ok((request, Place::default())),
             Path::Stream(lane) => {
@@ -293,13 +293,8 @@ impl Desk {
         if let Some(why) = message.broken() {
             self.calls.refused(&asked.incoming, &self.names.of(asked.uri.path()), "INCOMPLETE_REQUEST", &why);
         }
-        if let (Some(since), None) = (message.since, arrived) {
-            request.extensions_mut().insert(Arrived(since));
-        }
-        let mut patience = self.patience(request.headers());
-        if let Some(since) = arrived.or(message.since) {
-            patience = patience.map(|patience| patience.saturating_sub(since.elapsed()));
-        }
+        let patience = self.patience(request.headers());
+        let patience = patience.map(|patience| patience.saturating_sub(arrived.elapsed()));
         // What is short takes little once it is read, whatever it holds.
         let is_long = message.bytes() > LIGHT;
         let mut is_urgent = || many.is_some_and(|many| may_declare(&request) && self.is_urgent(&mut message, many));

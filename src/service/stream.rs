@@ -13,7 +13,6 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant as Monotonic};
 
 use futures_util::Stream;
-use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 use tonic::{Code, Status};
@@ -23,7 +22,7 @@ use super::calls;
 use super::incoming::{Incoming, PATIENCE, now};
 use super::leave::{Leave, Losing};
 use super::lenient::Sent;
-use super::{malformed, refused, status};
+use super::{Calls, malformed, refused, status};
 use crate::access::{Arrival, Busy, EACH, Gate, Lane, Permit, Role, Share, Ticket};
 use crate::contact::wire::Violation;
 use crate::engine::{Clock, Engine, Failure};
@@ -103,9 +102,8 @@ pub(super) struct Answers<R> {
     leave: Leave,
     /// What they may ask in a second.
     incoming: Incoming,
-    gate: Arc<Gate>,
-    /// Where bursts are answered while checks are refused: see [`super::Apart`].
-    apart: Option<Handle>,
+    /// Which gate bursts go through, and where they are answered.
+    calls: Calls,
     asked: R,
     /// Read, and not asked yet; and their bytes.
     waiting: Vec<Asked>,
@@ -126,7 +124,7 @@ pub(super) struct Answers<R> {
 
 impl<R> Answers<R> {
     /// Begins to answer.
-    pub(super) fn new(engine: Arc<Engine>, leave: Leave, incoming: &Incoming, gate: Arc<Gate>, asked: R) -> Self {
+    pub(super) fn new(engine: Arc<Engine>, leave: Leave, incoming: &Incoming, calls: Calls, asked: R) -> Self {
         let until = incoming.timeout.and_then(|timeout| incoming.arrived.checked_add(timeout));
         let deadline = until.map(|until| (until, Box::pin(tokio::time::sleep_until(until.into()))));
         let stopping: Stopping = Box::pin(engine.stopping());
@@ -135,8 +133,7 @@ impl<R> Answers<R> {
             losing: Some(leave.lost()),
             leave,
             incoming: incoming.clone(),
-            gate,
-            apart: None,
+            calls,
             asked,
             waiting: Vec::new(),
             bytes: 0,
@@ -148,12 +145,6 @@ impl<R> Answers<R> {
             deadline,
             ended: None,
         }
-    }
-
-    /// The same, of which bursts are answered on these threads while checks are refused.
-    pub(super) fn apart(mut self, apart: Option<Handle>) -> Self {
-        self.apart = apart;
-        self
     }
 
     /// Ends it with what was answered up to here: what waits is not asked.
@@ -245,8 +236,7 @@ impl<R> Answers<R> {
             answers
         };
         let answering = answering.instrument(span);
-        let there = self.apart.as_ref().filter(|_| self.gate.is_crowded());
-        self.under_way = Some(match there {
+        self.under_way = Some(match self.calls.elsewhere() {
             Some(there) => there.spawn(answering),
             None => tokio::spawn(answering),
         });
@@ -255,9 +245,9 @@ impl<R> Answers<R> {
     /// A burst is one of the checks under way. One with an emergency in it is never refused, if the caller may declare one.
     fn begin(&self, waiting: &[Asked]) -> Result<Ticket, Status> {
         let share = self.incoming.share();
-        self.gate.enter(Lane::Check, share, None).or_else(|busy| {
+        self.calls.gate().enter(Lane::Check, share, None).or_else(|busy| {
             if self.is_urgent(waiting) {
-                Ok(self.gate.enter_anyway(Lane::Check, share))
+                Ok(self.calls.gate().enter_anyway(Lane::Check, share))
             } else {
                 refused::tell(self.engine.meter(), &self.incoming, &NAME, "OVERLOADED", &busy.why.word());
                 Err(status::overloaded(Busy::after(busy.wait)))
@@ -303,7 +293,7 @@ impl<R: Stream<Item = Result<Sent<v1::CheckStreamRequest>, Status>> + Unpin> Ans
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(asked))) => {
                     let incoming = &self.incoming;
-                    let asked = Asked::of(asked, &self.gate, incoming.share(), || may_declare(incoming));
+                    let asked = Asked::of(asked, self.calls.gate(), incoming.share(), || may_declare(incoming));
                     self.bytes += asked.weight;
                     self.waiting.push(asked);
                 }

@@ -13,7 +13,7 @@ const BAR: Duration = Duration::from_millis(100);
 
 /// From the answer to `RecordOptOut` until the last of fifty watchers has the event, on a durable store.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement: takes a quiet machine"]
+#[ignore = "a measurement: takes a quiet machine, see the head of the file"]
 async fn latency_of_fifty_watchers() {
     let folder = tempfile::tempdir().unwrap();
     let engine = durable(folder.path()).await.engine;
