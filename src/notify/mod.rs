@@ -106,10 +106,12 @@ pub async fn run(engine: Arc<Engine>, client: Client, settings: Settings, now: N
         }
     }
     // Each ends by itself once it has noted what was confirmed; all of them within the same time.
-    let ending = running.into_values().map(async |mut running| {
-        let _ = tokio::time::timeout(Duration::from_secs(5), &mut running.task).await;
-    });
-    futures_util::future::join_all(ending).await;
+    futures_util::future::join_all(running.into_values().map(ended)).await;
+}
+
+/// Waits until a delivery has ended, and no longer than it may take.
+async fn ended(mut running: Running) {
+    let _ = tokio::time::timeout(Duration::from_secs(5), &mut running.task).await;
 }
 
 /// The delivery to one processor; it ends when this is dropped.
